@@ -1,0 +1,41 @@
+"""What LeaF raises. Each message is one line: the rule, the value, the place, the way out."""
+
+
+class LeafError(Exception):
+    """The work failed (exit code 1); what was computed before is kept."""
+
+    exit_code = 1
+
+
+class UsageError(LeafError):
+    """The words, the recipe or the input files are wrong (exit code 2); nothing was started."""
+
+    exit_code = 2
+
+
+class RecipeError(UsageError):
+    """A recipe breaks a rule: the message names the file, the key, the value and what is allowed."""
+
+
+class DataError(UsageError):
+    """A data file cannot be read as asked: the message names the file and the line or record."""
+
+
+class ModelError(UsageError):
+    """A model cannot be found, loaded or used with the other one."""
+
+
+class ChatError(LeafError):
+    """A chat template renders a prompt in a way whose content cannot be located."""
+
+
+class StoreError(LeafError):
+    """A stage result cannot be written or is damaged: the message names the file."""
+
+
+class OutOfMemoryError(LeafError):
+    """One single item does not fit in memory, so halving the batch cannot help."""
+
+
+class NonFiniteError(LeafError):
+    """A NaN or an infinity where a number must be: the message names the model and the problem."""

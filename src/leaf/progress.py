@@ -1,0 +1,94 @@
+"""Progress of long work: a bar with rate and time left on a terminal, plain lines elsewhere.
+
+Everything goes to standard error, so that a command's standard output stays for its result.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Task as RichTask
+from rich.text import Text
+
+console = Console(stderr=True, highlight=False)
+"""Where people read what happens."""
+
+_PLAIN_INTERVAL = 15.0
+"""Seconds between two plain lines of one piece of work, where there is no terminal."""
+
+
+class Ticker(Protocol):
+    """Reports finished items of one piece of work."""
+
+    def __call__(self, done: int = 1) -> None:
+        """Say that `done` more items are finished."""
+        ...
+
+
+def say(message: str) -> None:
+    """Print one line for people, at once."""
+    console.print(message, markup=False, soft_wrap=True)
+    sys.stderr.flush()
+
+
+@contextmanager
+def progress(label: str, total: int, *, unit: str, done: int = 0) -> Iterator[Ticker]:
+    """Show the progress of `total` items, `done` of which were there before, until the block ends."""
+    if console.is_terminal:
+        with _bar(unit) as bar:
+            task = bar.add_task(label, total=total, completed=done)
+            yield lambda more=1: bar.advance(task, more)
+    else:
+        yield _plain(label, total, unit, done)
+
+
+class _Rate(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        super().__init__()
+
+    def render(self, task: RichTask) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.2g} {self.unit}/s" if speed else f"- {self.unit}/s")
+
+
+def _bar(unit: str) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(unit),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _plain(label: str, total: int, unit: str, done: int) -> Ticker:
+    begun = last = time.monotonic()
+    at_start = done
+
+    def tick(more: int = 1) -> None:
+        nonlocal done, last
+        done += more
+        now = time.monotonic()
+        if done < total and now - last < _PLAIN_INTERVAL:
+            return
+        last = now
+        rate = (done - at_start) / max(now - begun, 1e-9)
+        left = (total - done) / rate if rate else 0.0
+        say(f"{label}: {done}/{total} {unit}, {rate:.2g} {unit}/s, {left:.0f} s left")
+
+    return tick

@@ -1,0 +1,58 @@
+"""The extension points. To add one: one file in its room, one line in that room's table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from leaf.records import Answer, Problem, Score
+
+
+class Engine(Protocol):
+    """Something that answers problems with one model, greedily, under its own chat template."""
+
+    def answer(self, problems: Sequence[Problem]) -> list[Answer]:
+        """Answer each problem; the result has the order and length of `problems`."""
+        ...
+
+
+class Grader(Protocol):
+    """Judges the text of an answer against the gold answer."""
+
+    def grade(self, problems: Sequence[Problem], answers: Sequence[Answer]) -> list[Score]:
+        """Judge `answers[i]` against `problems[i].answer`; the order is kept."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sensitivity:
+    """One model's scores for one problem.
+
+    `starts[i]:ends[i]` are characters of the question; `scores[i] >= 0`. `loss` is the mean
+    cross-entropy of the reference in nats per token. With `skipped` all else is empty.
+    """
+
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    scores: tuple[float, ...]
+    loss: float
+    skipped: str | None = None
+
+
+class Attributor(Protocol):
+    """Scores how much one model leans on each unit of a question when it is to say a reference."""
+
+    def attribute(
+        self, problems: Sequence[Problem], references: Sequence[str]
+    ) -> list[Sensitivity]:
+        """Score `problems[i]` with `references[i]` as the response y; the order is kept."""
+        ...
+
+
+class Loss(Protocol):
+    """A distillation loss on one chunk of response positions (R positions, V vocabulary)."""
+
+    def __call__(self, student_RV: torch.Tensor, teacher_RV: torch.Tensor) -> torch.Tensor:
+        """Return the loss of each position in nats, shape [R], from float32 logits."""
+        ...

@@ -1,0 +1,228 @@
+"""The records that flow from stage to stage, and how they lie in Parquet.
+
+Every record is a frozen dataclass; `schema_of`, `to_table` and `from_table` derive the Parquet
+schema from its type hints, so a record is declared once.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import pyarrow as pa
+from pydantic import TypeAdapter
+
+R = TypeVar("R")
+
+
+class Outcome(StrEnum):
+    """The three outcomes of grading; "could not be graded" is never folded into wrong."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    UNGRADABLE = "ungradable"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One question with its known answer. The user's message is `before + question + after`."""
+
+    id: str
+    """Unique within its data set; stable when the file is read again."""
+    question: str
+    """The instruction X: the only text that is scored and cut."""
+    answer: str
+    """The gold final answer, as the grader takes it."""
+    solution: str
+    """The data set's worked solution, or "" where it has none."""
+    before: str = ""
+    """Text of the user's message before the question; never scored, never cut."""
+    after: str = ""
+    """Text of the user's message after the question, such as a request for an answer format."""
+    grader: str = "numbers"
+    """Which grader judges an answer (a key of `leaf.grade.GRADERS`)."""
+
+    @property
+    def content(self) -> str:
+        """The whole text of the user's message."""
+        return self.before + self.question + self.after
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What a model wrote for one problem."""
+
+    problem_id: str
+    text: str
+    """The response without its end-of-turn token; "" with a `failure`."""
+    prompt_tokens: int
+    response_tokens: int
+    """Tokens generated, the end-of-turn token included."""
+    truncated: bool
+    """True when the token limit came before the end of the turn."""
+    failure: str | None = None
+    """Why there is no answer (a prompt longer than the model's context), else None."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Score:
+    """A grader's judgement of one answer."""
+
+    problem_id: str
+    outcome: Outcome
+    extracted: str | None
+    """The final answer that the grader found in the text, or None."""
+    reason: str | None
+    """Why the answer could not be graded, else None."""
+
+    @property
+    def right(self) -> bool:
+        """Whether the answer was graded right."""
+        return self.outcome is Outcome.RIGHT
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Attribution:
+    """How strongly each unit of one question moves each model's loss on the reference.
+
+    A unit is a token, or several tokens that share a character. Units are in text order and do not
+    overlap; `starts[i]:ends[i]` are characters of `Problem.question`.
+    """
+
+    problem_id: str
+    reference: str
+    """The response y whose loss was differentiated."""
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    teacher: tuple[float, ...]
+    """Raw teacher sensitivity of each unit (Eq. 2), before normalisation; >= 0."""
+    student: tuple[float, ...]
+    """Raw student sensitivity of each unit (Eq. 2), before normalisation; >= 0."""
+    teacher_loss: float
+    """Mean cross-entropy of the reference under the teacher, nats per token."""
+    student_loss: float
+    """Mean cross-entropy of the reference under the student, nats per token."""
+    skipped: str | None = None
+    """Why this problem has no scores, else None."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Focus:
+    """The normalised scores of one question (Eq. 3 to 5), for selection and for heat maps.
+
+    All values are in [0, 1]; units as in `Attribution`.
+    """
+
+    problem_id: str
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    teacher: tuple[float, ...]
+    """Min-maxed teacher sensitivity (Eq. 3)."""
+    student: tuple[float, ...]
+    """Min-maxed student sensitivity (Eq. 3)."""
+    gap: tuple[float, ...]
+    """Min-maxed teacher - student (Eq. 4, 5): 0 is what only the student leans on."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """A run of neighbouring candidate units of one question, or several where they were joined."""
+
+    start: int
+    """First removed character of the question."""
+    end: int
+    """One past the last removed character."""
+    text: str
+    """The removed text, `question[start:end]`."""
+    gap: float
+    """The lowest normalised gap (Eq. 5) among its units; 0 is the most confounding of the problem."""
+    units: int
+    """How many units it covers."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Counterfactual:
+    """One pruned question, X without A. `skipped` says why a problem yielded none."""
+
+    id: str
+    """`<problem id>/cf<number>`; also the id of the pruned problem's answers and scores."""
+    problem_id: str
+    strategy: str
+    """`span` or `collective`."""
+    spans: tuple[Span, ...]
+    """What was removed, in text order."""
+    question: str
+    """The question after removal."""
+    skipped: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """Whether a counterfactual passed condition (ii): both models right on the pruned prompt."""
+
+    counterfactual_id: str
+    problem_id: str
+    student: Outcome
+    teacher: Outcome | None
+    """None where the teacher was not asked because the student had already failed."""
+    student_text: str
+    teacher_text: str | None
+    kept: bool
+    reason: str
+    """"kept", or why it was not."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Drop:
+    """Something that left the pipeline, and why. Every drop is counted in the report."""
+
+    stage: str
+    problem_id: str
+    reason: str
+
+
+def schema_of(record_type: type) -> pa.Schema:
+    """Return the Parquet schema of a record class, derived from its type hints."""
+    hints = typing.get_type_hints(record_type)
+    fields = [_field(field.name, hints[field.name]) for field in dataclasses.fields(record_type)]
+    return pa.schema(fields)
+
+
+def to_table(records: Sequence[Any], record_type: type) -> pa.Table:
+    """Lay records out as an Arrow table with the columns of `record_type`."""
+    rows = [dataclasses.asdict(record) for record in records]
+    return pa.Table.from_pylist(rows, schema=schema_of(record_type))
+
+
+def from_table(table: pa.Table, record_type: type[R]) -> list[R]:
+    """Read records back; raises `pydantic.ValidationError` when a row does not fit the class."""
+    return TypeAdapter(list[record_type]).validate_python(table.to_pylist())  # type: ignore[valid-type]
+
+
+_SCALARS: dict[type, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+}
+
+
+def _field(name: str, hint: Any) -> pa.Field:
+    nullable = False
+    if isinstance(hint, types.UnionType):
+        members = [member for member in typing.get_args(hint) if member is not type(None)]
+        (hint,), nullable = members, True
+    return pa.field(name, _arrow_type(hint), nullable=nullable)
+
+
+def _arrow_type(hint: Any) -> pa.DataType:
+    if typing.get_origin(hint) is tuple:
+        element, _ellipsis = typing.get_args(hint)
+        return pa.list_(_field("element", element))
+    if dataclasses.is_dataclass(hint):
+        return pa.struct(list(schema_of(typing.cast(type, hint))))
+    if issubclass(hint, StrEnum):
+        return pa.string()
+    return _SCALARS[hint]
