@@ -155,7 +155,9 @@ class DistillSection(Section):
     token_budget: Count = Field(
         8192, description="most tokens, padding included, in one forward pass"
     )
-    cutoff: Count = Field(4096, description="longest row in tokens; longer ones are dropped, counted")
+    cutoff: Count = Field(
+        4096, description="longest row in tokens; longer ones are dropped, counted"
+    )
     chunk_tokens: Count = Field(128, description="positions whose logits exist at the same time")
     compute_dtype: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="of forward and backward; master weights are always float32"

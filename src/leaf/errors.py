@@ -14,7 +14,7 @@ class UsageError(LeafError):
 
 
 class RecipeError(UsageError):
-    """A recipe breaks a rule: the message names the file, the key, the value and what is allowed."""
+    """A recipe breaks a rule: names the file, the key, the value and what is allowed."""
 
 
 class DataError(UsageError):

@@ -45,11 +45,15 @@ def say(message: str) -> None:
 
 @contextmanager
 def progress(label: str, total: int, *, unit: str, done: int = 0) -> Iterator[Ticker]:
-    """Show the progress of `total` items, `done` of which were there before, until the block ends."""
+    """Show the progress of `total` items, `done` of them there before, until the block ends."""
     if console.is_terminal:
         with _bar(unit) as bar:
             task = bar.add_task(label, total=total, completed=done)
-            yield lambda more=1: bar.advance(task, more)
+
+            def tick(done: int = 1) -> None:
+                bar.advance(task, done)
+
+            yield tick
     else:
         yield _plain(label, total, unit, done)
 
@@ -80,15 +84,17 @@ def _plain(label: str, total: int, unit: str, done: int) -> Ticker:
     begun = last = time.monotonic()
     at_start = done
 
-    def tick(more: int = 1) -> None:
-        nonlocal done, last
-        done += more
+    finished = done
+
+    def tick(done: int = 1) -> None:
+        nonlocal finished, last
+        finished += done
         now = time.monotonic()
-        if done < total and now - last < _PLAIN_INTERVAL:
+        if finished < total and now - last < _PLAIN_INTERVAL:
             return
         last = now
-        rate = (done - at_start) / max(now - begun, 1e-9)
-        left = (total - done) / rate if rate else 0.0
-        say(f"{label}: {done}/{total} {unit}, {rate:.2g} {unit}/s, {left:.0f} s left")
+        rate = (finished - at_start) / max(now - begun, 1e-9)
+        left = (total - finished) / rate if rate else 0.0
+        say(f"{label}: {finished}/{total} {unit}, {rate:.2g} {unit}/s, {left:.0f} s left")
 
     return tick

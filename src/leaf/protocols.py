@@ -1,12 +1,11 @@
 """The extension points. To add one: one file in its room, one line in that room's table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 
-from leaf.records import Answer, Problem, Score
+from leaf.records import Answer, Problem, Score, Sensitivity
 
 
 class Engine(Protocol):
@@ -23,21 +22,6 @@ class Grader(Protocol):
     def grade(self, problems: Sequence[Problem], answers: Sequence[Answer]) -> list[Score]:
         """Judge `answers[i]` against `problems[i].answer`; the order is kept."""
         ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sensitivity:
-    """One model's scores for one problem.
-
-    `starts[i]:ends[i]` are characters of the question; `scores[i] >= 0`. `loss` is the mean
-    cross-entropy of the reference in nats per token. With `skipped` all else is empty.
-    """
-
-    starts: tuple[int, ...]
-    ends: tuple[int, ...]
-    scores: tuple[float, ...]
-    loss: float
-    skipped: str | None = None
 
 
 class Attributor(Protocol):

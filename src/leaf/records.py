@@ -84,12 +84,27 @@ class Score:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Attribution:
-    """How strongly each unit of one question moves each model's loss on the reference.
+class Sensitivity:
+    """One model's raw scores for one problem; with `skipped` all else is empty.
 
     A unit is a token, or several tokens that share a character. Units are in text order and do not
     overlap; `starts[i]:ends[i]` are characters of `Problem.question`.
     """
+
+    problem_id: str
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    scores: tuple[float, ...]
+    """How strongly each unit moves the loss (Eq. 2); >= 0."""
+    loss: float
+    """Mean cross-entropy of the reference, nats per token."""
+    skipped: str | None = None
+    """Why this problem has no scores, else None."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Attribution:
+    """Both models' raw scores of one problem side by side; units as in `Sensitivity`."""
 
     problem_id: str
     reference: str
@@ -137,7 +152,7 @@ class Span:
     text: str
     """The removed text, `question[start:end]`."""
     gap: float
-    """The lowest normalised gap (Eq. 5) among its units; 0 is the most confounding of the problem."""
+    """The lowest normalised gap (Eq. 5) among its units; 0 is the problem's most confounding."""
     units: int
     """How many units it covers."""
 
@@ -226,3 +241,40 @@ def _arrow_type(hint: Any) -> pa.DataType:
     if issubclass(hint, StrEnum):
         return pa.string()
     return _SCALARS[hint]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """One model's accuracy on one benchmark; `mean`, `low` and `high` are shares in [0, 1]."""
+
+    right: int
+    ungradable: int
+    """Answers that could not be graded: part of `n`, counted as not right."""
+    n: int
+    mean: float
+    """`right / n`."""
+    low: float
+    """Lower end of the 95% Wilson interval."""
+    high: float
+    """Upper end of the 95% Wilson interval."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """Two models on the same questions: how much more often the first is right."""
+
+    n: int
+    wins: int
+    """Questions that only the first model got right."""
+    losses: int
+    """Questions that only the baseline got right."""
+    difference: float
+    """`(wins - losses) / n`, a share in [-1, 1]."""
+    low: float | None
+    """Lower end of the 95% BCa bootstrap interval of the difference; None where undefined."""
+    high: float | None
+    """Upper end of that interval; None where undefined."""
+    p_value: float
+    """Exact two-sided McNemar test of `wins` against `losses`."""
+    note: str | None = None
+    """Why there is no interval, else None."""

@@ -1,0 +1,63 @@
+"""Graders: whether an answer is right, wrong or not gradable. One file a scorer, one line below."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from leaf.config import GradeSection
+from leaf.errors import DataError
+from leaf.grade import math, numbers
+from leaf.grade.judgement import Comparison, Judgement, Scorer, ungradable
+from leaf.grade.pool import ComparisonPool
+from leaf.records import Answer, Problem, Score
+
+if TYPE_CHECKING:  # it imports torch, which the comparing processes must not load
+    from leaf.protocols import Grader
+
+GRADERS: dict[str, Scorer] = {
+    "numbers": numbers.judge,
+    "math": math.judge,
+}
+
+
+@contextmanager
+def open_graders(section: GradeSection) -> "Iterator[Grader]":
+    """Give a grader that judges each problem by its own `Problem.grader`, until the block ends.
+
+    Processes for symbolic comparisons start when the first one is needed and end with the block.
+    """
+    with ComparisonPool(time_limit=section.time_limit, workers=section.workers) as pool:
+        yield _Graders(pool)
+
+
+class _Graders:
+    def __init__(self, pool: ComparisonPool) -> None:
+        self._pool = pool
+
+    def grade(self, problems: Sequence[Problem], answers: Sequence[Answer]) -> list[Score]:
+        """Judge `answers[i]` against `problems[i]`, all symbolic comparisons side by side."""
+        first = [_judge(problem, answer) for problem, answer in zip(problems, answers, strict=True)]
+        compared = iter(self._pool.compare([one for one in first if isinstance(one, Comparison)]))
+        judgements = [next(compared) if isinstance(one, Comparison) else one for one in first]
+        return [
+            Score(
+                problem_id=problem.id,
+                outcome=judgement.outcome,
+                extracted=judgement.extracted,
+                reason=judgement.reason,
+            )
+            for problem, judgement in zip(problems, judgements, strict=True)
+        ]
+
+
+def _judge(problem: Problem, answer: Answer) -> Judgement | Comparison:
+    if problem.grader not in GRADERS:
+        raise DataError(
+            f"problem {problem.id}: grader `{problem.grader}` is unknown; "
+            f"there are: {', '.join(GRADERS)}"
+        )
+    if answer.failure is not None:
+        return ungradable(answer.failure)
+    if not answer.text.strip():
+        return ungradable("empty answer")
+    return GRADERS[problem.grader](problem, answer)

@@ -1,0 +1,69 @@
+"""Batches by token budget, halved and tried again when memory runs out."""
+
+import gc
+from collections.abc import Callable, Sequence
+
+import torch
+
+from leaf.errors import OutOfMemoryError
+from leaf.progress import say
+
+
+def plan_batches(lengths: Sequence[int], *, token_budget: int, max_items: int) -> list[list[int]]:
+    """Group indices into batches of like length, longest first, so that padding stays small.
+
+    A batch of n items padded to its longest costs n * longest <= `token_budget` tokens; an item
+    that alone exceeds the budget is a batch by itself. Longest first: if memory does not suffice,
+    that shows at once and not after hours.
+
+    Args:
+        lengths: Tokens of each item.
+        token_budget: Most tokens in a batch, padding included.
+        max_items: Most items in a batch.
+    """
+    order = sorted(range(len(lengths)), key=lambda item: (-lengths[item], item))
+    batches: list[list[int]] = []
+    for item in order:
+        batch = batches[-1] if batches else None
+        if batch and len(batch) < max_items:
+            longest = lengths[batch[0]]
+            if (len(batch) + 1) * longest <= token_budget:
+                batch.append(item)
+                continue
+        batches.append([item])
+    return batches
+
+
+def run_halving(batch: Sequence[int], run: Callable[[Sequence[int]], None], *, what: str) -> None:
+    """Run a batch; when memory runs out, say so and run its two halves instead.
+
+    `run` must leave no trace when it fails. A single item that does not fit raises
+    `OutOfMemoryError`.
+    """
+    try:
+        run(batch)
+        return
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    # Outside the handler, so that the failed attempt's tensors are no longer referenced.
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if len(batch) == 1:
+        raise OutOfMemoryError(
+            f"{what}: one single item does not fit in memory; use a smaller model, a shorter limit "
+            "or a machine with more memory. What was computed before is kept"
+        )
+    half = len(batch) // 2
+    say(f"{what}: memory ran out with {len(batch)} items in a batch; trying again with {half}")
+    run_halving(batch[:half], run, what=what)
+    run_halving(batch[half:], run, what=what)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that a device or the host ran out of memory."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text

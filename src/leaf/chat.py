@@ -1,0 +1,222 @@
+"""What a chat template puts around a user's message, and which tokens are the user's own.
+
+The template is rendered once with a sentinel in place of the message, which gives its prefix and
+suffix; every rendering is then checked to be prefix + content + suffix. The rendered text is
+tokenised once, without adding special tokens (the template already has them), with character
+offsets; tokens that share a character form one unit, so text is only ever cut between characters.
+"""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2.exceptions import TemplateError
+
+from leaf.errors import ChatError
+from leaf.models import Tokenizer
+from leaf.records import Problem
+
+_SENTINEL = "leafsentinelqzx"
+"""Stands for a message; lower-case letters, so that no template changes it."""
+
+_TODAY = datetime.date(2024, 7, 26)
+"""The date for templates that print one: fixed, so that a run gives the same text on any day."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rendered:
+    """A user's message inside its template."""
+
+    text: str
+    start: int
+    """Where the shown content begins in `text`."""
+    end: int
+    """One past the last character of the shown content."""
+    lead: int
+    """Characters of the content that the template strips from its front."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unit:
+    """A token of the question, or several that share a character."""
+
+    start: int
+    """First character in the question."""
+    end: int
+    """One past its last character in the question."""
+    tokens: tuple[int, ...]
+    """Positions in the prompt's token ids."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """A problem's prompt as tokens."""
+
+    ids: tuple[int, ...]
+    units: tuple[Unit, ...]
+    """The scored units: they tile the part of the question that whole tokens cover."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conversation:
+    """A prompt, the response to it and the end of the turn, as tokens."""
+
+    ids: tuple[int, ...]
+    prompt_length: int
+    """Tokens of the prompt; the response is all that follows, end-of-turn token included."""
+
+    @property
+    def response_length(self) -> int:
+        """Tokens of the response, end-of-turn token included."""
+        return len(self.ids) - self.prompt_length
+
+
+class Chat:
+    """Renders and tokenises prompts for one tokenizer; a base model gets content and a newline."""
+
+    def __init__(self, tokenizer: Tokenizer, *, name: str, system: str | None = None) -> None:
+        self.tokenizer = tokenizer
+        self.name = name
+        self.system = system
+        sentinel = self._apply(_SENTINEL)
+        self.prefix, found, self.suffix = sentinel.partition(_SENTINEL)
+        if not found or _SENTINEL in self.suffix:
+            raise ChatError(f"{name}: its chat template does not show a user's message just once")
+        self.end_of_turn = self._find_end_of_turn()
+        """The tokens that end a response: what the student must learn to say last."""
+
+    @property
+    def has_template(self) -> bool:
+        """Whether the tokenizer brings a chat template."""
+        return bool(self.tokenizer.chat_template)
+
+    def render(self, content: str) -> Rendered:
+        """Put a user's message into the template and locate it there.
+
+        Raises:
+            ChatError: the template changes the content, so that it cannot be located.
+        """
+        text = self._apply(content)
+        stripped = content.strip()
+        for shown, lead in ((content, 0), (stripped, len(content) - len(content.lstrip()))):
+            if text == self.prefix + shown + self.suffix:
+                start = len(self.prefix)
+                return Rendered(text=text, start=start, end=start + len(shown), lead=lead)
+        raise ChatError(f"{self.name}: its chat template changes the message {content!r:.60}")
+
+    def prompt_ids(self, content: str) -> list[int]:
+        """Return the token ids of a whole prompt, generation prompt included."""
+        return list(self._encode(self.render(content).text)["input_ids"])
+
+    def prompt(self, problem: Problem) -> Prompt:
+        """Tokenise a problem's prompt and find the units of its question."""
+        rendered = self.render(problem.content)
+        encoded = self._encode(rendered.text)
+        origin = rendered.start - rendered.lead + len(problem.before)
+        low = min(max(origin, rendered.start), rendered.end)
+        high = min(max(origin + len(problem.question), rendered.start), rendered.end)
+        units = _units(encoded["offset_mapping"], low, high)
+        return Prompt(
+            ids=tuple(encoded["input_ids"]),
+            units=tuple(
+                Unit(start=unit.start - origin, end=unit.end - origin, tokens=unit.tokens)
+                for unit in units
+            ),
+        )
+
+    def conversation(self, content: str, response: str) -> Conversation:
+        """Tokenise a prompt with a response and its end-of-turn token.
+
+        Prompt and response are tokenised together where that leaves the prompt's tokens as they
+        are when a model generates, else one by one.
+        """
+        rendered = self.render(content).text
+        prompt = self._encode(rendered)["input_ids"]
+        together = self._encode(rendered + response)["input_ids"]
+        if together[: len(prompt)] == prompt:
+            answer = together[len(prompt) :]
+        else:
+            answer = self._encode(response)["input_ids"]
+        return Conversation(ids=(*prompt, *answer, *self.end_of_turn), prompt_length=len(prompt))
+
+    def _apply(self, content: str) -> str:
+        if not self.has_template:
+            return self._bos() + content + "\n"
+        messages = [{"role": "user", "content": content}]
+        return self._template(messages, add_generation_prompt=True)
+
+    def _template(self, messages: list[dict[str, str]], *, add_generation_prompt: bool) -> str:
+        if self.system is not None:
+            messages = [{"role": "system", "content": self.system}, *messages]
+        try:
+            text = self.tokenizer.apply_chat_template(
+                messages,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                strftime_now=_TODAY.strftime,
+            )
+        except (TemplateError, ValueError) as error:
+            raise ChatError(
+                f"{self.name}: its chat template refuses the messages: {error}"
+            ) from None
+        return str(text)
+
+    def _bos(self) -> str:
+        """Return the text of the token that a base model expects first, if it expects one."""
+        first = self.tokenizer("a")["input_ids"][0]
+        starts = first == self.tokenizer.bos_token_id
+        return self.tokenizer.bos_token or "" if starts else ""
+
+    def _find_end_of_turn(self) -> tuple[int, ...]:
+        """Return the tokens from the end of a response to its first special token."""
+        eos = self.tokenizer.eos_token_id
+        if self.has_template:
+            messages = [
+                {"role": "user", "content": "a"},
+                {"role": "assistant", "content": _SENTINEL},
+            ]
+            text = self._template(messages, add_generation_prompt=False)
+            tail = self._encode(text.rpartition(_SENTINEL)[2])["input_ids"]
+            special = set(self.tokenizer.all_special_ids)
+            for at, token in enumerate(tail):
+                if token in special:
+                    return tuple(tail[: at + 1])
+        if eos is None:
+            raise ChatError(f"{self.name}: neither its template nor its tokenizer ends a turn")
+        return (eos,)
+
+    def _encode(self, text: str) -> Any:
+        return self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+
+
+def _units(offsets: Sequence[tuple[int, int]], low: int, high: int) -> list[Unit]:
+    """Tile the characters `low:high` of a text with units of tokens.
+
+    A token that reaches over a border belongs to the template and takes its characters with it.
+    Characters that no token reports (spaces, with some tokenizers) go to the unit after them.
+    """
+    groups: list[tuple[int, int, list[int]]] = []
+    for token, (start, end) in enumerate(offsets):
+        if end <= start:
+            continue
+        if groups and start < groups[-1][1]:
+            first, last, members = groups.pop()
+            groups.append((min(first, start), max(last, end), [*members, token]))
+        else:
+            groups.append((start, end, [token]))
+    for start, end, _members in groups:
+        if start < low < end:
+            low = min(end, high)
+        if start < high < end:
+            high = max(start, low)
+    inside = [group for group in groups if low <= group[0] and group[1] <= high]
+    units: list[Unit] = []
+    reached = low
+    for start, end, members in inside:
+        units.append(Unit(start=reached, end=max(end, start), tokens=tuple(members)))
+        reached = end
+    if units and reached < high:
+        last_unit = units[-1]
+        units[-1] = Unit(start=last_unit.start, end=high, tokens=last_unit.tokens)
+    return units

@@ -1,0 +1,324 @@
+"""The command `leaf`. Exit codes: 0 done, 1 the work failed, 2 the words or the recipe are wrong."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import cyclopts
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from leaf.config import (
+    DataSection,
+    EvaluateSection,
+    GenerateSection,
+    ModelSection,
+    Recipe,
+    describe,
+    dump_recipe,
+    load_recipe,
+    recipe_names,
+)
+from leaf.errors import LeafError, UsageError
+from leaf.records import Comparison, Estimate
+
+out_console = Console(highlight=False)
+
+app = App(
+    name="leaf",
+    help="Find the words that distract a small language model, and distil them away.\n\n"
+    "Start with `leaf recipes`, then `leaf doctor RECIPE`, then `leaf run RECIPE`.",
+    version_flags=["--version"],
+)
+
+Overrides = Annotated[
+    list[str] | None,
+    Parameter(
+        name=["--set"],
+        help="Change one value: --set prune.threshold=0.05 (may be given again).",
+        negative=(),
+    ),
+]
+AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON for a program.", negative=())]
+
+
+@app.command
+def run(
+    recipe: str,
+    /,
+    *,
+    set_: Overrides = None,
+    out: Path | None = None,
+    store: Path | None = None,
+    until: str = "evaluate",
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    json_: AsJson = False,
+) -> None:
+    """Take a recipe to a distilled student, its scores against plain distillation, and a report.
+
+    Killed work goes on where it was with the same command.
+
+    Example: leaf run gsm8k --set prune.threshold=0.05 --out runs/a
+
+    Args:
+        recipe: A shipped recipe (`leaf recipes`) or a YAML file.
+        out: Run folder. Default: runs/<recipe name>.
+        store: Where stage results are kept and shared between runs. Default: store beside `out`.
+        until: Stop after this stage: problems, answers, attribute, prune, verify, distill, evaluate.
+        overwrite: Replace a run of another recipe in `out`.
+    """
+    from leaf.pipeline import STAGES
+    from leaf.run import check_out, run_recipe
+    from leaf.store import Store
+
+    if until not in STAGES:
+        raise UsageError(f"--until {until}: must be one of {', '.join(STAGES)}")
+    resolved = load_recipe(recipe, set_ or ())
+    folder = out or Path("runs") / resolved.name
+    check_out(resolved, folder, overwrite=overwrite)
+    results = run_recipe(
+        resolved,
+        out=folder,
+        store=Store(store or folder.parent / "store"),
+        until=until,
+        command=_repeat(recipe, set_ or [], out, store),
+    )
+    report = folder / "report.html"
+    if json_:
+        print((folder / "report.json").read_text(encoding="utf-8"))
+        return
+    if results.estimates and results.comparisons:
+        _print_results(results.estimates, results.comparisons)
+        out_console.print(f"student:  {folder / 'student'} (plain distillation: student-kd)")
+    out_console.print(f"report:   {report}", soft_wrap=True)
+    if until != "evaluate":
+        out_console.print(
+            f"stopped after {until}; go on with: {_repeat(recipe, set_ or [], out, store)}",
+            soft_wrap=True,
+        )
+
+
+@app.command
+def recipes(*, json_: AsJson = False) -> None:
+    """List the shipped recipes.
+
+    Example: leaf recipes
+    """
+    found = {name: load_recipe(name).description for name in recipe_names()}
+    if json_:
+        print(json.dumps(found, indent=1))
+        return
+    table = _table("recipe", "what it does")
+    for name, description in found.items():
+        table.add_row(name, description)
+    out_console.print(table)
+    out_console.print("Next: `leaf show RECIPE` for every value, `leaf run RECIPE` to run it.")
+
+
+@app.command
+def show(recipe: str, /, *, set_: Overrides = None, json_: AsJson = False) -> None:
+    """Print a resolved recipe: every value with its meaning.
+
+    Example: leaf show gsm8k --set distill.epochs=1
+
+    Args:
+        recipe: A shipped recipe or a YAML file.
+    """
+    resolved = load_recipe(recipe, set_ or ())
+    if json_:
+        print(json.dumps(resolved.model_dump(by_alias=True), indent=1))
+        return
+    for key, value, meaning in describe(resolved):
+        text = json.dumps(value, ensure_ascii=False)
+        out_console.print(f"{key}: {text}  [dim]# {_escape(meaning)}[/dim]", soft_wrap=True)
+
+
+@app.command
+def doctor(recipe: str, /, *, set_: Overrides = None, json_: AsJson = False) -> None:
+    """Check a recipe before hours are spent: models, templates, vocabularies, memory, disk, data.
+
+    Example: leaf doctor gsm8k
+
+    Args:
+        recipe: A shipped recipe or a YAML file.
+    """
+    from leaf.doctor import examine
+
+    findings = examine(load_recipe(recipe, set_ or ()))
+    if json_:
+        print(json.dumps([finding.as_json() for finding in findings], indent=1))
+    else:
+        for finding in findings:
+            out_console.print(
+                f"{finding.mark} {_escape(finding.text)}", soft_wrap=True, highlight=False
+            )
+    bad = sum(finding.level == "bad" for finding in findings)
+    if bad:
+        raise UsageError(f"{bad} thing{'s' * (bad > 1)} would stop this run")
+    if not json_:
+        out_console.print(f"Nothing stands in the way: leaf run {recipe}")
+
+
+@app.command
+def evaluate(
+    *,
+    model: str,
+    benchmark: str,
+    out: Path,
+    limit: int | None = None,
+    max_new_tokens: int = 512,
+    dtype: str = "auto",
+    json_: AsJson = False,
+) -> None:
+    """Score one model on benchmarks, with intervals.
+
+    Example: leaf evaluate --model runs/a/student --benchmark gsm8k=data/test.jsonl --out runs/e
+
+    Args:
+        model: Hub id, local folder or GGUF file.
+        benchmark: Comma-separated: a task (`gsm8k`) or task=path of its data.
+        out: Folder for scores.json and the answers behind it.
+        limit: Problems of each benchmark; default all.
+        max_new_tokens: Longest answer in tokens.
+        dtype: auto, bfloat16, float16 or float32.
+    """
+    from leaf.evaluation import evaluate_model
+
+    benchmarks: dict[str, Any] = {}
+    for item in benchmark.split(","):
+        task, _, path = item.partition("=")
+        benchmarks[item] = {"task": task, "path": path or None, "split": "test", "limit": limit}
+    recipe = _evaluation_recipe(model, dtype, benchmarks, max_new_tokens)
+    scores = evaluate_model(recipe, out)
+    if json_:
+        print((out / "scores.json").read_text(encoding="utf-8"))
+        return
+    table = _table("benchmark", "right", "95% interval", "not gradable", "n")
+    for name, estimate in scores.items():
+        table.add_row(
+            name,
+            f"{estimate.mean:.1%}",
+            f"{estimate.low:.1%} to {estimate.high:.1%}",
+            str(estimate.ungradable),
+            str(estimate.n),
+        )
+    out_console.print(table)
+    out_console.print(f"scores:   {out / 'scores.json'}", soft_wrap=True)
+
+
+@app.command
+def report(run_folder: Path, /) -> None:
+    """Write the page of a run again from its report.json, finished or not.
+
+    Example: leaf report runs/gsm8k
+
+    Args:
+        run_folder: The folder that `leaf run` wrote.
+    """
+    from leaf.report import write_report
+
+    source = run_folder / "report.json"
+    if not source.is_file():
+        raise UsageError(f"{source}: not there; `leaf run RECIPE --out {run_folder}` writes it")
+    try:
+        content = json.loads(source.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{source}:{error.lineno}: not JSON: {error.msg}") from None
+    out_console.print(f"report:   {write_report(content, run_folder)}", soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command line; every expected failure is one line on standard error."""
+    try:
+        app()
+    except LeafError as error:
+        _fail(str(error), error.exit_code)
+    except cyclopts.CycloptsError:
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _fail("stopped; the same command goes on where it was", 130)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"leaf: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _repeat(recipe: str, overrides: list[str], out: Path | None, store: Path | None) -> str:
+    words = ["leaf", "run", recipe]
+    for override in overrides:
+        words += ["--set", override]
+    if out is not None:
+        words += ["--out", str(out)]
+    if store is not None:
+        words += ["--store", str(store)]
+    return shlex.join(words)
+
+
+def _evaluation_recipe(
+    model: str, dtype: str, benchmarks: dict[str, Any], max_new_tokens: int
+) -> Recipe:
+    """Return the recipe that scores one model and trains nothing."""
+    from leaf.config import check_recipe
+
+    section = {"model": model, "dtype": dtype}
+    budget = max(GenerateSection().token_budget, 2 * max_new_tokens)
+    return check_recipe(
+        {
+            "name": "evaluate",
+            "student": section,
+            "teacher": section,
+            "data": next(iter(benchmarks.values())),
+            "generate": {"max_new_tokens": max_new_tokens, "token_budget": budget},
+            "evaluate": {"benchmarks": benchmarks},
+        },
+        source="leaf evaluate",
+    )
+
+
+def _print_results(
+    estimates: dict[str, dict[str, Estimate]], comparisons: dict[str, Comparison]
+) -> None:
+    arms = list(next(iter(estimates.values())))
+    names = {"before": "before", "kd": "KD", "leaf": "LeaF", "teacher": "teacher"}
+    table = _table("benchmark", *(names[arm] for arm in arms), "LeaF - KD", "n")
+    for benchmark, found in estimates.items():
+        comparison = comparisons[benchmark]
+        table.add_row(
+            benchmark,
+            *(_share(found[arm]) for arm in arms),
+            _difference(comparison),
+            str(comparison.n),
+        )
+    out_console.print(table)
+
+
+def _share(estimate: Estimate) -> str:
+    return f"{estimate.mean:.1%} ({estimate.low:.1%} to {estimate.high:.1%})"
+
+
+def _difference(comparison: Comparison) -> str:
+    points = f"{100 * comparison.difference:+.1f} points"
+    if comparison.low is None or comparison.high is None:
+        return f"{points} (no interval)"
+    return f"{points} ({100 * comparison.low:+.1f} to {100 * comparison.high:+.1f})"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    return table
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+__all__ = ["DataSection", "EvaluateSection", "ModelSection", "app", "dump_recipe", "main"]
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Training rows, and which rows each optimiser step sees."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from leaf.config import DistillSection
+from leaf.records import Counterfactual, Problem, Score
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One prompt and the response y that both models are compared on."""
+
+    problem_id: str
+    """The original problem, also for its counterfactuals: what `paired` batches keep together."""
+    content: str
+    """The user's message."""
+    response: str
+    counterfactual: bool
+    """Whether the prompt was pruned: its tokens then count in L_cd, else in L_kd."""
+
+
+def original_rows(
+    problems: Sequence[Problem],
+    references: Mapping[str, str],
+    student_scores: Mapping[str, Score],
+    section: DistillSection,
+) -> list[Row]:
+    """Return a row for each original prompt that has a reference response.
+
+    Without `student_wrong_originals` only what the student got right stays (the ablation).
+    """
+    return [
+        Row(
+            problem_id=problem.id,
+            content=problem.content,
+            response=references[problem.id],
+            counterfactual=False,
+        )
+        for problem in problems
+        if problem.id in references
+        and (section.student_wrong_originals or student_scores[problem.id].right)
+    ]
+
+
+def counterfactual_rows(
+    problems: Mapping[str, Problem],
+    references: Mapping[str, str],
+    kept: Sequence[Counterfactual],
+) -> list[Row]:
+    """Return a row for each verified counterfactual: the pruned prompt with the same response."""
+    return [
+        Row(
+            problem_id=item.problem_id,
+            content=problem.before + item.question + problem.after,
+            response=references[item.problem_id],
+            counterfactual=True,
+        )
+        for item in kept
+        for problem in [problems[item.problem_id]]
+    ]
+
+
+def plan_steps(rows: Sequence[Row], section: DistillSection) -> list[list[int]]:
+    """Return the row indices of every optimiser step of a whole training.
+
+    Steps are `max_steps`, or those of `epochs` passes. Every pass is shuffled anew from the seed,
+    and the plan is known before the first step, so a resumed training sees the same order.
+    """
+    steps: list[list[int]] = []
+    wanted = section.max_steps
+    passes = section.epochs if wanted is None else None
+    for batches in _passes(rows, section, passes):
+        steps.extend(batches)
+        if wanted is not None and len(steps) >= wanted:
+            return steps[:wanted]
+    return steps
+
+
+def _passes(
+    rows: Sequence[Row], section: DistillSection, passes: int | None
+) -> Iterator[list[list[int]]]:
+    """Yield the batches of one pass after another; without end when `passes` is None."""
+    generator = torch.Generator().manual_seed(section.seed)
+    units = _groups(rows) if section.batching == "paired" else [[row] for row in range(len(rows))]
+    done = 0
+    while passes is None or done < passes:
+        order = torch.randperm(len(units), generator=generator).tolist()
+        yield _fill([units[at] for at in order], section.batch_size)
+        done += 1
+
+
+def _groups(rows: Sequence[Row]) -> list[list[int]]:
+    """Return the rows of each problem, its original first."""
+    groups: dict[str, list[int]] = {}
+    for at, row in enumerate(rows):
+        groups.setdefault(row.problem_id, []).append(at)
+    return list(groups.values())
+
+
+def _fill(units: Sequence[list[int]], batch_size: int) -> list[list[int]]:
+    """Put units into batches of at most `batch_size` rows; a larger unit is a batch by itself."""
+    batches: list[list[int]] = []
+    for unit in units:
+        if batches and len(batches[-1]) + len(unit) <= batch_size:
+            batches[-1].extend(unit)
+        else:
+            batches.append(list(unit))
+    return batches

@@ -1,0 +1,44 @@
+"""What graders say: a judgement, or the symbolic comparison that will give one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from leaf.records import Answer, Outcome, Problem
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """The outcome for one answer, before it carries a problem's id (see `leaf.records.Score`)."""
+
+    outcome: Outcome
+    extracted: str | None
+    reason: str | None = None
+    """Why the answer could not be graded, else None."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """Two texts that only symbolic mathematics can compare; done in another process."""
+
+    gold: str
+    """The gold answer, LaTeX without delimiters."""
+    answer: str
+    """The final answer of the model, or a text that holds it somewhere."""
+    whole: bool
+    """Whether all of `answer` is the final answer; else it is searched for."""
+
+
+Scorer = Callable[[Problem, Answer], Judgement | Comparison]
+"""Judges an answer that has a text; called only with non-empty `Answer.text`."""
+
+NOT_FINISHED = "cut at the token limit before a final answer"
+
+
+def decided(right: bool, extracted: str) -> Judgement:
+    """Return the judgement of an answer that could be compared."""
+    return Judgement(outcome=Outcome.RIGHT if right else Outcome.WRONG, extracted=extracted)
+
+
+def ungradable(reason: str, extracted: str | None = None) -> Judgement:
+    """Return the third outcome, which is never counted as wrong."""
+    return Judgement(outcome=Outcome.UNGRADABLE, extracted=extracted, reason=reason)

@@ -1,0 +1,289 @@
+"""The one way through, from problems to scores: ordered stages.
+
+problems -> answers -> attributions -> counterfactuals -> verdicts -> students -> scores. With
+`workshop.py` the sole wiring of the rooms.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from leaf import models
+from leaf.attribute import join
+from leaf.config import DistillSection, Recipe
+from leaf.distill import Row, counterfactual_rows, encode_rows, original_rows, plan_steps
+from leaf.errors import DataError, LeafError
+from leaf.evaluate import accuracy, compare
+from leaf.models import Source
+from leaf.progress import say
+from leaf.prune import focus, prune
+from leaf.records import (
+    Answer,
+    Attribution,
+    Comparison,
+    Counterfactual,
+    Drop,
+    Estimate,
+    Focus,
+    Outcome,
+    Problem,
+    Score,
+    Verdict,
+)
+from leaf.store import StageLog, Store
+from leaf.tasks import load_problems
+from leaf.verify import judge, pruned_problems
+from leaf.workshop import Graded, Workshop
+
+STAGES = ("problems", "answers", "attribute", "prune", "verify", "distill", "evaluate")
+"""What `--until` may name, in order."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Results:
+    """What a run has so far; None is not there yet."""
+
+    problems: list[Problem] | None = None
+    student: Graded | None = None
+    teacher: Graded | None = None
+    attributions: list[Attribution] | None = None
+    focus: list[Focus] | None = None
+    counterfactuals: list[Counterfactual] | None = None
+    verdicts: list[Verdict] | None = None
+    students: dict[str, Path] = dataclasses.field(default_factory=dict)
+    """Arm (`kd`, `leaf`) to the trained student's stage folder."""
+    estimates: dict[str, dict[str, Estimate]] | None = None
+    comparisons: dict[str, Comparison] | None = None
+    drops: list[Drop] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+
+class Pipeline:
+    """Runs a recipe stage by stage over a store; every stage resumes where it was."""
+
+    def __init__(self, recipe: Recipe, store: Store) -> None:
+        self.recipe = recipe
+        self.results = Results()
+        self.workshop = Workshop(recipe, store)
+
+    @property
+    def logs(self) -> list[StageLog]:
+        """What became of each stage so far."""
+        return self.workshop.logs
+
+    def run(self, *, until: str, after_stage: Callable[[], None]) -> Results:
+        """Run the stages up to and including `until`; `after_stage` is called after each."""
+        steps = {
+            "problems": self.load_problems,
+            "answers": self.answer,
+            "attribute": self.attribute,
+            "prune": self.prune,
+            "verify": self.verify,
+            "distill": self.distill,
+            "evaluate": self.evaluate,
+        }
+        for stage in STAGES[: STAGES.index(until) + 1]:
+            steps[stage]()
+            after_stage()
+        return self.results
+
+    # The stages, in order.
+
+    def load_problems(self) -> None:
+        """Read the training problems and find both models; nothing long happens before this."""
+        recipe = self.recipe
+        self.results.problems = load_problems(recipe.data)
+        for name, section in recipe.evaluate.benchmarks.items():
+            self._warn_of_overlap(name, load_problems(section))
+        student, teacher = models.find(recipe.student), models.find(recipe.teacher)
+        models.check_same_tokenizer(
+            models.load_tokenizer(student),
+            models.load_tokenizer(teacher),
+            (recipe.student.model, recipe.teacher.model),
+        )
+        self.workshop.sources = {"student": student, "teacher": teacher}
+        say(f"{len(self.results.problems)} training problems")
+
+    def answer(self) -> None:
+        """Let both models answer every training problem and grade the answers."""
+        problems = self._problems
+        self.results.student = self._answers("student", problems, "student answers")
+        self.results.teacher = self._answers("teacher", problems, "teacher answers")
+        for role, (answers, scores) in (
+            ("student", self.results.student),
+            ("teacher", self.results.teacher),
+        ):
+            right = sum(score.right for score in scores)
+            say(f"{role}: {right} of {len(scores)} right")
+            for answer, score in zip(answers, scores, strict=True):
+                if score.outcome is Outcome.UNGRADABLE:
+                    reason = answer.failure or score.reason or "not gradable"
+                    self._drop("answers", score.problem_id, f"{role}: {reason}")
+
+    def attribute(self) -> None:
+        """Score the questions that the student failed and the teacher solved (Eq. 2 to 5)."""
+        assert self.results.student and self.results.teacher  # noqa: S101 - stages run in order
+        student_scores, teacher_scores = self.results.student[1], self.results.teacher[1]
+        chosen = [
+            problem
+            for problem, ours, theirs in zip(
+                self._problems, student_scores, teacher_scores, strict=True
+            )
+            if ours.outcome is Outcome.WRONG and theirs.right
+        ]
+        say(f"{len(chosen)} problems enter detection: student wrong, teacher right")
+        references = self._references()
+        pairs = [(problem, references.get(problem.id, "")) for problem in chosen]
+        student = self.workshop.sensitivities("student", pairs)
+        teacher = self.workshop.sensitivities("teacher", pairs)
+        self.results.attributions = join(
+            chosen, [reference for _, reference in pairs], teacher, student
+        )
+        normalised = [focus(item) for item in self.results.attributions]
+        self.results.focus = [item for item in normalised if isinstance(item, Focus)]
+
+    def prune(self) -> None:
+        """Cut candidate spans out of the questions."""
+        problems = {problem.id: problem for problem in self._problems}
+        section = self.recipe.prune
+
+        def work(part: Sequence[Attribution]) -> list[Counterfactual]:
+            return [
+                counterfactual
+                for item in part
+                for counterfactual in prune(problems[item.problem_id], focus(item), section)
+            ]
+
+        items = self.results.attributions or []
+        found = self.workshop.counterfactuals(items, work)
+        self.results.counterfactuals = found
+        for item in found:
+            if item.skipped:
+                self._drop("prune", item.problem_id, item.skipped)
+        say(f"{sum(not item.skipped for item in found)} counterfactuals from {len(items)} problems")
+
+    def verify(self) -> None:
+        """Keep the counterfactuals that both models answer right (condition ii)."""
+        tried = [item for item in self.results.counterfactuals or [] if not item.skipped]
+        originals = {problem.id: problem for problem in self._problems}
+        pruned = pruned_problems(originals, tried)
+        student = self._by_id(self._answers("student", pruned, "student on pruned prompts"))
+        asked = pruned
+        if self.recipe.verify.teacher == "if_student_right":
+            asked = [problem for problem in pruned if student[problem.id][1].right]
+        teacher = self._by_id(self._answers("teacher", asked, "teacher on pruned prompts"))
+        verdicts = [judge(item, student[item.id], teacher.get(item.id)) for item in tried]
+        self.results.verdicts = verdicts
+        for verdict in verdicts:
+            if not verdict.kept:
+                self._drop("verify", verdict.counterfactual_id, verdict.reason)
+        say(f"{sum(verdict.kept for verdict in verdicts)} of {len(verdicts)} counterfactuals kept")
+
+    def distill(self) -> None:
+        """Train two students from the same start: plain distillation (kd) and LeaF (leaf)."""
+        for arm, (rows, section) in self._training_arms().items():
+            self.results.students[arm] = self.workshop.student(arm, rows, section)
+
+    def evaluate(self) -> None:
+        """Score the student before and after, by plain distillation and by LeaF."""
+        section = self.recipe.evaluate
+        arms = {"before": (self.recipe.student, self.workshop.sources["student"])}
+        for arm, folder in self.results.students.items():
+            source = Source(
+                name=f"student {arm}", folder=folder / "model", fingerprint=f"student@{folder.name}"
+            )
+            arms[arm] = (self.recipe.student, source)
+        if section.teacher:
+            arms["teacher"] = (self.recipe.teacher, self.workshop.sources["teacher"])
+        self.results.estimates, self.results.comparisons = {}, {}
+        for name, data in section.benchmarks.items():
+            problems = load_problems(data)
+            scores = {
+                arm: self.workshop.answers(model, source, problems, f"{name}: {arm}")[1]
+                for arm, (model, source) in arms.items()
+            }
+            self.results.estimates[name] = {arm: accuracy(found) for arm, found in scores.items()}
+            self.results.comparisons[name] = compare(
+                scores["leaf"], scores["kd"], resamples=section.resamples, seed=section.seed
+            )
+            for arm, found in scores.items():
+                for score in found:
+                    if score.outcome is Outcome.UNGRADABLE:
+                        self._drop("evaluate", score.problem_id, f"{arm}: {score.reason}")
+
+    # What the stages share.
+
+    @property
+    def _problems(self) -> list[Problem]:
+        if self.results.problems is None:
+            raise LeafError("the problems are not loaded: stages run in order")
+        return self.results.problems
+
+    def _references(self) -> dict[str, str]:
+        """Return the reference response of each problem that has one."""
+        if self.recipe.attribute.reference == "gold":
+            return {problem.id: problem.solution for problem in self._problems if problem.solution}
+        assert self.results.teacher  # noqa: S101 - stages run in order
+        answers, scores = self.results.teacher
+        return {
+            answer.problem_id: answer.text
+            for answer, score in zip(answers, scores, strict=True)
+            if score.right
+        }
+
+    def _training_arms(self) -> dict[str, tuple[list[Row], DistillSection]]:
+        """Return each arm's rows and settings: the same originals, the same number of steps."""
+        assert self.results.student and self.results.verdicts is not None  # noqa: S101
+        section = self.recipe.distill
+        problems = {problem.id: problem for problem in self._problems}
+        references = self._references()
+        for problem in self._problems:
+            if problem.id not in references:
+                reason = f"no {self.recipe.attribute.reference} reference response to train on"
+                self._drop("distill", problem.id, reason)
+        scores = {score.problem_id: score for score in self.results.student[1]}
+        originals = original_rows(self._problems, references, scores, section)
+        kept_ids = {item.counterfactual_id for item in self.results.verdicts if item.kept}
+        kept = [item for item in self.results.counterfactuals or [] if item.id in kept_ids]
+        if not originals:
+            raise DataError(
+                "no training row is left: no problem has a reference response; with "
+                "attribute.reference: gold the data needs a solution column, with `teacher` the "
+                "teacher must solve some problems"
+            )
+        if not kept:
+            self._note("no counterfactual was verified, so LeaF trained as plain distillation did")
+        pruned = counterfactual_rows(problems, references, kept)
+        originals, pruned = self._cut_off(originals), self._cut_off(pruned)
+        leaf_rows = [*originals, *pruned]
+        steps = len(plan_steps(leaf_rows, section))
+        same_steps = section.model_copy(update={"max_steps": steps})
+        return {"kd": (originals, same_steps), "leaf": (leaf_rows, same_steps)}
+
+    def _cut_off(self, rows: Sequence[Row]) -> list[Row]:
+        cutoff = self.recipe.distill.cutoff
+        kept, _, longer = encode_rows(self.workshop.student_chat(), rows, cutoff)
+        for row in longer:
+            self._drop("distill", row.problem_id, f"longer than distill.cutoff of {cutoff} tokens")
+        return kept
+
+    def _answers(self, role: str, problems: Sequence[Problem], label: str) -> Graded:
+        section = self.recipe.student if role == "student" else self.recipe.teacher
+        return self.workshop.answers(section, self.workshop.sources[role], problems, label)
+
+    def _by_id(self, graded: Graded) -> dict[str, tuple[Answer, Score]]:
+        return {answer.problem_id: (answer, score) for answer, score in zip(*graded, strict=True)}
+
+    def _warn_of_overlap(self, name: str, test: Sequence[Problem]) -> None:
+        shared = {problem.question for problem in test} & {
+            problem.question for problem in self._problems
+        }
+        if shared:
+            self._note(f"{len(shared)} questions of benchmark {name} are in the training data too")
+
+    def _drop(self, stage: str, problem_id: str, reason: str) -> None:
+        self.results.drops.append(Drop(stage=stage, problem_id=problem_id, reason=reason))
+
+    def _note(self, text: str) -> None:
+        self.results.notes.append(text)
+        say(f"note: {text}")

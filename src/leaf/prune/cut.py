@@ -1,0 +1,92 @@
+"""Spans of candidate units, and questions with spans removed."""
+
+from collections.abc import Sequence
+
+from leaf.config import PruneSection
+from leaf.prune.select import Bools, candidates
+from leaf.records import Counterfactual, Focus, Problem, Span
+
+
+def spans(
+    marked_U: Bools, scores: Focus, question: str, *, bridge_whitespace: bool = False
+) -> list[Span]:
+    """Return the maximal runs of neighbouring candidates, in text order.
+
+    With `bridge_whitespace`, runs that only whitespace units separate are one span.
+    """
+    runs: list[list[int]] = []
+    for unit in range(len(marked_U)):
+        if not marked_U[unit]:
+            continue
+        if runs and _adjoin(runs[-1][-1], unit, scores, question, bridge_whitespace):
+            runs[-1].append(unit)
+        else:
+            runs.append([unit])
+    return [_span(run, scores, question) for run in runs]
+
+
+def remove(question: str, pieces: Sequence[Span]) -> str:
+    """Return the question without the characters of the spans, which must not overlap."""
+    # Right to left, so that earlier offsets stay valid.
+    for span in sorted(pieces, key=lambda span: span.start, reverse=True):
+        question = question[: span.start] + question[span.end :]
+    return question
+
+
+def prune(problem: Problem, scores: Focus | str, section: PruneSection) -> list[Counterfactual]:
+    """Return one problem's counterfactuals, or a single one that says why there is none.
+
+    `span`: each span removed alone. `collective`: all of them removed together.
+    """
+    if isinstance(scores, str):
+        return [_none(problem, section, scores)]
+    marked_U = candidates(scores, problem.question, section)
+    found = spans(marked_U, scores, problem.question, bridge_whitespace=section.bridge_whitespace)
+    if not found:
+        return [_none(problem, section, "no candidate token")]
+    together = section.strategy == "collective"
+    groups = [tuple(found)] if together else [(span,) for span in found]
+    return [_counterfactual(problem, section, number, group) for number, group in enumerate(groups)]
+
+
+def _adjoin(last: int, unit: int, scores: Focus, question: str, bridge_whitespace: bool) -> bool:
+    if unit == last + 1:
+        return True
+    between = question[scores.ends[last] : scores.starts[unit]]
+    return bridge_whitespace and between.isspace()
+
+
+def _span(run: Sequence[int], scores: Focus, question: str) -> Span:
+    start, end = scores.starts[run[0]], scores.ends[run[-1]]
+    return Span(
+        start=start,
+        end=end,
+        text=question[start:end],
+        gap=min(scores.gap[unit] for unit in run),
+        units=len(run),
+    )
+
+
+def _counterfactual(
+    problem: Problem, section: PruneSection, number: int, group: tuple[Span, ...]
+) -> Counterfactual:
+    question = remove(problem.question, group)
+    return Counterfactual(
+        id=f"{problem.id}/cf{number}",
+        problem_id=problem.id,
+        strategy=section.strategy,
+        spans=group,
+        question=question,
+        skipped=None if question.strip() else "nothing would be left of the question",
+    )
+
+
+def _none(problem: Problem, section: PruneSection, reason: str) -> Counterfactual:
+    return Counterfactual(
+        id=f"{problem.id}/none",
+        problem_id=problem.id,
+        strategy=section.strategy,
+        spans=(),
+        question=problem.question,
+        skipped=reason,
+    )

@@ -1,0 +1,77 @@
+"""From two models' sensitivities to candidate tokens: Eq. 3, 4 and 5, one pure function each.
+
+Axes: U units of one question.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leaf.config import PruneSection
+from leaf.records import Attribution, Focus
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+def min_max(scores_U: Sequence[float] | Floats) -> Floats | None:
+    """Scale scores to [0, 1] (Eq. 3); None when all are equal, since there is no ranking then."""
+    values_U = np.asarray(scores_U, dtype=np.float64)
+    if len(values_U) == 0:
+        return None
+    low, high = values_U.min(), values_U.max()
+    if low == high:
+        return None
+    scaled_U: Floats = (values_U - low) / (high - low)
+    return scaled_U
+
+
+def sensitivity_gap(teacher_U: Floats, student_U: Floats) -> Floats:
+    """Teacher minus student, both min-maxed (Eq. 4): low where only the student looks."""
+    return teacher_U - student_U
+
+
+def focus(attribution: Attribution) -> Focus | str:
+    """Normalise one problem's scores (Eq. 3 to 5), or say why they give no ranking."""
+    if attribution.skipped:
+        return attribution.skipped
+    teacher_U, student_U = min_max(attribution.teacher), min_max(attribution.student)
+    if teacher_U is None:
+        return "all teacher scores are equal"
+    if student_U is None:
+        return "all student scores are equal"
+    gap_U = min_max(sensitivity_gap(teacher_U, student_U))
+    if gap_U is None:
+        return "teacher and student scores differ by the same everywhere"
+    return Focus(
+        problem_id=attribution.problem_id,
+        starts=attribution.starts,
+        ends=attribution.ends,
+        teacher=tuple(teacher_U.tolist()),
+        student=tuple(student_U.tolist()),
+        gap=tuple(gap_U.tolist()),
+    )
+
+
+def candidates_by_value(gap_U: Floats, threshold: float) -> Bools:
+    """Mark units whose min-maxed gap is at most tau (Eq. 5, the paper's rule)."""
+    return gap_U <= threshold
+
+
+def candidates_by_quantile(gap_U: Floats, share: float) -> Bools:
+    """Mark units whose gap is at most the `share` quantile of the problem's gaps."""
+    return gap_U <= np.quantile(gap_U, share)
+
+
+RULES = {"value": candidates_by_value, "quantile": candidates_by_quantile}
+
+
+def candidates(scores: Focus, question: str, section: PruneSection) -> Bools:
+    """Mark the candidate units of one question; whitespace alone is never a candidate."""
+    marked_U = RULES[section.rule](np.asarray(scores.gap), section.threshold)
+    blank_U = [
+        question[start:end].isspace() for start, end in zip(scores.starts, scores.ends, strict=True)
+    ]
+    chosen_U: Bools = marked_U & ~np.asarray(blank_U)
+    return chosen_U

@@ -1,0 +1,163 @@
+"""What the report says: plain values out of records. `page.py` shows them, rounding only there.
+
+A part that an unfinished run does not have yet is None; `REPORT["missing"]` names the stage that
+the run stopped before.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from leaf.config import Recipe, describe
+from leaf.records import (
+    Answer,
+    Attribution,
+    Comparison,
+    Counterfactual,
+    Drop,
+    Estimate,
+    Focus,
+    Problem,
+    Score,
+    Verdict,
+)
+from leaf.report.counts import drop_counts, outcome_table, steps
+from leaf.report.examples import distractions
+from leaf.report.plain import plain
+from leaf.report.training import training_arms
+
+ARMS = ("before", "kd", "leaf", "teacher")
+"""The students before and after training, and perhaps the teacher, in the order shown."""
+
+SMALL_N = 200
+"""Below this many questions a 95% interval is wider than about 14 points: worth a warning."""
+
+
+def build_report(
+    *,
+    recipe: Recipe,
+    command: str,
+    manifest: Mapping[str, Any],
+    stages: Sequence[Mapping[str, Any]],
+    problems: Sequence[Problem] | None,
+    student_answers: Sequence[Answer] | None,
+    teacher_answers: Sequence[Answer] | None,
+    student_scores: Sequence[Score] | None,
+    teacher_scores: Sequence[Score] | None,
+    attributions: Sequence[Attribution] | None,
+    focus: Sequence[Focus] | None,
+    counterfactuals: Sequence[Counterfactual] | None,
+    verdicts: Sequence[Verdict] | None,
+    drops: Sequence[Drop],
+    training: Mapping[str, Sequence[Mapping[str, Any]]] | None,
+    estimates: Mapping[str, Mapping[str, Estimate | None] | None] | None,
+    comparisons: Mapping[str, Comparison | None] | None,
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Gather everything that a report shows; None stands for what the run has not reached.
+
+    `command` continues or repeats the run. Each of `stages` has name, key, seconds, items, reused
+    and detail. `training` maps the arms `kd` and `leaf` to their steps: step, loss, kl_original,
+    kl_counterfactual (or None), learning_rate, grad_norm, and of that step alone seconds, rows and
+    response_tokens. `estimates` maps a benchmark to its arms `before`, `kd`, `leaf` and perhaps
+    `teacher`; `comparisons` holds LeaF against plain distillation on the same questions.
+    """
+    report = {
+        "format": 1,
+        "recipe": recipe.model_dump(by_alias=True),
+        "command": command,
+        "manifest": manifest,
+        "notes": list(notes),
+        "problems": None if problems is None else len(problems),
+        "results": _results(recipe, estimates, comparisons),
+        "steps": steps(
+            problems=problems,
+            answers=(student_answers, teacher_answers),
+            scores=(student_scores, teacher_scores),
+            attributions=attributions,
+            counterfactuals=counterfactuals,
+            verdicts=verdicts,
+        ),
+        "outcomes": outcome_table(student_scores, teacher_scores),
+        "drops": drop_counts(drops),
+        "distraction": distractions(
+            problems=problems or (),
+            answers=(student_answers or (), teacher_answers or ()),
+            scores=(student_scores or (), teacher_scores or ()),
+            focus=focus or (),
+            counterfactuals=counterfactuals,
+            verdicts=verdicts,
+        ),
+        "training": training_arms(training),
+        "cost": _cost(stages),
+        "seeds": {key: value for key, value, _ in describe(recipe) if key.endswith("seed")},
+        "missing": _missing(
+            {
+                "reading the problems": problems,
+                "answering": None if teacher_answers is None else student_answers,
+                "grading": None if teacher_scores is None else student_scores,
+                "attribution": attributions,
+                "pruning": counterfactuals,
+                "verification": verdicts,
+                "distillation": training if training and {"kd", "leaf"} <= set(training) else None,
+                "evaluation": estimates,
+            }
+        ),
+    }
+    result: dict[str, Any] = plain(report)
+    return result
+
+
+def _missing(results: Mapping[str, object]) -> str | None:
+    """Name the first stage, in running order, whose result is not there."""
+    return next((stage for stage, result in results.items() if result is None), None)
+
+
+def _results(
+    recipe: Recipe,
+    estimates: Mapping[str, Mapping[str, Estimate | None] | None] | None,
+    comparisons: Mapping[str, Comparison | None] | None,
+) -> list[dict[str, Any]] | None:
+    if estimates is None:
+        return None
+    names = list(dict.fromkeys([*recipe.evaluate.benchmarks, *estimates]))
+    return [
+        {
+            "benchmark": name,
+            "arms": _arms(estimates.get(name) or {}),
+            "comparison": _compared((comparisons or {}).get(name)),
+        }
+        for name in names
+    ]
+
+
+def _arms(estimates: Mapping[str, Estimate | None]) -> list[dict[str, Any]]:
+    return [{"arm": arm, **plain(estimates[arm])} for arm in ARMS if estimates.get(arm) is not None]
+
+
+def _compared(comparison: Comparison | None) -> dict[str, Any] | None:
+    if comparison is None:
+        return None
+    values: dict[str, Any] = plain(comparison)
+    return {**values, "reading": reading(comparison), "small": comparison.n < SMALL_N}
+
+
+def reading(comparison: Comparison) -> str:
+    """Say what a comparison shows: `equal`, `open`, `higher` or `lower`.
+
+    A direction needs both an interval that leaves out 0 (where there is one) and p < 0.05.
+    """
+    if comparison.wins == comparison.losses == 0:
+        return "equal"
+    low, high = comparison.low, comparison.high
+    holds_zero = low is not None and high is not None and low <= 0 <= high
+    if holds_zero or comparison.p_value >= 0.05:
+        return "open"
+    return "higher" if comparison.difference > 0 else "lower"
+
+
+def _cost(stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "stages": [dict(stage) for stage in stages],
+        "computed_seconds": sum(s["seconds"] or 0 for s in stages if not s["reused"]),
+        "reused_seconds": sum(s["seconds"] or 0 for s in stages if s["reused"]),
+    }

@@ -1,0 +1,99 @@
+"""From problems to training rows: how many are left after each step, and why others left."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from leaf.records import (
+    Answer,
+    Attribution,
+    Counterfactual,
+    Drop,
+    Outcome,
+    Problem,
+    Score,
+    Verdict,
+)
+
+EXAMPLE_IDS = 3
+"""How many problems are named for each reason."""
+
+Answers = Sequence[Answer] | None
+Scores = Sequence[Score] | None
+
+
+def steps(
+    *,
+    problems: Sequence[Problem] | None,
+    answers: tuple[Answers, Answers],
+    scores: tuple[Scores, Scores],
+    attributions: Sequence[Attribution] | None,
+    counterfactuals: Sequence[Counterfactual] | None,
+    verdicts: Sequence[Verdict] | None,
+) -> list[dict[str, Any]]:
+    """Count what is left after each step: `step`, `unit` and `count` (None: not reached).
+
+    `answers` and `scores` are the student's, then the teacher's.
+    """
+    cut = None if counterfactuals is None else [c for c in counterfactuals if c.skipped is None]
+    kept = None if verdicts is None else [v for v in verdicts if v.kept]
+    rows = (
+        ("problems", "problem", None if problems is None else len(problems)),
+        ("answered", "problem", _answered_by_both(*answers)),
+        ("student_wrong_teacher_right", "problem", _teachable(*scores)),
+        ("attributed", "problem", _attributed(attributions)),
+        ("with_span", "problem", None if cut is None else len({c.problem_id for c in cut})),
+        ("with_verified", "problem", None if kept is None else len({v.problem_id for v in kept})),
+        ("spans", "removal", None if cut is None else _spans(cut)),
+        ("counterfactuals", "removal", None if cut is None else len(cut)),
+        ("verified", "removal", None if kept is None else len(kept)),
+    )
+    return [{"step": step, "unit": unit, "count": count} for step, unit, count in rows]
+
+
+def outcome_table(student: Scores, teacher: Scores) -> dict[str, dict[str, int]] | None:
+    """Count problems by the student's outcome (outer key) and the teacher's (inner key)."""
+    if student is None or teacher is None:
+        return None
+    table = {row.value: {column.value: 0 for column in Outcome} for row in Outcome}
+    teacher_of = {score.problem_id: score.outcome for score in teacher}
+    for score in student:
+        if score.problem_id in teacher_of:
+            table[score.outcome.value][teacher_of[score.problem_id].value] += 1
+    return table
+
+
+def drop_counts(drops: Sequence[Drop]) -> list[dict[str, Any]]:
+    """Count drops by stage and reason, stages in order of appearance, the most frequent first."""
+    ids: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for drop in drops:
+        ids[drop.stage, drop.reason].append(drop.problem_id)
+    order = list(dict.fromkeys(stage for stage, _ in ids))
+    ranked = sorted(ids.items(), key=lambda item: (order.index(item[0][0]), -len(item[1])))
+    return [
+        {"stage": stage, "reason": reason, "count": len(found), "examples": found[:EXAMPLE_IDS]}
+        for (stage, reason), found in ranked
+    ]
+
+
+def _spans(cut: Sequence[Counterfactual]) -> int:
+    return len({(c.problem_id, span.start, span.end) for c in cut for span in c.spans})
+
+
+def _answered_by_both(student: Answers, teacher: Answers) -> int | None:
+    if student is None or teacher is None:
+        return None
+    by_student = {answer.problem_id for answer in student if answer.failure is None}
+    by_teacher = {answer.problem_id for answer in teacher if answer.failure is None}
+    return len(by_student & by_teacher)
+
+
+def _teachable(student: Scores, teacher: Scores) -> int | None:
+    table = outcome_table(student, teacher)
+    return None if table is None else table[Outcome.WRONG.value][Outcome.RIGHT.value]
+
+
+def _attributed(attributions: Sequence[Attribution] | None) -> int | None:
+    if attributions is None:
+        return None
+    return sum(attribution.skipped is None for attribution in attributions)

@@ -1,0 +1,147 @@
+"""The report's plots as inline SVG whose colours are the page's own CSS variables.
+
+Text stays text, so that it follows the page's font and its light or dark colours.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+from markupsafe import Markup, escape
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from leaf.report.formats import visible
+
+ARM_NAMES = {"before": "Before", "kd": "KD", "leaf": "LeaF", "teacher": "Teacher"}
+_MARKERS = {"before": "o", "kd": "s", "leaf": "D", "teacher": "^"}
+_DASHES: dict[str, Any] = {"kd": (0, (5, 2)), "leaf": "-"}
+
+# Placeholders that matplotlib accepts; each becomes a CSS variable in the finished SVG.
+_INK, _MUTED, _RULE = "#010101", "#010102", "#010103"
+_ARM_INK = {"before": "#010104", "kd": "#010105", "leaf": "#010106", "teacher": "#010107"}
+_VARIABLES = {_INK: "ink", _MUTED: "muted", _RULE: "rule"} | {
+    colour: f"arm-{arm}" for arm, colour in _ARM_INK.items()
+}
+
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "leaf",
+    "text.parse_math": False,
+    "font.size": 13,
+    "text.color": _INK,
+    "axes.labelcolor": _MUTED,
+    "axes.edgecolor": _RULE,
+    "xtick.color": _RULE,
+    "ytick.color": _RULE,
+    "xtick.labelcolor": _MUTED,
+    "ytick.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+_NAME_LENGTH = 28
+"""Longest benchmark name in a plot; the table beside it has the whole name."""
+
+
+def accuracy_plot(results: Sequence[Mapping[str, Any]], description: str) -> Markup:
+    """Draw each arm's accuracy and 95% interval, one row an arm, benchmarks from top to bottom."""
+    rows = sum(len(result["arms"]) + 1 for result in results)
+
+    def draw(axes: Axes) -> None:
+        labels: list[tuple[float, str]] = []
+        row = 0
+        for result in results:
+            axes.text(0, row, _short(result["benchmark"]), va="center", weight="bold")
+            for arm in result["arms"]:
+                row += 1
+                _interval(axes, row, arm)
+                labels.append((row, ARM_NAMES[arm["arm"]]))
+            row += 1
+        axes.set_yticks([place for place, _ in labels], [name for _, name in labels])
+        axes.set_ylim(rows - 0.4, -0.6)
+        axes.set_xlim(0, 1)
+        axes.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1))
+        axes.set_xlabel("right answers, 95% interval")
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(length=0)
+        axes.grid(axis="x", color=_RULE, linewidth=0.7)
+
+    return _svg("accuracy", draw, description, height=0.8 + 0.34 * rows)
+
+
+def curve_plot(arms: Sequence[Mapping[str, Any]], key: str, description: str) -> Markup:
+    """Draw the KL `key` of every arm that has one, over optimiser steps."""
+
+    def draw(axes: Axes) -> None:
+        for arm in arms:
+            points = [(p["step"], p[key]) for p in arm["curve"] if p[key] is not None]
+            if points:
+                _curve(axes, arm["arm"], points)
+        axes.set_ylim(bottom=0)
+        axes.margins(x=0.02)
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
+        axes.set_xlabel("optimiser step")
+        axes.set_ylabel("KL, nats per token")
+        axes.tick_params(length=3, labelcolor=_MUTED)
+        axes.grid(axis="y", color=_RULE, linewidth=0.7)
+        axes.legend(frameon=False, loc="upper right", borderaxespad=0)
+
+    return _svg(key, draw, description, height=3.1)
+
+
+def _interval(axes: Axes, row: float, arm: Mapping[str, Any]) -> None:
+    ink = _ARM_INK[arm["arm"]]
+    axes.plot([arm["low"], arm["high"]], [row, row], color=ink, linewidth=2.2, zorder=2)
+    axes.plot([arm["mean"]], [row], _MARKERS[arm["arm"]], color=ink, markersize=7, zorder=3)
+
+
+def _curve(axes: Axes, arm: str, points: Sequence[tuple[int, float]]) -> None:
+    axes.plot(
+        *zip(*points, strict=True),
+        color=_ARM_INK[arm],
+        linestyle=_DASHES[arm],
+        linewidth=1.8,
+        marker=_MARKERS[arm] if len(points) <= 30 else None,
+        markersize=4,
+        label=ARM_NAMES[arm],
+    )
+
+
+def _svg(name: str, draw: Callable[[Axes], None], description: str, *, height: float) -> Markup:
+    """Run `draw` on fresh axes, 6 inches wide; `description` is the text alternative."""
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the browser has it
+        figure = Figure(figsize=(6, height), layout="constrained")
+        FigureCanvasSVG(figure)
+        draw(figure.subplots())
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return Markup(_embedded(buffer.getvalue(), name, description))  # noqa: S704 - escaped inside
+
+
+def _embedded(svg: str, name: str, description: str) -> str:
+    """Make a stand-alone SVG file fit for a page that holds several and has its own colours."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # Its style element would apply to the whole page, its ids would clash with the next plot's.
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'href="#', f'href="#{name}-', svg)
+    svg = re.sub(r"url\(#", f"url(#{name}-", svg)
+    svg = re.sub(r"font: ([\d.]+px|bold [\d.]+px) [^;\"]*", r"font: \1 var(--sans)", svg)
+    for colour, variable in _VARIABLES.items():
+        svg = svg.replace(colour, f"var(--{variable})")
+    label = escape(description)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    return visible(svg.replace("<svg", f'<svg class="plot" role="img" aria-label="{label}"', 1))
+
+
+def _short(name: str) -> str:
+    name = " ".join(name.split())
+    return name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"

@@ -1,0 +1,103 @@
+"""Writes the report: `report.json`, and the page rendered from exactly those values."""
+
+import contextlib
+import json
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+from markupsafe import Markup
+
+from leaf.errors import StoreError
+from leaf.report.figures import ARM_NAMES, accuracy_plot, curve_plot
+from leaf.report.formats import duration, level, number, percent, points, visible, whole
+
+
+def write_report(report: dict[str, Any], folder: Path) -> Path:
+    """Write `report.json` and `report.html` into `folder`, each whole or not at all.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        StoreError: a file cannot be written.
+    """
+    page = render(report)
+    values = json.dumps(report, indent=1, allow_nan=False)
+    _write_whole(folder / "report.json", values + "\n")
+    return _write_whole(folder / "report.html", page)
+
+
+def render(report: dict[str, Any]) -> str:
+    """Return the page of a report as HTML that needs nothing outside itself."""
+    return _environment().get_template("report.html.j2").render(report=report, arms=ARM_NAMES)
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("leaf.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "points": points,
+        "number": number,
+        "whole": whole,
+        "duration": duration,
+        "level": level,
+        "yaml": _yaml,
+        "flat": _flat,
+    }
+    environment.globals |= {
+        "accuracy_plot": accuracy_plot,
+        "curve_plot": curve_plot,
+        "style": _style(),
+    }
+    return environment
+
+
+def _finalize(value: Any) -> Any:
+    """Make every text that the template prints visible; runs before it is escaped."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _yaml(values: Any) -> str:
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """List the leaves of nested mappings as (dotted key, value)."""
+    leaves: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            leaves += _flat(value, f"{prefix}{key}.")
+        else:
+            leaves.append((f"{prefix}{key}", value))
+    return leaves
+
+
+def _style() -> Markup:
+    sheet = resources.files("leaf.report") / "templates" / "style.css"
+    return Markup(sheet.read_text(encoding="utf-8"))  # noqa: S704 - our own file
+
+
+def _write_whole(path: Path, text: str) -> Path:
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(text, encoding="utf-8", errors="replace", newline="\n")
+        aside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise StoreError(
+            f"{path}: cannot be written ({error.strerror}); free space or pass another --out"
+        ) from error
+    return path

@@ -1,0 +1,144 @@
+"""A run folder: the resolved recipe, the manifest, metrics, the students and the report."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from leaf.config import Recipe, dump_recipe, load_recipe
+from leaf.config import describe as describe_recipe
+from leaf.errors import RecipeError
+from leaf.manifest import build_manifest
+from leaf.pipeline import Pipeline, Results
+from leaf.report import build_report, write_report
+from leaf.store import StageLog, Store, write_whole
+
+SMALL_N = 200
+"""Below this many test questions a run proves the plumbing, not the method."""
+
+
+def run_recipe(recipe: Recipe, *, out: Path, store: Store, until: str, command: str) -> Results:
+    """Run a recipe up to a stage and keep `out` current: its report is there after every stage.
+
+    Args:
+        recipe: The resolved recipe.
+        out: The run folder.
+        store: Where stage results are kept and found again.
+        until: The last stage, one of `leaf.pipeline.STAGES`.
+        command: What repeats or continues this run, for the report.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / "recipe.yaml", dump_recipe(recipe).encode())
+    pipeline = Pipeline(recipe, store)
+
+    def after_stage() -> None:
+        training = _training(pipeline.results.students)
+        _write_metrics(training, out / "metrics.jsonl")
+        write_report(_report(pipeline, training, command), out)
+
+    results = pipeline.run(until=until, after_stage=after_stage)
+    publish_students(results.students, out)
+    return results
+
+
+def check_out(recipe: Recipe, out: Path, *, overwrite: bool) -> None:
+    """Refuse a run folder that holds a run of another recipe, unless it may be overwritten."""
+    old_file = out / "recipe.yaml"
+    if overwrite or not old_file.is_file():
+        return
+    old = load_recipe(str(old_file))
+    before = {key: value for key, value, _ in describe_recipe(old)}
+    for key, value, _ in describe_recipe(recipe):
+        if before.get(key) != value:
+            raise RecipeError(
+                f"{out}: holds a run with {key}: {before.get(key)}, but this one has {value}; "
+                "name another --out, or add --overwrite (what both share is not computed again)"
+            )
+
+
+def publish_students(students: Mapping[str, Path], out: Path) -> None:
+    """Lay the trained students into the run folder (hard links where the disk allows)."""
+    names = {"leaf": "student", "kd": "student-kd"}
+    for arm, folder in students.items():
+        if not (folder / "model").is_dir():
+            continue
+        target = out / names[arm]
+        aside = target.with_name(f".{target.name}.tmp")
+        for old in (aside, target):
+            shutil.rmtree(old, ignore_errors=True)
+        shutil.copytree(folder / "model", aside, copy_function=_link)
+        aside.replace(target)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _report(
+    pipeline: Pipeline, training: Mapping[str, list[dict[str, Any]]], command: str
+) -> dict[str, Any]:
+    results = pipeline.results
+    student, teacher = results.student, results.teacher
+    return build_report(
+        recipe=pipeline.recipe,
+        command=command,
+        manifest=build_manifest(pipeline.recipe, pipeline.workshop.sources),
+        stages=[_stage(log) for log in pipeline.logs],
+        problems=results.problems,
+        student_answers=student and student[0],
+        student_scores=student and student[1],
+        teacher_answers=teacher and teacher[0],
+        teacher_scores=teacher and teacher[1],
+        attributions=results.attributions,
+        focus=results.focus,
+        counterfactuals=results.counterfactuals,
+        verdicts=results.verdicts,
+        drops=results.drops,
+        training=training or None,
+        estimates=results.estimates,
+        comparisons=results.comparisons,
+        notes=[*results.notes, *_small(results)],
+    )
+
+
+def _stage(log: StageLog) -> dict[str, Any]:
+    return {
+        "name": log.name,
+        "key": log.key,
+        "seconds": log.seconds,
+        "items": log.items,
+        "reused": log.computed == 0,
+        "detail": f"{log.records} records",
+    }
+
+
+def _small(results: Results) -> list[str]:
+    sizes = [
+        estimate.n
+        for arms in (results.estimates or {}).values()
+        for estimate in arms.values()
+    ]
+    if not sizes or min(sizes) >= SMALL_N:
+        return []
+    return [f"with n = {min(sizes)} test questions this proves the plumbing, not the method"]
+
+
+def _training(students: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:
+    """Read every arm's metrics lines."""
+    return {
+        arm: [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        for arm, folder in students.items()
+    }
+
+
+def _write_metrics(training: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
+    lines = [
+        json.dumps({"arm": arm, **line}) + "\n" for arm, steps in training.items() for line in steps
+    ]
+    if lines:
+        write_whole(path, "".join(lines).encode())

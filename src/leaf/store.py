@@ -1,0 +1,261 @@
+"""Stage results: content-addressed, written in shards, resumable.
+
+A stage's records lie at `<root>/<stage>/<key>/part-00000.parquet ...` plus `done.json`. A shard is
+written aside, flushed and renamed, so it is there whole or not at all: a kill at any moment costs
+at most the shard in work, and what is there in the end has the same bytes as an uninterrupted run.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from leaf.errors import StoreError
+from leaf.progress import Ticker, progress
+from leaf.records import from_table, schema_of, to_table
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Worker = Callable[[Sequence[T]], list[R]]
+"""Turns the items of one shard into its records."""
+
+OpenWorker = Callable[[Ticker], AbstractContextManager[Worker[T, R]]]
+"""Loads what a stage needs; called only when a shard is missing. It ticks finished items."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageLog:
+    """What became of one stage in this process."""
+
+    name: str
+    key: str
+    items: int
+    records: int
+    computed: int
+    """Shards (or optimiser steps) computed now; 0 when all were there before."""
+    seconds: float
+    """Seconds that the whole result took, earlier processes included."""
+
+
+def stage_key(stage: str, version: int, settings: Mapping[str, Any], inputs: Sequence[str]) -> str:
+    """Return the 16 hex digits that name a stage's result.
+
+    Args:
+        stage: Name of the stage.
+        version: Raised when the stage's code changes its result.
+        settings: The part of the recipe that the result depends on (JSON values).
+        inputs: Keys of the stages before, and fingerprints of models.
+    """
+    return digest({"stage": stage, "version": version, "settings": settings, "inputs": inputs})
+
+
+def digest(value: Any) -> str:
+    """Return 16 hex digits of the SHA-256 of a JSON value in canonical form."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Store:
+    """Stage results below one folder; one process computes a stage at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, stage: str, key: str) -> Path:
+        """Return where a result lies, whether it is there or not."""
+        return self.root / stage / key
+
+    def is_done(self, stage: str, key: str) -> bool:
+        """Whether a result is complete."""
+        return (self.folder(stage, key) / "done.json").is_file()
+
+    def compute(
+        self,
+        stage: str,
+        key: str,
+        items: Sequence[T],
+        record_type: type[R],
+        open_worker: OpenWorker[T, R],
+        *,
+        shard_size: int,
+        label: str,
+        unit: str,
+    ) -> tuple[list[R], StageLog]:
+        """Return a stage's records, computing only the shards that are not there yet.
+
+        Raises:
+            StoreError: no space is left, a shard is damaged, or another process is at it.
+        """
+        folder = self.folder(stage, key)
+        computed = 0
+        if not self.is_done(stage, key):
+            with _locked(folder):
+                shards = [items[at : at + shard_size] for at in range(0, len(items), shard_size)]
+                computed = _fill(folder, shards, record_type, open_worker, label, unit)
+                _finish(folder, stage, key, len(shards))
+        records = read_records(folder, record_type)
+        log = StageLog(
+            name=label,
+            key=key,
+            items=len(items),
+            records=len(records),
+            computed=computed,
+            seconds=seconds_spent(folder),
+        )
+        return records, log
+
+    @contextlib.contextmanager
+    def building(self, stage: str, key: str) -> Iterator[Path]:
+        """Hold a result folder for a stage that writes it by itself (a trained student)."""
+        folder = self.folder(stage, key)
+        with _locked(folder):
+            yield folder
+
+
+def read_records(folder: Path, record_type: type[R]) -> list[R]:
+    """Read a complete result; raises `StoreError` naming a file that is damaged or missing."""
+    done = json.loads((folder / "done.json").read_text(encoding="utf-8"))
+    records: list[R] = []
+    for shard in done["shards"]:
+        path = folder / shard["file"]
+        if not path.is_file() or _sha256(path) != shard["sha256"]:
+            raise _damaged(path)
+        records.extend(_read_shard(path, record_type))
+    return records
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file aside, flush it to the disk and rename it into place."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with space_guard(path):
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+
+
+@contextlib.contextmanager
+def space_guard(path: Path) -> Iterator[None]:
+    """Turn "no space left" into one clear line that says where and what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        free = shutil.disk_usage(path.parent).free // 2**20
+        raise StoreError(
+            f"no space left to write {path} ({free} MiB free); nothing finished is lost: "
+            "free some space and run the same command again"
+        ) from None
+
+
+def note_seconds(folder: Path, seconds: float) -> None:
+    """Add the time that one process spent on a result; it is not part of the result."""
+    with (folder / "times.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"seconds": round(seconds, 3)}) + "\n")
+
+
+def seconds_spent(folder: Path) -> float:
+    """Return the seconds that all processes together spent on a result."""
+    times = folder / "times.jsonl"
+    if not times.is_file():
+        return 0.0
+    return sum(float(json.loads(line)["seconds"]) for line in times.read_text().splitlines())
+
+
+def _fill(
+    folder: Path,
+    shards: Sequence[Sequence[T]],
+    record_type: type[R],
+    open_worker: OpenWorker[T, R],
+    label: str,
+    unit: str,
+) -> int:
+    """Compute and write the missing shards; return how many there were."""
+    missing = [at for at in range(len(shards)) if not _shard(folder, at).is_file()]
+    if not missing:
+        return 0
+    total = sum(len(shard) for shard in shards)
+    there = total - sum(len(shards[at]) for at in missing)
+    begun = time.monotonic()
+    with progress(label, total, unit=unit, done=there) as tick, open_worker(tick) as work:
+        for at in missing:
+            _write_shard(_shard(folder, at), work(shards[at]), record_type)
+            note_seconds(folder, time.monotonic() - begun)
+            begun = time.monotonic()
+    return len(missing)
+
+
+def _finish(folder: Path, stage: str, key: str, shards: int) -> None:
+    parts = [_shard(folder, at) for at in range(shards)]
+    done = {
+        "stage": stage,
+        "key": key,
+        "shards": [{"file": part.name, "sha256": _sha256(part)} for part in parts],
+    }
+    write_whole(folder / "done.json", json.dumps(done, indent=1).encode())
+
+
+def _shard(folder: Path, at: int) -> Path:
+    return folder / f"part-{at:05d}.parquet"
+
+
+def _write_shard(path: Path, records: Sequence[Any], record_type: type) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(to_table(records, record_type), sink, compression="zstd")
+    write_whole(path, sink.getvalue().to_pybytes())
+
+
+def _read_shard(path: Path, record_type: type[R]) -> list[R]:
+    try:
+        table = pq.read_table(path, schema=schema_of(record_type))
+        return from_table(table, record_type)
+    except (pa.ArrowException, OSError, ValidationError) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> StoreError:
+    return StoreError(
+        f"{path}: damaged or missing; delete the folder {path.parent} and run the same command "
+        "to compute it again"
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a result folder against other processes; sweep what a killed one left half-written."""
+    with space_guard(folder / "lock"):
+        folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"{folder}: another leaf process is computing this; wait for it, or stop it"
+            ) from None
+        for leftover in folder.glob(".*.tmp"):
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
+        yield

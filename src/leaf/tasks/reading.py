@@ -1,0 +1,204 @@
+"""Rows of a data set, each with the place that an error about it names.
+
+A path is one of
+    package:recipes/demo/train.jsonl   a file inside the installed `leaf` package
+    data/train.jsonl, ~/x.parquet      a local .jsonl, .json or .parquet file
+    ./my-data                          a local folder that `datasets.load_dataset` reads
+    openai/gsm8k                       a data set of the Hugging Face hub
+
+It is local when it ends in .jsonl, .json or .parquet, starts with `.`, `/` or `~`, or exists.
+"""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from leaf.errors import DataError
+
+_PACKAGE = "package:"
+_FILE_KINDS = (".jsonl", ".json", ".parquet")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One record of a data set, as it was found."""
+
+    place: str
+    """Where it stands, for errors: `train.jsonl:3`, or `openai/gsm8k main/train record 3`."""
+    name: str
+    """`<split or file stem>-<line or record, from 1>`: stable when the file is read again."""
+    values: Mapping[str, Any]
+
+
+def read_rows(path: str, *, name: str | None, split: str) -> list[Row]:
+    """Read every record of a file or a hub data set; a file has no use for `name` and `split`.
+
+    Raises:
+        DataError: a missing or empty file, a record that cannot be read, a data set or split that
+            does not exist or cannot be reached.
+    """
+    if _is_file(path):
+        return _read_file(path)
+    return _read_data_set(path, name, split)
+
+
+def text_of(row: Row, column: str) -> str:
+    """Return a column that must hold a text or a number, never an empty one."""
+    value = _value_of(row, column)
+    if isinstance(value, bool) or not isinstance(value, str | int | float | None):
+        raise DataError(
+            f"{row.place}: column `{column}` must hold a text or a number, but is {value!r:.60}"
+        )
+    text = "" if value is None else str(value)
+    if not text.strip():
+        raise DataError(f"{row.place}: column `{column}` is empty; fill it or remove the record")
+    return text
+
+
+def optional_text_of(row: Row, column: str) -> str:
+    """Return a column that must exist but may be empty or null; both give ""."""
+    value = _value_of(row, column)
+    is_empty = value is None or (isinstance(value, str) and not value.strip())
+    return "" if is_empty else text_of(row, column)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean ...?` where a known name is close to `word`, else ""."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+def _value_of(row: Row, column: str) -> Any:
+    if column not in row.values:
+        raise DataError(
+            f"{row.place}: no column `{column}`{nearest(column, row.values) or ';'} "
+            f"this record has: {', '.join(row.values) or 'none'}"
+        )
+    return row.values[column]
+
+
+def _is_file(path: str) -> bool:
+    if path.startswith(_PACKAGE):
+        return True
+    local = Path(path).expanduser()
+    is_local = path.endswith(_FILE_KINDS) or path[:1] in {".", "/", "~"} or local.exists()
+    return is_local and not local.is_dir()
+
+
+def _read_file(path: str) -> list[Row]:
+    kind = PurePosixPath(path).suffix
+    if kind not in _FILE_KINDS:
+        raise DataError(f"{path}: a data file must end in {', '.join(_FILE_KINDS)}")
+    data = _bytes_of(path)
+    if kind == ".jsonl":
+        rows = _json_lines(path, data)
+    elif kind == ".json":
+        rows = _json_list(path, data)
+    else:
+        rows = _parquet(path, data)
+    if not rows:
+        raise DataError(f"{path}: holds no records")
+    return rows
+
+
+def _bytes_of(path: str) -> bytes:
+    file: Traversable
+    if path.startswith(_PACKAGE):
+        file = resources.files("leaf") / path.removeprefix(_PACKAGE)
+    else:
+        file = Path(path).expanduser()
+    if not file.is_file():
+        raise DataError(f"{path}: no such data file")
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _json_lines(path: str, data: bytes) -> list[Row]:
+    stem = PurePosixPath(path).stem
+    rows = []
+    # Split as bytes: str.splitlines would also cut at U+2028, which JSON allows inside a text.
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if line.strip():
+            place = f"{path}:{number}"
+            record = _record(_json(line, path, first_line=number), place)
+            rows.append(Row(place=place, name=f"{stem}-{number}", values=record))
+    return rows
+
+
+def _json_list(path: str, data: bytes) -> list[Row]:
+    values = _json(data, path, first_line=1) if data.strip() else []
+    if not isinstance(values, list):
+        raise DataError(
+            f"{path}: must hold a list of records, but holds a {type(values).__name__}; "
+            "a file with one record a line is named .jsonl"
+        )
+    return _numbered(values, place=path, label=PurePosixPath(path).stem)
+
+
+def _parquet(path: str, data: bytes) -> list[Row]:
+    try:
+        values = pq.read_table(pa.BufferReader(data)).to_pylist()
+    except pa.ArrowException as error:
+        raise DataError(f"{path}: not a Parquet file: {_first_line(error)}") from None
+    return _numbered(values, place=path, label=PurePosixPath(path).stem)
+
+
+def _json(data: bytes, path: str, *, first_line: int) -> Any:
+    try:
+        # Decimals stay as they are written: 0.10 is not 0.1 to a reader, nor is a long one cut.
+        return json.loads(data.decode("utf-8-sig"), parse_float=str)
+    except UnicodeDecodeError as error:
+        line = first_line + data.count(b"\n", 0, error.start)
+        raise DataError(f"{path}:{line}: not UTF-8: {error.reason}") from None
+    except json.JSONDecodeError as error:
+        line = first_line + error.lineno - 1
+        raise DataError(f"{path}:{line}: not JSON: {error.msg}, column {error.colno}") from None
+    except (RecursionError, ValueError) as error:  # nested too deep, or a number too long
+        raise DataError(f"{path}:{first_line}: cannot be read: {_first_line(error)}") from None
+
+
+def _read_data_set(path: str, name: str | None, split: str) -> list[Row]:
+    import datasets
+
+    datasets.disable_progress_bars()
+    wanted = f"{path} {name}/{split}" if name else f"{path} {split}"
+    source = str(Path(path).expanduser()) if path.startswith("~") else path
+    try:
+        values = datasets.load_dataset(source, name, split=split)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{wanted}: cannot be loaded: {_first_line(error)}; check `path`, `name`, `split` and "
+            "the connection, or give a local .jsonl, .json or .parquet file"
+        ) from None
+    rows = _numbered(values, place=wanted, label=split)
+    if not rows:
+        raise DataError(f"{wanted}: holds no records")
+    return rows
+
+
+def _numbered(values: Iterable[Any], *, place: str, label: str) -> list[Row]:
+    rows = []
+    for number, value in enumerate(values, start=1):
+        here = f"{place} record {number}"
+        rows.append(Row(place=here, name=f"{label}-{number}", values=_record(value, here)))
+    return rows
+
+
+def _record(value: Any, place: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise DataError(f"{place}: a record must be an object, but is {value!r:.60}")
+    return value
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

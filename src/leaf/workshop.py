@@ -1,0 +1,229 @@
+"""What the stages share: each method computes one kind of result through the store."""
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from leaf import models
+from leaf.attribute import DETECTORS
+from leaf.chat import Chat, Conversation
+from leaf.config import DistillSection, ModelSection, Recipe
+from leaf.distill import Distiller, Row, encode_rows, plan_steps, train
+from leaf.generate import ENGINES
+from leaf.grade import open_graders
+from leaf.models import Source
+from leaf.progress import Ticker
+from leaf.records import Answer, Counterfactual, Problem, Score, Sensitivity
+from leaf.store import StageLog, Store, Worker, digest, seconds_spent, stage_key
+
+T = TypeVar("T")
+
+Graded = tuple[list[Answer], list[Score]]
+"""Answers and their scores, in the same order."""
+
+
+class Workshop:
+    """Computes answers, scores, sensitivities and students of one recipe over a store."""
+
+    def __init__(self, recipe: Recipe, store: Store) -> None:
+        self.recipe = recipe
+        self.store = store
+        self.sources: dict[str, Source] = {}
+        """`student` and `teacher`, once they are found."""
+        self.logs: list[StageLog] = []
+
+    def answers(
+        self, section: ModelSection, source: Source, problems: Sequence[Problem], label: str
+    ) -> Graded:
+        """Answer and grade problems; two stages, so that a new grader needs no new answers."""
+        generate = self.recipe.generate
+        settings = {
+            "engine": generate.engine,
+            "max_new_tokens": generate.max_new_tokens,
+            "dtype": section.dtype,
+            "system": section.system,
+        }
+        problems_key = digest(plain(problems))
+        key = self._key("answers", settings, [source.fingerprint, problems_key])
+
+        @contextlib.contextmanager
+        def open_engine(tick: Ticker) -> Iterator[Worker[Problem, Answer]]:
+            with models.loaded(section, source) as loaded:
+                chat = self._chat(loaded.tokenizer, section)
+                engine = ENGINES[generate.engine](loaded, chat, generate, tick)
+                yield engine.answer
+
+        answers, log = self.store.compute(
+            "answers",
+            key,
+            problems,
+            Answer,
+            open_engine,
+            shard_size=self.recipe.store.shard_size,
+            label=label,
+            unit="problems",
+        )
+        self.logs.append(log)
+        return answers, self._grade(problems, answers, [key, problems_key], label)
+
+    def _grade(
+        self,
+        problems: Sequence[Problem],
+        answers: Sequence[Answer],
+        inputs: Sequence[str],
+        label: str,
+    ) -> list[Score]:
+        grade = self.recipe.grade
+        key = self._key("scores", {"time_limit": grade.time_limit}, inputs)
+
+        @contextlib.contextmanager
+        def open_grader(tick: Ticker) -> Iterator[Worker[tuple[Problem, Answer], Score]]:
+            with open_graders(grade) as grader:
+
+                def work(pairs: Sequence[tuple[Problem, Answer]]) -> list[Score]:
+                    scores = grader.grade([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+                    tick(len(pairs))
+                    return scores
+
+                yield work
+
+        scores, log = self.store.compute(
+            "scores",
+            key,
+            list(zip(problems, answers, strict=True)),
+            Score,
+            open_grader,
+            shard_size=self.recipe.store.shard_size,
+            label=f"grading {label}",
+            unit="answers",
+        )
+        self.logs.append(log)
+        return scores
+
+    def sensitivities(self, role: str, pairs: Sequence[tuple[Problem, str]]) -> list[Sensitivity]:
+        """Score questions with their references under the student or the teacher (Eq. 2)."""
+        section = self.recipe.student if role == "student" else self.recipe.teacher
+        attribute = self.recipe.attribute
+        source = self.sources[role]
+        settings = {
+            "detector": attribute.detector,
+            "dtype": section.dtype,
+            "system": section.system,
+        }
+        content = digest([[plain(problem), reference] for problem, reference in pairs])
+        key = self._key("sensitivities", settings, [source.fingerprint, content])
+
+        @contextlib.contextmanager
+        def open_attributor(tick: Ticker) -> Iterator[Worker[tuple[Problem, str], Sensitivity]]:
+            with models.loaded(section, source) as loaded:
+                chat = self._chat(loaded.tokenizer, section)
+                attributor = DETECTORS[attribute.detector](loaded, chat, attribute, tick)
+                yield lambda part: attributor.attribute(
+                    [problem for problem, _ in part], [reference for _, reference in part]
+                )
+
+        found, log = self.store.compute(
+            "sensitivities",
+            key,
+            pairs,
+            Sensitivity,
+            open_attributor,
+            shard_size=self.recipe.store.shard_size,
+            label=f"{role} sensitivity",
+            unit="problems",
+        )
+        self.logs.append(log)
+        return found
+
+    def counterfactuals(
+        self, items: Sequence[T], work: Callable[[Sequence[T]], list[Counterfactual]]
+    ) -> list[Counterfactual]:
+        """Prune questions; `work` turns attributions into counterfactuals."""
+        key = self._key("counterfactuals", self.recipe.prune.model_dump(), [digest(plain(items))])
+        found, log = self.store.compute(
+            "counterfactuals",
+            key,
+            items,
+            Counterfactual,
+            lambda tick: contextlib.nullcontext(work),
+            shard_size=self.recipe.store.shard_size,
+            label="pruning",
+            unit="problems",
+        )
+        self.logs.append(log)
+        return found
+
+    def student_chat(self) -> Chat:
+        """Return the chat template that training rows are rendered with: the student's own."""
+        return self._chat(models.load_tokenizer(self.sources["student"]), self.recipe.student)
+
+    def student(self, arm: str, rows: Sequence[Row], section: DistillSection) -> Path:
+        """Train one student on rows, or find it trained; return its folder in the store."""
+        chat = self.student_chat()
+        kept, items, _ = encode_rows(chat, rows, section.cutoff)
+        steps = plan_steps(kept, section)
+        key = self._student_key(kept, steps)
+        folder = self.store.folder("students", key)
+        computed = 0
+        if not self.store.is_done("students", key):
+            with self.store.building("students", key):
+                computed = self._train(arm, kept, items, steps, section, folder)
+        self.logs.append(
+            StageLog(
+                name=f"training {arm}",
+                key=key,
+                items=len(kept),
+                records=json.loads((folder / "done.json").read_text())["steps"],
+                computed=computed,
+                seconds=seconds_spent(folder),
+            )
+        )
+        return folder
+
+    def _train(
+        self,
+        arm: str,
+        rows: Sequence[Row],
+        items: Sequence[Conversation],
+        steps: Sequence[Sequence[int]],
+        section: DistillSection,
+        folder: Path,
+    ) -> int:
+        with models.loaded(self.recipe.teacher, self.sources["teacher"]) as teacher:
+            # The optimiser's steps are too small for bfloat16: the masters are float32.
+            student = models.load(self.recipe.student, self.sources["student"], dtype=torch.float32)
+            distiller = Distiller(student, teacher, section)
+            computed = train(distiller, rows, items, steps, folder, label=f"training {arm}")
+        models.release_memory()
+        return computed
+
+    def _student_key(self, rows: Sequence[Row], steps: Sequence[Sequence[int]]) -> str:
+        """Name a trained student by what decides its weights, and not by how it is computed."""
+        how = {"epochs", "max_steps", "token_budget", "chunk_tokens", "checkpoint_every"}
+        settings = {
+            **self.recipe.distill.model_dump(exclude=how),
+            "teacher_dtype": self.recipe.teacher.dtype,
+            "system": self.recipe.student.system,
+        }
+        content = digest([plain(rows), [list(step) for step in steps]])
+        prints = [self.sources[role].fingerprint for role in ("student", "teacher")]
+        return stage_key("students", 1, settings, [content, *prints])
+
+    def _chat(self, tokenizer: models.Tokenizer, section: ModelSection) -> Chat:
+        return Chat(tokenizer, name=section.model, system=section.system)
+
+    def _key(self, stage: str, settings: Mapping[str, Any], inputs: Sequence[str]) -> str:
+        settings = {**settings, "shard_size": self.recipe.store.shard_size}
+        return stage_key(stage, 1, settings, inputs)
+
+
+def plain(value: Any) -> Any:
+    """Turn records, or sequences of them, into JSON values."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return [plain(item) for item in value]

@@ -1,0 +1,175 @@
+"""A small finished run, made by hand: three problems, two removals, one of them verified."""
+
+from typing import Any
+
+import pytest
+
+from leaf.config import check_recipe
+from leaf.records import (
+    Answer,
+    Attribution,
+    Comparison,
+    Counterfactual,
+    Drop,
+    Estimate,
+    Focus,
+    Outcome,
+    Problem,
+    Score,
+    Span,
+    Verdict,
+)
+
+QUESTION = "Tom has 3 red pens and 4 hats. How many pens?"
+"""`red` is characters 10 to 13 (after its space at 9), `and 4 hats` is 19 to 29."""
+
+
+@pytest.fixture
+def run() -> dict[str, Any]:
+    """The arguments of `build_report` for a finished run."""
+    problems = [
+        Problem(id=f"p{i}", question=QUESTION, answer="3", solution="3 pens") for i in range(3)
+    ]
+    red = span(9, 13, 0.0)
+    hats = span(18, 29, 0.04)
+    return {
+        "recipe": check_recipe(
+            {
+                "name": "tiny",
+                "student": {"model": "org/student"},
+                "teacher": {"model": "org/teacher"},
+                "data": {"task": "gsm8k", "seed": 7},
+                "evaluate": {"benchmarks": {"gsm8k": {"task": "gsm8k"}}},
+            },
+            source="tiny",
+        ),
+        "command": "leaf run tiny --out runs/tiny",
+        "manifest": {"versions": {"torch": "2.13.0"}, "commit": "abc1234", "hardware": None},
+        "stages": [
+            stage("answers", seconds=90.0, reused=True),
+            stage("attribution", seconds=3.25, reused=False),
+        ],
+        "problems": problems,
+        "student_answers": [answer(p.id, "so 7") for p in problems],
+        "teacher_answers": [answer(p.id, "so 3") for p in problems],
+        "student_scores": [score("p0", "wrong"), score("p1", "right"), score("p2", "ungradable")],
+        "teacher_scores": [score("p0", "right"), score("p1", "right"), score("p2", "wrong")],
+        "attributions": [
+            Attribution(
+                problem_id="p0",
+                reference="3 pens",
+                starts=(9, 18),
+                ends=(13, 29),
+                teacher=(0.1, 0.4),
+                student=(0.9, 0.3),
+                teacher_loss=0.5,
+                student_loss=0.8,
+            )
+        ],
+        "focus": [
+            Focus(
+                problem_id="p0",
+                starts=(9, 18),
+                ends=(13, 29),
+                teacher=(0.0, 1.0),
+                student=(1.0, 0.0),
+                gap=(0.0, 0.04),
+            )
+        ],
+        "counterfactuals": [removal("p0/cf0", red), removal("p0/cf1", hats)],
+        "verdicts": [
+            verdict("p0/cf0", Outcome.WRONG, None, "student wrong on the pruned prompt"),
+            verdict("p0/cf1", Outcome.RIGHT, Outcome.RIGHT, "kept"),
+        ],
+        "drops": [Drop(stage="grading", problem_id="p2", reason="no final number found")],
+        "training": {"kd": [line(1, 0.5, None)], "leaf": [line(1, 0.5, 0.6), line(2, 0.25, 0.3)]},
+        "estimates": {
+            "gsm8k": {
+                "before": estimate(2, 8),
+                "kd": estimate(4, 8),
+                "leaf": estimate(5, 8),
+                "teacher": None,
+            }
+        },
+        "comparisons": {"gsm8k": comparison()},
+        "notes": ["n is small: this proves the plumbing, not the method."],
+    }
+
+
+def span(start: int, end: int, gap: float) -> Span:
+    return Span(start=start, end=end, text=QUESTION[start:end], gap=gap, units=1)
+
+
+def removal(name: str, cut: Span) -> Counterfactual:
+    return Counterfactual(
+        id=name,
+        problem_id="p0",
+        strategy="span",
+        spans=(cut,),
+        question=QUESTION[: cut.start] + QUESTION[cut.end :],
+    )
+
+
+def verdict(name: str, student: Outcome, teacher: Outcome | None, reason: str) -> Verdict:
+    return Verdict(
+        counterfactual_id=name,
+        problem_id="p0",
+        student=student,
+        teacher=teacher,
+        student_text="the student's answer",
+        teacher_text=None if teacher is None else "the teacher's answer",
+        kept=reason == "kept",
+        reason=reason,
+    )
+
+
+def answer(problem_id: str, text: str) -> Answer:
+    return Answer(
+        problem_id=problem_id, text=text, prompt_tokens=9, response_tokens=3, truncated=False
+    )
+
+
+def score(problem_id: str, outcome: str) -> Score:
+    return Score(problem_id=problem_id, outcome=Outcome(outcome), extracted=None, reason=None)
+
+
+def stage(name: str, *, seconds: float, reused: bool) -> dict[str, Any]:
+    return {
+        "name": name,
+        "key": f"key-of-{name}",
+        "seconds": seconds,
+        "items": 3,
+        "reused": reused,
+        "detail": "",
+    }
+
+
+def line(step: int, kl: float, kl_counterfactual: float | None) -> dict[str, Any]:
+    return {
+        "step": step,
+        "loss": kl,
+        "kl_original": kl,
+        "kl_counterfactual": kl_counterfactual,
+        "learning_rate": 1e-5,
+        "grad_norm": 1.0,
+        "seconds": 2.0,
+        "rows": 4,
+        "response_tokens": 600,
+    }
+
+
+def estimate(right: int, n: int) -> Estimate:
+    return Estimate(right=right, ungradable=1, n=n, mean=right / n, low=0.1, high=0.9)
+
+
+def comparison(**changes: Any) -> Comparison:
+    values: dict[str, Any] = {
+        "n": 8,
+        "wins": 2,
+        "losses": 1,
+        "difference": 0.125,
+        "low": -0.25,
+        "high": 0.5,
+        "p_value": 1.0,
+    }
+    return Comparison(**(values | changes))

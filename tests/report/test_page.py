@@ -1,0 +1,167 @@
+import dataclasses
+import html
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leaf.errors import StoreError
+from leaf.records import Drop
+from leaf.report import build_report, write_report
+from leaf.report.formats import visible
+from leaf.report.page import render
+
+HOSTILE = [
+    "<script>document.title='owned'</script>",
+    '</style></title><b onclick="x">\'&amp;',
+    "{{ 7 * 7 }}{% raw %}",
+    "nul \x00 bell \x07 escape \x1b[31m",
+    "\u202eright to left\u202c and שלום \u200f",
+    "lone \ud800 surrogate \udfff",
+    "$x_{1}^$ \\frac",
+    "x" * 100_000,
+]
+
+
+def text_of(page: str) -> str:
+    """What a reader sees: tags removed, entities resolved, white space joined."""
+    body = page[page.index("<body>") :]
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body)).split())
+
+
+def hostile(run: dict[str, Any], text: str) -> dict[str, Any]:
+    """Put `text` everywhere that data or people's words reach the page."""
+    replaced = run | {
+        "command": text,
+        "manifest": {text: {text: text}},
+        "notes": [text],
+        "problems": [
+            dataclasses.replace(p, question=text + p.question[len(text) :], answer=text)
+            for p in run["problems"]
+        ],
+        "student_answers": [dataclasses.replace(a, text=text) for a in run["student_answers"]],
+        "drops": [Drop(stage=text, problem_id=text, reason=text)],
+        "verdicts": [
+            dataclasses.replace(v, reason=text, student_text=text) for v in run["verdicts"]
+        ],
+        "stages": [stage | {"name": text, "detail": text} for stage in run["stages"]],
+        "recipe": run["recipe"].model_copy(update={"name": text, "description": text}),
+    }
+    for name in ("estimates", "comparisons"):
+        replaced[name] = {text: run[name]["gsm8k"]}
+    return replaced
+
+
+def test_the_page_is_rendered_from_exactly_what_report_json_holds(
+    run: dict[str, Any], tmp_path: Path
+) -> None:
+    page = write_report(build_report(**run), tmp_path)
+    read_back = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert page.read_text(encoding="utf-8") == render(read_back)
+
+
+def test_the_page_shows_the_numbers_of_the_run(run: dict[str, Any]) -> None:
+    text = text_of(render(build_report(**run)))
+    assert "LeaF minus KD on gsm8k +12.5 points 95% interval −25.0 to +50.0, n = 8" in text
+    assert "LeaF alone was right on 2 questions, KD alone on 1" in text
+    assert "The interval holds 0: this run does not show that LeaF and KD differ." in text
+    assert "With 8 questions only large differences can show." in text
+    assert "LeaF 62.5% 10.0% to 90.0% 5 of 8 1" in text
+    assert "Student wrong 1 0 0" in text
+    assert "grading no final number found 1 p2" in text
+    assert "LeaF 0.5 → 0.25 0.6 → 0.3 2 8 1 200 4.0 s" in text
+    assert "attribution 3 3.2 s computed" in text
+    assert "data.seed 7" in text
+    assert "attribution key-of-attribution" in text
+
+
+def test_a_unit_of_the_heat_map_carries_its_numbers(run: dict[str, Any]) -> None:
+    page = render(build_report(**run))
+    assert (
+        '<span class="u n6 t0 s6 cut-here" title="gap 0 · teacher 0 · student 1"> red</span>'
+        in page
+    )
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:12]))
+def test_hostile_text_is_shown_not_run(run: dict[str, Any], tmp_path: Path, text: str) -> None:
+    page = write_report(build_report(**hostile(run, text)), tmp_path).read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert page.count("</style>") == page.count("</title>") == 1
+    assert "<b onclick" not in page
+    assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e]", page)
+    as_shown = visible(text)
+    assert " ".join(as_shown.split())[:3000] in text_of(page)
+
+
+def test_an_unwritable_folder_is_one_clear_line(run: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"file/report\.json: cannot be written"):
+        write_report(build_report(**run), tmp_path / "file")
+
+
+def test_a_report_replaces_the_old_one_and_leaves_nothing_else(
+    run: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "report.html").write_text("old")
+    write_report(build_report(**run), tmp_path)
+    write_report(build_report(**run), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"report.html", "report.json"}
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") != "old"
+
+
+STAGES = [
+    ("reading the problems", {"problems"}),
+    ("answering", {"student_answers", "teacher_answers"}),
+    ("grading", {"student_scores", "teacher_scores"}),
+    ("attribution", {"attributions", "focus"}),
+    ("pruning", {"counterfactuals"}),
+    ("verification", {"verdicts"}),
+    ("distillation", {"training"}),
+    ("evaluation", {"estimates", "comparisons"}),
+]
+
+
+@pytest.mark.parametrize("reached", range(len(STAGES)), ids=[name for name, _ in STAGES])
+def test_an_unfinished_run_says_where_it_stopped_and_how_to_go_on(
+    run: dict[str, Any], reached: int
+) -> None:
+    absent = {name for _, names in STAGES[reached:] for name in names}
+    text = text_of(render(build_report(**(run | dict.fromkeys(absent)))))
+    assert (
+        f"Not there yet: the run stopped before {STAGES[reached][0]} ; "
+        "continue with leaf run tiny --out runs/tiny"
+    ) in text
+
+
+def test_a_finished_run_misses_nothing(run: dict[str, Any]) -> None:
+    assert "not there yet" not in text_of(render(build_report(**run))).lower()
+
+
+def test_a_comparison_without_interval_says_why(run: dict[str, Any]) -> None:
+    run["comparisons"]["gsm8k"] = dataclasses.replace(
+        run["comparisons"]["gsm8k"],
+        wins=0,
+        losses=0,
+        difference=0.0,
+        low=None,
+        high=None,
+        note="No interval: the difference is the same on all 8 questions.",
+    )
+    text = text_of(render(build_report(**run)))
+    assert "0.0 points n = 8." in text
+    assert "Both students were right on the same questions: this run shows no difference." in text
+    assert "No interval: the difference is the same on all 8 questions." in text
+
+
+def test_a_plot_has_a_text_alternative_with_its_numbers(run: dict[str, Any]) -> None:
+    page = render(build_report(**run))
+    assert "LeaF 62.5% (10.0% to 90.0%)" in "".join(re.findall(r'aria-label="([^"]*)"', page))
+    assert len(re.findall(r'<svg class="plot" role="img"', page)) == 3
+
+
+def test_no_id_occurs_twice(run: dict[str, Any]) -> None:
+    ids = re.findall(r'\bid="([^"]*)"', render(build_report(**run)))
+    assert len(ids) == len(set(ids))

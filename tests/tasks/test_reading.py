@@ -1,0 +1,193 @@
+"""Rows come with the place that an error about them must name."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from leaf.errors import DataError
+from leaf.tasks.reading import Row, optional_text_of, read_rows, text_of
+
+RECORDS = [{"question": "1+1?", "answer": "2"}, {"question": "2+2?", "answer": "4"}]
+
+
+def read(path: Path | str) -> list[Row]:
+    return read_rows(str(path), name=None, split="train")
+
+
+def error_of(path: Path | str) -> str:
+    with pytest.raises(DataError) as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_three_file_kinds_give_the_same_records(tmp_path: Path) -> None:
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(r) + "\n" for r in RECORDS))
+    (tmp_path / "own.json").write_text(json.dumps(RECORDS))
+    pq.write_table(pa.Table.from_pylist(RECORDS), tmp_path / "own.parquet")
+    for kind in ("jsonl", "json", "parquet"):
+        rows = read(tmp_path / f"own.{kind}")
+        assert [row.values for row in rows] == RECORDS
+        assert [row.name for row in rows] == ["own-1", "own-2"]
+
+
+def test_a_jsonl_row_is_named_by_its_line_even_after_blank_lines(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_text('{"a": 1}\n\n{"a": 2}\n')
+    assert [row.place for row in read(path)] == [f"{path}:1", f"{path}:3"]
+    assert [row.name for row in read(path)] == ["own-1", "own-3"]
+
+
+def test_a_line_separator_inside_a_text_does_not_split_the_record(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_text('{"a": "one\u2028two"}\n', encoding="utf-8")
+    assert [row.values for row in read(path)] == [{"a": "one\u2028two"}]
+
+
+def test_decimals_keep_the_digits_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_text('{"a": 0.12345678901234567890, "b": 12345678901234567890123}\n')
+    (row,) = read(path)
+    assert text_of(row, "a") == "0.12345678901234567890"
+    assert text_of(row, "b") == "12345678901234567890123"
+
+
+def test_a_line_that_is_not_json_is_named_by_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_text('{"a": 1}\n{"a": }\n')
+    assert error_of(path).startswith(f"{path}:2: not JSON: ")
+
+
+def test_bytes_that_are_not_utf8_are_named_by_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_bytes(b'{"a": 1}\n{"a": "\xff"}\n')
+    assert error_of(path).startswith(f"{path}:2: not UTF-8")
+
+
+def test_a_broken_json_file_is_named_by_the_line_of_the_fault(tmp_path: Path) -> None:
+    path = tmp_path / "own.json"
+    path.write_text('[\n{"a": 1},\n{"a": }\n]')
+    assert error_of(path).startswith(f"{path}:3: not JSON: ")
+
+
+def test_json_nested_without_end_is_refused_and_not_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_text("[" * 100_000)
+    assert error_of(path).startswith(f"{path}:1: ")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("own.jsonl", b"", "holds no records"),
+        ("own.jsonl", b"\n \n", "holds no records"),
+        ("own.json", b"", "holds no records"),
+        ("own.json", b"[]", "holds no records"),
+        ("own.json", b'{"a": 1}', "must hold a list of records"),
+        ("own.jsonl", b"5\n", "own.jsonl:1: a record must be an object, but is 5"),
+        ("own.json", b'["x"]', "record 1: a record must be an object, but is 'x'"),
+        ("own.parquet", b"no parquet", "not a Parquet file"),
+        ("own.csv", b"a,b\n", "must end in .jsonl, .json, .parquet"),
+    ],
+)
+def test_a_file_without_readable_records_is_refused(
+    tmp_path: Path, file: str, content: bytes, said: str
+) -> None:
+    (tmp_path / file).write_bytes(content)
+    message = error_of(tmp_path / file)
+    assert said in message
+    assert file in message
+
+
+@pytest.mark.parametrize("path", ["./none.jsonl", "none.parquet", "/none", "~/none/none.json"])
+def test_what_looks_like_a_path_is_never_taken_for_a_hub_id(path: str) -> None:
+    message = error_of(path)
+    assert message.startswith(path)
+    assert "no such data file" in message or "must end in" in message
+
+
+def test_a_missing_file_inside_the_package_is_named_as_it_was_asked_for() -> None:
+    assert error_of("package:recipes/none.jsonl") == (
+        "package:recipes/none.jsonl: no such data file"
+    )
+
+
+def test_a_file_inside_the_package_is_read() -> None:
+    root = Path(str(resources.files("leaf")))
+    shipped = sorted(root.rglob("*.jsonl"))
+    if not shipped:
+        pytest.skip("the package ships no .jsonl file yet")
+    path = f"package:{shipped[0].relative_to(root).as_posix()}"
+    rows = read(path)
+    assert rows[0].place == f"{path}:1"
+    assert rows[0].values == json.loads(shipped[0].read_text(encoding="utf-8").splitlines()[0])
+
+
+def test_a_local_folder_is_read_as_a_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "train.jsonl").write_text("".join(json.dumps(r) + "\n" for r in RECORDS))
+    rows = read(folder)
+    assert [row.values for row in rows] == RECORDS
+    assert [row.name for row in rows] == ["train-1", "train-2"]
+    assert rows[1].place == f"{folder} train record 2"
+
+
+def test_a_split_that_does_not_exist_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "train.jsonl").write_text('{"a": 1}\n')
+    with pytest.raises(DataError) as caught:
+        read_rows(str(tmp_path), name=None, split="tset")
+    assert str(caught.value).startswith(f'{tmp_path} tset: cannot be loaded: Unknown split "tset"')
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
+    script = (
+        "from leaf.errors import DataError\n"
+        "from leaf.tasks.reading import read_rows\n"
+        "try:\n    read_rows('openai/gsm8k', name='main', split='train')\n"
+        "except DataError as error:\n    print(error)\n"
+    )
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=offline, capture_output=True, text=True, check=True
+    )
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("openai/gsm8k main/train: cannot be loaded: ")
+    assert "give a local .jsonl, .json or .parquet file" in line
+
+
+def test_a_missing_column_is_named_with_the_nearest_and_all_that_there_are() -> None:
+    row = Row(place="own.jsonl:7", name="own-7", values={"question": "?", "answer": "4"})
+    with pytest.raises(DataError) as caught:
+        text_of(row, "answr")
+    assert str(caught.value) == (
+        "own.jsonl:7: no column `answr`; did you mean `answer`? this record has: question, answer"
+    )
+
+
+@pytest.mark.parametrize("empty", ["", "  \n", None])
+def test_an_empty_column_is_refused_where_a_text_must_be(empty: str | None) -> None:
+    row = Row(place="own.jsonl:7", name="own-7", values={"answer": empty})
+    with pytest.raises(DataError, match=r"own\.jsonl:7: column `answer` is empty"):
+        text_of(row, "answer")
+    assert optional_text_of(row, "answer") == ""
+
+
+@pytest.mark.parametrize("value", [["4", "5"], {"x": 1}, True])
+def test_a_column_that_is_no_text_is_refused(value: object) -> None:
+    row = Row(place="own.jsonl:7", name="own-7", values={"answer": value})
+    with pytest.raises(DataError, match=r"own\.jsonl:7: column `answer` must hold a text or a num"):
+        text_of(row, "answer")
