@@ -1,4 +1,4 @@
-"""Writes the problems of the `demo` recipe: one-step sums, half of them with a distracting sentence.
+"""Writes the problems of the `demo` recipe: one-step sums, some of them with a distraction.
 
 The wording is what a model of 135 M parameters can often do. Run
 `.venv/bin/python tools/make_demo_problems.py`; the same seed writes the same bytes, and no question
@@ -18,7 +18,6 @@ DISTRACTIONS = (
     "{other} is {n} years old.",
     "{other} lives in house number {n}.",
     "{other} wears shirt number {n}.",
-    "{other} ran {n} miles.",
     "{other} weighs {n} kilos.",
 )
 FOLDER = Path(__file__).resolve().parents[1] / "src" / "leaf" / "recipes" / "demo"
@@ -46,13 +45,13 @@ class Row:
 
 _NOW = "How many {things} does {who} have now?"
 _TOTAL = "How many {things} does {who} have in total?"
-_SUM_NOW = "{who} has {a} + {b} = {result} {things} now."
-_SUM_TOTAL = "{who} has {a} + {b} = {result} {things} in total."
+_HAS_NOW = "{who} has {a} + {b} = {result} {things} now."
+_IN_TOTAL = "{who} has {a} + {b} = {result} {things} in total."
 
 STORIES = (
-    Story(tell="{who} has {a} {things} and buys {b} more.", ask=_NOW, solve=_SUM_NOW, sign="+"),
-    Story(tell="{who} has {a} {things} and buys {b} more.", ask=_TOTAL, solve=_SUM_TOTAL, sign="+"),
-    Story(tell="{who} has {a} {things} and finds {b} more.", ask=_TOTAL, solve=_SUM_TOTAL, sign="+"),
+    Story(tell="{who} has {a} {things} and buys {b} more.", ask=_NOW, solve=_HAS_NOW, sign="+"),
+    Story(tell="{who} has {a} {things} and buys {b} more.", ask=_TOTAL, solve=_IN_TOTAL, sign="+"),
+    Story(tell="{who} has {a} {things} and finds {b} more.", ask=_TOTAL, solve=_IN_TOTAL, sign="+"),
     Story(
         tell="{who} buys {a} boxes with {b} {things} in each box.",
         ask=_TOTAL,
@@ -91,7 +90,7 @@ def make_rows(count: int, *, seed: int, distracted: float) -> list[Row]:
 
 
 def main(
-    *, to: Path = FOLDER, train: int = 60, test: int = 40, seed: int = 7, distracted: float = 0.5
+    *, to: Path = FOLDER, train: int = 60, test: int = 40, seed: int = 7, distracted: float = 0.4
 ) -> None:
     """Write train.jsonl and test.jsonl.
 

@@ -4,11 +4,14 @@ Weights are read from safetensors alone and remote code is never trusted. A GGUF
 dequantised once into a safetensors folder in the cache (`$LEAF_CACHE`, else `~/.cache/leaf`).
 """
 
+import contextlib
 import gc
 import hashlib
+import io
 import json
 import os
 import shutil
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from typing import Any, Protocol, cast
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -140,9 +144,20 @@ def load(
     source = source or find(section)
     device = best_device()
     dtype = dtype or resolve_dtype(section.dtype, device)
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        source.folder, dtype=dtype, use_safetensors=True, trust_remote_code=False
-    )
+    with _readable(f"{source.name}: cannot be loaded from {source.folder}"):
+        found: Any = AutoModelForCausalLM.from_pretrained(
+            source.folder,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    model, info = found
+    if info["missing_keys"]:
+        raise ModelError(
+            f"{source.name}: {source.folder} lacks {len(info['missing_keys'])} of the model's "
+            f"weights, such as {min(info['missing_keys'])}; they would be random"
+        )
     model.to(device).eval().requires_grad_(False)
     return Loaded(
         source=source, model=model, tokenizer=load_tokenizer(source), device=device, dtype=dtype
@@ -166,18 +181,17 @@ def loaded(section: ModelSection, source: Source) -> Iterator[Loaded]:
 
 def load_tokenizer(source: Source) -> Tokenizer:
     """Load a model's fast tokenizer; raises `ModelError` when it has only a slow one."""
-    try:
+    with _readable(f"{source.name}: no tokenizer in {source.folder}"):
         tokenizer = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{source.name}: no tokenizer in {source.folder}: {error}") from None
     if not tokenizer.is_fast:
         raise ModelError(f"{source.name}: has no fast tokenizer, so characters cannot be located")
     return cast(Tokenizer, tokenizer)
 
 
 def load_config(source: Source) -> Any:
-    """Load a model's configuration."""
-    return AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
+    """Load a model's configuration; raises `ModelError` when transformers cannot use it."""
+    with _readable(f"{source.name}: config.json cannot be used"):
+        return AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
 
 
 def check_same_tokenizer(student: Tokenizer, teacher: Tokenizer, names: tuple[str, str]) -> None:
@@ -257,6 +271,31 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
 
 
+_UNREADABLE = (
+    AttributeError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What transformers, safetensors and gguf raise over damaged or foreign files."""
+
+
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    """Turn a library's error over damaged or foreign files into one line after `what`."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except _UNREADABLE as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(f"{what}: {lines[0].rstrip(' :')}") from error
+
+
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
@@ -328,19 +367,20 @@ def _convert_gguf(path: Path, folder: Path) -> None:
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     aside.mkdir(parents=True)
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            path.parent,
-            gguf_file=path.name,
-            dtype=torch.bfloat16,
-            quantization_config=GgufConfig(dequantize=True),
-            trust_remote_code=False,
-        )
-        model.save_pretrained(aside)
-        tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-        tokenizer.save_pretrained(aside)
-        aside.replace(folder)
-    except (ValueError, OSError, KeyError) as error:
-        raise ModelError(f"{path}: cannot be converted: {str(error).splitlines()[0]}") from error
+        # The library's own progress bar of this cannot be switched off.
+        quiet = contextlib.redirect_stderr(io.StringIO())
+        with _readable(f"{path}: cannot be converted"), quiet:
+            model = AutoModelForCausalLM.from_pretrained(
+                path.parent,
+                gguf_file=path.name,
+                dtype=torch.bfloat16,
+                quantization_config=GgufConfig(dequantize=True),
+                trust_remote_code=False,
+            )
+            model.save_pretrained(aside)
+            tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+            tokenizer.save_pretrained(aside)
+            aside.replace(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     release_memory()

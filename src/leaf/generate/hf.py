@@ -28,6 +28,9 @@ class HuggingFaceEngine:
         self._section = section
         self._tick = tick
         self._stops = _stop_tokens(loaded, chat)
+        # After the prompt, the model slices the last position out of the hidden states; a linear
+        # layer over such a strided tensor copies its weight once for every row of the batch.
+        loaded.model.get_output_embeddings().register_forward_pre_hook(_contiguous)
 
     def answer(self, problems: Sequence[Problem]) -> list[Answer]:
         """Answer each problem; a prompt without room in the model's context fails by itself."""
@@ -118,6 +121,10 @@ class HuggingFaceEngine:
             truncated=False,
             failure=f"prompt longer than the model's context of {context} tokens",
         )
+
+
+def _contiguous(_module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (inputs[0].contiguous(), *inputs[1:])
 
 
 def _stop_tokens(loaded: Loaded, chat: Chat) -> set[int]:

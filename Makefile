@@ -1,0 +1,71 @@
+# Everything lives in .venv at the root; nothing global is touched.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+MODELS := $(or $(LEAF_OFFLINE_MODELS),$(HOME)/.cache/leaf/offline)
+# Two test workers with one thread each: more threads than cores would only wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# More words for the installation of torch, such as --index-url=https://download.pytorch.org/whl/cpu
+TORCH_OPTIONS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test lint check bench docs long clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+install: $(INSTALLED) ## .venv with all that tests and benchmarks need
+
+demo: install ## a whole run in minutes on a CPU: SmolLM2 teaches a shortened SmolLM2
+	$(BIN)/python tools/offline_models.py --to "$(MODELS)" smollm2-135m smollm2-135m-short
+	$(BIN)/leaf run demo --out runs/demo \
+		--set student.model="$(MODELS)/smollm2-135m-short" \
+		--set teacher.model="$(MODELS)/smollm2-135m.gguf"
+
+test: install ## all tests but the long ones
+	@$(BIN)/python tools/offline_models.py --to "$(MODELS)" smollm2-135m \
+		|| echo "the real-model tests will be skipped"
+	$(PYTEST) -n 2 -m "not long"
+
+lint: install ## style, types and layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint docs test ## all that a change must pass
+
+bench: install ## every benchmark; the last line of each is one JSON object
+	@shopt -s nullglob; set -e; found=0; \
+	for file in benchmarks/[a-z]*.py; do \
+		found=1; name=$$(basename "$$file" .py); \
+		echo "== benchmarks.$$name"; $(BIN)/python -m "benchmarks.$$name" --json; \
+	done; \
+	if [ $$found = 0 ]; then echo "no benchmarks yet: benchmarks/ holds no module"; fi
+
+docs: install ## links of README.md, CONTRIBUTING.md and docs/ resolve
+	$(BIN)/python tools/check_links.py
+
+long: install ## tests that take minutes on real models
+	$(BIN)/python tools/offline_models.py --to "$(MODELS)"
+	$(BIN)/python -m pytest -m long
+
+clean: ## remove caches and builds; .venv and runs/ stay
+	rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks \
+		.import_linter_cache .coverage
+	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml constraints.txt Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "LeaF needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -n 1);" \
+			"name another one: make install PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_OPTIONS) \
+		"$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
