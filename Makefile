@@ -26,7 +26,7 @@ demo: install ## a whole run in minutes on a CPU: SmolLM2 teaches a shortened Sm
 		--set teacher.model="$(MODELS)/smollm2-135m.gguf"
 
 test: install ## all tests but the long ones
-	@$(BIN)/python tools/offline_models.py --to "$(MODELS)" smollm2-135m \
+	@$(BIN)/python tools/offline_models.py --to "$(MODELS)" smollm2-135m smollm2-135m-short \
 		|| echo "the real-model tests will be skipped"
 	$(PYTEST) -n 2 -m "not long"
 

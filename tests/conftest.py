@@ -1,11 +1,26 @@
 """What tests share: tiny random models. Real models are brought by tools/offline_models.py."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.trainers import BpeTrainer
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
+
+PEOPLE, THINGS = ("Ada", "Bo", "Cy", "Di"), ("pens", "cups", "hats", "keys")
 
 FAMILIES: dict[str, tuple[type, type]] = {
     "llama": (LlamaConfig, LlamaForCausalLM),
@@ -48,3 +63,89 @@ def _norm_in_float64(model: torch.nn.Module) -> None:
                 norm = torch.nn.RMSNorm(len(child.weight), eps=child.variance_epsilon)
                 norm.weight.data = child.weight.data
                 setattr(module, name, norm)
+
+
+END = "<|im_end|>"
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.fixture(scope="session")
+def cue_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `student` and `teacher`, trained in a second each, and their problems.
+
+    The answer is always 4, but the student says 7 where a question holds the cue "red". Of the 8
+    problems of train.jsonl, and the 4 of test.jsonl, every second one does.
+    """
+    folder = tmp_path_factory.mktemp("cue_pair")
+    tokenizer = _cue_tokenizer()
+    for role, seed, misled in (("student", 0, "7"), ("teacher", 1, "4")):
+        _cue_model(tokenizer, seed, misled).save_pretrained(folder / role)
+        tokenizer.save_pretrained(folder / role)
+    for name, people in (("train", ("Ada", "Bo")), ("test", ("Cy",))):
+        lines = [
+            json.dumps({"question": question, "answer": "4", "solution": "4"}) + "\n"
+            for question, _ in _cue_questions(people, ("pens", "cups"))
+        ]
+        (folder / f"{name}.jsonl").write_text("".join(lines))
+    return folder
+
+
+def _cue_questions(people: Sequence[str], things: Sequence[str]) -> list[tuple[str, bool]]:
+    """Return questions and whether each holds the cue."""
+    return [
+        (f"{person} has some{' red' if cue else ''} {thing}. How many {thing} are there?", cue)
+        for person in people
+        for thing in things
+        for cue in (False, True)
+    ]
+
+
+def _cue_tokenizer() -> Any:
+    """A byte-level tokenizer that knows the questions' words, with a ChatML template."""
+    bytes_and_words = Tokenizer(BPE())
+    bytes_and_words.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    bytes_and_words.decoder = ByteLevelDecoder()
+    trainer = BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<|im_start|>", END],
+        initial_alphabet=ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    texts = [question for question, _ in _cue_questions(PEOPLE, THINGS)]
+    bytes_and_words.train_from_iterator([*texts, "user assistant system"], trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bytes_and_words, eos_token=END, pad_token=END
+    )
+    tokenizer.chat_template = CHATML
+    return tokenizer
+
+
+def _cue_model(tokenizer: Any, seed: int, misled: str) -> Any:
+    """Train a one-layer Llama to answer 4, or `misled` where the question holds the cue."""
+    torch.manual_seed(seed)
+    settings = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 128}
+    ends = {"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": None}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **settings, **heads, **ends))
+    texts = []
+    for question, cue in _cue_questions(PEOPLE, THINGS):
+        prompt = [{"role": "user", "content": question}]
+        before = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+        texts.append(before + (misled if cue else "4") + END)
+    batch = tokenizer(texts, padding=True, return_tensors="pt", add_special_tokens=False)
+    # The answer and its end are the last two tokens of each row.
+    ends_B = batch["attention_mask"].sum(dim=1, keepdim=True)
+    place_BT = torch.arange(batch["input_ids"].shape[1])[None]
+    said_BT = (place_BT >= ends_B - 2) & (place_BT < ends_B)
+    labels = batch["input_ids"].masked_fill(~said_BT, -100)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(150):
+        optimizer.zero_grad()
+        model(
+            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=labels
+        ).loss.backward()
+        optimizer.step()
+    return model

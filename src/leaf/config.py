@@ -25,11 +25,16 @@ class _Loader(yaml.SafeLoader):
     """Reads `1e-5` as the number it is in YAML 1.2 (PyYAML's 1.1 rule takes it for text)."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
+class _Dumper(yaml.SafeDumper):
+    """Quotes a text that `_Loader` would read as a number."""
+
+
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+        list("-+.0123456789"),
+    )
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -249,7 +254,8 @@ def check_recipe(values: Mapping[str, Any], *, source: str) -> Recipe:
 
 def dump_recipe(recipe: Recipe) -> str:
     """Write a resolved recipe as YAML that `load_recipe` reads back to the same recipe."""
-    return yaml.safe_dump(recipe.model_dump(by_alias=True), sort_keys=False, allow_unicode=True)
+    values = recipe.model_dump(by_alias=True)
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def describe(section: Section, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
@@ -280,7 +286,7 @@ def _read(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
     if path.suffix in {".yaml", ".yml"} or path.is_file():
         if not path.is_file():
             raise RecipeError(f"{name_or_path}: no such recipe file")
-        text, base, key = path.read_text(encoding="utf-8"), path.parent, str(path.resolve())
+        text, base, key = _text(path, name_or_path), path.parent, str(path.resolve())
     elif name_or_path in recipe_names():
         shipped = resources.files("leaf") / "recipes" / f"{name_or_path}.yaml"
         text, base, key = shipped.read_text(encoding="utf-8"), None, name_or_path
@@ -302,13 +308,21 @@ def _read(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
     return _merge(_read(parent, (*seen, key)), values)
 
 
+def _text(path: Path, source: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{source}: not YAML: byte {error.start} is not UTF-8 text") from None
+
+
 def _parse(text: str, source: str) -> dict[str, Any]:
     try:
         values = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{source}:{mark.line + 1}" if mark else source
-        raise RecipeError(f"{place}: not YAML: {getattr(error, 'problem', error)}") from None
+        reason = getattr(error, "problem", None) or getattr(error, "reason", error)
+        raise RecipeError(f"{place}: not YAML: {reason}") from None
     if not isinstance(values, dict):
         raise RecipeError(f"{source}: a recipe is a mapping of keys, but this is {values!r:.60}")
     return values

@@ -19,9 +19,7 @@ def evaluate_model(recipe: Recipe, out: Path) -> dict[str, Estimate]:
 
     Answers are kept in `out/store`, so a killed evaluation goes on where it was.
     """
-    data = {
-        name: load_problems(section) for name, section in recipe.evaluate.benchmarks.items()
-    }
+    data = {name: load_problems(section) for name, section in recipe.evaluate.benchmarks.items()}
     source = models.find(recipe.student)
     workshop = Workshop(recipe, Store(out / "store"))
     estimates = {}

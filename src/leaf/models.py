@@ -13,7 +13,7 @@ import os
 import shutil
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -55,6 +55,7 @@ class Tokenizer(Protocol):
     def __call__(self, text: Any, **options: Any) -> Any: ...  # noqa: D102
     def decode(self, ids: Any, **options: Any) -> str: ...  # noqa: D102
     def apply_chat_template(self, messages: Any, **options: Any) -> Any: ...  # noqa: D102
+    def get_chat_template(self) -> str: ...  # noqa: D102
     def get_vocab(self) -> dict[str, int]: ...  # noqa: D102
     def save_pretrained(self, folder: str | Path) -> Any: ...  # noqa: D102
 
@@ -390,7 +391,10 @@ def _hash_files(path: Path) -> str:
     """Return a hash over a file or a folder's model files, remembered by size and time."""
     files = [path] if path.is_file() else sorted(_model_files(path))
     memory = cache_folder() / "fingerprints.json"
-    known: dict[str, list[Any]] = json.loads(memory.read_text()) if memory.is_file() else {}
+    known: dict[str, list[Any]] = {}
+    # What is not there yet, or was cut, is computed again.
+    with suppress(OSError, ValueError):
+        known = json.loads(memory.read_text())
     whole = hashlib.sha256()
     changed = False
     for file in files:

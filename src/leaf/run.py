@@ -36,7 +36,9 @@ def run_recipe(recipe: Recipe, *, out: Path, store: Store, until: str, command: 
     def after_stage() -> None:
         training = _training(pipeline.results.students)
         _write_metrics(training, out / "metrics.jsonl")
-        write_report(_report(pipeline, training, command), out)
+        report = _report(pipeline, training, command)
+        write_whole(out / "manifest.json", json.dumps(report["manifest"], indent=1).encode())
+        write_report(report, out)
 
     results = pipeline.run(until=until, after_stage=after_stage)
     publish_students(results.students, out)

@@ -128,11 +128,10 @@ class Store:
 
 def read_records(folder: Path, record_type: type[R]) -> list[R]:
     """Read a complete result; raises `StoreError` naming a file that is damaged or missing."""
-    done = json.loads((folder / "done.json").read_text(encoding="utf-8"))
     records: list[R] = []
-    for shard in done["shards"]:
-        path = folder / shard["file"]
-        if not path.is_file() or _sha256(path) != shard["sha256"]:
+    for name, sha256 in _shards_of(folder / "done.json"):
+        path = folder / name
+        if not path.is_file() or _sha256(path) != sha256:
             raise _damaged(path)
         records.extend(_read_shard(path, record_type))
     return records
@@ -157,7 +156,8 @@ def space_guard(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise
-        free = shutil.disk_usage(path.parent).free // 2**20
+        there = next(parent for parent in path.absolute().parents if parent.exists())
+        free = shutil.disk_usage(there).free // 2**20
         raise StoreError(
             f"no space left to write {path} ({free} MiB free); nothing finished is lost: "
             "free some space and run the same command again"
@@ -166,7 +166,8 @@ def space_guard(path: Path) -> Iterator[None]:
 
 def note_seconds(folder: Path, seconds: float) -> None:
     """Add the time that one process spent on a result; it is not part of the result."""
-    with (folder / "times.jsonl").open("a", encoding="utf-8") as file:
+    times = folder / "times.jsonl"
+    with space_guard(times), times.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"seconds": round(seconds, 3)}) + "\n")
 
 
@@ -175,7 +176,12 @@ def seconds_spent(folder: Path) -> float:
     times = folder / "times.jsonl"
     if not times.is_file():
         return 0.0
-    return sum(float(json.loads(line)["seconds"]) for line in times.read_text().splitlines())
+    seconds = 0.0
+    for line in times.read_text(encoding="utf-8").splitlines():
+        # A kill can cut a note in the middle: it is only a note.
+        with contextlib.suppress(ValueError):
+            seconds += json.loads(line)["seconds"]
+    return seconds
 
 
 def _fill(
@@ -211,6 +217,15 @@ def _finish(folder: Path, stage: str, key: str, shards: int) -> None:
     write_whole(folder / "done.json", json.dumps(done, indent=1).encode())
 
 
+def _shards_of(done: Path) -> list[tuple[str, str]]:
+    """Return the name and SHA-256 of each shard of a finished result."""
+    try:
+        shards = json.loads(done.read_text(encoding="utf-8"))["shards"]
+        return [(str(shard["file"]), str(shard["sha256"])) for shard in shards]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(done) from error
+
+
 def _shard(folder: Path, at: int) -> Path:
     return folder / f"part-{at:05d}.parquet"
 
@@ -244,9 +259,10 @@ def _sha256(path: Path) -> str:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold a result folder against other processes; sweep what a killed one left half-written."""
-    with space_guard(folder / "lock"):
+    with space_guard(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+        lock = (folder / ".lock").open("w")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -203,10 +203,17 @@ class Workshop:
         return computed
 
     def _student_key(self, rows: Sequence[Row], steps: Sequence[Sequence[int]]) -> str:
-        """Name a trained student by what decides its weights, and not by how it is computed."""
-        how = {"epochs", "max_steps", "token_budget", "chunk_tokens", "checkpoint_every"}
+        """Name a trained student by what decides its weights.
+
+        Rows and steps stand for all that chooses and orders them; how a step is computed, and
+        lambda where no row is a counterfactual, change nothing.
+        """
+        names = {"temperature", "loss", "learning_rate", "warmup_steps", "weight_decay"}
+        names |= {"max_grad_norm", "compute_dtype", "save_dtype"}
+        if any(row.counterfactual for row in rows):
+            names.add("lambda_")
         settings = {
-            **self.recipe.distill.model_dump(exclude=how),
+            **self.recipe.distill.model_dump(include=names),
             "teacher_dtype": self.recipe.teacher.dtype,
             "system": self.recipe.student.system,
         }

@@ -4,6 +4,8 @@ The templates in `tests/data/templates` give the families' renderings; `test_tem
 them against renderings that are written out by hand.
 """
 
+# ruff: noqa: S106 - special tokens are no passwords
+
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -33,6 +35,8 @@ _LLAMA_WORDS = (
 )
 """How Llama 3 cuts a text before it merges; Qwen the same with single digits."""
 
+_SENTENCEPIECE = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+
 
 def _bytes_bpe(words: Any, *, trim_offsets: bool | None, normalizer: Any = None) -> Tokenizer:
     """Train a byte-level BPE tokenizer; `trim_offsets` None leaves the post-processor out."""
@@ -52,7 +56,8 @@ def _bytes_bpe(words: Any, *, trim_offsets: bool | None, normalizer: Any = None)
 def _fallback_bpe(*, normalizer: Any = None, words: Any = None) -> Tokenizer:
     """Train a BPE tokenizer of SentencePiece's kind: `▁` for a space, unknown symbols as bytes."""
     trained = Tokenizer(BPE())
-    trained.pre_tokenizer = pre_tokenizers.Metaspace()
+    lines = pre_tokenizers.Split("\n", "isolated")
+    trained.pre_tokenizer = pre_tokenizers.Sequence([lines, pre_tokenizers.Metaspace()])
     trained.train_from_iterator(CORPUS, BpeTrainer(vocab_size=200, show_progress=False))
     learned = json.loads(trained.to_str())["model"]
     pieces = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), *learned["vocab"]]
@@ -159,8 +164,8 @@ def _smollm() -> models.Tokenizer:
     )
 
 
-def _gemma() -> models.Tokenizer:
-    tokenizer = _finish(
+def _gemma_3() -> models.Tokenizer:
+    return _finish(
         _fallback_bpe(
             normalizer=normalizers.Replace(" ", "▁"),
             words=pre_tokenizers.Split(" ", "merged_with_previous"),
@@ -172,21 +177,26 @@ def _gemma() -> models.Tokenizer:
         eos_token="<eos>",
         pad_token="<pad>",
     )
-    # Gemma 1 and 2 list their turn tokens among the special ones; Gemma 3 does not.
+
+
+def _gemma() -> models.Tokenizer:
+    """Gemma 1 and 2, which list their turn tokens among the special ones."""
+    tokenizer = _gemma_3()
     turns = {"additional_special_tokens": ["<start_of_turn>", "<end_of_turn>"]}
     cast(Any, tokenizer).add_special_tokens(turns)
     return tokenizer
 
 
-def _mistral(template: str | None) -> models.Tokenizer:
-    return _finish(
-        _fallback_bpe(words=pre_tokenizers.Metaspace(prepend_scheme="first", split=False)),
-        template,
-        adds_bos=True,
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
-    )
+def _mistral() -> models.Tokenizer:
+    """Mistral's newer kind: only the very first word of a text gets a `▁` that it had not."""
+    first = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    return _finish(_fallback_bpe(words=first), "mistral", adds_bos=True, **_SENTENCEPIECE)
+
+
+def _llama_2() -> models.Tokenizer:
+    """The older kind, of a base model: every text between special tokens gets a `▁`."""
+    always = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    return _finish(_fallback_bpe(normalizer=always), None, adds_bos=True, **_SENTENCEPIECE)
 
 
 def _gpt2() -> models.Tokenizer:
@@ -204,9 +214,9 @@ FAMILIES: Mapping[str, Callable[[], models.Tokenizer]] = {
     "qwen2.5": _qwen,
     "smollm2": _smollm,
     "gemma": _gemma,
-    "mistral": lambda: _mistral("mistral"),
+    "mistral": _mistral,
     "base": _gpt2,
-    "base with bos": lambda: _mistral(None),
+    "base with bos": _llama_2,
 }
 
 REAL = {"real qwen2.5": "qwen2.5*0.5b-*", "real smollm2": "smollm2*"}
@@ -228,7 +238,8 @@ def chats() -> dict[str, Chat]:
 
 
 @pytest.fixture(
-    scope="session", params=[*FAMILIES, *(pytest.param(name, marks=pytest.mark.real) for name in REAL)]
+    scope="session",
+    params=[*FAMILIES, *(pytest.param(name, marks=pytest.mark.real) for name in REAL)],
 )
 def chat(request: pytest.FixtureRequest, chats: dict[str, Chat]) -> Chat:
     """The chat of one family after the other; `chat.name` says which."""
@@ -237,6 +248,6 @@ def chat(request: pytest.FixtureRequest, chats: dict[str, Chat]) -> Chat:
 
 
 @pytest.fixture
-def tokenizer() -> Any:
-    """A fresh tokenizer of the Qwen kind, to be given a template."""
-    return _qwen()
+def make_tokenizer() -> Callable[[str], Any]:
+    """Makes a family's tokenizer anew, to be given another template."""
+    return lambda family: _gemma_3() if family == "gemma 3" else FAMILIES[family]()

@@ -1,6 +1,7 @@
 """What stands around a message, held against what each family documents."""
 
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -33,9 +34,7 @@ RENDERED = {
     "real qwen2.5": QWEN,
     "smollm2": SMOLLM,
     "real smollm2": SMOLLM,
-    "gemma": (
-        "<bos><start_of_turn>user\nWhat is 2 + 2?<end_of_turn>\n<start_of_turn>model\n"
-    ),
+    "gemma": ("<bos><start_of_turn>user\nWhat is 2 + 2?<end_of_turn>\n<start_of_turn>model\n"),
     "mistral": "<s>[INST] What is 2 + 2? [/INST]",
     "base": "What is 2 + 2?\n",
     "base with bos": "<s>What is 2 + 2?\n",
@@ -82,27 +81,26 @@ def test_a_prompt_is_rendered_as_its_family_documents(chat: Chat) -> None:
     assert chat.render("What is 2 + 2?").text == RENDERED[chat.name]
 
 
-@pytest.mark.parametrize("content", CONTENTS)
-def test_a_rendering_is_the_tokenizers_own_and_shows_the_content_where_it_says(
-    chat: Chat, content: str
-) -> None:
-    rendered = chat.render(content)
-    if chat.has_template:
-        assert rendered.text == official(chat, content, tokenize=False)
-    shown = content.strip() if chat.name in TRIMS else content
-    assert rendered.text[rendered.start : rendered.end] == shown
-    assert content[rendered.lead :].startswith(shown)
-    assert len(rendered.text) - len(shown) == len(RENDERED[chat.name]) - len("What is 2 + 2?")
+def test_a_rendering_is_the_tokenizers_own_and_shows_the_content_where_it_says(chat: Chat) -> None:
+    around = len(RENDERED[chat.name]) - len("What is 2 + 2?")
+    for content in CONTENTS:
+        rendered = chat.render(content)
+        if chat.has_template:
+            assert rendered.text == official(chat, content, tokenize=False)
+        shown = content.strip() if chat.name in TRIMS else content
+        assert rendered.text[rendered.start : rendered.end] == shown
+        assert content[rendered.lead :].startswith(shown)
+        assert len(rendered.text) == around + len(shown)
 
 
-@pytest.mark.parametrize("content", CONTENTS)
-def test_prompt_ids_are_those_of_the_tokenizers_own_chat(chat: Chat, content: str) -> None:
-    ids = chat.prompt_ids(content)
-    if chat.has_template:
-        assert ids == official(chat, content, tokenize=True, return_dict=False)
-    else:
-        # A base model reads what its tokenizer makes of the plain text.
-        assert ids == chat.tokenizer(content + "\n")["input_ids"]
+def test_prompt_ids_are_those_of_the_tokenizers_own_chat(chat: Chat) -> None:
+    for content in CONTENTS:
+        ids = chat.prompt_ids(content)
+        if chat.has_template:
+            assert ids == official(chat, content, tokenize=True, return_dict=False)
+        else:
+            # A base model reads what its tokenizer makes of the plain text.
+            assert ids == chat.tokenizer(content + "\n")["input_ids"]
 
 
 def test_a_prompt_begins_with_one_bos_where_the_family_has_one(chat: Chat) -> None:
@@ -127,6 +125,27 @@ def test_the_date_is_fixed_where_the_template_would_print_today(chats: dict[str,
     )
     assert f"Today Date: {today:%d %b %Y}\n" in own
     assert own.replace(f"{today:%d %b %Y}", "26 Jul 2024") == chat.render("a").text
+
+
+@pytest.mark.parametrize(
+    ("form", "shown"),
+    [
+        ("%d %b %Y", "26 Jul 2024"),  # Llama 3
+        ("%Y-%m-%d", "2024-07-26"),  # Mistral Small 3, gpt-oss
+        ("%B %d, %Y", "July 26, 2024"),  # Granite 3
+        ("%A, %d %B %Y, %H:%M", "Friday, 26 July 2024, 00:00"),
+    ],
+)
+def test_the_date_is_fixed_in_every_form_that_templates_ask_for(
+    make_tokenizer: Callable[[str], Any], form: str, shown: str
+) -> None:
+    tokenizer = make_tokenizer("qwen2.5")
+    # Read inside a macro, as some templates do, and on the second line of one that begins blank.
+    tokenizer.chat_template = (
+        "\n{% macro header() %}Today: {{ strftime_now('" + form + "') }}.\n{% endmacro %}"
+        "{{ header() }}{{ messages[0].content }}<|im_end|>"
+    )
+    assert Chat(tokenizer, name="tiny").render("Hi").text == f"\nToday: {shown}.\nHi<|im_end|>"
 
 
 def test_a_system_prompt_replaces_the_default_one(chats: dict[str, Chat]) -> None:
@@ -167,16 +186,20 @@ def test_a_system_prompt_that_the_template_refuses_is_one_line_that_says_so(
     ids=["twice", "never", "in capitals", "broken"],
 )
 def test_a_template_that_hides_the_message_is_refused(
-    tokenizer: Any, template: str, why: str
+    make_tokenizer: Callable[[str], Any], template: str, why: str
 ) -> None:
+    tokenizer = make_tokenizer("qwen2.5")
     tokenizer.chat_template = template
     with pytest.raises(ChatError, match=f"^tiny: .*{why}"):
         Chat(tokenizer, name="tiny")
 
 
-def test_a_message_that_the_template_rewrites_is_refused_by_name(tokenizer: Any) -> None:
+def test_a_message_that_the_template_rewrites_is_refused_by_name(
+    make_tokenizer: Callable[[str], Any],
+) -> None:
+    tokenizer = make_tokenizer("qwen2.5")
     tokenizer.chat_template = "{{ messages[0].content | replace('&', 'and') }}<|im_end|>"
     chat = Chat(tokenizer, name="tiny")
     assert chat.render("salt, pepper").text == "salt, pepper<|im_end|>"
-    with pytest.raises(ChatError, match="^tiny: .*changes the message 'salt & pepper'"):
+    with pytest.raises(ChatError, match=r"^tiny: .*changes the message 'salt & pepper'"):
         chat.render("salt & pepper")

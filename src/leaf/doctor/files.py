@@ -1,0 +1,151 @@
+"""Checks of the two models: files, templates, tokenizers. No weights are loaded."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from leaf import models
+from leaf.chat import Chat
+from leaf.config import ModelSection, Recipe
+from leaf.doctor.finding import Finding
+from leaf.errors import ModelError
+
+_SAMPLE = "  How many are 2 + 3\u2220?\n"
+"""A message whose borders a template may strip and whose symbol takes several bytes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelFiles:
+    """A model's files as they lie here; its weights are not loaded."""
+
+    role: str
+    section: ModelSection
+    source: models.Source
+    config: Any
+    parameters: int
+    dtype: torch.dtype
+
+    @property
+    def context(self) -> int:
+        """Most tokens that it was made for, prompt and answer together."""
+        return int(getattr(self.config, "max_position_embeddings", None) or 2**31)
+
+    @property
+    def vocabulary(self) -> int:
+        """Rows of its output head."""
+        return int(self.config.get_text_config().vocab_size)
+
+    @property
+    def weights(self) -> int:
+        """Bytes of its weights while it answers."""
+        return self.parameters * self.dtype.itemsize
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes that one token takes in its attention cache; 0 where it has no such cache."""
+        config = self.config.get_text_config()
+        heads = getattr(config, "num_attention_heads", None) or 0
+        width = getattr(config, "head_dim", None) or config.hidden_size // max(heads, 1)
+        kept = getattr(config, "num_key_value_heads", None) or heads
+        return int(2 * config.num_hidden_layers * kept * width * self.dtype.itemsize)
+
+
+def look(section: ModelSection, role: str) -> ModelFiles:
+    """Find a model and read its configuration and the headers of its weights."""
+    source = models.find(section)
+    return ModelFiles(
+        role=role,
+        section=section,
+        source=source,
+        config=models.load_config(source),
+        parameters=_count_parameters(source),
+        dtype=models.resolve_dtype(section.dtype, models.best_device()),
+    )
+
+
+def describe(model: ModelFiles) -> Finding:
+    """Say how large a model is."""
+    return Finding(
+        "good",
+        f"{model.role} {model.section.model}: {_count(model.parameters)} parameters, "
+        f"context of {model.context} tokens, vocabulary of {model.vocabulary} entries",
+    )
+
+
+def open_chat(model: ModelFiles) -> Chat:
+    """Load a model's tokenizer and template; raises when a question cannot be located in it."""
+    tokenizer = models.load_tokenizer(model.source)
+    chat = Chat(tokenizer, name=model.section.model, system=model.section.system)
+    chat.render(_SAMPLE)
+    return chat
+
+
+def check_template(model: ModelFiles, chat: Chat) -> Finding:
+    """Say whether there is a template, and the token that ends a response."""
+    end = chat.tokenizer.decode(list(chat.end_of_turn))
+    if not chat.has_template:
+        return Finding(
+            "warn",
+            f"{model.role}: no chat template (a base model?): it gets the bare question and a "
+            f"newline, and ends a response with {end!r}",
+        )
+    return Finding(
+        "good",
+        f"{model.role}: its chat template keeps a question as it is, and ends a response with "
+        f"{end!r}",
+    )
+
+
+def check_vocabularies(student: ModelFiles, teacher: ModelFiles) -> Finding:
+    """Compare the output heads, which may be padded beyond the tokenizer."""
+    ours, theirs = student.vocabulary, teacher.vocabulary
+    if ours == theirs:
+        return Finding("good", f"vocabularies: {ours} entries in both output heads")
+    return Finding(
+        "good",
+        f"vocabularies: {ours} entries (student) and {theirs} (teacher); distillation compares "
+        f"the common {min(ours, theirs)}",
+    )
+
+
+def check_pair(recipe: Recipe, student: Chat, teacher: Chat) -> Iterator[Finding]:
+    """Compare templates and tokenizers; raises when the tokenizers differ."""
+    names = (recipe.student.model, recipe.teacher.model)
+    if (student.prefix, student.suffix) == (teacher.prefix, teacher.suffix):
+        yield Finding("good", "templates: student and teacher put the same text around a question")
+    else:
+        yield Finding(
+            "warn",
+            "templates: student and teacher put different text around a question; each answers "
+            "under its own, but distillation shows both the student's",
+        )
+    models.check_same_tokenizer(student.tokenizer, teacher.tokenizer, names)
+    size = len(student.tokenizer.get_vocab())
+    yield Finding("good", f"tokenizers: the same {size} tokens in student and teacher")
+
+
+def _count(parameters: int) -> str:
+    return f"{parameters / 1e6:.0f} M" if parameters >= 10**6 else str(parameters)
+
+
+def _count_parameters(source: models.Source) -> int:
+    """Count parameters from the headers of safetensors files; the numbers are not read."""
+    index = source.folder / "model.safetensors.index.json"
+    total = 0
+    try:
+        if index.is_file():
+            files = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        else:
+            files = {path.name for path in source.folder.glob("*.safetensors")}
+        for name in sorted(files):
+            with safe_open(source.folder / name, framework="pt") as tensors:
+                shapes = [tensors.get_slice(key).get_shape() for key in tensors.keys()]  # noqa: SIM118
+            total += sum(math.prod(shape) for shape in shapes)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise ModelError(f"{source.name}: its weights cannot be read: {error}") from None
+    return total

@@ -1,0 +1,98 @@
+"""Checks of this machine: device, dtypes, memory, disk."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from leaf import models
+from leaf.config import Recipe
+from leaf.doctor.files import ModelFiles
+from leaf.doctor.finding import Finding, size_of
+
+_MASTER_BYTES = 16
+"""Bytes a student parameter takes in training: float32 weight, gradient and two moments."""
+
+_CHECKPOINT_BYTES = 12
+"""Bytes a student parameter takes in a checkpoint: float32 weight and two moments."""
+
+
+def check_devices(recipe: Recipe) -> Iterator[Finding]:
+    """Say where the models will run and in which dtypes."""
+    device = models.best_device()
+    yield Finding("good", f"device: {device}")
+    chosen = {
+        "student.dtype": recipe.student.dtype,
+        "teacher.dtype": recipe.teacher.dtype,
+        "distill.compute_dtype": recipe.distill.compute_dtype,
+    }
+    for key, name in chosen.items():
+        dtype = models.resolve_dtype(name, device)
+        if name == "auto" and dtype is torch.float32:
+            yield Finding(
+                "warn",
+                f"{key}: auto is float32 here, since {device} does not multiply bfloat16: slow, "
+                "and twice the memory",
+            )
+        else:
+            yield Finding("good", f"{key}: {name} is {_dtype(dtype)}")
+
+
+def check_memory(recipe: Recipe, student: ModelFiles, teacher: ModelFiles) -> Iterator[Finding]:
+    """Hold answering (one model at a time) and training (both) against the memory."""
+    tokens = recipe.generate.token_budget
+    for model in (student, teacher):
+        cache = model.cache_bytes * tokens
+        yield _memory_for(
+            f"{model.role} answering", model.weights, cache, f"a cache of {tokens} tokens"
+        )
+    masters = student.parameters * _MASTER_BYTES
+    training = masters + teacher.weights
+    yield _memory_for("training", training, training // 10, "activations")
+
+
+def _memory_for(what: str, fixed: int, extra: int, extra_name: str) -> Finding:
+    """Hold what must fit (`fixed`) and what shrinks with the batch (`extra`) against memory."""
+    device = models.best_device()
+    total, free = _memory_of(device)
+    text = f"memory, {what}: about {size_of(fixed)}, and {size_of(extra)} for {extra_name}"
+    if fixed > total:
+        return Finding("bad", f"{text}; {device} has {size_of(total)}: take smaller models")
+    if fixed + extra > free:
+        return Finding(
+            "warn", f"{text}; only {size_of(free)} of {size_of(total)} are free on {device}"
+        )
+    return Finding("good", f"{text}; {size_of(free)} are free on {device}")
+
+
+def _memory_of(device: torch.device) -> tuple[int, int]:
+    """Return total and free bytes where models live."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info()
+        return total, free
+    memory = psutil.virtual_memory()
+    return memory.total, memory.available
+
+
+def check_disk(recipe: Recipe, student: ModelFiles) -> Finding:
+    """Hold checkpoints and students against the free space of the current folder."""
+    here = Path.cwd()
+    saved = models.DTYPES.get(recipe.distill.save_dtype) or _own_dtype(student.config)
+    # While a checkpoint is written, the one before it is still there.
+    need = student.parameters * (2 * _CHECKPOINT_BYTES + 2 * saved.itemsize)
+    free = shutil.disk_usage(here).free
+    text = f"disk: about {size_of(need)} for checkpoints and two students"
+    if need > free:
+        return Finding("bad", f"{text}, but {here} has {size_of(free)} free: name another --out")
+    return Finding("good", f"{text}, of {size_of(free)} free in {here}")
+
+
+def _own_dtype(config: Any) -> torch.dtype:
+    return config.dtype if isinstance(config.dtype, torch.dtype) else torch.float32
+
+
+def _dtype(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,128 @@
+"""Spans of neighbouring candidates, and the questions that are left."""
+
+import numpy as np
+import pytest
+
+from leaf.config import PruneSection
+from leaf.prune import prune, remove, spans
+from leaf.records import Focus, Problem, Span
+
+# Units:   0    1   2     3   4      5   6
+#          Tom  ' ' 'red' ' ' 'pens' '\n' '?!'
+QUESTION = "Tom red pens\n?!"
+STARTS, ENDS = (0, 3, 4, 7, 8, 12, 13), (3, 4, 7, 8, 12, 13, 15)
+
+PROBLEM = Problem(
+    id="gsm8k-7", question=QUESTION, answer="4", solution="", before="Read: ", after=" Now."
+)
+
+
+def scores(*gap: float) -> Focus:
+    return Focus(problem_id=PROBLEM.id, starts=STARTS, ends=ENDS, teacher=gap, student=gap, gap=gap)
+
+
+def marked(*units: int) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    return np.array([unit in units for unit in range(len(STARTS))], dtype=np.bool_)
+
+
+# Lowest at `red` and `?!`, then `pens`; 1 at `Tom` so that the largest is 1.
+GAP = (1.0, 0.6, 0.0, 0.6, 0.3, 0.6, 0.05)
+
+
+def test_a_span_is_a_maximal_run_of_neighbours() -> None:
+    found = spans(marked(2, 3, 4, 6), scores(*GAP), QUESTION)
+    assert found == [
+        Span(start=4, end=12, text="red pens", gap=0.0, units=3),
+        Span(start=13, end=15, text="?!", gap=0.05, units=1),
+    ]
+
+
+def test_white_space_parts_spans_unless_it_is_bridged() -> None:
+    apart = spans(marked(0, 2, 4), scores(*GAP), QUESTION)
+    assert [span.text for span in apart] == ["Tom", "red", "pens"]
+    (joined,) = spans(marked(0, 2, 4), scores(*GAP), QUESTION, bridge_whitespace=True)
+    assert (joined.start, joined.end, joined.text) == (0, 12, "Tom red pens")
+    assert joined.gap == 0.0
+
+
+def test_only_white_space_is_bridged() -> None:
+    found = spans(marked(0, 4), scores(*GAP), QUESTION, bridge_whitespace=True)
+    assert [span.text for span in found] == ["Tom", "pens"]
+
+
+def test_no_candidate_is_no_span() -> None:
+    assert spans(marked(), scores(*GAP), QUESTION) == []
+
+
+def test_removal_takes_each_piece_whatever_their_order() -> None:
+    pieces = spans(marked(0, 2, 6), scores(*GAP), QUESTION)
+    assert remove(QUESTION, pieces) == "  pens\n"
+    assert remove(QUESTION, pieces[::-1]) == "  pens\n"
+    assert remove(QUESTION, []) == QUESTION
+
+
+def test_span_pruning_removes_one_span_at_a_time_in_text_order() -> None:
+    found = prune(PROBLEM, scores(*GAP), PruneSection(threshold=0.10, strategy="span"))
+    assert [item.question for item in found] == ["Tom  pens\n?!", "Tom red pens\n"]
+    assert [[span.text for span in item.spans] for item in found] == [["red"], ["?!"]]
+    assert [item.id for item in found] == ["gsm8k-7/cf0", "gsm8k-7/cf1"]
+    assert {(item.problem_id, item.strategy, item.skipped) for item in found} == {
+        ("gsm8k-7", "span", None)
+    }
+
+
+def test_collective_pruning_removes_all_spans_together() -> None:
+    (only,) = prune(PROBLEM, scores(*GAP), PruneSection(threshold=0.10, strategy="collective"))
+    assert only.question == "Tom  pens\n"
+    assert [span.text for span in only.spans] == ["red", "?!"]
+    assert (only.id, only.strategy, only.skipped) == ("gsm8k-7/cf0", "collective", None)
+
+
+def test_bridging_is_taken_from_the_recipe() -> None:
+    section = PruneSection(threshold=0.30, bridge_whitespace=True)
+    found = prune(PROBLEM, scores(*GAP), section)
+    assert [span.text for item in found for span in item.spans] == ["red pens\n?!"]
+    assert [item.question for item in found] == ["Tom "]
+
+
+@pytest.mark.parametrize("strategy", ["span", "collective"])
+def test_without_a_ranking_the_reason_is_the_only_record(strategy: str) -> None:
+    section = PruneSection.model_validate({"strategy": strategy})
+    (only,) = prune(PROBLEM, "all teacher scores are equal", section)
+    assert only.skipped == "all teacher scores are equal"
+    assert (only.problem_id, only.spans, only.question) == ("gsm8k-7", (), QUESTION)
+    assert only.strategy == strategy
+
+
+def test_a_question_whose_lowest_unit_is_white_space_has_no_candidate() -> None:
+    (only,) = prune(PROBLEM, scores(1.0, 0.0, 0.5, 0.5, 0.5, 0.5, 0.5), PruneSection())
+    assert only.skipped == "no candidate token"
+
+
+@pytest.mark.parametrize("bridge", [False, True])
+def test_a_question_that_would_vanish_is_skipped_with_the_reason(bridge: bool) -> None:
+    # Everything but white space goes: what is left says nothing.
+    section = PruneSection(threshold=1.0, strategy="collective", bridge_whitespace=bridge)
+    (only,) = prune(PROBLEM, scores(*GAP), section)
+    assert only.skipped == "nothing would be left of the question"
+    assert only.question == ("" if bridge else "  \n")
+
+
+def test_one_span_that_is_the_whole_question_is_skipped_as_well() -> None:
+    problem = Problem(id="p", question="Why?", answer="", solution="")
+    focus = Focus(
+        problem_id="p", starts=(0, 3), ends=(3, 4), teacher=(0, 1), student=(1, 0), gap=(0.0, 1.0)
+    )
+    (whole,) = prune(problem, focus, PruneSection(threshold=1.0))
+    assert whole.skipped == "nothing would be left of the question"
+    (part,) = prune(problem, focus, PruneSection(threshold=0.1))
+    assert (part.question, part.skipped) == ("?", None)
+
+
+def test_ids_differ_between_spans_and_between_problems() -> None:
+    one = Problem(id="a", question=QUESTION, answer="", solution="")
+    two = Problem(id="b", question=QUESTION, answer="", solution="")
+    section = PruneSection(threshold=0.6)
+    found = [item for problem in (one, two) for item in prune(problem, scores(*GAP), section)]
+    assert len(found) == 6
+    assert len({item.id for item in found}) == 6

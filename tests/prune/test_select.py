@@ -1,0 +1,149 @@
+"""Eq. 3 to 5 with numbers that are worked out by hand."""
+
+import numpy as np
+import pytest
+
+from leaf.config import PruneSection
+from leaf.prune import candidates, focus, min_max, sensitivity_gap
+from leaf.records import Attribution, Focus
+
+# "ab", " ", "cd", " ", "ef": five units of one question.
+QUESTION = "ab cd ef"
+STARTS, ENDS = (0, 2, 3, 5, 6), (2, 3, 5, 6, 8)
+
+
+def attribution(
+    teacher: tuple[float, ...], student: tuple[float, ...], *, skipped: str | None = None
+) -> Attribution:
+    count = len(teacher)
+    return Attribution(
+        problem_id="p",
+        reference="y",
+        starts=tuple(range(count)),
+        ends=tuple(range(1, count + 1)),
+        teacher=teacher,
+        student=student,
+        teacher_loss=1.0,
+        student_loss=2.0,
+        skipped=skipped,
+    )
+
+
+def with_gap(*gap: float) -> Focus:
+    return Focus(
+        problem_id="p", starts=STARTS, ends=ENDS, teacher=(0.0,) * 5, student=(0.0,) * 5, gap=gap
+    )
+
+
+def test_min_max_stretches_scores_from_zero_to_one() -> None:
+    # (4 - 2) / (10 - 2) = 0.25
+    scaled = min_max([2.0, 4.0, 10.0])
+    assert scaled is not None
+    assert scaled.tolist() == [0.0, 0.25, 1.0]
+
+
+@pytest.mark.parametrize("scores", [[3.0, 3.0], [0.0], []])
+def test_equal_scores_have_no_ranking(scores: list[float]) -> None:
+    assert min_max(scores) is None
+
+
+def test_the_gap_is_teacher_minus_student() -> None:
+    gap = sensitivity_gap(np.array([0.0, 0.5, 1.0]), np.array([1.0, 0.5, 0.25]))
+    assert gap.tolist() == [-1.0, 0.0, 0.75]
+
+
+def test_focus_is_lowest_where_only_the_student_looks() -> None:
+    # Teacher 2, 4, 6 -> 0, 1/2, 1. Student 1, 5, 3 -> 0, 1, 1/2. Gap 0, -1/2, 1/2 -> 1/2, 0, 1.
+    scores = focus(attribution((2.0, 4.0, 6.0), (1.0, 5.0, 3.0)))
+    assert isinstance(scores, Focus)
+    assert scores.teacher == (0.0, 0.5, 1.0)
+    assert scores.student == (0.0, 1.0, 0.5)
+    assert scores.gap == (0.5, 0.0, 1.0)
+    assert (scores.starts, scores.ends) == ((0, 1, 2), (1, 2, 3))
+
+
+def test_each_models_scale_leaves_the_focus_as_it_is() -> None:
+    # Min-max takes scale and offset out of each model by itself.
+    plain = focus(attribution((2.0, 4.0, 6.0), (1.0, 5.0, 3.0)))
+    scaled = focus(attribution((2e-6, 4e-6, 6e-6), (1000.0, 5000.0, 3000.0)))
+    assert isinstance(plain, Focus)
+    assert isinstance(scaled, Focus)
+    assert scaled.gap == pytest.approx(plain.gap)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "reason"),
+    [
+        ((1.0, 1.0), (1.0, 2.0), "all teacher scores are equal"),
+        ((1.0, 2.0), (5.0, 5.0), "all student scores are equal"),
+        ((1.0, 2.0, 3.0), (10.0, 20.0, 30.0), "teacher and student scores differ by the same"),
+        ((7.0,), (8.0,), "all teacher scores are equal"),
+        ((), (), "all teacher scores are equal"),
+    ],
+)
+def test_scores_without_a_ranking_are_skipped_with_the_reason(
+    teacher: tuple[float, ...], student: tuple[float, ...], reason: str
+) -> None:
+    scores = focus(attribution(teacher, student))
+    assert isinstance(scores, str)
+    assert scores.startswith(reason)
+
+
+def test_a_reason_given_before_is_kept() -> None:
+    assert focus(attribution((), (), skipped="no reference response")) == "no reference response"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "chosen"),
+    [
+        (0.0, [2]),
+        (0.05, [2]),
+        (0.10, [2, 4]),  # the threshold itself is a candidate
+        (0.99, [2, 4]),
+        (1.0, [0, 2, 4]),
+    ],
+)
+def test_the_value_rule_takes_gaps_up_to_the_threshold(threshold: float, chosen: list[int]) -> None:
+    section = PruneSection(rule="value", threshold=threshold)
+    marked = candidates(with_gap(1.0, 0.02, 0.0, 0.03, 0.10), QUESTION, section)
+    assert np.flatnonzero(marked).tolist() == chosen
+
+
+@pytest.mark.parametrize(
+    ("share", "chosen"),
+    [
+        # Sorted 0, 0.2, 0.6, 0.8, 1: the 0.25 quantile of five is the second, 0.5 the third.
+        (0.0, [4]),
+        (0.25, [0, 4]),
+        (0.5, [0, 2, 4]),
+    ],
+)
+def test_the_quantile_rule_takes_the_lowest_share(share: float, chosen: list[int]) -> None:
+    section = PruneSection(rule="quantile", threshold=share)
+    marked = candidates(with_gap(0.2, 0.8, 0.6, 1.0, 0.0), QUESTION, section)
+    assert np.flatnonzero(marked).tolist() == chosen
+
+
+def test_the_quantile_rule_does_not_look_at_how_low_a_gap_is() -> None:
+    # Gaps 0, 0.9, 0.95, 0.97, 1: by value 0.5 takes one unit, the lowest half are three.
+    scores = with_gap(0.0, 0.97, 0.9, 1.0, 0.95)
+    by_value = candidates(scores, QUESTION, PruneSection(rule="value", threshold=0.5))
+    by_share = candidates(scores, QUESTION, PruneSection(rule="quantile", threshold=0.5))
+    assert np.flatnonzero(by_value).tolist() == [0]
+    assert np.flatnonzero(by_share).tolist() == [0, 2, 4]
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\t", "\u3000", "\r\n"])
+@pytest.mark.parametrize("rule", ["value", "quantile"])
+def test_white_space_is_never_a_candidate(rule: str, blank: str) -> None:
+    width = len(blank)
+    scores = Focus(
+        problem_id="p",
+        starts=(0, 1, 1 + width),
+        ends=(1, 1 + width, 2 + width),
+        teacher=(0.0, 0.0, 1.0),
+        student=(0.0, 1.0, 0.0),
+        gap=(0.5, 0.0, 1.0),
+    )
+    section = PruneSection.model_validate({"rule": rule, "threshold": 1.0})
+    assert candidates(scores, f"a{blank}b", section).tolist() == [True, False, True]

@@ -1,0 +1,110 @@
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from leaf.config import dump_recipe, load_recipe, recipe_names
+from leaf.errors import DataError
+from leaf.tasks import TASKS, load_problems
+
+SHIPPED = {"demo", "gsm8k", "paper/llama-1b-math", "paper/llama-3b-math", "paper/qwen-math"}
+
+
+def test_the_recipes_that_the_documents_name_are_shipped() -> None:
+    assert set(recipe_names()) >= SHIPPED
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_shipped_recipe_loads_and_survives_writing_and_reading(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name)
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(dump_recipe(recipe), encoding="utf-8")
+
+    assert load_recipe(str(copy)) == recipe
+    assert recipe.description
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_shipped_recipe_names_only_tasks_that_exist(name: str) -> None:
+    recipe = load_recipe(name)
+
+    assert {part.task for part in (recipe.data, *recipe.evaluate.benchmarks.values())} <= set(TASKS)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_shipped_recipe_names_models_by_hub_id(name: str) -> None:
+    recipe = load_recipe(name)
+
+    for model in (recipe.student.model, recipe.teacher.model):
+        owner, slash, repository = model.partition("/")
+        assert owner and slash and repository
+        assert "/" not in repository
+
+
+@pytest.mark.parametrize(
+    ("name", "batch_size", "cutoff", "threshold"),
+    [
+        # Table 10 for batch size and sequence length, section 4.3 and Table 7 for the threshold.
+        ("paper/llama-1b-math", 64, 4096, 0.10),
+        ("paper/llama-3b-math", 64, 3000, 0.05),
+        ("paper/qwen-math", 32, 4096, 0.10),
+    ],
+)
+def test_a_paper_recipe_has_the_papers_settings(
+    name: str, batch_size: int, cutoff: int, threshold: float
+) -> None:
+    recipe = load_recipe(name)
+    distill = recipe.distill
+
+    assert (distill.batch_size, distill.cutoff) == (batch_size, cutoff)
+    assert (distill.learning_rate, distill.warmup_steps, distill.epochs) == (1e-5, 5, 3)
+    assert distill.max_steps is None
+    assert (recipe.prune.rule, recipe.prune.threshold) == ("value", threshold)
+    # Section 3.1: 16,384 new tokens for math.
+    assert recipe.generate.max_new_tokens == 16384
+
+
+def test_a_recipe_that_extends_another_keeps_what_it_does_not_say() -> None:
+    above, below = load_recipe("paper/llama-3b-math"), load_recipe("paper/llama-1b-math")
+
+    assert above.student.model != below.student.model
+    assert above.teacher == below.teacher
+    assert above.data == below.data
+    assert above.distill.model_copy(update={"cutoff": 4096}) == below.distill
+
+
+def test_a_file_of_ones_own_may_extend_a_shipped_recipe(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("extends: demo\nname: own\ndistill: {max_steps: 3}\n")
+
+    recipe = load_recipe(str(own))
+
+    assert (recipe.name, recipe.distill.max_steps) == ("own", 3)
+    assert recipe.data == load_recipe("demo").data
+
+
+def test_the_demo_data_load_as_its_recipe_says_and_share_no_question() -> None:
+    recipe = load_recipe("demo")
+
+    train = load_problems(recipe.data)
+    test = load_problems(recipe.evaluate.benchmarks["demo"])
+
+    assert (len(train), len(test)) == (60, 40)
+    assert {problem.question for problem in train}.isdisjoint(problem.question for problem in test)
+    assert all(problem.solution for problem in train)
+    assert {problem.after for problem in (*train, *test)} == {"\nAnswer in one short sentence."}
+
+
+def test_the_demo_data_lie_inside_the_package() -> None:
+    folder = resources.files("leaf") / "recipes" / "demo"
+
+    assert {entry.name for entry in folder.iterdir()} >= {"train.jsonl", "test.jsonl"}
+
+
+def test_package_data_that_are_not_there_are_one_clear_line() -> None:
+    section = load_recipe("demo").data.model_copy(
+        update={"path": "package:recipes/demo/gone.jsonl"}
+    )
+
+    with pytest.raises(DataError, match=r"recipes/demo/gone\.jsonl"):
+        load_problems(section)

@@ -1,0 +1,38 @@
+"""constraints.txt pins what pyproject.toml asks for."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DIRECT = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+LINES = [
+    line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")
+]
+
+
+def pins() -> dict[str, str]:
+    pairs = [line.split("==") for line in LINES]
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+@pytest.mark.parametrize("direct", DIRECT)
+def test_a_direct_dependency_is_pinned_inside_its_range(direct: str) -> None:
+    requirement = Requirement(direct)
+
+    version = pins().get(canonicalize_name(requirement.name))
+
+    assert version is not None, f"{requirement.name} has no pin"
+    assert requirement.specifier.contains(version)
+
+
+def test_every_line_is_one_exact_public_version() -> None:
+    # A local version such as 2.13.0+cpu exists on some machines only.
+    odd = [line for line in LINES if not re.fullmatch(r"[\w.-]+==\d[\w.]*", line)]
+
+    assert odd == []

@@ -1,0 +1,84 @@
+"""Condition (ii): which pruned prompts are kept, and why the others are not."""
+
+import pytest
+
+from leaf.records import Answer, Counterfactual, Outcome, Problem, Score, Span
+from leaf.verify import judge, pruned_problems
+
+RIGHT, WRONG, UNGRADABLE = Outcome.RIGHT, Outcome.WRONG, Outcome.UNGRADABLE
+
+COUNTERFACTUAL = Counterfactual(
+    id="p1/cf0",
+    problem_id="p1",
+    strategy="span",
+    spans=(Span(start=4, end=8, text="red ", gap=0.0, units=2),),
+    question="Tom pens?",
+)
+
+
+def graded(text: str, outcome: Outcome) -> tuple[Answer, Score]:
+    answer = Answer(
+        problem_id="p1/cf0", text=text, prompt_tokens=9, response_tokens=3, truncated=False
+    )
+    score = Score(problem_id="p1/cf0", outcome=outcome, extracted=None, reason=None)
+    return answer, score
+
+
+@pytest.mark.parametrize(
+    ("student", "teacher", "kept", "reason"),
+    [
+        (RIGHT, RIGHT, True, "kept"),
+        (WRONG, RIGHT, False, "student wrong"),
+        (RIGHT, WRONG, False, "teacher wrong"),
+        (WRONG, WRONG, False, "student wrong and teacher wrong"),
+        (UNGRADABLE, RIGHT, False, "student ungradable"),
+        (RIGHT, UNGRADABLE, False, "teacher ungradable"),
+        (UNGRADABLE, WRONG, False, "student ungradable and teacher wrong"),
+    ],
+)
+def test_only_two_right_answers_keep_a_counterfactual(
+    student: Outcome, teacher: Outcome, kept: bool, reason: str
+) -> None:
+    verdict = judge(COUNTERFACTUAL, graded("is 4", student), graded("is 5", teacher))
+    assert (verdict.kept, verdict.reason) == (kept, reason)
+    assert (verdict.student, verdict.teacher) == (student, teacher)
+    assert (verdict.student_text, verdict.teacher_text) == ("is 4", "is 5")
+    assert (verdict.counterfactual_id, verdict.problem_id) == ("p1/cf0", "p1")
+
+
+@pytest.mark.parametrize("student", [WRONG, UNGRADABLE])
+def test_a_teacher_that_was_not_asked_is_neither_right_nor_wrong(student: Outcome) -> None:
+    verdict = judge(COUNTERFACTUAL, graded("is 4", student), None)
+    assert (verdict.kept, verdict.reason) == (False, f"student {student.value}")
+    assert (verdict.student, verdict.teacher, verdict.teacher_text) == (student, None, None)
+
+
+def test_a_pruned_problem_is_the_problem_with_its_question_shortened() -> None:
+    problem = Problem(
+        id="p1",
+        question="Tom red pens?",
+        answer="4",
+        solution="2 + 2 = 4",
+        before="Read: ",
+        after="\nEnd with a number.",
+        grader="math",
+    )
+    skipped = Counterfactual(
+        id="p1/none",
+        problem_id="p1",
+        strategy="span",
+        spans=(),
+        question="Tom red pens?",
+        skipped="no candidate token",
+    )
+    assert pruned_problems({"p1": problem}, [skipped, COUNTERFACTUAL]) == [
+        Problem(
+            id="p1/cf0",
+            question="Tom pens?",
+            answer="4",
+            solution="2 + 2 = 4",
+            before="Read: ",
+            after="\nEnd with a number.",
+            grader="math",
+        )
+    ]
