@@ -163,8 +163,8 @@ def test_data_without_any_solution_cannot_be_the_gold_reference(values: dict[str
 
 
 def test_prompts_beyond_the_context_are_counted(values: dict[str, Any], tmp_path: Path) -> None:
-    # A digit is a token; the template adds fewer than 20 of them to the context's 128.
-    lengths = (5, 105, 119, 200, 300)
+    # A digit is a token, and the template adds 11: prompts of 16, 111, 127, 128 and 311 tokens.
+    lengths = (5, 100, 116, 117, 300)
     records = [{"question": "7" * n, "answer": "4", "solution": "4"} for n in lengths]
     values["data"]["path"] = write(tmp_path / "own.jsonl", records)
     values["generate"]["max_new_tokens"] = 20
@@ -172,7 +172,7 @@ def test_prompts_beyond_the_context_are_counted(values: dict[str, Any], tmp_path
     assert student.startswith("training data: longest prompt for the student ")
     assert teacher.startswith("training data: longest prompt for the teacher ")
     for text in (student, teacher):
-        assert "context 128: 2 of 5 prompts do not fit" in text
+        assert "311 tokens, context 128: 2 of 5 prompts do not fit" in text
         assert "2 leave less than 20 tokens for the answer" in text
 
 

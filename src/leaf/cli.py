@@ -96,7 +96,9 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
         return
     if results.estimates and results.comparisons:
         _print_results(results.estimates, results.comparisons)
-        out_console.print(f"student:  {folder / 'student'} (plain distillation: student-kd)")
+        out_console.print(
+            f"student:  {folder / 'student'} (plain distillation: student-kd)", soft_wrap=True
+        )
     out_console.print(f"report:   {report}", soft_wrap=True)
     if until != "evaluate":
         out_console.print(
@@ -206,15 +208,9 @@ def evaluate(  # noqa: D417
     if json_:
         print((out / "scores.json").read_text(encoding="utf-8"))
         return
-    table = _table("benchmark", "right", "95% interval", "not gradable", "n")
+    table = _table("benchmark", *_ESTIMATE)
     for name, estimate in scores.items():
-        table.add_row(
-            name,
-            f"{estimate.mean:.1%}",
-            f"{estimate.low:.1%} to {estimate.high:.1%}",
-            str(estimate.ungradable),
-            str(estimate.n),
-        )
+        table.add_row(name, *_cells(estimate))
     out_console.print(table)
     out_console.print(f"scores:   {out / 'scores.json'}", soft_wrap=True)
 
@@ -302,32 +298,34 @@ def _evaluation_recipe(
     )
 
 
+_ESTIMATE = ("right", "95% interval", "not gradable", "n")
+_ARMS = {"before": "before", "kd": "KD", "leaf": "LeaF", "teacher": "teacher"}
+
+
 def _print_results(
     estimates: dict[str, dict[str, Estimate]], comparisons: dict[str, Comparison]
 ) -> None:
-    arms = list(next(iter(estimates.values())))
-    names = {"before": "before", "kd": "KD", "leaf": "LeaF", "teacher": "teacher"}
-    table = _table("benchmark", *(names[arm] for arm in arms), "LeaF - KD", "n")
+    table = _table("benchmark", "model", *_ESTIMATE)
     for benchmark, found in estimates.items():
-        comparison = comparisons[benchmark]
-        table.add_row(
-            benchmark,
-            *(_share(found[arm]) for arm in arms),
-            _difference(comparison),
-            str(comparison.n),
-        )
+        for arm, estimate in found.items():
+            table.add_row(benchmark, _ARMS[arm], *_cells(estimate))
     out_console.print(table)
+    for benchmark, comparison in comparisons.items():
+        out_console.print(f"{benchmark}: LeaF - KD = {_difference(comparison)}", soft_wrap=True)
 
 
-def _share(estimate: Estimate) -> str:
-    return f"{estimate.mean:.1%} ({estimate.low:.1%} to {estimate.high:.1%})"
+def _cells(estimate: Estimate) -> tuple[str, ...]:
+    interval = f"{estimate.low:.1%} to {estimate.high:.1%}"
+    return f"{estimate.mean:.1%}", interval, str(estimate.ungradable), str(estimate.n)
 
 
 def _difference(comparison: Comparison) -> str:
     points = f"{100 * comparison.difference:+.1f} points"
+    right = f"only LeaF right {comparison.wins}, only KD right {comparison.losses}"
     if comparison.low is None or comparison.high is None:
-        return f"{points} (no interval)"
-    return f"{points} ({100 * comparison.low:+.1f} to {100 * comparison.high:+.1f})"
+        return f"{points} (no interval; {right})"
+    low, high = 100 * comparison.low, 100 * comparison.high
+    return f"{points} (95% interval {low:+.1f} to {high:+.1f}; {right})"
 
 
 def _table(*columns: str) -> Table:

@@ -102,7 +102,7 @@ def _finish(
         before = tokenizer.post_processor
         steps = [with_bos] if before is None else [before, with_bos]
         tokenizer.post_processor = processors.Sequence(steps)
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named)
+    wrapped: Any = cast(Any, PreTrainedTokenizerFast)(tokenizer_object=tokenizer, **named)
     if template is not None:
         wrapped.chat_template = (TEMPLATES / f"{template}.jinja").read_text(encoding="utf-8")
     return cast(models.Tokenizer, wrapped)

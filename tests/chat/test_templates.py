@@ -103,6 +103,17 @@ def test_prompt_ids_are_those_of_the_tokenizers_own_chat(chat: Chat) -> None:
             assert ids == chat.tokenizer(content + "\n")["input_ids"]
 
 
+@pytest.mark.xfail(strict=True, reason="the bos is put in the text, so the text no longer begins")
+def test_a_base_model_whose_first_word_is_marked_reads_it_so(
+    make_tokenizer: Callable[[str], Any],
+) -> None:
+    # Newer SentencePiece kinds put a `▁` before the very first word of a text, after the bos.
+    tokenizer = make_tokenizer("mistral")
+    tokenizer.chat_template = None
+    ids = Chat(tokenizer, name="tiny base").prompt_ids("What is 2 + 2?")
+    assert ids == tokenizer("What is 2 + 2?\n")["input_ids"]
+
+
 def test_a_prompt_begins_with_one_bos_where_the_family_has_one(chat: Chat) -> None:
     ids = chat.prompt_ids("What is 2 + 2?")
     if chat.name in BOS:
@@ -111,10 +122,10 @@ def test_a_prompt_begins_with_one_bos_where_the_family_has_one(chat: Chat) -> No
         assert chat.tokenizer(BOS[chat.name])["input_ids"] == [bos, bos]
         assert ids[0] == bos
         assert ids.count(bos) == 1
-    elif chat.tokenizer.bos_token is not None:
-        assert ids.count(chat.tokenizer.bos_token_id) == RENDERED[chat.name].count(
-            chat.tokenizer.bos_token
-        )
+    elif chat.tokenizer.bos_token is not None and chat.tokenizer.bos_token_id is not None:
+        # SmolLM2 calls the token that opens every turn its bos; GPT-2 its eos.
+        shown = RENDERED[chat.name].count(chat.tokenizer.bos_token)
+        assert ids.count(chat.tokenizer.bos_token_id) == shown
 
 
 def test_the_date_is_fixed_where_the_template_would_print_today(chats: dict[str, Chat]) -> None:
