@@ -56,7 +56,7 @@ def tiny_model() -> Callable[..., Any]:
 
 
 def _norm_in_float64(model: torch.nn.Module) -> None:
-    """Replace norms that compute in float32 whatever the model's dtype: finite differences drown."""
+    """Replace norms that compute in float32 whatever the dtype: finite differences drown."""
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if type(child).__name__.endswith("RMSNorm"):

@@ -2,8 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from leaf.heads import Head
 from leaf.linear_loss import linear_loss
-from leaf.models import Head
 
 R, D, V = 11, 6, 23
 

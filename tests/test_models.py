@@ -16,17 +16,9 @@ from safetensors.torch import load_file, save_file
 from leaf import models
 from leaf.config import ModelSection
 from leaf.errors import ModelError
-from leaf.models import (
-    Source,
-    backbone,
-    check_same_tokenizer,
-    find,
-    load,
-    load_config,
-    load_tokenizer,
-    output_head,
-    resolve_dtype,
-)
+from leaf.heads import backbone, output_head
+from leaf.models import check_same_tokenizer, load, load_config, load_tokenizer, resolve_dtype
+from leaf.sources import Source, find
 
 SMOL = (
     Path(os.environ.get("LEAF_OFFLINE_MODELS") or Path.home() / ".cache/leaf/offline")
@@ -85,7 +77,7 @@ def test_pickled_weights_are_not_loaded(folder: Path) -> None:
 def test_a_hub_id_without_the_hub_is_one_clear_line(tmp_path: Path) -> None:
     # In a process of its own: the hub library reads its settings when it is imported.
     program = (
-        "import sys; from leaf.models import find; from leaf.config import ModelSection\n"
+        "import sys; from leaf.sources import find; from leaf.config import ModelSection\n"
         "from leaf.errors import ModelError\n"
         "for name in sys.argv[1:]:\n"
         "    try: find(ModelSection(model=name))\n"

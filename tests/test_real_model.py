@@ -8,11 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from leaf import models
 from leaf.attribute import sensitivity
 from leaf.chat import Chat
 from leaf.config import ModelSection, load_recipe
-from leaf.models import load, output_head
+from leaf.heads import output_head
+from leaf.models import load
 from leaf.run import run_recipe
 from leaf.store import Store
 from leaf.tasks import load_problems
@@ -117,7 +117,7 @@ def test_sensitivity_in_bfloat16_agrees_with_float32(recipe):
     problems = load_problems(recipe.data)[:3]
     norms = {}
     for dtype in (torch.bfloat16, torch.float32):
-        loaded = load(section, models.find(section), dtype=dtype)
+        loaded = load(section, dtype=dtype)
         chat = Chat(loaded.tokenizer, name="SmolLM2")
         items = [chat.conversation(problem.content, problem.solution) for problem in problems]
         norms[dtype], _ = sensitivity(loaded.model, output_head(loaded.model), items)

@@ -124,7 +124,7 @@ class Chat:
         origin = rendered.start - rendered.lead + len(problem.before)
         low = min(max(origin, rendered.start), rendered.end)
         high = min(max(origin + len(problem.question), rendered.start), rendered.end)
-        units = _units(encoded["offset_mapping"], low, high)
+        units = _units(encoded["offset_mapping"], rendered.text, low, high)
         return Prompt(
             ids=tuple(encoded["input_ids"]),
             units=tuple(
@@ -187,9 +187,11 @@ class Chat:
             ]
             text = self._template(messages, add_generation_prompt=False)
             tail = self._encode(text.rpartition(_SENTINEL)[2])["input_ids"]
-            special = set(self.tokenizer.all_special_ids)
+            named = set(self.tokenizer.all_special_ids)
+            added = self.tokenizer.added_tokens_decoder
             for at, token in enumerate(tail):
-                if token in special:
+                # Some families end a turn with a special token that has no name of its own.
+                if token in named or (token in added and added[token].special):
                     return tuple(tail[: at + 1])
         if eos is None:
             raise ChatError(f"{self.name}: neither its template nor its tokenizer ends a turn")
@@ -199,11 +201,12 @@ class Chat:
         return self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
 
 
-def _units(offsets: Sequence[tuple[int, int]], low: int, high: int) -> list[Unit]:
+def _units(offsets: Sequence[tuple[int, int]], text: str, low: int, high: int) -> list[Unit]:
     """Tile the characters `low:high` of a text with units of tokens.
 
     A token that reaches over a border belongs to the template and takes its characters with it.
-    Characters that no token reports (spaces, with some tokenizers) go to the unit after them.
+    Spaces that no token reports (some tokenizers trim) go to the unit after them; other such
+    characters were composed with the one before them (an accent with its letter) and stay there.
     """
     groups: list[tuple[int, int, list[int]]] = []
     for token, (start, end) in enumerate(offsets):
@@ -214,6 +217,12 @@ def _units(offsets: Sequence[tuple[int, int]], low: int, high: int) -> list[Unit
             groups.append((min(first, start), max(last, end), [*members, token]))
         else:
             groups.append((start, end, [token]))
+    borders = [start for start, _end, _members in groups[1:]] + [len(text)]
+    for at, (start, end, members) in enumerate(groups):
+        reach = end
+        while reach < borders[at] and not text[reach].isspace():
+            reach += 1
+        groups[at] = (start, reach, members)
     for start, end, _members in groups:
         if start < low < end:
             low = min(end, high)

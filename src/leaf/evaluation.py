@@ -4,11 +4,11 @@ import dataclasses
 import json
 from pathlib import Path
 
-from leaf import models
 from leaf.config import Recipe
 from leaf.evaluate import accuracy
 from leaf.manifest import build_manifest
 from leaf.records import Estimate
+from leaf.sources import find
 from leaf.store import Store, write_whole
 from leaf.tasks import load_problems
 from leaf.workshop import Workshop
@@ -20,7 +20,7 @@ def evaluate_model(recipe: Recipe, out: Path) -> dict[str, Estimate]:
     Answers are kept in `out/store`, so a killed evaluation goes on where it was.
     """
     data = {name: load_problems(section) for name, section in recipe.evaluate.benchmarks.items()}
-    source = models.find(recipe.student)
+    source = find(recipe.student)
     workshop = Workshop(recipe, Store(out / "store"))
     estimates = {}
     for name, problems in data.items():

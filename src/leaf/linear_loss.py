@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leaf.models import Head
+from leaf.heads import Head
 
 ChunkLoss = Callable[[Tensor, slice], Tensor]
 """(float32 logits [C, V], which positions) -> loss of each position [C]; differentiable."""

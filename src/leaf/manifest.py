@@ -12,7 +12,8 @@ import psutil
 import torch
 
 from leaf.config import Recipe
-from leaf.models import Source, best_device, resolve_dtype
+from leaf.models import best_device, resolve_dtype
+from leaf.sources import Source
 
 _PACKAGES = ("leaf-distill", "torch", "transformers", "datasets", "pyarrow", "math-verify", "scipy")
 

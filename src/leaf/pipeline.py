@@ -14,7 +14,6 @@ from leaf.config import DistillSection, Recipe
 from leaf.distill import Row, counterfactual_rows, encode_rows, original_rows, plan_steps
 from leaf.errors import DataError, LeafError
 from leaf.evaluate import accuracy, compare
-from leaf.models import Source
 from leaf.progress import say
 from leaf.prune import focus, prune
 from leaf.records import (
@@ -30,6 +29,7 @@ from leaf.records import (
     Score,
     Verdict,
 )
+from leaf.sources import Source, find
 from leaf.store import StageLog, Store
 from leaf.tasks import load_problems
 from leaf.verify import judge, pruned_problems
@@ -95,7 +95,7 @@ class Pipeline:
         self.results.problems = load_problems(recipe.data)
         for name, section in recipe.evaluate.benchmarks.items():
             self._warn_of_overlap(name, load_problems(section))
-        student, teacher = models.find(recipe.student), models.find(recipe.teacher)
+        student, teacher = find(recipe.student), find(recipe.teacher)
         models.check_same_tokenizer(
             models.load_tokenizer(student),
             models.load_tokenizer(teacher),

@@ -121,9 +121,7 @@ def _stage(log: StageLog) -> dict[str, Any]:
 
 def _small(results: Results) -> list[str]:
     sizes = [
-        estimate.n
-        for arms in (results.estimates or {}).values()
-        for estimate in arms.values()
+        estimate.n for arms in (results.estimates or {}).values() for estimate in arms.values()
     ]
     if not sizes or min(sizes) >= SMALL_N:
         return []

@@ -16,9 +16,9 @@ from leaf.config import DistillSection, ModelSection, Recipe
 from leaf.distill import Distiller, Row, encode_rows, plan_steps, train
 from leaf.generate import ENGINES
 from leaf.grade import open_graders
-from leaf.models import Source
 from leaf.progress import Ticker
 from leaf.records import Answer, Counterfactual, Problem, Score, Sensitivity
+from leaf.sources import Source
 from leaf.store import StageLog, Store, Worker, digest, seconds_spent, stage_key
 
 T = TypeVar("T")

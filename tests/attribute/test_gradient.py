@@ -5,7 +5,7 @@ from captum.attr import Saliency
 
 from leaf.attribute import sensitivity
 from leaf.chat import Conversation
-from leaf.models import output_head
+from leaf.heads import output_head
 
 LONG = Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6)
 SHORT = Conversation(ids=(11, 4, 58, 2), prompt_length=2)

@@ -18,7 +18,7 @@ from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 from transformers import PreTrainedTokenizerFast
 
-from leaf import models
+from leaf import models, sources
 from leaf.chat import Chat
 
 TEMPLATES = Path(__file__).parents[1] / "data" / "templates"
@@ -224,11 +224,11 @@ REAL = {"real qwen2.5": "qwen2.5*0.5b-*", "real smollm2": "smollm2*"}
 
 
 def _real(name: str) -> models.Tokenizer:
-    folder = models.cache_folder() / "converted"
+    folder = sources.cache_folder() / "converted"
     found = next(iter(sorted(folder.glob(REAL[name]))), None)
     if found is None:
         pytest.skip(f"no converted model {REAL[name]} in {folder}")
-    return models.load_tokenizer(models.Source(name=name, folder=found, fingerprint=""))
+    return models.load_tokenizer(sources.Source(name=name, folder=found, fingerprint=""))
 
 
 @pytest.fixture(scope="session")

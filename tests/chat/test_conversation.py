@@ -88,7 +88,6 @@ def test_a_response_that_would_merge_with_the_prompt_leaves_the_prompt_as_it_is(
         ),
     ],
 )
-@pytest.mark.xfail(strict=True, reason="only named special tokens are looked for")
 def test_the_end_of_turn_is_found_when_it_is_no_named_special_token(
     make_tokenizer: Callable[[str], Any], family: str, template: str | None
 ) -> None:

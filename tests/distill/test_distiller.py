@@ -8,7 +8,8 @@ import torch
 from leaf.chat import Conversation
 from leaf.config import DistillSection
 from leaf.distill import Distiller, Row
-from leaf.models import Loaded, Source
+from leaf.models import Loaded
+from leaf.sources import Source
 
 
 @dataclass

@@ -18,7 +18,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from leaf.chat import Conversation
 from leaf.config import DistillSection
 from leaf.distill import Distiller, Row, plan_steps, train
-from leaf.models import Loaded, Source
+from leaf.models import Loaded
+from leaf.sources import Source
 
 
 class NoTokenizer:
@@ -40,7 +41,8 @@ out = Path(sys.argv[1])
 out.mkdir(parents=True, exist_ok=True)
 section = DistillSection(batch_size=2, max_steps=24, checkpoint_every=3, learning_rate=1e-2,
                          compute_dtype="float32", warmup_steps=2)
-rows = [Row(problem_id=str(n), content="", response="", counterfactual=n % 3 == 0) for n in range(9)]
+rows = [Row(problem_id=str(n), content="", response="", counterfactual=n % 3 == 0)
+        for n in range(9)]
 items = [Conversation(ids=(n, 2 * n, 3 + n, 7, 2), prompt_length=1 + n % 3) for n in range(9)]
 made = Distiller(load(1, out / "s"), load(2, out / "t"), section)
 print(train(made, rows, items, plan_steps(rows, section), out, label="training"))

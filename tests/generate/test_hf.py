@@ -10,8 +10,9 @@ from transformers import PreTrainedTokenizerFast
 from leaf.chat import Chat
 from leaf.config import GenerateSection
 from leaf.generate import HuggingFaceEngine
-from leaf.models import Loaded, Source
+from leaf.models import Loaded
 from leaf.records import Problem
+from leaf.sources import Source
 
 WORDS = [chr(code) for code in range(ord("a"), ord("z") + 1)]
 

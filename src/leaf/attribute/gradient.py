@@ -15,8 +15,9 @@ from leaf.batching import plan_batches, run_halving
 from leaf.chat import Chat, Conversation, Prompt
 from leaf.config import AttributeSection
 from leaf.errors import NonFiniteError
+from leaf.heads import Head, backbone, output_head
 from leaf.linear_loss import linear_loss
-from leaf.models import Head, Loaded, backbone, output_head
+from leaf.models import Loaded
 from leaf.progress import Ticker
 from leaf.records import Problem, Sensitivity
 

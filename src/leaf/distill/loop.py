@@ -20,13 +20,12 @@ from leaf.distill import checkpoint
 from leaf.distill.losses import LOSSES
 from leaf.distill.rows import Row
 from leaf.errors import NonFiniteError, OutOfMemoryError
+from leaf.heads import backbone, output_head
 from leaf.linear_loss import linear_loss
 from leaf.models import (
     DTYPES,
     Loaded,
-    backbone,
     load_config,
-    output_head,
     release_memory,
     resolve_dtype,
 )

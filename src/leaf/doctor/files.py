@@ -14,6 +14,7 @@ from leaf.chat import Chat
 from leaf.config import ModelSection, Recipe
 from leaf.doctor.finding import Finding
 from leaf.errors import ModelError
+from leaf.sources import Source, find
 
 _SAMPLE = "  How many are 2 + 3\u2220?\n"
 """A message whose borders a template may strip and whose symbol takes several bytes."""
@@ -25,7 +26,7 @@ class ModelFiles:
 
     role: str
     section: ModelSection
-    source: models.Source
+    source: Source
     config: Any
     parameters: int
     dtype: torch.dtype
@@ -57,7 +58,7 @@ class ModelFiles:
 
 def look(section: ModelSection, role: str) -> ModelFiles:
     """Find a model and read its configuration and the headers of its weights."""
-    source = models.find(section)
+    source = find(section)
     return ModelFiles(
         role=role,
         section=section,
@@ -133,7 +134,7 @@ def _count(parameters: int) -> str:
     return f"{parameters / 1e6:.0f} M" if parameters >= 10**6 else str(parameters)
 
 
-def _count_parameters(source: models.Source) -> int:
+def _count_parameters(source: Source) -> int:
     """Count parameters from the headers of safetensors files; the numbers are not read."""
     index = source.folder / "model.safetensors.index.json"
     total = 0

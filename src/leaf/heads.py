@@ -1,0 +1,76 @@
+"""The output head of a causal language model, and the model without it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from leaf.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The output head: `finish(hidden @ weight.T)` are the logits."""
+
+    weight: Tensor
+    """[V, D]."""
+    bias: Tensor | None = None
+    """[V]."""
+    scale: float = 1.0
+    softcap: float | None = None
+
+    def finish(self, raw_RV: Tensor) -> Tensor:
+        """Turn products with the weight into logits, in at least float32."""
+        logits_RV = raw_RV if raw_RV.dtype is torch.float64 else raw_RV.float()
+        if self.bias is not None:
+            logits_RV = logits_RV + self.bias
+        if self.scale != 1.0:
+            logits_RV = logits_RV * self.scale
+        if self.softcap is not None:
+            logits_RV = torch.tanh(logits_RV / self.softcap) * self.softcap
+        return logits_RV
+
+    def first(self, vocabulary: int) -> "Head":
+        """Return the head cut to its first `vocabulary` entries."""
+        bias = None if self.bias is None else self.bias[:vocabulary]
+        return Head(self.weight[:vocabulary], bias, self.scale, self.softcap)
+
+
+def output_head(model: Any) -> Head:
+    """Return a causal language model's output head, checked against the model's own logits.
+
+    Raises:
+        ModelError: the architecture does something with its logits that `Head` does not know.
+    """
+    layer = model.get_output_embeddings()
+    config = model.config.get_text_config()
+    head = Head(
+        weight=layer.weight,
+        bias=getattr(layer, "bias", None),
+        scale=_logit_scale(config),
+        softcap=getattr(config, "final_logit_softcapping", None),
+    )
+    probe = torch.arange(4, device=layer.weight.device)[None]
+    with torch.no_grad():
+        hidden = backbone(model)(input_ids=probe).last_hidden_state[0]
+        ours = head.finish(hidden @ head.weight.to(hidden.dtype).T)
+        own = model(input_ids=probe).logits[0]
+    if not torch.allclose(ours.float(), own.float(), rtol=2e-2, atol=2e-2 * float(own.std())):
+        raise ModelError(
+            f"{type(model).__name__}: its logits are not head(hidden), so it cannot be used here"
+        )
+    return head
+
+
+def backbone(model: Any) -> nn.Module:
+    """Return the model without its output head: token ids or embeddings to hidden states."""
+    return model.base_model  # type: ignore[no-any-return]
+
+
+def _logit_scale(config: Any) -> float:
+    """Return what architectures multiply their logits with, under its various names."""
+    if getattr(config, "logits_scaling", None):
+        return 1.0 / float(config.logits_scaling)
+    scale = getattr(config, "logit_scale", None) or getattr(config, "lm_head_multiplier", None)
+    return float(scale) if scale else 1.0
