@@ -17,7 +17,7 @@ import yaml
 from transformers import AutoModelForCausalLM
 
 from leaf.cli import main
-from leaf.config import recipe_names
+from leaf.recipe import recipe_names
 
 COMMANDS = ("run", "recipes", "show", "doctor", "evaluate", "report")
 

@@ -11,11 +11,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from leaf.config import ModelSection, Recipe, check_recipe
+from leaf.config import ModelSection, Recipe
 from leaf.doctor import Finding, examine
 from leaf.doctor.files import look
 from leaf.doctor.machine import check_disk, check_memory
 from leaf.models import best_device, resolve_dtype
+from leaf.recipe import check_recipe
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from leaf.cli import main
-from leaf.config import Recipe, check_recipe
+from leaf.config import Recipe
 from leaf.evaluation import evaluate_model
+from leaf.recipe import check_recipe
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 
 from leaf.attribute import sensitivity
 from leaf.chat import Chat
-from leaf.config import ModelSection, load_recipe
+from leaf.config import ModelSection
 from leaf.heads import output_head
 from leaf.models import load
+from leaf.recipe import load_recipe
 from leaf.run import run_recipe
 from leaf.store import Store
 from leaf.tasks import load_problems

@@ -150,6 +150,11 @@ class Chat:
 
     def _apply(self, content: str) -> str:
         if not self.has_template:
+            if self.system is not None:
+                raise ChatError(
+                    f"{self.name}: has no chat template, so it takes no system prompt; "
+                    "leave `system` out of the recipe"
+                )
             return self._bos() + content + "\n"
         messages = [{"role": "user", "content": content}]
         return self._template(messages, add_generation_prompt=True)

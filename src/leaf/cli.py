@@ -16,15 +16,9 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from leaf.config import (
-    GenerateSection,
-    Recipe,
-    check_recipe,
-    describe,
-    load_recipe,
-    recipe_names,
-)
+from leaf.config import GenerateSection, Recipe
 from leaf.errors import LeafError, UsageError
+from leaf.recipe import check_recipe, describe, load_recipe, recipe_names
 from leaf.records import Comparison, Estimate
 
 out_console = Console(highlight=False)

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from leaf.config import Recipe, dump_recipe, load_recipe
-from leaf.config import describe as describe_recipe
+from leaf.config import Recipe
 from leaf.errors import RecipeError
 from leaf.manifest import build_manifest
 from leaf.pipeline import Pipeline, Results
+from leaf.recipe import describe as describe_recipe
+from leaf.recipe import dump_recipe, load_recipe
 from leaf.report import build_report, write_report
 from leaf.store import StageLog, Store, write_whole
 

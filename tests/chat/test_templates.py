@@ -214,3 +214,9 @@ def test_a_message_that_the_template_rewrites_is_refused_by_name(
     assert chat.render("salt, pepper").text == "salt, pepper<|im_end|>"
     with pytest.raises(ChatError, match=r"^tiny: .*changes the message 'salt & pepper'"):
         chat.render("salt & pepper")
+
+
+def test_a_base_model_takes_no_system_prompt(chats: dict[str, Chat]) -> None:
+    tokenizer = chats["base"].tokenizer
+    with pytest.raises(ChatError, match="has no chat template, so it takes no system prompt"):
+        Chat(tokenizer, name="tiny base", system="Be brief.")

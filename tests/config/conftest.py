@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from leaf.config import load_recipe
 from leaf.errors import RecipeError
+from leaf.recipe import load_recipe
 
 MINIMAL = """\
 name: small

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leaf.config import load_recipe, recipe_names
+from leaf.recipe import load_recipe, recipe_names
 
 Write = Callable[[str, str], Path]
 Refusal = Callable[..., str]
@@ -125,7 +125,7 @@ def test_an_unknown_recipe_name_gets_the_nearest_shipped_one(refusal: Refusal) -
     shipped = recipe_names()[0]
     message = refusal(shipped + "x")
     assert f"did you mean `{shipped}`?" in message
-    assert "`leaf recipes` lists the shipped ones" in message
+    assert "no shipped recipe (`leaf recipes`) has this name" in message
 
 
 def test_a_missing_recipe_file_is_named(tmp_path: Path, refusal: Refusal) -> None:

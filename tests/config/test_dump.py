@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from leaf.config import check_recipe, describe, dump_recipe, load_recipe
+from leaf.recipe import check_recipe, describe, dump_recipe, load_recipe
 
 Write = Callable[[str, str], Path]
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from leaf.config import Recipe, load_recipe, recipe_names
+from leaf.config import Recipe
+from leaf.recipe import load_recipe, recipe_names
 
 Write = Callable[[str, str], Path]
 Refusal = Callable[..., str]

@@ -1,5 +1,7 @@
 """Eq. 3 to 5 with numbers that are worked out by hand."""
 
+import random
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,15 @@ def test_min_max_stretches_scores_from_zero_to_one() -> None:
 @pytest.mark.parametrize("scores", [[3.0, 3.0], [0.0], []])
 def test_equal_scores_have_no_ranking(scores: list[float]) -> None:
     assert min_max(scores) is None
+
+
+def test_rounding_is_no_ranking() -> None:
+    # Proportional scores min-max to the same numbers: the gaps are what floating point leaves.
+    rng = random.Random(4)
+    student = tuple(rng.random() for _ in range(50))
+    teacher = tuple(7.3 * score for score in student)
+    reason = focus(attribution(teacher, student))
+    assert reason == "teacher and student scores differ by the same everywhere"
 
 
 def test_the_gap_is_teacher_minus_student() -> None:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from leaf.config import dump_recipe, load_recipe, recipe_names
 from leaf.errors import DataError
+from leaf.recipe import dump_recipe, load_recipe, recipe_names
 from leaf.tasks import TASKS, load_problems
 
 SHIPPED = {"demo", "gsm8k", "paper/llama-1b-math", "paper/llama-3b-math", "paper/qwen-math"}

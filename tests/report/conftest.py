@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from leaf.config import check_recipe
+from leaf.recipe import check_recipe
 from leaf.records import (
     Answer,
     Attribution,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from leaf.errors import LeafError
 from leaf.records import Answer, Counterfactual, Outcome, Problem, Score, Span
 from leaf.verify import judge, pruned_problems
 
@@ -51,6 +52,11 @@ def test_a_teacher_that_was_not_asked_is_neither_right_nor_wrong(student: Outcom
     verdict = judge(COUNTERFACTUAL, graded("is 4", student), None)
     assert (verdict.kept, verdict.reason) == (False, f"student {student.value}")
     assert (verdict.student, verdict.teacher, verdict.teacher_text) == (student, None, None)
+
+
+def test_a_right_student_without_the_teachers_word_is_refused() -> None:
+    with pytest.raises(LeafError, match="p1/cf0: the student is right, so the teacher must"):
+        judge(COUNTERFACTUAL, graded("is 4", RIGHT), None)
 
 
 def test_a_pruned_problem_is_the_problem_with_its_question_shortened() -> None:

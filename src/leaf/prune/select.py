@@ -15,13 +15,22 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 
-def min_max(scores_U: Sequence[float] | Floats) -> Floats | None:
-    """Scale scores to [0, 1] (Eq. 3); None when all are equal, since there is no ranking then."""
+_ROUNDING = 1e-9
+"""Gaps of scores in [0, 1] that differ by less are equal: what is left is rounding."""
+
+
+def min_max(scores_U: Sequence[float] | Floats, *, resolution: float = 0.0) -> Floats | None:
+    """Scale scores to [0, 1] (Eq. 3); None when all are equal, since there is no ranking then.
+
+    Args:
+        scores_U: Scores of any scale.
+        resolution: Scores that all lie within this of each other count as equal.
+    """
     values_U = np.asarray(scores_U, dtype=np.float64)
     if len(values_U) == 0:
         return None
     low, high = values_U.min(), values_U.max()
-    if low == high:
+    if high - low <= resolution:
         return None
     scaled_U: Floats = (values_U - low) / (high - low)
     return scaled_U
@@ -41,7 +50,7 @@ def focus(attribution: Attribution) -> Focus | str:
         return "all teacher scores are equal"
     if student_U is None:
         return "all student scores are equal"
-    gap_U = min_max(sensitivity_gap(teacher_U, student_U))
+    gap_U = min_max(sensitivity_gap(teacher_U, student_U), resolution=_ROUNDING)
     if gap_U is None:
         return "teacher and student scores differ by the same everywhere"
     return Focus(

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from leaf.errors import LeafError
 from leaf.records import Answer, Counterfactual, Problem, Score, Verdict
 
 
@@ -29,8 +30,13 @@ def judge(
     """Judge one counterfactual by both models' answers to the pruned prompt.
 
     `teacher` is None where it was not asked, which is allowed only where the student failed.
+
+    Raises:
+        LeafError: the student is right and the teacher was not asked.
     """
     student_answer, student_score = student
+    if student_score.right and teacher is None:
+        raise LeafError(f"{counterfactual.id}: the student is right, so the teacher must be asked")
     kept = student_score.right and teacher is not None and teacher[1].right
     return Verdict(
         counterfactual_id=counterfactual.id,
