@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 MODELS := $(or $(LEAF_OFFLINE_MODELS),$(HOME)/.cache/leaf/offline)
 # Two test workers with one thread each: more threads than cores would only wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
-# More words for the installation of torch, such as --index-url=https://download.pytorch.org/whl/cpu
+# More words for the installation of torch, such as an index with builds for the CPU alone.
 TORCH_OPTIONS ?=
 
 .DEFAULT_GOAL := help

@@ -61,7 +61,7 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
 
     Args:
         recipe: A shipped recipe (`leaf recipes`) or a YAML file.
-        out: Run folder. Default: runs/<recipe name>.
+        out: Run folder. Default: runs/NAME, the name of the recipe.
         store: Where stage results are kept and shared between runs. Default: store beside `out`.
         until: Stop after this stage: problems, answers, attribute, prune, verify, distill or
             evaluate.
