@@ -316,6 +316,7 @@ def _cells(estimate: Estimate) -> tuple[str, ...]:
 def _difference(comparison: Comparison) -> str:
     points = f"{100 * comparison.difference:+.1f} points"
     right = f"only LeaF right {comparison.wins}, only KD right {comparison.losses}"
+    right += f", McNemar p = {comparison.p_value:.2g}"
     if comparison.low is None or comparison.high is None:
         return f"{points} (no interval; {right})"
     low, high = 100 * comparison.low, 100 * comparison.high
