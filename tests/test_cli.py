@@ -116,7 +116,10 @@ def counts(report: dict[str, Any]) -> dict[str, int | None]:
         (["evaluate", "--model", "m", "--benchmark", "b", "--out", "o", "--limit", "x"], "--limit"),
         (["run", "demo", "--until", "prun"], "--until prun: must be one of problems, answers,"),
         (["show", "demo", "--set", "prune.threshold"], "--set prune.threshold: must be key=value"),
-        (["show", "no-such-recipe"], "no-such-recipe: no shipped recipe and no file has this name"),
+        (
+            ["show", "no-such-recipe"],
+            "no-such-recipe: no file and no shipped recipe (`leaf recipes`) has this name",
+        ),
         (["show", "dem"], "did you mean `demo`?"),
         (["show", "nowhere.yaml"], "nowhere.yaml: no such recipe file"),
         (["report", "nowhere"], "nowhere/report.json: not there; `leaf run RECIPE --out nowhere`"),

@@ -110,7 +110,7 @@ def test_the_same_command_again_computes_nothing(finished, recipe, capfd):
     assert again.estimates == results.estimates
     assert "loaded" not in capfd.readouterr().err
     report = json.loads((folder / "run" / "report.json").read_text())
-    assert all(stage["reused"] for stage in report["stages"])
+    assert all(stage["reused"] for stage in report["cost"]["stages"])
 
 
 def test_sensitivity_in_bfloat16_agrees_with_float32(recipe):

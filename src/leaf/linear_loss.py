@@ -48,8 +48,25 @@ class _ChunkedLinearLoss(torch.autograd.Function):
         weights_R: Tensor,
         chunk: int,
     ) -> tuple[Tensor, Tensor]:
+        compute_VD = weight_VD.detach().to(hidden_RD.dtype)
+        grad_hidden_RD = torch.empty_like(hidden_RD)
+        grad_weight_VD = torch.zeros_like(weight_VD) if ctx.needs_input_grad[1] else None
+        losses_R = torch.empty(len(hidden_RD), dtype=weights_R.dtype, device=hidden_RD.device)
         with torch.autocast(hidden_RD.device.type, enabled=False):
-            return _sweep(ctx, hidden_RD, weight_VD, head, chunk_loss, weights_R, chunk)
+            for start in range(0, len(hidden_RD), chunk):
+                part = slice(start, start + chunk)
+                hidden_CD = hidden_RD[part].detach()
+                with torch.enable_grad():
+                    raw_CV = (hidden_CD @ compute_VD.T).requires_grad_()
+                    loss_C = chunk_loss(head.finish(raw_CV), part)
+                    (grad_CV,) = torch.autograd.grad((loss_C * weights_R[part]).sum(), raw_CV)
+                losses_R[part] = loss_C.detach()
+                grad_hidden_RD[part] = grad_CV @ compute_VD
+                if grad_weight_VD is not None:
+                    grad_weight_VD += grad_CV.T @ hidden_CD
+        ctx.save_for_backward(grad_hidden_RD, grad_weight_VD)
+        ctx.mark_non_differentiable(losses_R)
+        return (losses_R * weights_R).sum(), losses_R
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -58,33 +75,3 @@ class _ChunkedLinearLoss(torch.autograd.Function):
         grad_hidden = grad_hidden_RD * scale.to(grad_hidden_RD.dtype)
         grad_weight = None if grad_weight_VD is None else grad_weight_VD * scale
         return grad_hidden, grad_weight, None, None, None, None
-
-
-def _sweep(
-    ctx: Any,
-    hidden_RD: Tensor,
-    weight_VD: Tensor,
-    head: Head,
-    chunk_loss: ChunkLoss,
-    weights_R: Tensor,
-    chunk: int,
-) -> tuple[Tensor, Tensor]:
-    wants_weight = ctx.needs_input_grad[1]
-    compute_VD = weight_VD.detach().to(hidden_RD.dtype)
-    grad_hidden_RD = torch.empty_like(hidden_RD)
-    grad_weight_VD = torch.zeros_like(weight_VD) if wants_weight else None
-    losses_R = torch.empty(len(hidden_RD), dtype=weights_R.dtype, device=hidden_RD.device)
-    for start in range(0, len(hidden_RD), chunk):
-        part = slice(start, start + chunk)
-        hidden_CD = hidden_RD[part].detach()
-        with torch.enable_grad():
-            raw_CV = (hidden_CD @ compute_VD.T).requires_grad_()
-            loss_C = chunk_loss(head.finish(raw_CV), part)
-            (grad_CV,) = torch.autograd.grad((loss_C * weights_R[part]).sum(), raw_CV)
-        losses_R[part] = loss_C.detach()
-        grad_hidden_RD[part] = grad_CV @ compute_VD
-        if grad_weight_VD is not None:
-            grad_weight_VD += grad_CV.T @ hidden_CD
-    ctx.save_for_backward(grad_hidden_RD, grad_weight_VD)
-    ctx.mark_non_differentiable(losses_R)
-    return (losses_R * weights_R).sum(), losses_R

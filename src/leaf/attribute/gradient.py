@@ -18,6 +18,7 @@ from leaf.errors import NonFiniteError
 from leaf.heads import Head, backbone, output_head
 from leaf.linear_loss import linear_loss
 from leaf.models import Loaded
+from leaf.padding import pad
 from leaf.progress import Ticker
 from leaf.records import Problem, Sensitivity
 
@@ -129,29 +130,17 @@ def sensitivity(
     norms too; only those of the prompt mean something. Parameters must be frozen.
     """
     device = head.weight.device
-    longest = max(len(item.ids) for item in conversations)
-    ids_BT = torch.zeros(len(conversations), longest, dtype=torch.long)
-    mask_BT = torch.zeros_like(ids_BT)
-    for row, item in enumerate(conversations):
-        ids_BT[row, : len(item.ids)] = torch.tensor(item.ids)
-        mask_BT[row, : len(item.ids)] = 1
-    predictors = torch.tensor(
-        [
-            (row, at)
-            for row, item in enumerate(conversations)
-            for at in range(item.prompt_length - 1, len(item.ids) - 1)
-        ]
-    )
-    rows_R, positions_R = predictors.T
-    targets_R = ids_BT[rows_R, positions_R + 1].to(device)
+    batch = pad(conversations)
+    rows_R, positions_R = batch.rows_R, batch.positions_R
+    targets_R = batch.ids_BT[rows_R, positions_R + 1].to(device)
     wide = torch.float64 if head.weight.dtype is torch.float64 else torch.float32
-    lengths_B = torch.tensor([item.response_length for item in conversations], dtype=wide)
-    weights_R = (1 / lengths_B)[rows_R].to(device)
+    weights_R = (1 / torch.tensor(batch.lengths, dtype=wide))[rows_R].to(device)
 
-    embeddings_BTD = model.get_input_embeddings()(ids_BT.to(device)).detach().requires_grad_()  # type: ignore[operator]
+    embed = model.get_input_embeddings()  # type: ignore[operator]
+    embeddings_BTD = embed(batch.ids_BT.to(device)).detach().requires_grad_()
     with torch.enable_grad():
         hidden_BTD = backbone(model)(
-            inputs_embeds=embeddings_BTD, attention_mask=mask_BT.to(device), use_cache=False
+            inputs_embeds=embeddings_BTD, attention_mask=batch.mask_BT.to(device), use_cache=False
         ).last_hidden_state
         hidden_RD = hidden_BTD[rows_R.to(device), positions_R.to(device)]
         loss, losses_R = linear_loss(

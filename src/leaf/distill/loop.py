@@ -29,6 +29,7 @@ from leaf.models import (
     release_memory,
     resolve_dtype,
 )
+from leaf.padding import pad
 from leaf.progress import progress, say
 from leaf.store import note_seconds, write_whole
 
@@ -119,18 +120,12 @@ class Distiller:
     ) -> tuple[Tensor, list[int]]:
         """Run one forward and backward; return each position's KL and each row's positions."""
         device = self.student.device
-        ids_BT, mask_BT = _pad(items)
-        lengths = [item.response_length for item in items]
-        # Position t predicts token t + 1: the last prompt token predicts the first response token.
-        rows_R = torch.arange(len(items)).repeat_interleave(torch.tensor(lengths))
-        positions_R = torch.cat(
-            [torch.arange(item.prompt_length - 1, len(item.ids) - 1) for item in items]
-        )
-        weights_R = torch.tensor(weights, dtype=self._wide)[rows_R].to(device)
-        at = (rows_R.to(device), positions_R.to(device))
+        batch = pad(items)
+        weights_R = torch.tensor(weights, dtype=self._wide)[batch.rows_R].to(device)
+        at = (batch.rows_R.to(device), batch.positions_R.to(device))
         inputs = {
-            "input_ids": ids_BT.to(device),
-            "attention_mask": mask_BT.to(device),
+            "input_ids": batch.ids_BT.to(device),
+            "attention_mask": batch.mask_BT.to(device),
             "use_cache": False,
         }
         with torch.no_grad():
@@ -152,7 +147,7 @@ class Distiller:
                 "try distill.compute_dtype: float32 or a lower distill.learning_rate"
             )
         total.backward()  # type: ignore[no-untyped-call]
-        return losses_R, lengths
+        return losses_R, batch.lengths
 
     def _divergence(self, student_CV: Tensor, teacher_CD: Tensor) -> Tensor:
         """Return T^2 times the loss between both models softened by the temperature T."""
@@ -254,16 +249,6 @@ def _shares(lambda_: float, counts: Sequence[int]) -> tuple[float, float]:
     if not counts[0]:
         return 0.0, 1.0
     return lambda_, 1.0 - lambda_
-
-
-def _pad(items: Sequence[Conversation]) -> tuple[Tensor, Tensor]:
-    longest = max(len(item.ids) for item in items)
-    ids_BT = torch.zeros(len(items), longest, dtype=torch.long)
-    mask_BT = torch.zeros_like(ids_BT)
-    for row, item in enumerate(items):
-        ids_BT[row, : len(item.ids)] = torch.tensor(item.ids)
-        mask_BT[row, : len(item.ids)] = 1
-    return ids_BT, mask_BT
 
 
 def _keep_lines(path: Path, lines: int) -> None:
