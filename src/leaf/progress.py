@@ -28,6 +28,9 @@ console = Console(stderr=True, highlight=False)
 _PLAIN_INTERVAL = 15.0
 """Seconds between two plain lines of one piece of work, where there is no terminal."""
 
+_PLAIN_SHORT = 1.0
+"""Work that is over sooner than this prints no line there."""
+
 
 class Ticker(Protocol):
     """Reports finished items of one piece of work."""
@@ -82,15 +85,14 @@ def _bar(unit: str) -> Progress:
 
 def _plain(label: str, total: int, unit: str, done: int) -> Ticker:
     begun = last = time.monotonic()
-    at_start = done
-
-    finished = done
+    finished = at_start = done
 
     def tick(done: int = 1) -> None:
         nonlocal finished, last
         finished += done
         now = time.monotonic()
-        if finished < total and now - last < _PLAIN_INTERVAL:
+        soon = now - begun < _PLAIN_SHORT if finished >= total else now - last < _PLAIN_INTERVAL
+        if soon:
             return
         last = now
         rate = (finished - at_start) / max(now - begun, 1e-9)

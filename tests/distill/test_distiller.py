@@ -87,7 +87,7 @@ def test_loss_and_gradient_equal_naive_float64_over_every_response_token(case, t
     case.student.zero_grad()
     expected, (original, counterfactual) = naive_loss(case, 0.3, temperature)
     expected.backward()
-    assert found.loss == pytest.approx(float(expected), rel=1e-9)
+    assert found.loss == pytest.approx(expected.item(), rel=1e-9)
     assert found.kl_original == pytest.approx(float(original), rel=1e-9)
     assert found.kl_counterfactual == pytest.approx(float(counterfactual), rel=1e-9)
     torch.testing.assert_close(ours, gradients(case.student), rtol=1e-8, atol=1e-12)
@@ -152,7 +152,7 @@ def test_a_padded_vocabulary_is_cut_to_the_common_part(case, tiny_model, capfd):
     case.teacher = tiny_model("llama", seed=2, dtype=torch.float64, vocab_size=70)
     found = distiller(case).backward(case.rows, case.items)
     expected, _ = naive_loss(case, 0.3, vocabulary=61)
-    assert found.loss == pytest.approx(float(expected), rel=1e-9)
+    assert found.loss == pytest.approx(expected.item(), rel=1e-9)
     assert "both are cut to 61" in capfd.readouterr().err
 
 
@@ -162,7 +162,7 @@ def test_vocabularies_of_151936_and_152064_work(case, tiny_model):
     case.teacher = tiny_model("qwen2", seed=2, dtype=torch.float64, vocab_size=152_064, **small)
     found = distiller(case, chunk_tokens=4).backward(case.rows, case.items)
     expected, _ = naive_loss(case, 0.3, vocabulary=151_936)
-    assert found.loss == pytest.approx(float(expected), rel=1e-9)
+    assert found.loss == pytest.approx(expected.item(), rel=1e-9)
 
 
 def test_the_teacher_gets_no_gradient(case):

@@ -65,6 +65,9 @@ class Distiller:
         self.student_head = student_head.first(self.vocabulary)
         self.teacher_head = teacher_head.first(self.vocabulary)
         self.compute_dtype = resolve_dtype(section.compute_dtype, student.device)
+        if self.compute_dtype is torch.float16:
+            # Its gradients would underflow: a device without bfloat16 trains in float32.
+            self.compute_dtype = torch.float32
         self.token_budget = section.token_budget
 
     def backward(self, rows: Sequence[Row], items: Sequence[Conversation]) -> StepLoss:

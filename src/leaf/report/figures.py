@@ -83,13 +83,19 @@ def curve_plot(arms: Sequence[Mapping[str, Any]], key: str, description: str) ->
             if points:
                 _curve(axes, arm["arm"], points)
         axes.set_ylim(bottom=0)
-        axes.margins(x=0.02)
-        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
+        # Every step of the training, also where only few of them have this KL.
+        steps = [p["step"] for arm in arms for p in arm["curve"]]
+        margin = max(0.5, 0.02 * max(steps, default=1))
+        axes.set_xlim(min(steps, default=1) - margin, max(steps, default=1) + margin)
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True, min_n_ticks=1))
         axes.set_xlabel("optimiser step")
         axes.set_ylabel("KL, nats per token")
         axes.tick_params(length=3, labelcolor=_MUTED)
         axes.grid(axis="y", color=_RULE, linewidth=0.7)
-        axes.legend(frameon=False, loc="upper right", borderaxespad=0)
+        # Above the axes, where no curve runs.
+        axes.legend(
+            frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0
+        )
 
     return _svg(key, draw, description, height=3.1)
 
