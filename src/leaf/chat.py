@@ -87,6 +87,8 @@ class Chat:
         self.tokenizer = tokenizer
         self.name = name
         self.system = system
+        self._lead = () if self.has_template else self._bos()
+        """Tokens before a base model's text; a template writes its own."""
         sentinel = self._apply(_SENTINEL)
         self.prefix, found, self.suffix = sentinel.partition(_SENTINEL)
         if not found or _SENTINEL in self.suffix:
@@ -115,18 +117,18 @@ class Chat:
 
     def prompt_ids(self, content: str) -> list[int]:
         """Return the token ids of a whole prompt, generation prompt included."""
-        return list(self._encode(self.render(content).text)["input_ids"])
+        return self._encode(self.render(content).text)[0]
 
     def prompt(self, problem: Problem) -> Prompt:
         """Tokenise a problem's prompt and find the units of its question."""
         rendered = self.render(problem.content)
-        encoded = self._encode(rendered.text)
+        ids, offsets = self._encode(rendered.text)
         origin = rendered.start - rendered.lead + len(problem.before)
         low = min(max(origin, rendered.start), rendered.end)
         high = min(max(origin + len(problem.question), rendered.start), rendered.end)
-        units = _units(encoded["offset_mapping"], rendered.text, low, high)
+        units = _units(offsets, rendered.text, low, high)
         return Prompt(
-            ids=tuple(encoded["input_ids"]),
+            ids=tuple(ids),
             units=tuple(
                 Unit(start=unit.start - origin, end=unit.end - origin, tokens=unit.tokens)
                 for unit in units
@@ -140,12 +142,12 @@ class Chat:
         are when a model generates, else one by one.
         """
         rendered = self.render(content).text
-        prompt = self._encode(rendered)["input_ids"]
-        together = self._encode(rendered + response)["input_ids"]
+        prompt, _ = self._encode(rendered)
+        together, _ = self._encode(rendered + response)
         if together[: len(prompt)] == prompt:
             answer = together[len(prompt) :]
         else:
-            answer = self._encode(response)["input_ids"]
+            answer = self._plain(response)["input_ids"]
         return Conversation(ids=(*prompt, *answer, *self.end_of_turn), prompt_length=len(prompt))
 
     def _apply(self, content: str) -> str:
@@ -155,7 +157,7 @@ class Chat:
                     f"{self.name}: has no chat template, so it takes no system prompt; "
                     "leave `system` out of the recipe"
                 )
-            return self._bos() + content + "\n"
+            return content + "\n"
         messages = [{"role": "user", "content": content}]
         return self._template(messages, add_generation_prompt=True)
 
@@ -176,11 +178,10 @@ class Chat:
             ) from None
         return str(text)
 
-    def _bos(self) -> str:
-        """Return the text of the token that a base model expects first, if it expects one."""
+    def _bos(self) -> tuple[int, ...]:
+        """Return the token that the tokenizer puts before a plain text, if it does."""
         first = self.tokenizer("a")["input_ids"][0]
-        starts = first == self.tokenizer.bos_token_id
-        return self.tokenizer.bos_token or "" if starts else ""
+        return (first,) if first == self.tokenizer.bos_token_id else ()
 
     def _find_end_of_turn(self) -> tuple[int, ...]:
         """Return the tokens from the end of a response to its first special token."""
@@ -191,7 +192,7 @@ class Chat:
                 {"role": "assistant", "content": _SENTINEL},
             ]
             text = self._template(messages, add_generation_prompt=False)
-            tail = self._encode(text.rpartition(_SENTINEL)[2])["input_ids"]
+            tail = self._plain(text.rpartition(_SENTINEL)[2])["input_ids"]
             named = set(self.tokenizer.all_special_ids)
             added = self.tokenizer.added_tokens_decoder
             for at, token in enumerate(tail):
@@ -202,7 +203,13 @@ class Chat:
             raise ChatError(f"{self.name}: neither its template nor its tokenizer ends a turn")
         return (eos,)
 
-    def _encode(self, text: str) -> Any:
+    def _encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Tokenise a rendered text from its first character: token ids and their characters."""
+        encoded = self._plain(text)
+        ids = [*self._lead, *encoded["input_ids"]]
+        return ids, [*((0, 0) for _ in self._lead), *encoded["offset_mapping"]]
+
+    def _plain(self, text: str) -> Any:
         return self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
 
 

@@ -37,7 +37,7 @@ RENDERED = {
     "gemma": ("<bos><start_of_turn>user\nWhat is 2 + 2?<end_of_turn>\n<start_of_turn>model\n"),
     "mistral": "<s>[INST] What is 2 + 2? [/INST]",
     "base": "What is 2 + 2?\n",
-    "base with bos": "<s>What is 2 + 2?\n",
+    "base with bos": "What is 2 + 2?\n",
 }
 """Written out by hand from the families' public descriptions of their prompts."""
 
@@ -103,7 +103,6 @@ def test_prompt_ids_are_those_of_the_tokenizers_own_chat(chat: Chat) -> None:
             assert ids == chat.tokenizer(content + "\n")["input_ids"]
 
 
-@pytest.mark.xfail(strict=True, reason="the bos is put in the text, so the text no longer begins")
 def test_a_base_model_whose_first_word_is_marked_reads_it_so(
     make_tokenizer: Callable[[str], Any],
 ) -> None:
