@@ -451,6 +451,15 @@ def test_prompts_longer_than_the_context_are_counted_and_reported(
     assert report["outcomes"]["ungradable"]["ungradable"] == 2
 
 
+def test_a_cutoff_that_leaves_no_row_stops_before_training_with_one_line(
+    recipe: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    done = leaf("run", recipe, "--set", "distill.cutoff=1", "--out", out)
+    assert done.code == 2
+    assert "no problem has a reference response within distill.cutoff (1 tokens)" in done.err
+
+
 def test_data_without_a_reference_stops_before_training_with_one_line(
     recipe: Path, tmp_path: Path
 ) -> None:

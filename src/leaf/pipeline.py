@@ -242,20 +242,18 @@ class Pipeline:
                 reason = f"no {self.recipe.attribute.reference} reference response to train on"
                 self._drop("distill", problem.id, reason)
         scores = {score.problem_id: score for score in self.results.student[1]}
-        originals = original_rows(self._problems, references, scores, section)
+        originals = self._cut_off(original_rows(self._problems, references, scores, section))
         kept_ids = {item.counterfactual_id for item in self.results.verdicts if item.kept}
         kept = [item for item in self.results.counterfactuals or [] if item.id in kept_ids]
         if not originals:
             raise DataError(
-                "no training row is left: no problem has a reference response; with "
-                "attribute.reference: gold the data needs a solution column, with `teacher` the "
-                "teacher must solve some problems"
+                "no training row is left: no problem has a reference response within "
+                f"distill.cutoff ({section.cutoff} tokens); with attribute.reference: gold the "
+                "data needs a solution column, with `teacher` the teacher must solve some problems"
             )
         if not kept:
             self._note("no counterfactual was verified, so LeaF trained as plain distillation did")
-        pruned = counterfactual_rows(problems, references, kept)
-        originals, pruned = self._cut_off(originals), self._cut_off(pruned)
-        leaf_rows = [*originals, *pruned]
+        leaf_rows = [*originals, *self._cut_off(counterfactual_rows(problems, references, kept))]
         steps = len(plan_steps(leaf_rows, section))
         same_steps = section.model_copy(update={"max_steps": steps})
         return {"kd": (originals, same_steps), "leaf": (leaf_rows, same_steps)}

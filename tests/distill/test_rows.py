@@ -2,6 +2,7 @@ import pytest
 
 from leaf.config import DistillSection
 from leaf.distill import Row, counterfactual_rows, original_rows, plan_steps
+from leaf.errors import DataError
 from leaf.records import Counterfactual, Outcome, Problem, Score
 
 
@@ -80,3 +81,8 @@ def test_a_problem_with_more_rows_than_a_batch_stays_in_one_batch():
     rows = [row("a"), *[row("a", True) for _ in range(5)], row("b")]
     steps = plan_steps(rows, DistillSection(batch_size=4, epochs=1))
     assert sorted(map(len, steps)) == [1, 6]
+
+
+def test_a_plan_over_no_rows_is_refused_instead_of_never_ending():
+    with pytest.raises(DataError, match="no row to train on"):
+        plan_steps([], DistillSection(max_steps=3))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from leaf.config import DistillSection
+from leaf.errors import DataError
 from leaf.records import Counterfactual, Problem, Score
 
 
@@ -68,7 +69,12 @@ def plan_steps(rows: Sequence[Row], section: DistillSection) -> list[list[int]]:
 
     Steps are `max_steps`, or those of `epochs` passes. Every pass is shuffled anew from the seed,
     and the plan is known before the first step, so a resumed training sees the same order.
+
+    Raises:
+        DataError: there are no rows.
     """
+    if not rows:
+        raise DataError("there is no row to train on")
     steps: list[list[int]] = []
     wanted = section.max_steps
     passes = section.epochs if wanted is None else None
