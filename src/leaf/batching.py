@@ -1,11 +1,11 @@
 """Batches by token budget, halved and tried again when memory runs out."""
 
-import gc
 from collections.abc import Callable, Sequence
 
 import torch
 
 from leaf.errors import OutOfMemoryError
+from leaf.models import release_memory
 from leaf.progress import say
 
 
@@ -47,9 +47,7 @@ def run_halving(batch: Sequence[int], run: Callable[[Sequence[int]], None], *, w
         if not is_out_of_memory(error):
             raise
     # Outside the handler, so that the failed attempt's tensors are no longer referenced.
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    release_memory()
     if len(batch) == 1:
         raise OutOfMemoryError(
             f"{what}: one single item does not fit in memory; use a smaller model, a shorter limit "

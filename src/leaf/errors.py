@@ -1,5 +1,8 @@
 """What LeaF raises. Each message is one line: the rule, the value, the place, the way out."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class LeafError(Exception):
     """The work failed (exit code 1); what was computed before is kept."""
@@ -39,3 +42,9 @@ class OutOfMemoryError(LeafError):
 
 class NonFiniteError(LeafError):
     """A NaN or an infinity where a number must be: the message names the model and the problem."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean ...?` where a known name is close to `word`, else ""."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean `{close[0]}`?" if close else ""

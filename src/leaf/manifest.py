@@ -12,7 +12,7 @@ import psutil
 import torch
 
 from leaf.config import Recipe
-from leaf.models import best_device, resolve_dtype
+from leaf.models import best_device, dtype_name, resolve_dtype
 from leaf.sources import Source
 
 _PACKAGES = ("leaf-distill", "torch", "transformers", "datasets", "pyarrow", "math-verify", "scipy")
@@ -40,7 +40,7 @@ def build_manifest(recipe: Recipe, sources: Mapping[str, Source]) -> dict[str, A
             role: {
                 "name": source.name,
                 "fingerprint": source.fingerprint,
-                "dtype": str(resolve_dtype(sections[role].dtype, device)).removeprefix("torch."),
+                "dtype": dtype_name(resolve_dtype(sections[role].dtype, device)),
             }
             for role, source in sources.items()
         },

@@ -32,11 +32,8 @@ DTYPES = {
 class Tokenizer(Protocol):
     """The part of a Hugging Face fast tokenizer that LeaF uses."""
 
-    eos_token: str | None
-    bos_token: str | None
     eos_token_id: int | None
     bos_token_id: int | None
-    pad_token_id: int | None
     chat_template: Any
     all_special_ids: list[int]
     added_tokens_decoder: dict[int, Any]
@@ -62,7 +59,7 @@ class Loaded:
     @property
     def context(self) -> int:
         """Most tokens that the model was made for, prompt and answer together."""
-        return int(getattr(self.model.config, "max_position_embeddings", None) or 2**31)
+        return context_of(self.model.config)
 
 
 def load(
@@ -103,9 +100,8 @@ def loaded(section: ModelSection, source: Source) -> Iterator[Loaded]:
     """Load a model for the length of a block and give its memory back."""
     model = load(section, source)
     size = sum(parameter.numel() for parameter in model.model.parameters())
-    say(
-        f"loaded {source.name}: {size / 1e6:.0f} M parameters, {_name(model.dtype)}, {model.device}"
-    )
+    kind = f"{dtype_name(model.dtype)}, {model.device}"
+    say(f"loaded {source.name}: {size / 1e6:.0f} M parameters, {kind}")
     try:
         yield model
     finally:
@@ -169,7 +165,18 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _name(dtype: torch.dtype) -> str:
+def context_of(config: Any) -> int:
+    """Return how many tokens a model was made for, by its configuration."""
+    return int(getattr(config, "max_position_embeddings", None) or 2**31)
+
+
+def own_dtype(config: Any) -> torch.dtype:
+    """Return the dtype that a model's files say it came in; float32 where they do not say."""
+    return config.dtype if isinstance(config.dtype, torch.dtype) else torch.float32
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return a dtype's name as recipes write it."""
     return str(dtype).removeprefix("torch.")
 
 

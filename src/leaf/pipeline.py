@@ -65,6 +65,7 @@ class Pipeline:
         self.recipe = recipe
         self.results = Results()
         self.workshop = Workshop(recipe, store)
+        self._benchmarks: dict[str, list[Problem]] = {}
 
     @property
     def logs(self) -> list[StageLog]:
@@ -94,7 +95,8 @@ class Pipeline:
         recipe = self.recipe
         self.results.problems = load_problems(recipe.data)
         for name, section in recipe.evaluate.benchmarks.items():
-            self._warn_of_overlap(name, load_problems(section))
+            self._benchmarks[name] = load_problems(section)
+            self._warn_of_overlap(name, self._benchmarks[name])
         student, teacher = find(recipe.student), find(recipe.teacher)
         models.check_same_tokenizer(
             models.load_tokenizer(student),
@@ -196,8 +198,7 @@ class Pipeline:
         if section.teacher:
             arms["teacher"] = (self.recipe.teacher, self.workshop.sources["teacher"])
         self.results.estimates, self.results.comparisons = {}, {}
-        for name, data in section.benchmarks.items():
-            problems = load_problems(data)
+        for name, problems in self._benchmarks.items():
             scores = {
                 arm: self.workshop.answers(model, source, problems, f"{name}: {arm}")[1]
                 for arm, (model, source) in arms.items()
@@ -260,7 +261,7 @@ class Pipeline:
 
     def _cut_off(self, rows: Sequence[Row]) -> list[Row]:
         cutoff = self.recipe.distill.cutoff
-        kept, _, longer = encode_rows(self.workshop.student_chat(), rows, cutoff)
+        kept, _, longer = encode_rows(self.workshop.student_chat, rows, cutoff)
         for row in longer:
             self._drop("distill", row.problem_id, f"longer than distill.cutoff of {cutoff} tokens")
         return kept

@@ -4,7 +4,6 @@ Every mistake is a `RecipeError` of one line that names the file, the key, the v
 allowed and the nearest right name.
 """
 
-import difflib
 import re
 import types
 import typing
@@ -18,7 +17,7 @@ import yaml
 from pydantic import ValidationError
 
 from leaf.config import Recipe, Section
-from leaf.errors import RecipeError
+from leaf.errors import RecipeError, nearest
 
 
 class _Loader(yaml.SafeLoader):
@@ -207,5 +206,4 @@ def _section_of(annotation: Any) -> type[Section] | None:
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean `{close[0]}`?" if close else f"; known here: {', '.join(known)}"
+    return nearest(word, known) or f"; known here: {', '.join(known)}"

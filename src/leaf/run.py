@@ -13,11 +13,8 @@ from leaf.manifest import build_manifest
 from leaf.pipeline import Pipeline, Results
 from leaf.recipe import describe as describe_recipe
 from leaf.recipe import dump_recipe, load_recipe
-from leaf.report import build_report, write_report
+from leaf.report import SMALL_N, build_report, write_report
 from leaf.store import StageLog, Store, write_whole
-
-SMALL_N = 200
-"""Below this many test questions a run proves the plumbing, not the method."""
 
 
 def run_recipe(recipe: Recipe, *, out: Path, store: Store, until: str, command: str) -> Results:

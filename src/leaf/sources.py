@@ -25,6 +25,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from leaf.config import ModelSection
 from leaf.errors import ModelError
 from leaf.progress import say
+from leaf.store import write_whole
 
 _MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
 """What is fetched from a hub repository: never a pickle, never code."""
@@ -177,9 +178,7 @@ def _hash_files(path: Path) -> str:
         whole.update(f"{file.name if path.is_dir() else ''}:{entry[2]}\n".encode())
     if changed:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        aside = memory.with_name(f".{memory.name}.{os.getpid()}.tmp")
-        aside.write_text(json.dumps(known))
-        aside.replace(memory)
+        write_whole(memory, json.dumps(known).encode())
     return f"sha256:{whole.hexdigest()[:16]}"
 
 

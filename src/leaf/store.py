@@ -140,12 +140,16 @@ def read_records(folder: Path, record_type: type[R]) -> list[R]:
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file aside, flush it to the disk and rename it into place."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with space_guard(path):
-        with aside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+    try:
+        with space_guard(path):
+            with aside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ import torch
 
 from leaf import models
 from leaf.attribute import DETECTORS
-from leaf.chat import Chat, Conversation
+from leaf.chat import Chat
 from leaf.config import DistillSection, ModelSection, Recipe
 from leaf.distill import Distiller, Row, encode_rows, plan_steps, train
 from leaf.generate import ENGINES
@@ -158,26 +159,25 @@ class Workshop:
         self.logs.append(log)
         return found
 
+    @cached_property
     def student_chat(self) -> Chat:
-        """Return the chat template that training rows are rendered with: the student's own."""
+        """The chat template that training rows are rendered with: the student's own."""
         return self._chat(models.load_tokenizer(self.sources["student"]), self.recipe.student)
 
     def student(self, arm: str, rows: Sequence[Row], section: DistillSection) -> Path:
-        """Train one student on rows, or find it trained; return its folder in the store."""
-        chat = self.student_chat()
-        kept, items, _ = encode_rows(chat, rows, section.cutoff)
-        steps = plan_steps(kept, section)
-        key = self._student_key(kept, steps)
+        """Train one student on rows within the cutoff, or find it trained; return its folder."""
+        steps = plan_steps(rows, section)
+        key = self._student_key(rows, steps)
         folder = self.store.folder("students", key)
         computed = 0
         if not self.store.is_done("students", key):
             with self.store.building("students", key):
-                computed = self._train(arm, kept, items, steps, section, folder)
+                computed = self._train(arm, rows, steps, section, folder)
         self.logs.append(
             StageLog(
                 name=f"training {arm}",
                 key=key,
-                items=len(kept),
+                items=len(rows),
                 records=json.loads((folder / "done.json").read_text())["steps"],
                 computed=computed,
                 seconds=seconds_spent(folder),
@@ -189,11 +189,11 @@ class Workshop:
         self,
         arm: str,
         rows: Sequence[Row],
-        items: Sequence[Conversation],
         steps: Sequence[Sequence[int]],
         section: DistillSection,
         folder: Path,
     ) -> int:
+        _, items, _ = encode_rows(self.student_chat, rows, section.cutoff)
         with models.loaded(self.recipe.teacher, self.sources["teacher"]) as teacher:
             # The optimiser's steps are too small for bfloat16: the masters are float32.
             student = models.load(self.recipe.student, self.sources["student"], dtype=torch.float32)

@@ -1,21 +1,11 @@
 r"""Answers that are mathematics; expected outcomes are worked out by hand."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from leaf.config import GradeSection
-from leaf.grade import open_graders
 from leaf.protocols import Grader
 from leaf.records import Answer, Outcome, Problem, Score
 
 RIGHT, WRONG, UNGRADABLE = Outcome.RIGHT, Outcome.WRONG, Outcome.UNGRADABLE
-
-
-@pytest.fixture(scope="module")
-def grader() -> Iterator[Grader]:
-    with open_graders(GradeSection(workers=1, time_limit=20.0)) as opened:
-        yield opened
 
 
 def judge(grader: Grader, gold: str, text: str, *, truncated: bool = False) -> Score:

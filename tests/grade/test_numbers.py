@@ -1,24 +1,16 @@
 r"""Answers that are one number; expected outcomes are worked out by hand."""
 
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 
 import pytest
 
-from leaf.config import GradeSection
-from leaf.grade import numbers, open_graders
+from leaf.grade import numbers
 from leaf.grade.numbers import read_number
 from leaf.protocols import Grader
 from leaf.records import Answer, Outcome, Problem, Score
 
 RIGHT, WRONG, UNGRADABLE = Outcome.RIGHT, Outcome.WRONG, Outcome.UNGRADABLE
-
-
-@pytest.fixture(scope="module")
-def grader() -> Iterator[Grader]:
-    with open_graders(GradeSection(workers=1, time_limit=20.0)) as opened:
-        yield opened
 
 
 def judge(grader: Grader, gold: str, text: str, *, truncated: bool = False) -> Score:

@@ -26,6 +26,7 @@ from leaf.models import (
     DTYPES,
     Loaded,
     load_config,
+    own_dtype,
     release_memory,
     resolve_dtype,
 )
@@ -264,11 +265,5 @@ def _keep_lines(path: Path, lines: int) -> None:
 def _export(distiller: Distiller, folder: Path) -> None:
     """Save the trained student; its master weights are rounded to the saved dtype in place."""
     name = distiller.section.save_dtype
-    dtype = DTYPES[name] if name != "auto" else _own_dtype(distiller.student)
+    dtype = DTYPES[name] if name != "auto" else own_dtype(load_config(distiller.student.source))
     checkpoint.export(folder, distiller.student.model.to(dtype), distiller.student.tokenizer)
-
-
-def _own_dtype(student: Loaded) -> torch.dtype:
-    """Return the dtype that the student's files say it came in."""
-    own = load_config(student.source).dtype
-    return own if isinstance(own, torch.dtype) else torch.float32

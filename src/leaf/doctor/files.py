@@ -34,7 +34,7 @@ class ModelFiles:
     @property
     def context(self) -> int:
         """Most tokens that it was made for, prompt and answer together."""
-        return int(getattr(self.config, "max_position_embeddings", None) or 2**31)
+        return models.context_of(self.config)
 
     @property
     def vocabulary(self) -> int:

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
@@ -38,7 +37,7 @@ def check_devices(recipe: Recipe) -> Iterator[Finding]:
                 "and twice the memory",
             )
         else:
-            yield Finding("good", f"{key}: {name} is {_dtype(dtype)}")
+            yield Finding("good", f"{key}: {name} is {models.dtype_name(dtype)}")
 
 
 def check_memory(recipe: Recipe, student: ModelFiles, teacher: ModelFiles) -> Iterator[Finding]:
@@ -80,7 +79,7 @@ def _memory_of(device: torch.device) -> tuple[int, int]:
 def check_disk(recipe: Recipe, student: ModelFiles) -> Finding:
     """Hold checkpoints and students against the free space of the current folder."""
     here = Path.cwd()
-    saved = models.DTYPES.get(recipe.distill.save_dtype) or _own_dtype(student.config)
+    saved = models.DTYPES.get(recipe.distill.save_dtype) or models.own_dtype(student.config)
     # While a checkpoint is written, the one before it is still there.
     need = student.parameters * (2 * _CHECKPOINT_BYTES + 2 * saved.itemsize)
     free = shutil.disk_usage(here).free
@@ -88,11 +87,3 @@ def check_disk(recipe: Recipe, student: ModelFiles) -> Finding:
     if need > free:
         return Finding("bad", f"{text}, but {here} has {size_of(free)} free: name another --out")
     return Finding("good", f"{text}, of {size_of(free)} free in {here}")
-
-
-def _own_dtype(config: Any) -> torch.dtype:
-    return config.dtype if isinstance(config.dtype, torch.dtype) else torch.float32
-
-
-def _dtype(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -1,8 +1,6 @@
 """Writes the report: `report.json`, and the page rendered from exactly those values."""
 
-import contextlib
 import json
-import os
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from markupsafe import Markup
 from leaf.errors import StoreError
 from leaf.report.figures import ARM_NAMES, accuracy_plot, curve_plot
 from leaf.report.formats import duration, level, number, percent, points, visible, whole
+from leaf.store import write_whole
 
 
 def write_report(report: dict[str, Any], folder: Path) -> Path:
@@ -27,8 +26,8 @@ def write_report(report: dict[str, Any], folder: Path) -> Path:
     """
     page = render(report)
     values = json.dumps(report, indent=1, allow_nan=False)
-    _write_whole(folder / "report.json", values + "\n")
-    return _write_whole(folder / "report.html", page)
+    _write(folder / "report.json", values + "\n")
+    return _write(folder / "report.html", page)
 
 
 def render(report: dict[str, Any]) -> str:
@@ -88,15 +87,11 @@ def _style() -> Markup:
     return Markup(sheet.read_text(encoding="utf-8"))  # noqa: S704 - our own file
 
 
-def _write_whole(path: Path, text: str) -> Path:
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def _write(path: Path, text: str) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(text, encoding="utf-8", errors="replace", newline="\n")
-        aside.replace(path)
+        write_whole(path, text.encode(errors="replace"))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
         raise StoreError(
             f"{path}: cannot be written ({error.strerror}); free space or pass another --out"
         ) from error

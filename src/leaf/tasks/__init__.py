@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from leaf.config import DataSection
-from leaf.errors import DataError
+from leaf.errors import DataError, nearest
 from leaf.records import Problem
 from leaf.tasks.gsm8k import gsm8k
-from leaf.tasks.reading import nearest
 from leaf.tasks.table import table
 
 Task = Callable[[DataSection], list[Problem]]

@@ -9,7 +9,6 @@ A path is one of
 It is local when it ends in .jsonl, .json or .parquet, starts with `.`, `/` or `~`, or exists.
 """
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from leaf.errors import DataError
+from leaf.errors import DataError, nearest
 
 _PACKAGE = "package:"
 _FILE_KINDS = (".jsonl", ".json", ".parquet")
@@ -68,12 +67,6 @@ def optional_text_of(row: Row, column: str) -> str:
     value = _value_of(row, column)
     is_empty = value is None or (isinstance(value, str) and not value.strip())
     return "" if is_empty else text_of(row, column)
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean ...?` where a known name is close to `word`, else ""."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean `{close[0]}`?" if close else ""
 
 
 def _value_of(row: Row, column: str) -> Any:

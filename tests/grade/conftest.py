@@ -1,0 +1,13 @@
+from collections.abc import Iterator
+
+import pytest
+
+from leaf.config import GradeSection
+from leaf.grade import open_graders
+from leaf.protocols import Grader
+
+
+@pytest.fixture(scope="module")
+def grader() -> Iterator[Grader]:
+    with open_graders(GradeSection(workers=1, time_limit=20.0)) as opened:
+        yield opened
