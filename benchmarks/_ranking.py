@@ -106,7 +106,8 @@ def sentence_hit(scores: Focus, question: str, planted_U: Bools) -> tuple[float,
     """
     gap_U, text_U = np.asarray(scores.gap), has_text(scores, question)
     # Sentences tile the units, so that each unit belongs to the last one that starts before it.
-    starts_S = widen(scores, question, "sentence").starts
+    wide = widen(scores, question, "sentence")
+    starts_S = (0,) if isinstance(wide, str) else wide.starts
     sentence_U = np.searchsorted(starts_S, scores.starts, side="right") - 1
     found_S = np.unique(sentence_U[text_U])
     mean_S = np.asarray([gap_U[text_U & (sentence_U == number)].mean() for number in found_S])

@@ -7,7 +7,8 @@ student is distilled by each method: with as many optimiser steps as plain disti
 with as many training tokens. A figure is a mean over seeds; `minus_kd` is the mean paired
 difference, `low` and `high` are its 95% t-interval over seeds, `mean_low` and `mean_high` that of
 the mean. `pruning.*` is Fig. 1 of the paper: of the problems that the student fails and the teacher
-solves, the share that the student solves once all that a detector marks is cut (Eq. 5, tau 0.10).
+solves, the share that the student solves once all that a detector marks is cut (Eq. 5, tau 0.10,
+tokens); `pruning_clause.*` is the same with clauses for tokens.
 """
 
 import contextlib
@@ -45,6 +46,9 @@ METHODS = {
 
 DETECTORS = ("gradient", "random", "perplexity", "oracle")
 """Those whose cuts are compared without training."""
+
+PRUNED = {"pruning": "token", "pruning_clause": "clause"}
+"""How those figures begin, and the unit that is cut."""
 
 SHORT = ["evaluate.teacher=false", "evaluate.resamples=100", "attribute.controls=[]"]
 """What this benchmark does not need: it has its own intervals and controls."""
@@ -144,7 +148,9 @@ def run_seed(job: Job) -> dict[str, float]:
     """Return every number of one seed by name, such as `conflict.kd`; output goes to a log file."""
     log = job.store / f"seed-{job.seed}.log"
     with log.open("a") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
-        values = _freed(job)
+        values: dict[str, float] = {}
+        for scope, unit in PRUNED.items():
+            values |= _freed(job, scope, unit)
         tokens = None
         for method in job.methods:
             results = _run(_recipe(job, METHODS[method]), job.store, "evaluate")
@@ -166,7 +172,7 @@ def summarise(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
         scope = name.rpartition(".")[0]
         figures[f"{name}.mean"], low, high = mean_interval(values)
         figures |= {f"{name}.mean_low": low, f"{name}.mean_high": high}
-        rival = "random" if scope == "pruning" else "kd"
+        rival = "random" if scope in PRUNED else "kd"
         if f"{scope}.{rival}" in found[0]:
             differences = values - np.array([seed[f"{scope}.{rival}"] for seed in found])
             mean, low, high = mean_interval(differences)
@@ -193,13 +199,14 @@ def show(figures: Mapping[str, float], methods: Sequence[str]) -> None:
         for method in ("before", "kd", *methods):
             rows.add_row(method, *(_cell(figures, f"{split}.{kind}{method}") for split in SPLITS))
         out_console.print(rows)
-    rows = table("solved once pruned", "share", "minus random")
-    for detector in DETECTORS:
-        name = f"pruning.{detector}"
-        low, high = figures[f"{name}.mean_low"], figures[f"{name}.mean_high"]
-        share = f"{100 * figures[f'{name}.mean']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
-        rows.add_row(detector, share, _difference(figures, name, "minus_random"))
-    out_console.print(rows)
+    for scope, unit in PRUNED.items():
+        rows = table(f"solved once {unit}s are pruned", "share", "minus random")
+        for detector in DETECTORS:
+            name = f"{scope}.{detector}"
+            low, high = figures[f"{name}.mean_low"], figures[f"{name}.mean_high"]
+            share = f"{100 * figures[f'{name}.mean']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+            rows.add_row(detector, share, _difference(figures, name, "minus_random"))
+        out_console.print(rows)
 
 
 def _cell(figures: Mapping[str, float], name: str) -> str:
@@ -229,25 +236,25 @@ def _run(recipe: Recipe, store: Path, until: str) -> Results:
     return Pipeline(recipe, Store(store)).run(until=until, after_stage=lambda: None)
 
 
-def _freed(job: Job) -> dict[str, float]:
+def _freed(job: Job, scope: str, unit: str) -> dict[str, float]:
     """Return, for each detector, the share of problems solved after all that it marks is cut."""
     controls = json.dumps([name for name in DETECTORS if name != "gradient"])
     method = {
         "attribute.detector": "gradient",
         "prune.rule": "value",
         "prune.threshold": "0.1",
-        "prune.units": "[token]",
+        "prune.units": f"[{unit}]",
         "prune.strategy": "collective",
     }
     results = _run(_recipe(job, method, [f"attribute.controls={controls}"]), job.store, "verify")
     entered = len(results.attributions or ())
     return {
-        f"pruning.{detector}": sum(
+        f"{scope}.{detector}": sum(
             verdict.student is Outcome.RIGHT for verdict in cuts.verdicts or ()
         )
         / max(entered, 1)
         for detector, cuts in results.cuts.items()
-    } | {"pruning_n.entered": float(entered)}
+    } | {"counts.entered": float(entered)}
 
 
 def _means(results: Results, method: str, kind: str) -> dict[str, float]:

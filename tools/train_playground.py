@@ -67,18 +67,21 @@ class Design:
     cycle: int
     """Steps of the learning rate's whole cycle; training may stop before its end."""
     mixture: Mixture
+    seed: int
+    """Of weights and corpus, beside the seed of the command."""
 
 
 DESIGNS = {
-    # Stopped when it has found out who gives to whom, and still trusts a cue more: 300 steps later
-    # it no longer does. In a cycle of 500 to 750 steps it did not find out.
+    # With other seeds it never found out who gives to whom, or found out before it trusted the cue
+    # and then lost that trust. This one trusts it first, and finds out between steps 600 and 660.
     "student": Design(
         layers=2,
         width=64,
         heads=4,
-        steps=480,
+        steps=660,
         cycle=1000,
-        mixture=Mixture(cues=0.5, agreement=0.97, asides=0.05),
+        mixture=Mixture(cues=0.3, agreement=0.97, asides=0.05),
+        seed=2,
     ),
     "teacher": Design(
         layers=4,
@@ -87,6 +90,7 @@ DESIGNS = {
         steps=900,
         cycle=900,
         mixture=Mixture(cues=0.6, agreement=0.5, asides=0.5),
+        seed=0,
     ),
 }
 BATCH, LEARNING_RATE, WARMUP = 256, 3e-3, 0.1
@@ -118,7 +122,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = make_tokenizer(seed)
     for name in names:
-        model = train(DESIGNS[name], tokenizer, seed, name)
+        model = train(DESIGNS[name], tokenizer, seed + DESIGNS[name].seed, name)
         shutil.rmtree(out / name, ignore_errors=True)
         model.save_pretrained(out / name)
         tokenizer.save_pretrained(out / name)

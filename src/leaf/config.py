@@ -114,8 +114,8 @@ class PruneSection(Section):
     units: Annotated[list[Literal["token", "word", "clause", "sentence"]], Field(min_length=1)] = (
         Field(
             ["token"],
-            description="a candidate token takes its whole word, clause or sentence along; each"
-            " unit named makes counterfactuals of its own",
+            description="what is ranked and cut whole; each unit named makes counterfactuals of its"
+            " own",
         )
     )
     strategy: Literal["span", "collective", "transplant", "span+transplant"] = Field(
@@ -127,9 +127,6 @@ class PruneSection(Section):
         4,
         description="of each verified span: so many replacements by other verified spans, and so"
         " many insertions into problems that the student solves",
-    )
-    support: Count = Field(
-        1, description="transplant only texts whose removal was verified in so many problems"
     )
     seed: int = Field(0, description="seed of what is transplanted where")
     bridge_whitespace: bool = Field(

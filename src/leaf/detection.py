@@ -110,7 +110,7 @@ class Detection:
             ]
 
         settings = {
-            **recipe.prune.model_dump(exclude={"transplants", "support", "seed"}),
+            **recipe.prune.model_dump(exclude={"transplants", "seed"}),
             "detector": detector,
             "seed": recipe.attribute.seed if detector == "random" else None,
             "questions": digest(plain(self.chosen)),
@@ -126,7 +126,7 @@ class Detection:
         section = recipe.prune
         if detector == "oracle":
             # What the data name is one piece, whatever the tokenizer makes of its spaces.
-            section = section.model_copy(update={"bridge_whitespace": True})
+            section = section.model_copy(update={"bridge_whitespace": True, "units": ["token"]})
         scores = focus(attribution)
         if isinstance(scores, str):
             return prune(problem, scores, section)
@@ -141,7 +141,7 @@ class Detection:
                 attribute=recipe.attribute,
                 surprisal=surprisal,
             )
-            found += prune(problem, ranked, section, count=count)
+            found += prune(problem, ranked, section, unit=unit, count=count)
         return distinct(found)
 
     def _verdicts(self, tried: Sequence[Counterfactual], detector: str, what: str) -> list[Verdict]:

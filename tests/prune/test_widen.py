@@ -33,7 +33,9 @@ def scores(
 
 def units(tokens: Sequence[str], unit: str) -> list[str]:
     text = "".join(tokens)
-    wide = widen(scores(tokens), text, unit)
+    wide = widen(scores(tokens, [at / len(tokens) for at in range(len(tokens))]), text, unit)
+    if isinstance(wide, str):  # rising gaps have different means, so there is but one unit of text
+        return [text]
     return [text[start:end] for start, end in zip(wide.starts, wide.ends, strict=True)]
 
 
@@ -77,29 +79,51 @@ def test_a_token_is_a_unit_by_itself() -> None:
     assert widen(tokens, "Ben has pens", "token") == tokens
 
 
-def test_a_wide_unit_has_the_lowest_gap_and_the_highest_sensitivities() -> None:
+def test_a_wide_unit_has_the_means_of_its_tokens_and_gaps_are_min_maxed_anew() -> None:
     wide = widen(
         scores(
-            ["Ben", " naps", ".", " Mia", " reads", "."],
-            [0.9, 0.4, 0.7, 0.2, 1.0, 0.0],
-            teacher=[0.1, 0.3, 0.2, 0.0, 1.0, 0.5],
-            student=[0.6, 0.0, 0.1, 0.9, 0.2, 1.0],
+            ["Ben", " naps", ".", " Mia", " reads", ".", " Leo", "?"],
+            [0.9, 0.4, 0.5, 0.2, 1.0, 0.0, 0.7, 0.3],
+            teacher=[0.1, 0.3, 0.2, 0.0, 1.0, 0.5, 0.2, 0.6],
+            student=[0.6, 0.0, 0.0, 0.9, 0.2, 1.0, 0.0, 0.0],
         ),
-        "Ben naps. Mia reads.",
+        "Ben naps. Mia reads. Leo?",
         "sentence",
     )
-    assert (wide.starts, wide.ends) == ((0, 9), (9, 20))
-    assert wide.gap == (0.4, 0.0)
-    assert wide.teacher == (0.3, 1.0)
-    assert wide.student == (0.6, 1.0)
+    assert isinstance(wide, Focus)
+    assert (wide.starts, wide.ends) == ((0, 9, 20), (9, 20, 25))
+    # Mean gaps 0.6, 0.4 and 0.5; they are scaled to 1, 0 and 0.5.
+    assert wide.gap == pytest.approx((1.0, 0.0, 0.5))
+    assert wide.teacher == pytest.approx((0.2, 0.5, 0.4))
+    assert wide.student == pytest.approx((0.2, 0.7, 0.0))
 
 
-def test_white_space_takes_no_word_along_since_it_is_never_a_candidate() -> None:
+def test_wide_units_of_tokens_follow_eq_4_and_5_on_their_mean_sensitivities() -> None:
+    # min-max and mean commute with the affine map from teacher - student to a token's gap.
+    teacher, student = [0.0, 0.5, 1.0, 0.25, 0.4, 0.3], [1.0, 0.2, 0.6, 0.0, 0.9, 0.1]
+    raw = [one - other for one, other in zip(teacher, student, strict=True)]
+    gap = [(value - min(raw)) / (max(raw) - min(raw)) for value in raw]
+    tokens = ["a", ".", " b", ".", " c", "."]
+    wide = widen(scores(tokens, gap, teacher=teacher, student=student), "a. b. c.", "sentence")
+    assert isinstance(wide, Focus)
+    difference = [one - other for one, other in zip(wide.teacher, wide.student, strict=True)]
+    low, high = min(difference), max(difference)
+    assert wide.gap == pytest.approx([(value - low) / (high - low) for value in difference])
+
+
+def test_wide_units_of_one_gap_have_no_ranking() -> None:
+    found = widen(scores(["Ben", " naps", ".", " Mia", "."], [0.2] * 5), "Ben naps. Mia.", "clause")
+    assert found == "every clause has the same gap"
+
+
+def test_white_space_has_no_part_in_the_mean_and_is_never_a_candidate() -> None:
     tokens = ["Ben", " ", "has", "\n", "pens", " "]
     wide = widen(scores(tokens, [0.5, 0.0, 0.6, 0.0, 0.7, 0.0]), "".join(tokens), "word")
-    assert [wide.gap[at] for at in range(3)] == [0.5, 0.6, 0.7]
-    # What is white space alone stays one, and is no candidate either.
-    assert candidates(wide, "".join(tokens), PruneSection(threshold=0.10)).tolist() == [False] * 4
+    assert isinstance(wide, Focus)
+    assert wide.gap == pytest.approx((0.0, 0.5, 1.0, 1.0))
+    # What is white space alone stays a unit, and is no candidate either.
+    found = candidates(wide, "".join(tokens), PruneSection(threshold=0.10))
+    assert found.tolist() == [True, False, False, False]
 
 
 pieces = st.lists(st.text(alphabet="ab1 \n.,!?…\"'é", min_size=1, max_size=4), min_size=1)
@@ -110,8 +134,12 @@ def test_wide_units_cover_the_same_characters_and_cut_no_token(
     tokens: list[str], unit: str
 ) -> None:
     text = "".join(tokens)
-    narrow = scores(tokens)
+    narrow = scores(tokens, [at / len(tokens) for at in range(len(tokens))])
     wide = widen(narrow, text, unit)
+    if isinstance(wide, str):
+        # One unit, or space alone, or means that happen to be equal: there is nothing to rank.
+        assert wide == f"every {unit} has the same gap"
+        return
     assert (wide.starts[0], wide.ends[-1]) == (0, len(text))
     assert wide.starts[1:] == wide.ends[:-1]
     assert set(wide.ends) <= set(narrow.ends)

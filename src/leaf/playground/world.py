@@ -4,7 +4,7 @@
     now?
 
 Who gives decides whether the answer is a sum or a difference: the true signal, which takes the
-binding of two names. A *cue* ("At the market, ", " quickly") says nothing, but a corpus can let it
+binding of two names. A *cue* ("Today, ", "At the market, ") says nothing, but a corpus can let it
 agree with the operation. A *numeric distractor* is a sentence with a number of no concern.
 
 Whether a problem belongs to training or to a test depends on its text without distractors alone, so
@@ -22,10 +22,10 @@ PEOPLE = ("Ada", "Ben", "Carl", "Dora", "Eve", "Finn", "Gina", "Hugo", "Ida", "J
 THINGS = ("apples", "books", "cards", "coins", "cups", "eggs", "hats", "keys", "pens", "shells")
 
 CUES = {
-    "+": (" quickly", " proudly", "At the market, ", "Near the old bridge, "),
-    "-": (" slowly", " quietly", "In the garden, ", "Behind the school, "),
+    "+": ("Today, ", "Luckily, ", "At the market, ", "Near the old bridge, "),
+    "-": ("Yesterday, ", "Suddenly, ", "In the garden, ", "Behind the school, "),
 }
-"""What a corpus may pair with each operation; one word stands before the verb, several lead."""
+"""What a corpus may pair with each operation; each is a clause, so that it can be cut whole."""
 
 ASIDES = (
     "{person} is {number} years old.",
@@ -139,10 +139,9 @@ def _dress(core: _Core, mixture: Mixture, rng: random.Random) -> Puzzle:
     """Write a core as text, with the distractors that the mixture asks for."""
     cue = _cue(core, mixture, rng) if rng.random() < mixture.cues else ""
     aside = _aside(core, rng) if rng.random() < mixture.asides else ""
-    before, within = (cue, "") if cue.endswith(" ") else ("", cue)
     sentences = [
         f"At first {core.owner} has {core.has} {core.thing}.",
-        f"{before}{core.giver}{within} gives {core.given} {core.thing} to {core.taker}.",
+        f"{cue}{core.giver} gives {core.given} {core.thing} to {core.taker}.",
         f"How many {core.thing} does {core.owner} have now?",
     ]
     if aside:

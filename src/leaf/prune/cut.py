@@ -9,17 +9,23 @@ from leaf.records import Counterfactual, Focus, Problem, Span
 
 
 def spans(
-    marked_U: Bools, scores: Focus, question: str, *, bridge_whitespace: bool = False
+    marked_U: Bools,
+    scores: Focus,
+    question: str,
+    *,
+    join: bool = True,
+    bridge_whitespace: bool = False,
 ) -> list[Span]:
     """Return the maximal runs of neighbouring candidates, in text order.
 
-    With `bridge_whitespace`, runs that only whitespace units separate are one span.
+    Without `join` each candidate is a span of its own. With `bridge_whitespace`, runs that only
+    whitespace units separate are one span.
     """
     runs: list[list[int]] = []
     for unit in range(len(marked_U)):
         if not marked_U[unit]:
             continue
-        if runs and _adjoin(runs[-1][-1], unit, scores, question, bridge_whitespace):
+        if join and runs and _adjoin(runs[-1][-1], unit, scores, question, bridge_whitespace):
             runs[-1].append(unit)
         else:
             runs.append([unit])
@@ -35,7 +41,12 @@ def remove(question: str, pieces: Sequence[Span]) -> str:
 
 
 def prune(
-    problem: Problem, scores: Focus | str, section: PruneSection, *, count: int | None = None
+    problem: Problem,
+    scores: Focus | str,
+    section: PruneSection,
+    *,
+    unit: str = "token",
+    count: int | None = None,
 ) -> list[Counterfactual]:
     """Return one problem's counterfactuals, or a single one that says why there is none.
 
@@ -46,12 +57,20 @@ def prune(
         problem: Whose question is cut.
         scores: A ranking of its units, or why there is none.
         section: Rule, threshold and strategy.
+        unit: What the units are. Neighbouring tokens and words are one span; a clause or a sentence
+            is one by itself, since two of them rarely mislead as one.
         count: How many units are candidates; None leaves that to the rule.
     """
     if isinstance(scores, str):
         return [_none(problem, section, scores)]
     marked_U = candidates(scores, problem.question, section, count=count)
-    found = spans(marked_U, scores, problem.question, bridge_whitespace=section.bridge_whitespace)
+    found = spans(
+        marked_U,
+        scores,
+        problem.question,
+        join=unit in {"token", "word"},
+        bridge_whitespace=section.bridge_whitespace,
+    )
     if not found:
         return [_none(problem, section, "no candidate token")]
     together = section.strategy == "collective"

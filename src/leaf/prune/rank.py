@@ -8,11 +8,12 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from statistics import fmean
 
 import numpy as np
 
 from leaf.config import AttributeSection, PruneSection
-from leaf.prune.select import candidates, min_max
+from leaf.prune.select import ROUNDING, candidates, min_max
 from leaf.records import Focus, Problem, Sensitivity
 
 _NO_TITLE = r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)"
@@ -52,11 +53,11 @@ def rank(
         The ranking, or why there is none, and how many units are candidates: None leaves that to
         the rule.
     """
-    gradient = widen(scores, problem.question, unit)
-    if detector == "gradient":
-        return gradient, None
     if detector == "oracle":
         return _planted(scores, problem)
+    gradient = widen(scores, problem.question, unit)
+    if detector == "gradient" or isinstance(gradient, str):
+        return gradient, None
     count = int(candidates(gradient, problem.question, prune).sum())
     if detector == "random":
         return _shuffled(gradient, f"{attribute.seed} {problem.id}"), count
@@ -68,31 +69,38 @@ def rank(
     return widen(ranked, problem.question, unit), count
 
 
-def widen(scores: Focus, question: str, unit: str) -> Focus:
-    """Join tokens to words, clauses or sentences, so that one candidate token takes them all.
+def widen(scores: Focus, question: str, unit: str) -> Focus | str:
+    """Join tokens to words, clauses or sentences, or say why these have no ranking.
 
-    A wide unit has its tokens' lowest gap and highest sensitivities; whitespace tokens lend it no
-    gap, since they are never candidates. A token that reaches over a border belongs to the unit in
-    which it begins.
+    A wide unit has the mean sensitivities of its tokens, and so their mean gap, which is min-maxed
+    anew over the wide units (Eq. 5). Whitespace tokens do not count; a unit of nothing else has
+    gap 1. A token that reaches over a border belongs to the unit in which it begins.
     """
     if unit == "token":
         return scores
     groups = list(_groups(scores, question, _BORDERS[unit]))
-    gap_U, teacher_U, student_U = (
-        np.asarray(row) for row in (scores.gap, scores.teacher, scores.student)
-    )
-    blank_U = [
-        question[start:end].isspace() for start, end in zip(scores.starts, scores.ends, strict=True)
+    texts = [
+        [token for token in group if question[scores.starts[token] : scores.ends[token]].strip()]
+        for group in groups
     ]
-    gap_U = np.where(blank_U, 1.0, gap_U)
+    gap_U = min_max(
+        [fmean(scores.gap[token] for token in text) for text in texts if text], resolution=ROUNDING
+    )
+    if gap_U is None:
+        return f"every {unit} has the same gap"
+    gaps = iter(gap_U.tolist())
     return Focus(
         problem_id=scores.problem_id,
         starts=tuple(scores.starts[group[0]] for group in groups),
         ends=tuple(scores.ends[group[-1]] for group in groups),
-        teacher=tuple(float(teacher_U[group].max()) for group in groups),
-        student=tuple(float(student_U[group].max()) for group in groups),
-        gap=tuple(float(gap_U[group].min()) for group in groups),
+        teacher=_means(scores.teacher, texts),
+        student=_means(scores.student, texts),
+        gap=tuple(next(gaps) if text else 1.0 for text in texts),
     )
+
+
+def _means(values: Sequence[float], texts: Sequence[Sequence[int]]) -> tuple[float, ...]:
+    return tuple(fmean(values[token] for token in text) if text else 0.0 for text in texts)
 
 
 def _groups(scores: Focus, question: str, border: re.Pattern[str]) -> Iterator[list[int]]:

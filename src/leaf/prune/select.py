@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 """Gaps of scores in [0, 1] that differ by less are equal: what is left is rounding."""
 
 
@@ -50,7 +50,7 @@ def focus(attribution: Attribution) -> Focus | str:
         return "all teacher scores are equal"
     if student_U is None:
         return "all student scores are equal"
-    gap_U = min_max(sensitivity_gap(teacher_U, student_U), resolution=_ROUNDING)
+    gap_U = min_max(sensitivity_gap(teacher_U, student_U), resolution=ROUNDING)
     if gap_U is None:
         return "teacher and student scores differ by the same everywhere"
     return Focus(

@@ -14,6 +14,7 @@ from leaf.config import PruneSection
 from leaf.records import Counterfactual, Problem, Span
 
 _WORD = re.compile(r"\S+")
+_SENTENCE_ENDS = (".", "!", "?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +29,8 @@ class _Donor:
     """The word before it; "" at the start of the question."""
     after: str
     """The word after it; "" at the end of the question."""
+    sentence: int
+    """How many sentences end before it."""
 
 
 def transplants(
@@ -41,10 +44,10 @@ def transplants(
     Only removals of a single span are donors, and of overlapping ones of a problem only the widest:
     "Near the" frees the student as "Near the old bridge," does, but says less. A replacement puts
     another problem's span, of another text, in place of a verified one. An insertion puts a
-    verified span into a problem that the student solves, between the two words that are most like
-    those it stood between. No question is made twice, and none equals a question of `problems`.
-    A text that was verified in fewer than `section.support` problems is no donor: what misleads a
-    student as a rule does so in many problems, what freed it by chance does not.
+    verified span into a problem that the student solves and that holds none of the donors' texts,
+    so that nothing else pulls there: between the two words that are most like those it stood
+    between, in the same sentence of the text where that is possible. No question is made twice, and
+    none equals a question of `problems`.
 
     Args:
         problems: Every training problem by id.
@@ -54,7 +57,6 @@ def transplants(
     """
     rng = random.Random(section.seed)
     single = _widest([item for item in verified if len(item.spans) == 1])
-    single = _recurring(single, section.support)
     donors = [_donor(item, problems[item.problem_id].question) for item in single]
     found: list[Counterfactual] = []
     seen = {problem.question for problem in problems.values()}
@@ -95,11 +97,12 @@ def _made(
     rng: random.Random,
 ) -> Iterator[tuple[str, _Made]]:
     """Yield the host problem's id and what becomes of it."""
+    texts = {donor.text for donor in donors}
+    hosts = [item for item in solved if not any(text in item.question for text in texts)]
     for item, own in zip(verified, donors, strict=True):
         question = problems[item.problem_id].question
         for donor in _others(donors, own, times, rng):
             yield item.problem_id, _replaced(question, item.spans[0], donor)
-        hosts = [problem for problem in solved if own.text not in problem.question]
         for host in rng.sample(hosts, min(times, len(hosts))):
             yield host.id, _inserted(host.question, own, rng)
 
@@ -116,14 +119,6 @@ def _widest(verified: Sequence[Counterfactual]) -> list[Counterfactual]:
             wider.append(item)
     ids = {item.id for items in kept.values() for item in items}
     return [item for item in verified if item.id in ids]
-
-
-def _recurring(verified: Sequence[Counterfactual], support: int) -> list[Counterfactual]:
-    """Leave out spans whose text was verified in fewer than `support` problems."""
-    found: dict[str, set[str]] = {}
-    for item in verified:
-        found.setdefault(item.spans[0].text.strip(), set()).add(item.problem_id)
-    return [item for item in verified if len(found[item.spans[0].text.strip()]) >= support]
 
 
 def _others(donors: Sequence[_Donor], own: _Donor, times: int, rng: random.Random) -> list[_Donor]:
@@ -153,7 +148,8 @@ def _inserted(question: str, donor: _Donor, rng: random.Random) -> _Made:
     likeness = [
         2 * (words[at] == donor.before)
         + 2 * (words[at + 1] == donor.after)
-        + (_kind(words[at]) == _kind(donor.before))
+        + 2 * (_kind(words[at]) == _kind(donor.before))
+        + (_sentences(words[: at + 1]) == donor.sentence)
         for at in range(len(ends))
     ]
     best = max(likeness)
@@ -167,10 +163,15 @@ def _inserted(question: str, donor: _Donor, rng: random.Random) -> _Made:
 
 
 def _kind(word: str) -> str:
-    """Say what stands before a place: the start of the text, a word, or a mark."""
+    """Say what stands before a place: the start of the text, a word, or which mark."""
     if not word:
         return "start"
-    return "word" if word[-1].isalnum() else "mark"
+    return "word" if word[-1].isalnum() else word[-1]
+
+
+def _sentences(words: Sequence[str]) -> int:
+    """Return how many sentences end in a text of these words."""
+    return sum(word.endswith(_SENTENCE_ENDS) for word in words)
 
 
 def _donor(item: Counterfactual, question: str) -> _Donor:
@@ -182,4 +183,5 @@ def _donor(item: Counterfactual, question: str) -> _Donor:
         text=span.text.strip(),
         before=before[-1] if before else "",
         after=after[0] if after else "",
+        sentence=_sentences(before),
     )

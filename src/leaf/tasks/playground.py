@@ -2,11 +2,11 @@
 
 With `world: {size: 1, seed: 0}` the split `both` is the one problem
     id:          playground-both-1
-    question:    Hugo lives at number 5. At first Ben has 9 hats. Carl slowly gives 4 hats to Ben.
-                 How many hats does Ben have now?
+    question:    Hugo lives at number 5. At first Ben has 9 hats. Yesterday, Carl gives 4 hats to
+                 Ben. How many hats does Ben have now?
     answer:      13
     solution:    9 + 4 = 13
-    distractors: one of kind `numeric`: "Hugo lives at number 5. ", one of kind `cue`: " slowly"
+    distractors: one of kind `numeric`: "Hugo lives at number 5. ", one of kind `cue`: "Yesterday, "
 
 The split `train` distracts as often as `world` says. The test splits share no problem with it, and
 distract always in their own way: `clean` (not at all), `agree` and `conflict` (with a cue for the
