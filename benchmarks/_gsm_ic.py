@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from leaf.config import DataSection, Recipe
+from leaf.pieces import may_go, pieces
 from leaf.recipe import check_recipe
 from leaf.records import Problem
 from leaf.tasks import load_problems
@@ -81,6 +82,28 @@ def choose_pairs(
         solution = solutions[originals[problem.id]]
         pairs.append((replace(problem, solution=solution), solution))
     return pairs, len(problems) - len(joined)
+
+
+def move(problem: Problem, *, seed: int) -> Problem:
+    """Move a problem's planted sentence before a random one of the sentences that do not ask.
+
+    The words stay; the sentence is never last before the question, where the data have it.
+    """
+    (known,) = problem.distractors
+    text = problem.question[known.start : known.end]
+    rest = problem.question[: known.start].rstrip() + problem.question[known.end :]
+    places = [place for place in pieces(rest, "sentence") if may_go(rest[slice(*place)])] or [
+        (0, 0)
+    ]
+    at = random.Random(f"{seed} {problem.id}").choice(places)[0]
+    before, after = rest[:at].rstrip(), rest[at:].lstrip()
+    head = f"{before} " if before else ""
+    start = len(head)
+    return replace(
+        problem,
+        question=f"{head}{text} {after}",
+        distractors=(replace(known, start=start, end=start + len(text)),),
+    )
 
 
 def spread_over(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from leaf.prune import widen
+from leaf.pieces import may_go, pieces
 from leaf.records import Focus, Problem
 
 Floats = NDArray[np.float64]
@@ -37,6 +37,8 @@ class Agreement:
     """Whether the sentence ranked first is a planted one, in [0, 1]: among equals, their share."""
     sentence_chance: float
     """What a blind choice of a sentence would hit, in [0, 1]."""
+    last_hit: bool | None
+    """Whether the last sentence that does not ask is a planted one; None where all ask."""
 
 
 def agreement(scores: Focus, marked_U: Bools, problem: Problem) -> Agreement:
@@ -52,6 +54,23 @@ def agreement(scores: Focus, marked_U: Bools, problem: Problem) -> Agreement:
         hits=int((marked_U & planted_U).sum()),
         sentence_hit=hit,
         sentence_chance=chance,
+        last_hit=last_hit(problem),
+    )
+
+
+def last_hit(problem: Problem) -> bool | None:
+    """Say whether the last sentence before the question holds a distractor, by place alone."""
+    found = [
+        place
+        for place in pieces(problem.question, "sentence")
+        if may_go(problem.question[slice(*place)])
+    ]
+    if not found:
+        return None
+    start, end = found[-1]
+    return any(
+        problem.question[max(start, known.start) : min(end, known.end)].strip()
+        for known in problem.distractors
     )
 
 
@@ -106,8 +125,7 @@ def sentence_hit(scores: Focus, question: str, planted_U: Bools) -> tuple[float,
     """
     gap_U, text_U = np.asarray(scores.gap), has_text(scores, question)
     # Sentences tile the units, so that each unit belongs to the last one that starts before it.
-    wide = widen(scores, question, "sentence")
-    starts_S = (0,) if isinstance(wide, str) else wide.starts
+    starts_S = [start for start, _ in pieces(question, "sentence")]
     sentence_U = np.searchsorted(starts_S, scores.starts, side="right") - 1
     found_S = np.unique(sentence_U[text_U])
     mean_S = np.asarray([gap_U[text_U & (sentence_U == number)].mean() for number in found_S])

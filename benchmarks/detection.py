@@ -1,22 +1,25 @@
-"""How well each detector finds distractors that are known to be there.
+"""How well each detector finds distractors that are known to be there, and at what cost.
 
     .venv/bin/python -m benchmarks.detection --json
 
-Two grounds: the playground, on whose bundled models problems enter detection as in a run (student
-wrong, teacher right), and GSM-IC on two real models, all problems, the reference being the GSM8K
-solution. A unit is a token; it is planted when it shares more than whitespace with a planted
-span. A detector's
+Three grounds: the playground, on whose bundled models problems enter detection as in a run (student
+wrong, teacher right); GSM-IC on two real models, all problems, the reference being the GSM8K
+solution; and, where it is named by --only, GSM-IC with the planted sentence moved to a random
+place: the data always have it last before the question, which a detector may fall for. A unit is a
+token; it is planted when it shares more than whitespace with a planted span. A detector's
 
 - auc (token_auc) is the area under the ROC curve of its ranking, mean over problems that hold both;
 - precision and recall are those of the units that the default rule marks, over all problems'
   units together; `random` and `perplexity` mark as many as `gradient` does. What is marked in a
   playground problem with nothing planted is wrong as well, but for precision_where_planted;
-- sentence_hit is how often the sentence of lowest mean gap is the planted one.
+- sentence_hit is how often the sentence of lowest mean gap is the planted one;
+- cost is in forward passes over prompt and reference, a backward being two, of both models
+  together, mean over problems.
 
 Intervals are 95%, from a bootstrap over problems. What was computed is found again in --store.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +28,8 @@ import cyclopts
 import numpy as np
 
 from benchmarks import _gsm_ic
-from benchmarks._ranking import Agreement, agreement
+from benchmarks._arms import ARMS, UNIT, Pair, agree, costs
+from benchmarks._ranking import Agreement
 from benchmarks.common import (
     ROOT,
     AsJson,
@@ -38,27 +42,17 @@ from benchmarks.common import (
     start,
     table,
 )
-from leaf.attribute import join
-from leaf.config import Detector, PruneSection, Recipe
-from leaf.errors import DataError, LeafError, UsageError
+from leaf.config import PruneSection, Recipe
+from leaf.errors import DataError, UsageError
 from leaf.models import best_device, dtype_name, resolve_dtype
 from leaf.pipeline import Pipeline
-from leaf.progress import say
-from leaf.prune import candidates, focus, rank
 from leaf.recipe import check_recipe
-from leaf.records import Focus, Problem
 from leaf.sources import find
 from leaf.store import Store
 from leaf.workshop import Workshop
 
-DETECTORS: tuple[Detector, ...] = ("gradient", "random", "perplexity")
-"""What is measured everywhere. To add one that `leaf.prune.rank` knows: its name here."""
-
-UNIT = "token"
-"""What is ranked and marked, whatever units recipes cut by."""
-
-Pair = tuple[Problem, str]
-"""A problem and its reference response."""
+REAL = tuple(name for name, arm in ARMS.items() if arm.detector != "oracle" and not arm.slow)
+"""What is measured on real models, unless --slow asks for the rest too."""
 
 app = cyclopts.App(help=__doc__)
 
@@ -73,7 +67,8 @@ def main(
     seed: int = 1,
     store: Path = ROOT / "runs" / "store",
     data: Path = ROOT.parent / "shared" / "data",
-    only: Literal["playground", "gsm_ic"] | None = None,
+    only: Literal["playground", "gsm_ic", "gsm_ic_moved"] | None = None,
+    slow: bool = False,
 ) -> None:
     """Measure every detector against planted distractors.
 
@@ -84,7 +79,8 @@ def main(
         seed: Of the problems, of the choice among GSM-IC's, and of the random detector.
         store: Where answers and sensitivities are kept and found again.
         data: Folder with gsm_ic/gsm_ic_test.json, gsm8k/train.jsonl and gsm8k/test.jsonl.
-        only: One of the two grounds.
+        only: One ground.
+        slow: Measure on real models also the arms that are left out there.
     """
     if n_gsm_ic < 1:
         raise UsageError(f"--n-gsm-ic {n_gsm_ic}: must be at least 1")
@@ -92,11 +88,13 @@ def main(
     missing = None if only == "playground" else _gsm_ic.what_is_missing(data)
     if missing and only:
         raise UsageError(missing)
-    if only != "gsm_ic":
+    if only in {None, "playground"}:
         grounds.append(on_playground(playground_recipe(n_playground, seed), Store(store)))
     if only != "playground" and not missing:
         recipe = _gsm_ic.build_recipe(data, seed)
-        grounds.append(on_gsm_ic(recipe, Store(store), data, n_gsm_ic))
+        arms = [name for name in ARMS if name in REAL or (slow and name != "oracle")]
+        name = only or "gsm_ic"
+        grounds.append(on_gsm_ic(recipe, Store(store), data, n_gsm_ic, arms, name=name))
     setting: dict[str, Any] = {"seed": seed} | {ground.name: ground.setting for ground in grounds}
     found: dict[str, float] = {}
     for ground in grounds:
@@ -119,8 +117,10 @@ class Ground:
 
     name: str
     setting: Mapping[str, Any]
-    agreements: Mapping[Detector, Sequence[Agreement]]
-    """One a problem that the detector can rank."""
+    agreements: Mapping[str, Sequence[Agreement]]
+    """Arm to one a problem that it can rank."""
+    costs: Mapping[str, float]
+    """Arm to its forward-equivalents."""
 
 
 # The playground.
@@ -147,7 +147,7 @@ def on_playground(recipe: Recipe, store: Store) -> Ground:
     """Measure on the problems that a run of the recipe would score."""
     pipeline = Pipeline(recipe, store)
     pairs = enter_detection(pipeline)
-    agreements, without_ranking = agree(pipeline.workshop, pairs, (*DETECTORS, "oracle"))
+    agreements, without_ranking = agree(pipeline.workshop, pairs, ARMS)
     setting = _setting(recipe, pipeline.workshop) | {
         "reference": recipe.attribute.reference,
         "world": recipe.data.world.model_dump(),
@@ -156,7 +156,8 @@ def on_playground(recipe: Recipe, store: Store) -> Ground:
         "problems_without_distractor": sum(not problem.distractors for problem, _ in pairs),
         "problems_without_ranking": without_ranking,
     }
-    return Ground(name="playground", setting=setting, agreements=agreements)
+    spent = costs(pipeline.workshop, pairs, ARMS)
+    return Ground(name="playground", setting=setting, agreements=agreements, costs=spent)
 
 
 def enter_detection(pipeline: Pipeline) -> list[Pair]:
@@ -169,14 +170,19 @@ def enter_detection(pipeline: Pipeline) -> list[Pair]:
 # GSM-IC.
 
 
-def on_gsm_ic(recipe: Recipe, store: Store, data: Path, count: int) -> Ground:
+def on_gsm_ic(
+    recipe: Recipe, store: Store, data: Path, count: int, arms: Sequence[str], *, name: str
+) -> Ground:
     """Measure on problems of GSM-IC, whatever the models answer to them."""
-    chosen, unjoined = _gsm_ic.choose_pairs(recipe.data, data, count, seed=recipe.attribute.seed)
+    seed = recipe.attribute.seed
+    chosen, unjoined = _gsm_ic.choose_pairs(recipe.data, data, count, seed=seed)
     if not chosen:
         raise DataError(f"{recipe.data.path}: no problem's original question is in GSM8K")
+    if name == "gsm_ic_moved":
+        chosen = [(_gsm_ic.move(problem, seed=seed), reference) for problem, reference in chosen]
     workshop = Workshop(recipe, store)
     workshop.sources = {"student": find(recipe.student), "teacher": find(recipe.teacher)}
-    agreements, without_ranking = agree(workshop, chosen, DETECTORS)
+    agreements, without_ranking = agree(workshop, chosen, arms)
     setting = _setting(recipe, workshop) | {
         "reference": "GSM8K solution of the original question",
         "problems_scored": len(chosen),
@@ -184,55 +190,8 @@ def on_gsm_ic(recipe: Recipe, store: Store, data: Path, count: int) -> Ground:
         "problems_not_in_gsm8k": unjoined,
         "problems_without_ranking": without_ranking,
     }
-    return Ground(name="gsm_ic", setting=setting, agreements=agreements)
-
-
-# Both.
-
-
-def agree(
-    workshop: Workshop, pairs: Sequence[Pair], detectors: Iterable[Detector]
-) -> tuple[dict[Detector, list[Agreement]], int]:
-    """Rank each problem's tokens by each detector and compare with what is planted.
-
-    Returns:
-        Agreements by detector, and how many problems have no ranking (equal scores everywhere).
-    """
-    if not pairs:
-        raise LeafError("no problem entered detection: take more problems, or another seed")
-    student = workshop.sensitivities("student", "gradient", pairs)
-    teacher = workshop.sensitivities("teacher", "gradient", pairs)
-    surprisals = workshop.sensitivities("student", "perplexity", pairs)
-    problems = [problem for problem, _ in pairs]
-    scores = [
-        focus(item)
-        for item in join(problems, [reference for _, reference in pairs], teacher, student)
-    ]
-    without_ranking = [item for item in scores if isinstance(item, str)]
-    if without_ranking:
-        say(f"{len(without_ranking)} of {len(pairs)} problems have no ranking")
-    if len(without_ranking) == len(pairs):
-        raise LeafError(f"no problem can be ranked; the first one: {without_ranking[0]}")
-    section = PruneSection()
-    found: dict[Detector, list[Agreement]] = {}
-    for detector in detectors:
-        found[detector] = []
-        for problem, normalised, surprisal in zip(problems, scores, surprisals, strict=True):
-            if isinstance(normalised, str):
-                continue
-            ranked, marks = rank(
-                detector,
-                normalised,
-                problem,
-                unit=UNIT,
-                prune=section,
-                attribute=workshop.recipe.attribute,
-                surprisal=surprisal,
-            )
-            if isinstance(ranked, Focus):
-                marked_U = candidates(ranked, problem.question, section, count=marks)
-                found[detector].append(agreement(ranked, marked_U, problem))
-    return found, len(without_ranking)
+    spent = costs(workshop, chosen, arms)
+    return Ground(name=name, setting=setting, agreements=agreements, costs=spent)
 
 
 # Numbers.
@@ -260,6 +219,13 @@ def _marked(agreements: Sequence[Agreement]) -> list[int]:
     return [one.marked for one in agreements]
 
 
+_ON_GSM_IC = {
+    "sentence_hit": "sentence_hit",
+    "auc": "token_auc",
+    "precision": "precision",
+    "recall": "recall",
+}
+
 _NAMES = {
     "playground": {
         "auc": "auc",
@@ -267,17 +233,13 @@ _NAMES = {
         "precision_where_planted": "precision_where_planted",
         "recall": "recall",
     },
-    "gsm_ic": {
-        "sentence_hit": "sentence_hit",
-        "auc": "token_auc",
-        "precision": "precision",
-        "recall": "recall",
-    },
+    "gsm_ic": _ON_GSM_IC,
+    "gsm_ic_moved": _ON_GSM_IC,
 }
 """What each ground shows, and its name there: a cue is no sentence, and GSM-IC plants always."""
 
 
-def figures(ground: Ground, measures: Mapping[Detector, Mapping[str, Measure]]) -> dict[str, float]:
+def figures(ground: Ground, measures: Mapping[str, Mapping[str, Measure]]) -> dict[str, float]:
     """Name a ground's numbers: `<ground>.<detector>.<measure>`, its ends, and what chance gives."""
     names, blind = _NAMES[ground.name], chance(ground)
     found = {
@@ -289,6 +251,10 @@ def figures(ground: Ground, measures: Mapping[Detector, Mapping[str, Measure]]) 
             if key in values:
                 found |= values[key].figures(f"{stem}.{name}")
         found[f"{stem}.n"] = len(ground.agreements[detector])
+        found[f"{stem}.cost"] = ground.costs[detector]
+    last = [item.last_hit for item in ground.agreements["gradient"] if item.last_hit is not None]
+    if "sentence_hit" in names and last:
+        found[f"{ground.name}.last_sentence.sentence_hit"] = float(np.mean(last))
     return found
 
 
@@ -310,13 +276,14 @@ def chance(ground: Ground) -> dict[str, float]:
     return blind
 
 
-def show(ground: Ground, measures: Mapping[Detector, Mapping[str, Measure]]) -> None:
+def show(ground: Ground, measures: Mapping[str, Mapping[str, Measure]]) -> None:
     """Print a ground's table: values with 95% intervals."""
     names, blind = _NAMES[ground.name], chance(ground)
-    rows = table("", *names.values())
+    rows = table("", *names.values(), "cost")
     for detector, values in measures.items():
-        rows.add_row(detector, *(str(values.get(key, "-")) for key in names))
-    rows.add_row("chance", *(f"{blind[key]:.2f}" if key in blind else "-" for key in names))
+        cost = f"{ground.costs[detector]:.1f}"
+        rows.add_row(detector, *(str(values.get(key, "-")) for key in names), cost)
+    rows.add_row("chance", *(f"{blind[key]:.2f}" if key in blind else "-" for key in names), "")
     ranked = ground.agreements["gradient"]
     empty = sum(not item.planted for item in ranked)
     out_console.print(f"{ground.name}: {len(ranked)} problems, {empty} with nothing planted")

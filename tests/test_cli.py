@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM
 from leaf.cli import main
 from leaf.recipe import recipe_names
 
-COMMANDS = ("run", "recipes", "show", "doctor", "evaluate", "report")
+COMMANDS = ("run", "recipes", "show", "doctor", "evaluate", "report", "explain", "study")
 
 
 @dataclass(frozen=True)

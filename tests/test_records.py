@@ -24,6 +24,7 @@ from leaf.records import (
     Focus,
     Outcome,
     Problem,
+    Protected,
     Score,
     Sensitivity,
     Span,
@@ -51,6 +52,7 @@ EXAMPLES: dict[type, list[Any]] = {
             before=" ",
             after="\n",
             grader="math",
+            protected=(Protected(what="entry point", start=0, end=2),),
         ),
     ],
     Answer: [
@@ -97,6 +99,7 @@ EXAMPLES: dict[type, list[Any]] = {
         Focus(**SCORED, teacher=(0.0, 1.0), student=(1.0, 0.0), gap=(1 / 3, 0.0)),
     ],
     Span: [SPAN],
+    Protected: [Protected(what=TEXT, start=0, end=4)],
     Distractor: [Distractor(kind="cue", start=0, end=4)],
     Counterfactual: [
         Counterfactual(

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from leaf.errors import StoreError
+from leaf.keys import stage_key
 from leaf.progress import Ticker
 from leaf.records import Drop
-from leaf.store import Store, Worker, note_seconds, seconds_spent, stage_key
+from leaf.store import Store, Worker, note_seconds, seconds_spent
 
 KEY = "0123456789abcdef"
 
@@ -314,3 +315,59 @@ def _small_disk(folder: Path, size: str) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+def streamed(stage: Stage, items: Sequence[int], alive: list[int]) -> Iterator[Drop]:
+    """Stream a stage; `alive` notes how many shards were asked for and not yet written."""
+
+    def shards() -> Iterator[list[int]]:
+        for at in range(0, len(items), 2):
+            alive.append(at // 2 - len(list(stage.folder.glob("part-*"))))
+            yield list(items[at : at + 2])
+
+    records, stage.log = stage.store.stream(
+        "stage",
+        KEY,
+        shards(),
+        Drop,
+        stage._open,
+        total=len(items),
+        shard_size=2,
+        label="work",
+        unit="items",
+    )
+    return records
+
+
+def test_a_stream_gives_what_a_list_gives_one_shard_at_a_time(stage: Stage, tmp_path: Path) -> None:
+    items, alive = [5, 3, 9, 1, 7], []
+    records = streamed(stage, items, alive)
+    assert alive == [0, 0, 0]
+    assert next(records) == stage.expected(items)[0]
+    assert list(records) == stage.expected(items)[1:]
+    assert (stage.log.items, stage.log.records, stage.log.computed) == (5, 5, 3)
+    other = Stage(tmp_path / "other")
+    other.compute(items)
+    assert contents(other.folder) == contents(stage.folder)
+
+
+def test_a_stream_resumes_where_it_was_and_is_not_read_when_all_is_there(stage: Stage) -> None:
+    items = [5, 3, 9, 1, 7]
+    list(streamed(stage, items, []))
+    (stage.folder / "done.json").unlink()
+    (stage.folder / "part-00001.parquet").unlink()
+    stage.shards.clear()
+    assert list(streamed(stage, items, [])) == stage.expected(items)
+    assert stage.shards == [[9, 1]]
+    asked: list[int] = []
+    assert list(streamed(stage, items, asked)) == stage.expected(items)
+    assert asked == []
+
+
+def test_a_streams_damaged_shard_is_named_when_it_is_reached(stage: Stage) -> None:
+    records = streamed(stage, [5, 3, 9, 1], [])
+    last = stage.folder / "part-00001.parquet"
+    last.write_bytes(last.read_bytes()[:-1] + b"x")
+    assert [next(records), next(records)] == stage.expected([5, 3])
+    with pytest.raises(StoreError, match=r"part-00001\.parquet: damaged or missing"):
+        next(records)

@@ -13,15 +13,13 @@ from typing import Annotated, Any
 
 import cyclopts
 from cyclopts import App, Parameter
-from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from leaf.config import GenerateSection, Recipe
 from leaf.errors import LeafError, UsageError
 from leaf.recipe import check_recipe, describe, load_recipe, recipe_names
 from leaf.records import Estimate
-
-out_console = Console(highlight=False)
+from leaf.words import AsJson, Overrides, out_console, say_line, table
 
 app = App(
     name="leaf",
@@ -29,16 +27,6 @@ app = App(
     "Start with `leaf recipes`, then `leaf doctor RECIPE`, then `leaf run RECIPE`.",
     version_flags=["--version"],
 )
-
-Overrides = Annotated[
-    list[str] | None,
-    Parameter(
-        name=["--set"],
-        help="Change one value: --set prune.threshold=0.05 (may be given again).",
-        negative=(),
-    ),
-]
-AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON for a program.", negative=())]
 
 
 @app.command
@@ -91,15 +79,12 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
         return
     if results.estimates and results.comparisons:
         print_results(results.estimates, results.comparisons, out_console)
-        out_console.print(
-            f"student:  {folder / 'student'} (plain distillation: student-kd)", soft_wrap=True
-        )
-    out_console.print(f"report:   {report}", soft_wrap=True)
+        say_line(f"student:  {folder / 'student'} (plain distillation: student-kd)")
+    if (folder / "ledger.parquet").is_file():
+        say_line(f"ledger:   {folder / 'ledger.parquet'} (leaf explain {folder} shows one prompt)")
+    say_line(f"report:   {report}")
     if until != "evaluate":
-        out_console.print(
-            f"stopped after {until}; go on with: {_repeat(recipe, set_ or [], out, store)}",
-            soft_wrap=True,
-        )
+        say_line(f"stopped after {until}; go on with: {_repeat(recipe, set_ or [], out, store)}")
 
 
 @app.command
@@ -112,10 +97,10 @@ def recipes(*, json_: AsJson = False) -> None:
     if json_:
         print(json.dumps(found, indent=1))
         return
-    table = _table("recipe", "what it does")
+    rows = table("recipe", "what it does")
     for name, description in found.items():
-        table.add_row(name, description)
-    out_console.print(table)
+        rows.add_row(name, description)
+    out_console.print(rows)
     out_console.print("Next: `leaf show RECIPE` for every value, `leaf run RECIPE` to run it.")
 
 
@@ -136,7 +121,7 @@ def show(  # noqa: D417
         return
     for key, value, meaning in describe(resolved):
         text = json.dumps(value, ensure_ascii=False)
-        out_console.print(f"{key}: {text}  [dim]# {_escape(meaning)}[/dim]", soft_wrap=True)
+        out_console.print(f"{key}: {text}  [dim]# {escape(meaning)}[/dim]", soft_wrap=True)
 
 
 @app.command
@@ -158,14 +143,14 @@ def doctor(  # noqa: D417
     else:
         for finding in findings:
             out_console.print(
-                f"{finding.mark} {_escape(finding.text)}", soft_wrap=True, highlight=False
+                f"{finding.mark} {escape(finding.text)}", soft_wrap=True, highlight=False
             )
     bad = sum(finding.level == "bad" for finding in findings)
     if bad:
         raise UsageError(f"{bad} thing{'s' * (bad > 1)} would stop this run")
     if not json_:
         again = _repeat(recipe, set_ or [], None, None)
-        out_console.print(f"Nothing stands in the way: {_escape(again)}", soft_wrap=True)
+        say_line(f"Nothing stands in the way: {again}")
 
 
 @app.command
@@ -203,11 +188,11 @@ def evaluate(  # noqa: D417
     if json_:
         print((out / "scores.json").read_text(encoding="utf-8"))
         return
-    table = _table("benchmark", *_ESTIMATE)
+    rows = table("benchmark", *_ESTIMATE)
     for name, estimate in scores.items():
-        table.add_row(name, *_cells(estimate))
-    out_console.print(table)
-    out_console.print(f"scores:   {out / 'scores.json'}", soft_wrap=True)
+        rows.add_row(name, *_cells(estimate))
+    out_console.print(rows)
+    say_line(f"scores:   {out / 'scores.json'}")
 
 
 @app.command
@@ -228,7 +213,20 @@ def report(run_folder: Path, /) -> None:
         content = json.loads(source.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UsageError(f"{source}:{error.lineno}: not JSON: {error.msg}") from None
-    out_console.print(f"report:   {write_report(content, run_folder)}", soft_wrap=True)
+    say_line(f"report:   {write_report(content, run_folder)}")
+
+
+# By name, so that what they need is imported only when they are asked for.
+app.command(
+    "leaf.explain.command:explain",
+    help="Show one prompt: who leans on which word, what was tried, what both models answered."
+    "\n\nExample: leaf explain runs/demo playground-train-5 --html prompt.html",
+)
+app.command(
+    "leaf.study.command:app",
+    name="study",
+    help="Sweep over a recipe's settings.\n\nExample: leaf study thresholds --recipe demo --out s",
+)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -299,16 +297,6 @@ _ESTIMATE = ("right", "95% interval", "not gradable", "n")
 def _cells(estimate: Estimate) -> tuple[str, ...]:
     interval = f"{estimate.low:.1%} to {estimate.high:.1%}"
     return f"{estimate.mean:.1%}", interval, str(estimate.ungradable), str(estimate.n)
-
-
-def _table(*columns: str) -> Table:
-    return Table(*columns, box=None, pad_edge=False, header_style="bold")
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
 
 
 if __name__ == "__main__":

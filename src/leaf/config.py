@@ -81,9 +81,23 @@ class GenerateSection(Section):
         32768, description="most tokens (prompt and answer, padding included) in one batch"
     )
     max_batch: Count = Field(64, description="most problems in one batch")
+    draft: bool = Field(
+        True,
+        description="begin from the answer to the uncut question where a cut one is asked: the same"
+        " text in fewer passes",
+    )
 
 
-Detector = Literal["gradient", "random", "perplexity", "oracle"]
+Detector = Literal[
+    "gradient",
+    "teacher",
+    "attention",
+    "integrated_gradients",
+    "ablation",
+    "random",
+    "perplexity",
+    "oracle",
+]
 
 
 class AttributeSection(Section):
@@ -91,8 +105,9 @@ class AttributeSection(Section):
 
     detector: Detector = Field(
         "gradient",
-        description="what marks tokens: gradient (Eq. 2 to 5); random or perplexity, as many tokens"
-        " as gradient would; oracle, the distractors that the data name",
+        description="what marks tokens: gradient (Eq. 2 to 5); teacher, what it ignores; attention;"
+        " integrated_gradients; ablation, what the reference can do without; random or perplexity,"
+        " as many tokens as gradient would; oracle, the distractors that the data name",
     )
     controls: list[Detector] = Field(
         [], description="other detectors whose cuts are verified for comparison, not trained on"
@@ -101,7 +116,31 @@ class AttributeSection(Section):
     reference: Literal["gold", "teacher"] = Field(
         "gold", description="response y: the data set's solution, or the teacher's right answer"
     )
+    norm: Literal["l2", "l1", "input_x_gradient"] = Field(
+        "l2", description="gradient: how d loss / d embedding becomes a score; l2 is the paper's"
+    )
+    steps: Count = Field(16, description="integrated_gradients: points on the path")
+    ablation_unit: Literal["token", "word", "clause", "sentence"] = Field(
+        "sentence", description="ablation: what is taken away at a time"
+    )
+    proposals: Count | None = Field(
+        None,
+        description="ablation: take away only so many pieces, those of the lowest gradient gap;"
+        " null: every piece",
+    )
     token_budget: Count = Field(8192, description="most tokens, padding included, in one batch")
+
+
+Strategy = Literal[
+    "span",
+    "collective",
+    "transplant",
+    "substitute",
+    "span+transplant",
+    "span+substitute",
+    "transplant+substitute",
+    "span+transplant+substitute",
+]
 
 
 class PruneSection(Section):
@@ -118,20 +157,30 @@ class PruneSection(Section):
             " own",
         )
     )
-    strategy: Literal["span", "collective", "transplant", "span+transplant"] = Field(
+    strategy: Strategy = Field(
         "span",
-        description="one counterfactual a span; one with every span removed; verified spans put"
-        " into other problems; removals and transplants",
+        description="span: one counterfactual a span; collective: one with every span removed;"
+        " transplant: verified spans put into other problems; substitute: a neutral filler in place"
+        " of each span; several with +",
+    )
+    substitutes: Count = Field(1, description="fillers that are tried in place of each span")
+    whole: list[Literal["word", "number"]] = Field(
+        [], description="refuse spans that would cut inside one of these, or join two; counted"
     )
     transplants: Count = Field(
         4,
         description="of each verified span: so many replacements by other verified spans, and so"
         " many insertions into problems that the student solves",
     )
-    seed: int = Field(0, description="seed of what is transplanted where")
+    seed: int = Field(0, description="seed of transplants and substitutes")
     bridge_whitespace: bool = Field(
         False, description="join two spans that only whitespace tokens separate"
     )
+
+    @property
+    def strategies(self) -> frozenset[str]:
+        """What `strategy` names: `span`, `collective`, `transplant`, `substitute`."""
+        return frozenset(self.strategy.split("+"))
 
 
 class VerifySection(Section):

@@ -2,9 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from leaf.attribute import join
-from leaf.prune import distinct, focus, prune, rank, transplants
+from leaf.attribute import DETECTORS
+from leaf.config import AttributeSection, PruneSection
+from leaf.keys import digest, plain
+from leaf.pieces import Piece
+from leaf.prune import cut_question, focus, propose, transplants
 from leaf.records import (
     Answer,
     Attribution,
@@ -15,9 +19,8 @@ from leaf.records import (
     Sensitivity,
     Verdict,
 )
-from leaf.store import digest
 from leaf.verify import judge, pruned_problems, screen
-from leaf.workshop import Graded, Workshop, plain
+from leaf.workshop import Graded, Workshop
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -58,7 +61,13 @@ class Detection:
             if ours.outcome is Outcome.WRONG and theirs.right
         ]
         """Problems that enter detection."""
-        self._surprisals: dict[str, Sensitivity] = {}
+        self._said = {
+            role: {answer.problem_id: answer.text for answer in answers}
+            for role, (answers, _) in (("student", student), ("teacher", teacher))
+        }
+        """Each model's answers to the whole questions."""
+        self._measured: dict[str, dict[str, Sensitivity | Attribution]] = {}
+        """Detector, then problem: what it goes by other than the gradient."""
 
     @property
     def detectors(self) -> list[str]:
@@ -67,14 +76,13 @@ class Detection:
         return list(dict.fromkeys([section.detector, *section.controls]))
 
     def attribute(self, references: Mapping[str, str]) -> list[Attribution]:
-        """Score the chosen questions under both models (Eq. 2)."""
+        """Score the chosen questions under both models (Eq. 2), and as other detectors do."""
         pairs = [(problem, references.get(problem.id, "")) for problem in self.chosen]
-        student = self.workshop.sensitivities("student", "gradient", pairs)
-        teacher = self.workshop.sensitivities("teacher", "gradient", pairs)
-        if "perplexity" in self.detectors:
-            found = self.workshop.sensitivities("student", "perplexity", pairs)
-            self._surprisals = {item.problem_id: item for item in found}
-        return join(self.chosen, [reference for _, reference in pairs], teacher, student)
+        gradient = self.workshop.attributions("gradient", pairs)
+        for detector in self.detectors:
+            found = measure(self.workshop, detector, pairs, gradient)
+            self._measured[detector] = {item.problem_id: item for item in found}
+        return gradient
 
     def cut(self, attributions: Sequence[Attribution]) -> dict[str, Cuts]:
         """Cut candidate spans out of the questions, as each detector ranks them (Eq. 3 to 5)."""
@@ -88,73 +96,128 @@ class Detection:
         for detector, found in cuts.items():
             found.verdicts = self._verdicts(found.tried, detector, "pruned")
         section = self.workshop.recipe.prune
-        if "transplant" in section.strategy:
+        if "transplant" in section.strategies:
             main = cuts[self.detectors[0]]
-            made = transplants(self.problems, main.kept, self.solved, section)
+            removals = [item for item in main.kept if item.strategy == "span"]
+            made = transplants(self.problems, removals, self.solved, section)
             verdicts = self._verdicts(made, self.detectors[0], "transplanted")
             verdicts = screen(made, verdicts, self.workshop.recipe.verify.effect)
             main.counterfactuals = [*main.counterfactuals, *made]
             main.verdicts = [*(main.verdicts or ()), *verdicts]
 
+    def cuts_with(
+        self, section: PruneSection, attributions: Sequence[Attribution]
+    ) -> list[Counterfactual]:
+        """Cut as the recipe's own detector would with other settings; nothing is stored."""
+        recipe = self.workshop.recipe
+        measured = self._measured.get(self.detectors[0], {})
+        return [
+            counterfactual
+            for item in attributions
+            for counterfactual in cut_question(
+                self.problems[item.problem_id],
+                item,
+                detector=self.detectors[0],
+                section=section,
+                attribute=recipe.attribute,
+                measured=measured.get(item.problem_id),
+            )
+        ]
+
+    def judged(self, tried: Sequence[Counterfactual]) -> list[Verdict]:
+        """Let both models answer cut questions, whoever cut them (condition ii)."""
+        return self._verdicts(tried, self.detectors[0], "pruned")
+
     def _cut(self, detector: str, attributions: Sequence[Attribution]) -> list[Counterfactual]:
         recipe = self.workshop.recipe
-        surprisals = self._surprisals if detector == "perplexity" else {}
+        measured = self._measured.get(detector, {})
 
         def work(
-            part: Sequence[tuple[Attribution, Sensitivity | None]],
+            part: Sequence[tuple[Attribution, Sensitivity | Attribution | None]],
         ) -> list[Counterfactual]:
             return [
                 counterfactual
-                for item, surprisal in part
-                for counterfactual in self._cut_one(detector, item, surprisal)
+                for item, other in part
+                for counterfactual in cut_question(
+                    self.problems[item.problem_id],
+                    item,
+                    detector=detector,
+                    section=recipe.prune,
+                    attribute=recipe.attribute,
+                    measured=other,
+                )
             ]
 
         settings = {
-            **recipe.prune.model_dump(exclude={"transplants", "seed"}),
+            **_cutting(recipe.prune),
             "detector": detector,
             "seed": recipe.attribute.seed if detector == "random" else None,
             "questions": digest(plain(self.chosen)),
         }
-        items = [(item, surprisals.get(item.problem_id)) for item in attributions]
+        items = [(item, measured.get(item.problem_id)) for item in attributions]
         return self.workshop.counterfactuals(items, work, settings, f"pruning by {detector}")
-
-    def _cut_one(
-        self, detector: str, attribution: Attribution, surprisal: Sensitivity | None
-    ) -> list[Counterfactual]:
-        recipe = self.workshop.recipe
-        problem = self.problems[attribution.problem_id]
-        section = recipe.prune
-        if detector == "oracle":
-            # What the data name is one piece, whatever the tokenizer makes of its spaces.
-            section = section.model_copy(update={"bridge_whitespace": True, "units": ["token"]})
-        scores = focus(attribution)
-        if isinstance(scores, str):
-            return prune(problem, scores, section)
-        found: list[Counterfactual] = []
-        for unit in section.units:
-            ranked, count = rank(
-                detector,
-                scores,
-                problem,
-                unit=unit,
-                prune=section,
-                attribute=recipe.attribute,
-                surprisal=surprisal,
-            )
-            found += prune(problem, ranked, section, unit=unit, count=count)
-        return distinct(found)
 
     def _verdicts(self, tried: Sequence[Counterfactual], detector: str, what: str) -> list[Verdict]:
         """Let both models answer changed prompts, and judge them."""
         changed = pruned_problems(self.problems, tried)
         how = f"{what} prompts" + (f" ({detector})" if len(self.detectors) > 1 else "")
-        student = _by_id(self.workshop.answers_of("student", changed, f"student on {how}"))
+        drafts = {
+            role: {item.id: texts.get(item.problem_id, "") for item in tried}
+            for role, texts in self._said.items()
+        }
+        student = _by_id(
+            self.workshop.answers_of("student", changed, f"student on {how}", drafts["student"])
+        )
         asked = changed
         if self.workshop.recipe.verify.teacher == "if_student_right" and what == "pruned":
             asked = [problem for problem in changed if student[problem.id][1].right]
-        teacher = _by_id(self.workshop.answers_of("teacher", asked, f"teacher on {how}"))
+        teacher = _by_id(
+            self.workshop.answers_of("teacher", asked, f"teacher on {how}", drafts["teacher"])
+        )
         which = self.workshop.recipe.verify.transplants
         return [judge(item, student[item.id], teacher.get(item.id), which) for item in tried]
+
+
+def measure(
+    workshop: Workshop,
+    detector: str,
+    pairs: Sequence[tuple[Problem, str]],
+    gradient: Sequence[Attribution],
+) -> list[Sensitivity] | list[Attribution]:
+    """Return what a detector goes by other than the gradient, one a pair; nothing where it does."""
+    if detector == "perplexity":
+        return workshop.sensitivities("student", detector, pairs)
+    if detector not in DETECTORS or detector == "gradient":
+        return []
+    section = workshop.recipe.attribute
+    places = None
+    if detector == "ablation" and section.proposals is not None:
+        places = {
+            item.problem_id: proposed(item, problem, section)
+            for item, (problem, _) in zip(gradient, pairs, strict=True)
+        }
+    return workshop.attributions(detector, pairs, places)
+
+
+def proposed(
+    attribution: Attribution, problem: Problem, section: AttributeSection
+) -> tuple[Piece, ...]:
+    """Return the pieces of a question that the gradient finds worth an ablation."""
+    scores = focus(attribution)
+    if isinstance(scores, str) or section.proposals is None:
+        return ()
+    return propose(scores, problem.question, section.ablation_unit, section.proposals)
+
+
+def _cutting(section: PruneSection) -> dict[str, Any]:
+    """Return what decides the cuts of a ranked question; a setting that is off is left out."""
+    later = {"transplants", "seed", "substitutes", "whole"}
+    settings = section.model_dump(exclude=later)
+    if section.whole:
+        settings["whole"] = sorted(set(section.whole))
+    if "substitute" in section.strategies:
+        settings |= {"substitutes": section.substitutes, "seed of substitutes": section.seed}
+    return settings
 
 
 def _by_id(graded: Graded) -> dict[str, tuple[Answer, Score]]:

@@ -112,7 +112,7 @@ class Pipeline:
 
     def attribute(self) -> None:
         """Score the questions that the student failed and the teacher solved (Eq. 2 to 5)."""
-        detection = self._detection
+        detection = self.detection
         say(f"{len(detection.chosen)} problems enter detection: student wrong, teacher right")
         self.results.attributions = detection.attribute(self._references())
         normalised = [focus(item) for item in self.results.attributions]
@@ -121,7 +121,7 @@ class Pipeline:
     def prune(self) -> None:
         """Cut candidate spans out of the questions, as each detector ranks them."""
         attributions = self.results.attributions or []
-        self.results.cuts = self._detection.cut(attributions)
+        self.results.cuts = self.detection.cut(attributions)
         main = self._main
         for item in main.counterfactuals:
             if item.skipped:
@@ -130,7 +130,7 @@ class Pipeline:
 
     def verify(self) -> None:
         """Keep the counterfactuals that both models answer right (condition ii)."""
-        self._detection.verify(self.results.cuts)
+        self.detection.verify(self.results.cuts)
         for verdict in self._main.verdicts or ():
             if not verdict.kept:
                 self._drop("verify", verdict.counterfactual_id, verdict.reason)
@@ -171,7 +171,8 @@ class Pipeline:
     # What the stages share.
 
     @cached_property
-    def _detection(self) -> Detection:
+    def detection(self) -> Detection:
+        """Stage 1 of this recipe; there once both models have answered."""
         results = self.results
         assert results.student and results.teacher  # noqa: S101 - stages run in order
         return Detection(self.workshop, self._problems, results.student, results.teacher)
@@ -211,7 +212,7 @@ class Pipeline:
                 self._drop("distill", problem.id, reason)
         scores = {score.problem_id: score for score in self.results.student[1]}
         originals = self._cut_off(original_rows(self._problems, references, scores, section))
-        trained = self.recipe.prune.strategy.split("+")
+        trained = self.recipe.prune.strategies
         kept = [item for item in self._main.kept if item.strategy in trained]
         if not originals:
             raise DataError(

@@ -11,8 +11,13 @@ from leaf.records import Answer, Problem, Score, Sensitivity
 class Engine(Protocol):
     """Something that answers problems with one model, greedily, under its own chat template."""
 
-    def answer(self, problems: Sequence[Problem]) -> list[Answer]:
-        """Answer each problem; the result has the order and length of `problems`."""
+    def answer(
+        self, problems: Sequence[Problem], drafts: Sequence[str] | None = None
+    ) -> list[Answer]:
+        """Answer each problem; the result has the order and length of `problems`.
+
+        `drafts` are likely answers ("" for none), which may only make it faster.
+        """
         ...
 
 

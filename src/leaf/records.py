@@ -5,6 +5,7 @@ schema from its type hints, so a record is declared once.
 """
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 
 R = TypeVar("R")
+
+UNNAMED = {"unnamed": True}
+"""Metadata of a field that came later: at its default it is no part of what names a result."""
 
 
 class Outcome(StrEnum):
@@ -31,6 +35,18 @@ class Distractor:
 
     kind: str
     """What it is: in the playground `cue` or `numeric`, in GSM-IC `sentence`."""
+    start: int
+    """First character in the question."""
+    end: int
+    """One past its last character in the question."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Protected:
+    """A piece of a question that its grader needs, so that it must never be cut."""
+
+    what: str
+    """What it is, for people: `entry point`, `test name`, `entity`."""
     start: int
     """First character in the question."""
     end: int
@@ -57,6 +73,8 @@ class Problem:
     """Which grader judges an answer (a key of `leaf.grade.GRADERS`)."""
     distractors: tuple[Distractor, ...] = ()
     """What is known to distract, in text order; only `oracle` selection and benchmarks look."""
+    protected: tuple[Protected, ...] = dataclasses.field(default=(), metadata=UNNAMED)
+    """What must never be cut, in any order."""
 
     @property
     def content(self) -> str:
@@ -109,7 +127,7 @@ class Sensitivity:
     starts: tuple[int, ...]
     ends: tuple[int, ...]
     scores: tuple[float, ...]
-    """How strongly each unit moves the loss (Eq. 2); >= 0."""
+    """How strongly each unit moves the loss (Eq. 2), >= 0; of `ablation` any sign."""
     loss: float
     """Mean cross-entropy of the reference, nats per token."""
     skipped: str | None = None
@@ -126,9 +144,9 @@ class Attribution:
     starts: tuple[int, ...]
     ends: tuple[int, ...]
     teacher: tuple[float, ...]
-    """Raw teacher sensitivity of each unit (Eq. 2), before normalisation; >= 0."""
+    """Raw teacher scores, before normalisation; signs as in `Sensitivity`."""
     student: tuple[float, ...]
-    """Raw student sensitivity of each unit (Eq. 2), before normalisation; >= 0."""
+    """Raw student scores, before normalisation; signs as in `Sensitivity`."""
     teacher_loss: float
     """Mean cross-entropy of the reference under the teacher, nats per token."""
     student_loss: float
@@ -175,20 +193,22 @@ class Span:
 class Counterfactual:
     """One changed question, X without A. `skipped` says why a problem yielded none.
 
-    A transplant has other text where A was, or where nothing was: the span is empty then.
+    A transplant has other text where A was, or where nothing was: the span is empty then. A
+    substitute has a neutral filler where A was.
     """
 
     id: str
-    """`<problem id>/cf<number>` (`tp` for a transplant); also the id of its answers and scores."""
+    """`<problem id>/cf<number>` (`tp` for a transplant, `sb` for a substitute, `no` for what was
+    refused); also the id of its answers and scores."""
     problem_id: str
     strategy: str
-    """`span`, `collective` or `transplant`."""
+    """`span`, `collective`, `transplant` or `substitute`."""
     spans: tuple[Span, ...]
     """What was removed, in text order."""
     question: str
     """The question after the change."""
     inserted: str = ""
-    """What a transplant put in place of its only span."""
+    """What a transplant or a substitute put in place of its only span."""
     donor: str = ""
     """The counterfactual whose verified span was transplanted here."""
     skipped: str | None = None
@@ -231,13 +251,30 @@ def schema_of(record_type: type) -> pa.Schema:
 
 def to_table(records: Sequence[Any], record_type: type) -> pa.Table:
     """Lay records out as an Arrow table with the columns of `record_type`."""
-    rows = [dataclasses.asdict(record) for record in records]
-    return pa.Table.from_pylist(rows, schema=schema_of(record_type))
+    return pa.Table.from_pylist([_row(item) for item in records], schema=schema_of(record_type))
 
 
 def from_table(table: pa.Table, record_type: type[R]) -> list[R]:
     """Read records back; raises `pydantic.ValidationError` when a row does not fit the class."""
     return TypeAdapter(list[record_type]).validate_python(table.to_pylist())  # type: ignore[valid-type]
+
+
+def _row(record: Any) -> dict[str, Any]:
+    """Do what `dataclasses.asdict` does without its copy of every single value: that costs most."""
+    row: dict[str, Any] = {}
+    for name in _names(record.__class__):
+        value = getattr(record, name)
+        if dataclasses.is_dataclass(value):
+            value = _row(value)
+        elif isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+            value = [_row(item) for item in value]
+        row[name] = value
+    return row
+
+
+@functools.cache
+def _names(record_type: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(record_type))
 
 
 _SCALARS: dict[type, pa.DataType] = {

@@ -9,6 +9,7 @@ from typing import Any
 
 from leaf.config import Recipe
 from leaf.errors import RecipeError
+from leaf.ledger import entries, write_ledger
 from leaf.manifest import build_manifest
 from leaf.pipeline import Pipeline, Results
 from leaf.recipe import describe as describe_recipe
@@ -32,7 +33,8 @@ def run_recipe(recipe: Recipe, *, out: Path, store: Store, until: str, command: 
 
     def after_stage() -> None:
         # Not before: a run whose data or models cannot be found claims no folder.
-        write_whole(out / "recipe.yaml", dump_recipe(recipe).encode())
+        _claim(out, dump_recipe(recipe).encode())
+        _write_ledger(pipeline.results, out / "ledger.parquet")
         training = _training(pipeline.results.students)
         _write_metrics(training, out / "metrics.jsonl")
         report = _report(pipeline, training, command)
@@ -57,6 +59,35 @@ def check_out(recipe: Recipe, out: Path, *, overwrite: bool) -> None:
                 f"{out}: holds a run with {key}: {before.get(key)}, but this one has {value}; "
                 "name another --out, or add --overwrite (what both share is not computed again)"
             )
+
+
+def _claim(out: Path, recipe: bytes) -> None:
+    """Write the recipe; what another one left goes, since its ledger would not be this run's."""
+    path, ledger = out / "recipe.yaml", out / "ledger.parquet"
+    if not path.is_file() or path.read_bytes() != recipe:
+        ledger.unlink(missing_ok=True)
+        write_whole(path, recipe)
+
+
+def _write_ledger(results: Results, path: Path) -> None:
+    """Write the ledger once stage 1 is done; the stages after it change nothing in it."""
+    cuts = {
+        detector: (found.counterfactuals, found.verdicts)
+        for detector, found in results.cuts.items()
+        if found.verdicts is not None
+    }
+    if not cuts or results.students:
+        return
+    assert results.student and results.teacher  # noqa: S101 - stages run in order
+    found = entries(
+        problems=results.problems or (),
+        student=results.student,
+        teacher=results.teacher,
+        attributions=results.attributions or (),
+        focus=results.focus or (),
+        cuts=cuts,
+    )
+    write_ledger(path, found)
 
 
 def publish_students(students: Mapping[str, Path], out: Path) -> None:

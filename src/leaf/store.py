@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,24 +51,6 @@ class StageLog:
     """Seconds that the whole result took, earlier processes included."""
 
 
-def stage_key(stage: str, version: int, settings: Mapping[str, Any], inputs: Sequence[str]) -> str:
-    """Return the 16 hex digits that name a stage's result.
-
-    Args:
-        stage: Name of the stage.
-        version: Raised when the stage's code changes its result.
-        settings: The part of the recipe that the result depends on (JSON values).
-        inputs: Keys of the stages before, and fingerprints of models.
-    """
-    return digest({"stage": stage, "version": version, "settings": settings, "inputs": inputs})
-
-
-def digest(value: Any) -> str:
-    """Return 16 hex digits of the SHA-256 of a JSON value in canonical form."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 class Store:
     """Stage results below one folder; one process computes a stage at a time."""
 
@@ -100,23 +82,67 @@ class Store:
         Raises:
             StoreError: no space is left, a shard is damaged, or another process is at it.
         """
+        records, log = self.stream(
+            stage,
+            key,
+            (items[at : at + shard_size] for at in range(0, len(items), shard_size)),
+            record_type,
+            open_worker,
+            total=len(items),
+            shard_size=shard_size,
+            label=label,
+            unit=unit,
+        )
+        return list(records), log
+
+    def stream(
+        self,
+        stage: str,
+        key: str,
+        shards: Iterable[Sequence[T]],
+        record_type: type[R],
+        open_worker: OpenWorker[T, R],
+        *,
+        total: int,
+        shard_size: int,
+        label: str,
+        unit: str,
+    ) -> tuple[Iterator[R], StageLog]:
+        """Do what `compute` does with one shard in memory at a time, whatever there is in all.
+
+        Args:
+            stage: Name of the stage.
+            key: Names the result (see `stage_key`).
+            shards: The items, `shard_size` at a time; not looked at where all is there.
+            record_type: Of the result.
+            open_worker: Loads what the stage needs.
+            total: How many items there are.
+            shard_size: Items in a shard.
+            label: What is computed, for people.
+            unit: What an item is, for people.
+
+        Returns:
+            The records, read as they are asked for, and what became of the stage.
+
+        Raises:
+            StoreError: as `compute`; a damaged shard is found when its records are asked for.
+        """
         folder = self.folder(stage, key)
         computed = 0
         if not self.is_done(stage, key):
             with _locked(folder):
-                shards = [items[at : at + shard_size] for at in range(0, len(items), shard_size)]
-                computed = _fill(folder, shards, record_type, open_worker, label, unit)
-                _finish(folder, stage, key, len(shards))
-        records = read_records(folder, record_type)
+                sizes = [min(shard_size, total - at) for at in range(0, total, shard_size)]
+                computed = _fill(folder, shards, sizes, record_type, open_worker, label, unit)
+                _finish(folder, stage, key, len(sizes))
         log = StageLog(
             name=label,
             key=key,
-            items=len(items),
-            records=len(records),
+            items=total,
+            records=_count(folder),
             computed=computed,
             seconds=seconds_spent(folder),
         )
-        return records, log
+        return stream_records(folder, record_type), log
 
     @contextlib.contextmanager
     def building(self, stage: str, key: str) -> Iterator[Path]:
@@ -126,15 +152,17 @@ class Store:
             yield folder
 
 
-def read_records(folder: Path, record_type: type[R]) -> list[R]:
-    """Read a complete result; raises `StoreError` naming a file that is damaged or missing."""
-    records: list[R] = []
+def stream_records(folder: Path, record_type: type[R]) -> Iterator[R]:
+    """Yield a complete result's records, one shard in memory at a time.
+
+    Raises:
+        StoreError: names a file that is damaged or missing.
+    """
     for name, sha256 in _shards_of(folder / "done.json"):
         path = folder / name
         if not path.is_file() or _sha256(path) != sha256:
             raise _damaged(path)
-        records.extend(_read_shard(path, record_type))
-    return records
+        yield from _read_shard(path, record_type)
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -190,25 +218,37 @@ def seconds_spent(folder: Path) -> float:
 
 def _fill(
     folder: Path,
-    shards: Sequence[Sequence[T]],
+    shards: Iterable[Sequence[T]],
+    sizes: Sequence[int],
     record_type: type[R],
     open_worker: OpenWorker[T, R],
     label: str,
     unit: str,
 ) -> int:
     """Compute and write the missing shards; return how many there were."""
-    missing = [at for at in range(len(shards)) if not _shard(folder, at).is_file()]
+    missing = {at for at in range(len(sizes)) if not _shard(folder, at).is_file()}
     if not missing:
         return 0
-    total = sum(len(shard) for shard in shards)
-    there = total - sum(len(shards[at]) for at in missing)
+    there = sum(size for at, size in enumerate(sizes) if at not in missing)
     begun = time.monotonic()
-    with progress(label, total, unit=unit, done=there) as tick, open_worker(tick) as work:
-        for at in missing:
-            _write_shard(_shard(folder, at), work(shards[at]), record_type)
-            note_seconds(folder, time.monotonic() - begun)
-            begun = time.monotonic()
+    with progress(label, sum(sizes), unit=unit, done=there) as tick, open_worker(tick) as work:
+        for at, (_size, shard) in enumerate(zip(sizes, shards, strict=True)):
+            if at in missing:
+                _write_shard(_shard(folder, at), work(shard), record_type)
+                note_seconds(folder, time.monotonic() - begun)
+                begun = time.monotonic()
     return len(missing)
+
+
+def _count(folder: Path) -> int:
+    """Return how many records a complete result has."""
+    count = 0
+    for name, _sha256 in _shards_of(folder / "done.json"):
+        try:
+            count += pq.read_metadata(folder / name).num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(folder / name) from error
+    return count
 
 
 def _finish(folder: Path, stage: str, key: str, shards: int) -> None:

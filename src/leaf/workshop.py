@@ -1,7 +1,6 @@
 """What the stages share: each method computes one kind of result through the store."""
 
 import contextlib
-import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -11,16 +10,17 @@ from typing import Any, TypeVar
 import torch
 
 from leaf import models
-from leaf.attribute import DETECTORS
+from leaf.attribute import DETECTORS, OPTIONS, join
 from leaf.chat import Chat
-from leaf.config import DistillSection, ModelSection, Recipe
+from leaf.config import AttributeSection, DistillSection, ModelSection, Recipe
 from leaf.distill import Distiller, Row, encode_rows, plan_steps, train
 from leaf.generate import ENGINES
 from leaf.grade import open_graders
+from leaf.keys import digest, digest_of, plain, stage_key
 from leaf.progress import Ticker
-from leaf.records import Answer, Counterfactual, Problem, Score, Sensitivity
+from leaf.records import Answer, Attribution, Counterfactual, Problem, Score, Sensitivity
 from leaf.sources import Source
-from leaf.store import StageLog, Store, Worker, digest, seconds_spent, stage_key
+from leaf.store import StageLog, Store, Worker, seconds_spent
 
 T = TypeVar("T")
 
@@ -39,9 +39,17 @@ class Workshop:
         self.logs: list[StageLog] = []
 
     def answers(
-        self, section: ModelSection, source: Source, problems: Sequence[Problem], label: str
+        self,
+        section: ModelSection,
+        source: Source,
+        problems: Sequence[Problem],
+        label: str,
+        drafts: Mapping[str, str] | None = None,
     ) -> Graded:
-        """Answer and grade problems; two stages, so that a new grader needs no new answers."""
+        """Answer and grade problems; two stages, so that a new grader needs no new answers.
+
+        `drafts` are likely answers by problem id: they make it faster and change nothing.
+        """
         generate = self.recipe.generate
         settings = {
             "engine": generate.engine,
@@ -57,7 +65,12 @@ class Workshop:
             with models.loaded(section, source) as loaded:
                 chat = self._chat(loaded.tokenizer, section)
                 engine = ENGINES[generate.engine](loaded, chat, generate, tick)
-                yield engine.answer
+                if drafts is None:
+                    yield engine.answer
+                else:
+                    yield lambda part: engine.answer(
+                        part, [drafts.get(problem.id, "") for problem in part]
+                    )
 
         answers, log = self.store.compute(
             "answers",
@@ -72,9 +85,15 @@ class Workshop:
         self.logs.append(log)
         return answers, self._grade(problems, answers, [key, problems_key], label)
 
-    def answers_of(self, role: str, problems: Sequence[Problem], label: str) -> Graded:
+    def answers_of(
+        self,
+        role: str,
+        problems: Sequence[Problem],
+        label: str,
+        drafts: Mapping[str, str] | None = None,
+    ) -> Graded:
         """Answer and grade problems by the recipe's student or teacher."""
-        return self.answers(self._section(role), self.sources[role], problems, label)
+        return self.answers(self._section(role), self.sources[role], problems, label, drafts)
 
     def _section(self, role: str) -> ModelSection:
         return self.recipe.student if role == "student" else self.recipe.teacher
@@ -114,7 +133,11 @@ class Workshop:
         return scores
 
     def sensitivities(
-        self, role: str, detector: str, pairs: Sequence[tuple[Problem, str]]
+        self,
+        role: str,
+        detector: str,
+        pairs: Sequence[tuple[Problem, str]],
+        places: Mapping[str, Sequence[tuple[int, int]]] | None = None,
     ) -> list[Sensitivity]:
         """Score questions with their references under the student or the teacher.
 
@@ -122,6 +145,7 @@ class Workshop:
             role: `student` or `teacher`.
             detector: A key of `leaf.attribute.DETECTORS`.
             pairs: Problems and their reference responses.
+            places: Problem id to the pieces that `ablation` takes away; None: every piece.
         """
         section = self._section(role)
         attribute = self.recipe.attribute
@@ -130,15 +154,20 @@ class Workshop:
             "detector": detector,
             "dtype": section.dtype,
             "system": section.system,
+            **detector_options(detector, attribute),
         }
         content = digest([[plain(problem), reference] for problem, reference in pairs])
-        key = self._key("sensitivities", settings, [source.fingerprint, content])
+        inputs = [source.fingerprint, content]
+        if places is not None:
+            inputs.append(digest(plain([places[problem.id] for problem, _ in pairs])))
+        key = self._key("sensitivities", settings, inputs)
 
         @contextlib.contextmanager
         def open_attributor(tick: Ticker) -> Iterator[Worker[tuple[Problem, str], Sensitivity]]:
             with models.loaded(section, source) as loaded:
                 chat = self._chat(loaded.tokenizer, section)
-                attributor = DETECTORS[detector](loaded, chat, attribute, tick)
+                seams = () if places is None else (places,)
+                attributor = DETECTORS[detector](loaded, chat, attribute, tick, *seams)
                 yield lambda part: attributor.attribute(
                     [problem for problem, _ in part], [reference for _, reference in part]
                 )
@@ -156,6 +185,18 @@ class Workshop:
         self.logs.append(log)
         return found
 
+    def attributions(
+        self,
+        detector: str,
+        pairs: Sequence[tuple[Problem, str]],
+        places: Mapping[str, Sequence[tuple[int, int]]] | None = None,
+    ) -> list[Attribution]:
+        """Score questions under both models, side by side; arguments as of `sensitivities`."""
+        student = self.sensitivities("student", detector, pairs, places)
+        teacher = self.sensitivities("teacher", detector, pairs, places)
+        problems = [problem for problem, _ in pairs]
+        return join(problems, [reference for _, reference in pairs], teacher, student)
+
     def counterfactuals(
         self,
         items: Sequence[T],
@@ -164,7 +205,8 @@ class Workshop:
         label: str,
     ) -> list[Counterfactual]:
         """Make counterfactuals of items, shard by shard; `settings` is all else that decides."""
-        key = self._key("counterfactuals", settings, [digest(plain(items))])
+        named = digest_of(plain(item) for item in items)
+        key = self._key("counterfactuals", settings, [named])
         found, log = self.store.compute(
             "counterfactuals",
             key,
@@ -256,14 +298,17 @@ class Workshop:
         return stage_key(stage, 1, settings, inputs)
 
 
-def plain(value: Any) -> Any:
-    """Turn records, or sequences of them, into JSON values."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [plain(item) for item in value]
-    return value
+def detector_options(detector: str, attribute: AttributeSection) -> dict[str, Any]:
+    """Return what of `attribute` decides a detector's scores; the paper's norm has no name."""
+    options = attribute.model_dump(include=set(OPTIONS.get(detector, ())))
+    return {name: value for name, value in options.items() if (name, value) != ("norm", "l2")}
 
 
-_LABELS = {"gradient": "{role} sensitivity", "perplexity": "{role} surprisal"}
+_LABELS = {
+    "gradient": "{role} sensitivity",
+    "perplexity": "{role} surprisal",
+    "attention": "{role} attention",
+    "integrated_gradients": "{role} integrated gradients",
+    "ablation": "{role} ablation",
+}
 """What each detector measures, for progress lines and the cost table."""

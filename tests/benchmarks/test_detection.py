@@ -1,21 +1,15 @@
-"""The detection benchmark: its arithmetic by hand, and its way through real tiny models."""
+"""The detection benchmark: its arithmetic by hand, what it takes, and its command."""
 
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-import numpy as np
 import pytest
 
-from benchmarks import _gsm_ic, _ranking, common, detection
-from leaf.config import DataSection, Recipe
-from leaf.errors import LeafError, UsageError
-from leaf.pipeline import Pipeline
-from leaf.recipe import check_recipe
+from benchmarks import _arms, _gsm_ic, _ranking, common, detection
+from leaf.config import DataSection
+from leaf.errors import UsageError
 from leaf.records import Distractor, Problem
-from leaf.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +42,7 @@ def found_in(marked: int, known: int, hits: int, area: float | None = 0.5) -> _r
         hits=hits,
         sentence_hit=1.0,
         sentence_chance=0.25,
+        last_hit=known > 1,
     )
 
 
@@ -71,15 +66,20 @@ def test_figures_have_the_names_that_others_rely_on() -> None:
     agreements = {"gradient": [found_in(3, 4, 1), found_in(1, 1, 1), found_in(4, 0, 0, None)]}
     names = {}
     for ground in detection._NAMES:
-        one = detection.Ground(name=ground, setting={}, agreements=agreements)
+        one = detection.Ground(
+            name=ground, setting={}, agreements=agreements, costs={"gradient": 6.0}
+        )
         measures = {"gradient": detection.measures_of(agreements["gradient"], seed=0)}
         names[ground] = detection.figures(one, measures)
     assert {f"playground.gradient.{name}" for name in ("auc", "precision", "recall")} <= names[
         "playground"
     ].keys()
-    wanted = ("sentence_hit", "token_auc", "precision", "n")
+    wanted = ("sentence_hit", "token_auc", "precision", "n", "cost")
     assert {f"gsm_ic.gradient.{name}" for name in wanted} <= names["gsm_ic"].keys()
     assert names["gsm_ic"]["gsm_ic.gradient.n"] == 3
+    assert names["gsm_ic"]["gsm_ic.gradient.cost"] == 6.0
+    # The last sentence before the question is planted in the first problem alone.
+    assert names["gsm_ic"]["gsm_ic.last_sentence.sentence_hit"] == pytest.approx(1 / 3)
     # Blindly, 3 marks in 4 of 10, 1 in 1 of 10 and 4 in none hit 1.2 + 0.1 + 0 of 5 planted units.
     blind = {
         name.removeprefix("playground.chance."): value
@@ -149,6 +149,24 @@ def test_each_original_comes_once_before_any_comes_twice(tmp_path: Path, seed: i
     assert {problem.question[:3] for problem, _ in pairs} == {"Ada", "Bo "}
 
 
+def test_a_moved_sentence_keeps_every_word_and_is_no_longer_last() -> None:
+    question = "Ada has 3 pens. She buys 2. Tom is 80 years old. How many pens has she?"
+    problem = planted(question, "Tom is 80 years old.")
+    ways = {
+        _gsm_ic.move(problem, seed=seed).question: _gsm_ic.move(problem, seed=seed)
+        for seed in range(20)
+    }
+    assert set(ways) == {
+        "Tom is 80 years old. Ada has 3 pens. She buys 2. How many pens has she?",
+        "Ada has 3 pens. Tom is 80 years old. She buys 2. How many pens has she?",
+    }
+    for moved in ways.values():
+        (known,) = moved.distractors
+        assert moved.question[known.start : known.end] == "Tom is 80 years old."
+        assert not _ranking.last_hit(moved)
+    assert _ranking.last_hit(problem)
+
+
 def test_the_seed_chooses_among_variants() -> None:
     problems = [replace(planted("a"), id=str(number)) for number in range(20)]
     orders = [
@@ -175,116 +193,6 @@ def test_what_is_missing_is_said_with_the_way_to_get_it(
     assert _gsm_ic.what_is_missing(tmp_path) is None
 
 
-# The way through, on models that train in a second.
-
-
-def cue_recipe(folder: Path) -> Recipe:
-    return check_recipe(
-        {
-            "name": "cue",
-            "student": {"model": str(folder / "student"), "dtype": "float32"},
-            "teacher": {"model": str(folder / "teacher"), "dtype": "float32"},
-            "data": {
-                "task": "table",
-                "path": str(folder / "train.jsonl"),
-                "columns": {"solution": "solution"},
-            },
-            "generate": {"max_new_tokens": 8},
-            "evaluate": {"benchmarks": {}},
-        },
-        source="test",
-    )
-
-
-@pytest.fixture(scope="module")
-def cued(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The pipeline, the problems that entered detection with their cue, and all agreements."""
-    store = Store(tmp_path_factory.mktemp("store"))
-    pipeline = Pipeline(cue_recipe(cue_pair), store)
-    pairs = [
-        (replace(problem, distractors=planted(problem.question, "red").distractors), reference)
-        for problem, reference in detection.enter_detection(pipeline)
-    ]
-    every = (*detection.DETECTORS, "oracle")
-    agreements, without_ranking = detection.agree(pipeline.workshop, pairs, every)
-    return SimpleNamespace(
-        pipeline=pipeline,
-        pairs=pairs,
-        agreements=agreements,
-        without_ranking=without_ranking,
-        every=every,
-    )
-
-
-def test_the_problems_that_only_the_teacher_solves_enter(cued: Any) -> None:
-    # By construction the student fails every question with the cue, and the teacher none.
-    assert len(cued.pairs) == 4
-    assert all(" red " in problem.question for problem, _ in cued.pairs)
-    assert {reference for _, reference in cued.pairs} == {"4"}
-
-
-def test_every_detector_ranks_every_problem_and_marks_as_many_units_as_the_gradient(
-    cued: Any,
-) -> None:
-    assert cued.without_ranking == 0
-    assert {name: len(found) for name, found in cued.agreements.items()} == dict.fromkeys(
-        ("gradient", "random", "perplexity", "oracle"), 4
-    )
-    marked = {name: [item.marked for item in cued.agreements[name]] for name in detection.DETECTORS}
-    assert marked["gradient"] == marked["random"] == marked["perplexity"]
-    assert min(marked["gradient"]) >= 1
-
-
-def test_areas_are_those_of_equation_4_and_of_surprisal_from_the_models_own_scores(
-    cued: Any,
-) -> None:
-    raw = {
-        (role, detector): cued.pipeline.workshop.sensitivities(role, detector, cued.pairs)
-        for role, detector in (
-            ("student", "gradient"),
-            ("teacher", "gradient"),
-            ("student", "perplexity"),
-        )
-    }
-    for at, (problem, _) in enumerate(cued.pairs):
-        student, teacher, surprisal = (np.array(found[at].scores) for found in raw.values())
-        gap = np.ptp(student) * (teacher - teacher.min()) - np.ptp(teacher) * (
-            student - student.min()
-        )
-        starts = raw["student", "gradient"][at].starts
-        # The token of the cue begins with the space before it.
-        cue = starts.index(problem.question.index(" red"))
-        for detector, low_first in (("gradient", gap), ("perplexity", -surprisal)):
-            others = np.delete(low_first, cue)
-            share = float(np.mean(low_first[cue] < others))
-            assert cued.agreements[detector][at].auc == pytest.approx(share)
-
-
-def test_the_oracle_finds_the_cue_and_nothing_else(cued: Any) -> None:
-    measures = detection.measures_of(cued.agreements["oracle"], seed=0)
-    assert {name: found.value for name, found in measures.items()} == {
-        "auc": 1.0,
-        "precision": 1.0,
-        "precision_where_planted": 1.0,
-        "recall": 1.0,
-        "sentence_hit": 1.0,
-    }
-
-
-def test_a_second_measurement_computes_nothing_and_finds_the_same(
-    cued: Any, capfd: pytest.CaptureFixture[str]
-) -> None:
-    capfd.readouterr()
-    again, _ = detection.agree(cued.pipeline.workshop, cued.pairs, cued.every)
-    assert again == cued.agreements
-    assert "loaded" not in capfd.readouterr().err
-
-
-def test_no_problem_is_an_error_that_says_what_to_do(cued: Any) -> None:
-    with pytest.raises(LeafError, match="no problem entered detection: take more problems"):
-        detection.agree(cued.pipeline.workshop, [], ("gradient",))
-
-
 # The command.
 
 
@@ -301,7 +209,7 @@ def test_without_data_the_playground_is_measured_and_gsm_ic_is_left_out_and_said
     assert not any(name.startswith("gsm_ic") for name in figures)
     for name in ("auc", "precision", "recall"):
         assert figures[f"playground.oracle.{name}"] == 1.0
-        for detector in detection.DETECTORS:
+        for detector in _arms.ARMS:
             assert 0 <= figures[f"playground.{detector}.{name}"] <= 1
     setting = last["setting"]["playground"]
     assert setting["problems_made"] == 120

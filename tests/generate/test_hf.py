@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from leaf.chat import Chat
 from leaf.config import GenerateSection
 from leaf.generate import HuggingFaceEngine
 from leaf.models import Loaded
+from leaf.prefix import Rows
 from leaf.records import Problem
 from leaf.sources import Source
 
@@ -22,6 +23,7 @@ def tokenizer():
     vocabulary = {word: at for at, word in enumerate(["<eos>", " ", "\n", "?", *WORDS])}
     plain = Tokenizer(models.WordLevel(vocabulary, unk_token="?"))  # noqa: S106
     plain.pre_tokenizer = pre_tokenizers.Split(pattern="", behavior="isolated")
+    plain.decoder = decoders.Fuse()
     return PreTrainedTokenizerFast(tokenizer_object=plain, eos_token="<eos>", unk_token="?")  # noqa: S106
 
 
@@ -101,3 +103,104 @@ def test_the_head_never_sees_a_strided_input(loaded):
     engine.answer([problem(text) for text in TEXTS])
     assert seen
     assert all(seen)
+
+
+# With drafts.
+
+
+@pytest.fixture
+def talker(tiny_model, tokenizer):
+    """A factory of models whose every token is a letter, so that an answer's text says it all."""
+
+    def make(family: str = "llama", **changes) -> Loaded:
+        settings = {"seed": 6, "vocab_size": len(tokenizer), "max_position_embeddings": 60}
+        model = tiny_model(family, dtype=torch.float32, **{**settings, **changes})
+        source = Source(name="talker", folder=Path(), fingerprint="talker")
+        cpu = torch.device("cpu")
+        return Loaded(
+            source=source, model=model, tokenizer=tokenizer, device=cpu, dtype=torch.float32
+        )
+
+    return make
+
+
+def answers_with(loaded: Loaded, drafts, texts=TEXTS, **settings):
+    chat = Chat(loaded.tokenizer, name="talker")
+    section = GenerateSection(**{"max_new_tokens": 20, "token_budget": 200, **settings})
+    engine = HuggingFaceEngine(loaded, chat, section)
+    return engine.answer([problem(text) for text in texts], drafts), engine.effort
+
+
+def test_drafts_change_no_answer_and_save_passes(talker):
+    loaded = talker()
+    plain, plain_effort = answers_with(loaded, None)
+    # Each text's own answer with a letter changed in the middle; the last has no draft.
+    drafts = [f"{answer.text[:9]}q{answer.text[10:]}" for answer in plain[:-1]] + [""]
+    drafted, effort = answers_with(loaded, drafts)
+    assert drafted == plain
+    assert effort.tokens == plain_effort.tokens == plain_effort.row_passes
+    assert effort.row_passes <= plain_effort.row_passes / 2
+
+
+def test_no_draft_is_looked_at_where_the_recipe_says_so(talker):
+    plain, _ = answers_with(talker(), None)
+    found, effort = answers_with(talker(), [answer.text for answer in plain], draft=False)
+    assert found == plain
+    assert (effort.proposed, effort.row_passes) == (0, effort.tokens)
+
+
+def test_a_model_with_a_sliding_window_answers_without_drafts_and_says_so(talker, capsys):
+    window = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 0}
+    loaded = talker("qwen2", **window)
+    plain, _ = answers_with(loaded, None)
+    found, effort = answers_with(loaded, [answer.text for answer in plain])
+    assert found == plain
+    assert effort.proposed == 0
+    assert "talker: answers without drafts" in capsys.readouterr().err
+
+
+def test_a_drafted_answer_ends_at_the_end_of_its_turn(talker):
+    loaded = talker()
+    chat = Chat(loaded.tokenizer, name="talker")
+    said = {text: naive(loaded, chat.prompt_ids(text), 20) for text in TEXTS}
+    asked = max(TEXTS, key=lambda text: len(set(said[text])))
+    tokens = said[asked]
+    # What is said last of all letters for the first time is made the end of a turn.
+    stop = max(set(tokens), key=tokens.index)
+    end = tokens.index(stop)
+    assert end > 3
+    loaded.model.generation_config.eos_token_id = [stop]
+    draft = loaded.tokenizer.decode(tokens, skip_special_tokens=True)
+    (answer,), effort = answers_with(loaded, [draft], [asked])
+    expected = loaded.tokenizer.decode(tokens[:end], skip_special_tokens=True)
+    assert answer.text == expected
+    assert (answer.truncated, answer.response_tokens) == (False, end + 1)
+    assert effort.row_passes < end
+
+
+def test_drafted_answers_never_leave_the_context_and_long_prompts_fail_alone(talker):
+    texts = ["x" * 50, "x" * 80, "abc"]
+    plain, _ = answers_with(talker(), None, texts)
+    assert plain[1].failure
+    drafts = [answer.text for answer in plain]
+    assert answers_with(talker(), drafts, texts)[0] == plain
+    assert plain[0].prompt_tokens + plain[0].response_tokens <= 60
+
+
+def test_when_memory_runs_out_halves_keep_their_own_drafts(talker, monkeypatch):
+    loaded = talker()
+    plain, _ = answers_with(loaded, None)
+    drafts = [answer.text for answer in plain]
+    _, expected = answers_with(loaded, drafts, max_batch=1)
+    feed = Rows.feed
+
+    def small_machine(rows, tokens):
+        if len(tokens) > 1:
+            raise torch.OutOfMemoryError
+        return feed(rows, tokens)
+
+    monkeypatch.setattr(Rows, "feed", small_machine)
+    monkeypatch.setattr("leaf.generate.hf.can_share", lambda model: True)
+    found, effort = answers_with(loaded, drafts)
+    assert found == plain
+    assert effort == expected

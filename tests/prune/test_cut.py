@@ -151,3 +151,25 @@ def test_the_same_cut_by_two_units_is_tried_once_and_numbered_anew() -> None:
 def test_where_no_unit_gives_a_cut_the_first_reason_stays() -> None:
     none = [cut("q", 0, "no candidate token"), cut("q", 0, "nothing would be left")]
     assert distinct(none) == none[:1]
+
+
+def refused(places: list[tuple[int, int]], reason: str) -> Counterfactual:
+    taken = tuple(
+        Span(start=start, end=end, text=QUESTION[start:end], gap=0.0, units=1)
+        for start, end in places
+    )
+    return Counterfactual(
+        id="p/no0", problem_id="p", strategy="span", spans=taken, question="q", skipped=reason
+    )
+
+
+def test_every_refused_span_stays_once_beside_what_was_cut() -> None:
+    one, two = refused([(0, 3)], "inside a word"), refused([(4, 7)], "inside a word")
+    found = distinct([cut("a", 0), one, two, one, cut("b", 1)])
+    assert [item.id for item in found] == ["p/cf0", "p/no0", "p/no1", "p/cf1"]
+    assert [item.spans for item in found if item.skipped] == [one.spans, two.spans]
+
+
+def test_a_refused_span_says_more_than_that_there_is_no_candidate() -> None:
+    one = refused([(0, 3)], "inside a word")
+    assert distinct([cut("q", 0, "no candidate token"), one]) == [one]

@@ -208,7 +208,7 @@ def by_surprise(
         unit=unit,
         prune=TAU,
         attribute=PLAIN,
-        surprisal=surprisal(tokens, nats),
+        measured=surprisal(tokens, nats),
     )
 
 
@@ -250,7 +250,7 @@ def test_perplexity_without_a_ranking_says_why(given_surprisal: Sensitivity, rea
         problem(["a", "b"]),
         prune=TAU,
         attribute=PLAIN,
-        surprisal=given_surprisal,
+        measured=given_surprisal,
     )
     assert found == (reason, None)
 

@@ -1,63 +1,38 @@
 """Who looks where. To add a detector: one file here, one line in `DETECTORS`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from leaf.attribute.ablation import AblationAttributor
+from leaf.attribute.attention import AttentionAttributor
 from leaf.attribute.gradient import GradientAttributor, sensitivity
+from leaf.attribute.integrated_gradients import IntegratedGradientsAttributor
 from leaf.attribute.perplexity import PerplexityAttributor
-from leaf.chat import Chat
-from leaf.config import AttributeSection
-from leaf.models import Loaded
-from leaf.progress import Ticker
+from leaf.attribute.projection import join
 from leaf.protocols import Attributor
-from leaf.records import Attribution, Problem, Sensitivity
 
-DetectorFactory = Callable[[Loaded, Chat, AttributeSection, Ticker | None], Attributor]
+DetectorFactory = Callable[..., Attributor]
+"""(Loaded, Chat, AttributeSection, Ticker | None) -> Attributor; `ablation` takes `Places` too."""
 
 DETECTORS: dict[str, DetectorFactory] = {
     "gradient": GradientAttributor,
     "perplexity": PerplexityAttributor,
+    "attention": AttentionAttributor,
+    "integrated_gradients": IntegratedGradientsAttributor,
+    "ablation": AblationAttributor,
 }
-"""Those that look at a model's inside; `leaf.prune.rank` has those that need no model."""
+"""Those that look at a model's inside; `leaf.prune.rank` makes rankings of what they find."""
+
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "gradient": ("norm",),
+    "integrated_gradients": ("steps",),
+    "ablation": ("ablation_unit",),
+}
+"""The settings of `attribute` that change what a detector finds."""
 
 __all__ = [
     "DETECTORS",
+    "OPTIONS",
     "DetectorFactory",
-    "GradientAttributor",
-    "PerplexityAttributor",
     "join",
     "sensitivity",
 ]
-
-
-def join(
-    problems: Sequence[Problem],
-    references: Sequence[str],
-    teacher: Sequence[Sensitivity],
-    student: Sequence[Sensitivity],
-) -> list[Attribution]:
-    """Put both models' scores of each problem side by side; a skipped one keeps its reason."""
-    return [
-        _join_one(problem, reference, theirs, ours)
-        for problem, reference, theirs, ours in zip(
-            problems, references, teacher, student, strict=True
-        )
-    ]
-
-
-def _join_one(
-    problem: Problem, reference: str, teacher: Sensitivity, student: Sensitivity
-) -> Attribution:
-    skipped = student.skipped or teacher.skipped
-    if not skipped and (student.starts, student.ends) != (teacher.starts, teacher.ends):
-        skipped = "the two models cut the question into different tokens"
-    return Attribution(
-        problem_id=problem.id,
-        reference=reference,
-        starts=() if skipped else student.starts,
-        ends=() if skipped else student.ends,
-        teacher=() if skipped else teacher.scores,
-        student=() if skipped else student.scores,
-        teacher_loss=teacher.loss,
-        student_loss=student.loss,
-        skipped=skipped,
-    )

@@ -18,7 +18,9 @@ from leaf.records import Problem, Sensitivity
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Item:
+class Item:
+    """One problem as tokens."""
+
     prompt: Prompt
     conversation: Conversation
 
@@ -35,17 +37,22 @@ class BatchedAttributor(ABC):
         self._tick = tick
         self._head = output_head(loaded.model)
 
-    @abstractmethod
     def tokens(self, problem: Problem, prompt: Prompt, reference: str) -> Conversation | str:
-        """Return what the model is run on, or say why this problem cannot be scored."""
+        """Return what the model is run on, or say why this problem cannot be scored.
+
+        Here the prompt with the reference as its response.
+        """
+        if not reference.strip():
+            return "no reference response"
+        return self._chat.conversation(problem.content, reference)
 
     @abstractmethod
-    def measure(self, conversations: Sequence[Conversation]) -> tuple[Tensor, Tensor]:
-        """Return each token's value [B, T] (>= 0; right-padded) and each problem's loss [B]."""
+    def measure(self, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
+        """Return each token's value [B, T] (right-padded) and each problem's loss [B]."""
 
     @abstractmethod
     def join(self, values_T: Tensor) -> Tensor:
-        """Make one score of the values of a unit's tokens."""
+        """Make one score (>= 0) of the values of a unit's tokens."""
 
     def attribute(
         self, problems: Sequence[Problem], references: Sequence[str]
@@ -56,11 +63,11 @@ class BatchedAttributor(ABC):
             NonFiniteError: a value is NaN or infinite; names the model, problem and dtype.
         """
         results: dict[int, Sensitivity] = {}
-        items: dict[int, _Item] = {}
+        items: dict[int, Item] = {}
         for at, (problem, reference) in enumerate(zip(problems, references, strict=True)):
             prepared = self._prepare(problem, reference)
             if isinstance(prepared, str):
-                results[at] = _skipped(problem, prepared)
+                results[at] = skipped(problem, prepared)
             else:
                 items[at] = prepared
         if self._tick and results:
@@ -77,7 +84,7 @@ class BatchedAttributor(ABC):
             )
         return [results[at] for at in range(len(problems))]
 
-    def _prepare(self, problem: Problem, reference: str) -> _Item | str:
+    def _prepare(self, problem: Problem, reference: str) -> Item | str:
         """Tokenise a problem with its reference, or say why it cannot be scored."""
         prompt = self._chat.prompt(problem)
         if not prompt.units:
@@ -86,26 +93,22 @@ class BatchedAttributor(ABC):
         if isinstance(conversation, str):
             return conversation
         if len(conversation.ids) > self._loaded.context:
-            return f"prompt and reference longer than the context of {self._loaded.context} tokens"
-        return _Item(prompt=prompt, conversation=conversation)
+            return too_long(self._loaded)
+        return Item(prompt=prompt, conversation=conversation)
 
     def _score_batch(
         self,
         part: Sequence[int],
         problems: Sequence[Problem],
-        items: dict[int, _Item],
+        items: dict[int, Item],
         results: dict[int, Sensitivity],
     ) -> None:
-        values_BT, losses_B = self.measure([items[at].conversation for at in part])
+        values_BT, losses_B = self.measure([items[at] for at in part])
         for row, at in enumerate(part):
             units = items[at].prompt.units
             scores = tuple(float(self.join(values_BT[row][list(unit.tokens)])) for unit in units)
             loss = float(losses_B[row])
-            if not all(map(math.isfinite, (*scores, loss))):
-                raise NonFiniteError(
-                    f"{self._loaded.source.name}: NaN or infinite sensitivity in problem "
-                    f"{problems[at].id} ({self._loaded.dtype}); try dtype: float32"
-                )
+            check_finite((*scores, loss), problems[at], self._loaded)
             results[at] = Sensitivity(
                 problem_id=problems[at].id,
                 starts=tuple(unit.start for unit in units),
@@ -117,7 +120,22 @@ class BatchedAttributor(ABC):
             self._tick(len(part))
 
 
-def _skipped(problem: Problem, reason: str) -> Sensitivity:
+def skipped(problem: Problem, reason: str) -> Sensitivity:
+    """Return what stands for a problem without scores."""
     return Sensitivity(
         problem_id=problem.id, starts=(), ends=(), scores=(), loss=0.0, skipped=reason
     )
+
+
+def too_long(loaded: Loaded) -> str:
+    """Say that a prompt with its reference is more than a model can read."""
+    return f"prompt and reference longer than the context of {loaded.context} tokens"
+
+
+def check_finite(values: Sequence[float], problem: Problem, loaded: Loaded) -> None:
+    """Raise `NonFiniteError`, naming model, problem and dtype, where a value is NaN or infinite."""
+    if not all(map(math.isfinite, values)):
+        raise NonFiniteError(
+            f"{loaded.source.name}: NaN or infinite sensitivity in problem {problem.id} "
+            f"({loaded.dtype}); try dtype: float32"
+        )

@@ -3,65 +3,102 @@
 Axes: B problems of a batch, T tokens (right-padded), D width, R response positions of the batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
-from leaf.attribute.batched import BatchedAttributor
-from leaf.chat import Conversation, Prompt
+from leaf.attribute.batched import BatchedAttributor, Item
+from leaf.chat import Conversation
 from leaf.heads import Head, backbone
 from leaf.linear_loss import linear_loss
-from leaf.padding import pad
-from leaf.records import Problem
+from leaf.padding import Batch, pad
 
 _CHUNK = 256
 """Response positions whose logits exist at the same time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """How a gradient becomes a token's value, and the values of several tokens a unit's score."""
+
+    token: Callable[[Tensor, Tensor], Tensor]
+    """(gradient [B, T, D], embeddings [B, T, D]) -> values [B, T]."""
+    unit: Callable[[Tensor], Tensor]
+    """Values of a unit's tokens [T] -> its score, what the norm of all of them together is."""
+
+
+NORMS = {
+    "l2": Norm(lambda gradient, _: gradient.norm(dim=-1), torch.linalg.vector_norm),
+    "l1": Norm(lambda gradient, _: gradient.abs().sum(dim=-1), torch.sum),
+    # Signed until the unit is whole: g . e is the first-order change when e becomes zero.
+    "input_x_gradient": Norm(
+        lambda gradient, embedding: (gradient * embedding).sum(dim=-1),
+        lambda values: values.sum().abs(),
+    ),
+}
+
+
 class GradientAttributor(BatchedAttributor):
-    """Scores units by the L2 norm of d loss / d embedding, one backward for a whole batch.
+    """Scores units by the norm of d loss / d embedding, one backward for a whole batch.
 
     The loss is the mean cross-entropy of the reference and its end-of-turn token given the prompt
     (Eq. 2, nats per token). A batch's loss is the sum of its problems' means, so each problem's
-    gradient is what it is alone. No parameter gradient is computed. A unit of several tokens has
-    the norm over all their embeddings.
+    gradient is what it is alone. No parameter gradient is computed. `attribute.norm` is the L2 norm
+    of the paper, L1, or |g . e| (input x gradient); a unit of several tokens has the norm over all
+    their embeddings. Costs a forward and a backward of the whole conversation.
     """
 
-    def tokens(self, problem: Problem, prompt: Prompt, reference: str) -> Conversation | str:
-        """Return the prompt with the reference as its response."""
-        if not reference.strip():
-            return "no reference response"
-        return self._chat.conversation(problem.content, reference)
-
-    def measure(self, conversations: Sequence[Conversation]) -> tuple[Tensor, Tensor]:
+    def measure(self, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
         """Return gradient norms [B, T] and mean losses [B]."""
-        return sensitivity(self._loaded.model, self._head, conversations)
+        conversations = [item.conversation for item in items]
+        return sensitivity(self._loaded.model, self._head, conversations, self._section.norm)
 
     def join(self, values_T: Tensor) -> Tensor:
-        """Take the norm of norms: that over all the tokens' embeddings."""
-        norm: Tensor = torch.linalg.vector_norm(values_T)
-        return norm
+        """Take the norm over all the tokens' embeddings."""
+        return NORMS[self._section.norm].unit(values_T)
 
 
 def sensitivity(
-    model: torch.nn.Module, head: Head, conversations: Sequence[Conversation]
+    model: torch.nn.Module, head: Head, conversations: Sequence[Conversation], norm: str = "l2"
 ) -> tuple[Tensor, Tensor]:
     """Return the embedding-gradient norms [B, T] and the mean losses [B] of a batch (Eq. 2).
 
     Both are float32 on the CPU (float64 for a float64 model). Padding and response positions have
-    norms too; only those of the prompt mean something. Parameters must be frozen.
+    norms too; only those of the prompt mean something. Parameters must be frozen. `norm` is one of
+    `NORMS`.
+    """
+    batch = pad(conversations)
+    embeddings_BTD = embeddings_of(model, batch)
+    gradient_BTD, losses_B = embedding_gradient(model, head, batch, embeddings_BTD)
+    return NORMS[norm].token(gradient_BTD, embeddings_BTD.to(gradient_BTD.dtype)).cpu(), losses_B
+
+
+def embeddings_of(model: Any, batch: Batch) -> Tensor:
+    """Return the input embeddings of a batch [B, T, D], in the model's dtype on its device."""
+    embed = model.get_input_embeddings()
+    embeddings_BTD: Tensor = embed(batch.ids_BT.to(embed.weight.device)).detach()
+    return embeddings_BTD
+
+
+def embedding_gradient(
+    model: torch.nn.Module, head: Head, batch: Batch, embeddings_BTD: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return d loss / d embedding [B, T, D] of a batch and its mean losses [B].
+
+    The gradient is float32 on the model's device, the losses float32 on the CPU (float64 for a
+    float64 model). `embeddings_BTD` stand for the batch's tokens.
     """
     device = head.weight.device
-    batch = pad(conversations)
     rows_R, positions_R = batch.rows_R, batch.positions_R
     targets_R = batch.ids_BT[rows_R, positions_R + 1].to(device)
     wide = torch.float64 if head.weight.dtype is torch.float64 else torch.float32
     weights_R = (1 / torch.tensor(batch.lengths, dtype=wide))[rows_R].to(device)
 
-    embed = model.get_input_embeddings()  # type: ignore[operator]
-    embeddings_BTD = embed(batch.ids_BT.to(device)).detach().requires_grad_()
+    embeddings_BTD = embeddings_BTD.detach().requires_grad_()
     with torch.enable_grad():
         hidden_BTD = backbone(model)(
             inputs_embeds=embeddings_BTD, attention_mask=batch.mask_BT.to(device), use_cache=False
@@ -75,7 +112,6 @@ def sensitivity(
             chunk=_CHUNK,
         )
         (gradient_BTD,) = torch.autograd.grad(loss, embeddings_BTD)
-    norms_BT = gradient_BTD.to(wide).norm(dim=-1).cpu()
-    losses_B = torch.zeros(len(conversations), dtype=wide)
+    losses_B = torch.zeros(len(batch.lengths), dtype=wide)
     losses_B.index_add_(0, rows_R, (losses_R * weights_R).cpu())
-    return norms_BT, losses_B
+    return gradient_BTD.to(wide), losses_B

@@ -1,6 +1,7 @@
-"""Answers from a Hugging Face model: greedy, batched by length, left-padded."""
+"""Answers from a Hugging Face model: greedy, batched by length; drafted where a draft is known."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -8,21 +9,27 @@ import torch
 from leaf.batching import plan_batches, run_halving
 from leaf.chat import Chat
 from leaf.config import GenerateSection
+from leaf.errors import ModelError
+from leaf.generate.drafted import Effort, decode
+from leaf.heads import Head, output_head
 from leaf.models import Loaded
-from leaf.progress import Ticker
+from leaf.prefix import can_share
+from leaf.progress import Ticker, say
 from leaf.records import Answer, Problem
 
 
 class HuggingFaceEngine:
     """Answers problems with a loaded model under its own chat template.
 
-    Answers do not depend on the order of the problems beyond which of them share a batch (in
-    bfloat16 a batch's shape can move the last bits of the logits).
+    Answers do not depend on the order of the problems beyond which of them share a batch, nor on
+    drafts (in bfloat16 the shape of a pass can move the last bits of the logits).
     """
 
     def __init__(
         self, loaded: Loaded, chat: Chat, section: GenerateSection, tick: Ticker | None = None
     ) -> None:
+        self.effort = Effort()
+        """What all answers so far took."""
         self._loaded = loaded
         self._chat = chat
         self._section = section
@@ -32,8 +39,16 @@ class HuggingFaceEngine:
         # layer over such a strided tensor copies its weight once for every row of the batch.
         loaded.model.get_output_embeddings().register_forward_pre_hook(_contiguous)
 
-    def answer(self, problems: Sequence[Problem]) -> list[Answer]:
-        """Answer each problem; a prompt without room in the model's context fails by itself."""
+    def answer(
+        self, problems: Sequence[Problem], drafts: Sequence[str] | None = None
+    ) -> list[Answer]:
+        """Answer each problem; a prompt without room in the model's context fails by itself.
+
+        Args:
+            problems: What is asked.
+            drafts: A likely answer to each, "" where none is known: fewer passes to the same text.
+                With `generate.draft` off they are passed over.
+        """
         prompts = [self._chat.prompt_ids(problem.content) for problem in problems]
         answers: dict[int, Answer] = {}
         open_items = []
@@ -42,51 +57,79 @@ class HuggingFaceEngine:
                 open_items.append(at)
             else:
                 answers[at] = self._too_long(problems[at], len(prompt))
+        head = self._head if drafts and self._section.draft else None
+
+        def speak(part: Sequence[int]) -> None:
+            asked = [prompts[at] for at in part]
+            if drafts and head:
+                rows = self._decode(asked, [drafts[at] for at in part], head)
+            else:
+                rows = self._generate(asked)
+            for at, tokens in zip(part, rows, strict=True):
+                answers[at] = self._finish(problems[at], len(prompts[at]), tokens)
+            if self._tick:
+                self._tick(len(part))
+
         room = [len(prompts[at]) + self._limit(len(prompts[at])) for at in open_items]
         for batch in plan_batches(
             room, token_budget=self._section.token_budget, max_items=self._section.max_batch
         ):
             items = [open_items[at] for at in batch]
-            run_halving(
-                items,
-                lambda part: self._answer_batch(part, problems, prompts, answers),
-                what=f"answers of {self._loaded.source.name}",
-            )
+            run_halving(items, speak, what=f"answers of {self._loaded.source.name}")
         if self._tick and len(open_items) < len(problems):
             self._tick(len(problems) - len(open_items))
         return [answers[at] for at in range(len(problems))]
+
+    @cached_property
+    def _head(self) -> Head | None:
+        """The output head of a model that can be drafted for, else None."""
+        model = self._loaded.model
+        try:
+            if can_share(model):
+                return output_head(model)
+            reason = "its cache cannot be cut"
+        except ModelError as error:
+            reason = str(error)
+        say(f"{self._loaded.source.name}: answers without drafts, because {reason}")
+        return None
 
     def _limit(self, prompt_tokens: int) -> int:
         """Return how many tokens may be generated after a prompt."""
         return min(self._section.max_new_tokens, self._loaded.context - prompt_tokens)
 
-    def _answer_batch(
-        self,
-        items: Sequence[int],
-        problems: Sequence[Problem],
-        prompts: Sequence[Sequence[int]],
-        answers: dict[int, Answer],
-    ) -> None:
-        rows = self._generate([prompts[at] for at in items])
-        for at, tokens in zip(items, rows, strict=True):
-            limit = self._limit(len(prompts[at]))
-            answers[at] = self._finish(problems[at], len(prompts[at]), tokens[:limit])
-        if self._tick:
-            self._tick(len(items))
+    def _decode(
+        self, prompts: Sequence[Sequence[int]], drafts: Sequence[str], head: Head
+    ) -> list[list[int]]:
+        """Return the tokens that the model says after each prompt, found with drafts."""
+        encode, end = self._chat.tokenizer, self._chat.end_of_turn
+        rows, effort = decode(
+            self._loaded.model,
+            head,
+            prompts,
+            [
+                [*encode(draft, add_special_tokens=False)["input_ids"], *end] if draft else []
+                for draft in drafts
+            ],
+            limits=[self._limit(len(prompt)) for prompt in prompts],
+            stops=self._stops,
+        )
+        self.effort += effort
+        return rows
 
     def _generate(self, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
-        """Return the tokens that the model says after each prompt, padding and all."""
+        """Return the tokens that the model says after each prompt, all rows to the last one's."""
         longest = max(len(prompt) for prompt in prompts)
         ids = torch.zeros(len(prompts), longest, dtype=torch.long)
         mask = torch.zeros_like(ids)
         for row, prompt in enumerate(prompts):
             ids[row, longest - len(prompt) :] = torch.tensor(prompt)
             mask[row, longest - len(prompt) :] = 1
+        limits = [self._limit(len(prompt)) for prompt in prompts]
         with torch.inference_mode():
             output: Any = self._loaded.model.generate(
                 input_ids=ids.to(self._loaded.device),
                 attention_mask=mask.to(self._loaded.device),
-                max_new_tokens=max(self._limit(len(prompt)) for prompt in prompts),
+                max_new_tokens=max(limits),
                 do_sample=False,
                 num_beams=1,
                 temperature=None,
@@ -96,19 +139,30 @@ class HuggingFaceEngine:
                 eos_token_id=sorted(self._stops),
                 pad_token_id=min(self._stops),
             )
-        rows: list[list[int]] = output[:, longest:].tolist()
+        passes = output.shape[1] - longest
+        rows = [
+            self._until_stop(row[:limit])
+            for row, limit in zip(output[:, longest:].tolist(), limits, strict=True)
+        ]
+        said = sum(len(row) for row in rows)
+        self.effort += Effort(answers=len(rows), tokens=said, passes=passes, row_passes=said)
         return rows
 
+    def _until_stop(self, tokens: list[int]) -> list[int]:
+        """Cut a row behind its first stop token."""
+        end = next((at for at, token in enumerate(tokens) if token in self._stops), len(tokens))
+        return tokens[: end + 1]
+
     def _finish(self, problem: Problem, prompt_tokens: int, tokens: list[int]) -> Answer:
-        """Cut a row at its first stop token and decode it."""
-        end = next((at for at, token in enumerate(tokens) if token in self._stops), None)
-        text = self._chat.tokenizer.decode(tokens[:end], skip_special_tokens=True)
+        """Decode what was said; only a stop token at its end says that it is whole."""
+        truncated = tokens[-1] not in self._stops
+        said = tokens if truncated else tokens[:-1]
         return Answer(
             problem_id=problem.id,
-            text=text,
+            text=self._chat.tokenizer.decode(said, skip_special_tokens=True),
             prompt_tokens=prompt_tokens,
-            response_tokens=len(tokens) if end is None else end + 1,
-            truncated=end is None,
+            response_tokens=len(tokens),
+            truncated=truncated,
         )
 
     def _too_long(self, problem: Problem, prompt_tokens: int) -> Answer:

@@ -1,21 +1,28 @@
-"""What is cut: candidate tokens, spans, counterfactual questions, transplants."""
+"""What is cut: candidate tokens, spans, changed questions, transplants, substitutes."""
 
 from leaf.prune.cut import distinct, prune, remove, spans
-from leaf.prune.rank import rank, widen
+from leaf.prune.guards import refusal
+from leaf.prune.question import cut_question
+from leaf.prune.rank import propose, rank, widen
 from leaf.prune.select import RULES, candidates, focus, min_max, sensitivity_gap
+from leaf.prune.substitute import substitutes
 from leaf.prune.transplant import transplants
 
 __all__ = [
     "RULES",
     "candidates",
+    "cut_question",
     "distinct",
     "focus",
     "min_max",
+    "propose",
     "prune",
     "rank",
+    "refusal",
     "remove",
     "sensitivity_gap",
     "spans",
+    "substitutes",
     "transplants",
     "widen",
 ]

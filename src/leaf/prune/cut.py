@@ -4,7 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 
 from leaf.config import PruneSection
+from leaf.prune.guards import refusal
 from leaf.prune.select import Bools, candidates
+from leaf.prune.substitute import substitutes
 from leaf.records import Counterfactual, Focus, Problem, Span
 
 
@@ -50,8 +52,9 @@ def prune(
 ) -> list[Counterfactual]:
     """Return one problem's counterfactuals, or a single one that says why there is none.
 
-    `span`: each span removed alone. `collective`: all of them removed together. Transplants begin
-    with spans as well: only verified ones are transplanted.
+    `span`: each span removed alone. `collective`: all of them removed together. `substitute`: each
+    span replaced by a filler. Transplants begin with spans as well: only verified ones are
+    transplanted. A span that a guard refuses is a counterfactual that says so.
 
     Args:
         problem: Whose question is cut.
@@ -73,21 +76,49 @@ def prune(
     )
     if not found:
         return [_none(problem, section, "no candidate token")]
-    together = section.strategy == "collective"
-    groups = [tuple(found)] if together else [(span,) for span in found]
-    return [_counterfactual(problem, section, number, group) for number, group in enumerate(groups)]
+    reasons = [refusal(problem, span, section.whole) for span in found]
+    refused = [
+        _counterfactual(problem, section, number, (span,), reason)
+        for number, (span, reason) in enumerate(zip(found, reasons, strict=True))
+        if reason
+    ]
+    allowed = [span for span, reason in zip(found, reasons, strict=True) if not reason]
+    groups: list[tuple[Span, ...]] = [(span,) for span in allowed]
+    if section.strategy == "collective":
+        groups = [tuple(allowed)] if allowed else []
+    elif section.strategy == "substitute":
+        groups = []
+    made = [_counterfactual(problem, section, number, group) for number, group in enumerate(groups)]
+    if "substitute" in section.strategies:
+        made += substitutes(problem, allowed, section)
+    return [*made, *refused]
 
 
 def distinct(found: Sequence[Counterfactual]) -> list[Counterfactual]:
-    """Keep one of equal questions of a problem, numbered anew; a reason only where all is none."""
-    tried = {item.question: item for item in reversed(found) if not item.skipped}
-    kept = [item for item in found if tried.get(item.question) is item]
+    """Keep one of equal questions of a problem, numbered anew, and every refused span once.
+
+    A reason why there is no span at all stays only where nothing else does.
+    """
+    kept: dict[object, Counterfactual] = {}
+    for item in found:
+        places = tuple((span.start, span.end) for span in item.spans)
+        if not item.skipped:
+            kept.setdefault(item.question, item)
+        elif places:
+            kept.setdefault((item.strategy, places, item.skipped), item)
     if not kept:
         return list(found[:1])
-    return [
-        dataclasses.replace(item, id=f"{item.problem_id}/cf{number}")
-        for number, item in enumerate(kept)
-    ]
+    numbers: dict[str, int] = {}
+    numbered = []
+    for item in kept.values():
+        what = "no" if item.skipped else _PREFIX.get(item.strategy, "cf")
+        number = numbers[what] = numbers.get(what, -1) + 1
+        numbered.append(dataclasses.replace(item, id=f"{item.problem_id}/{what}{number}"))
+    return numbered
+
+
+_PREFIX = {"substitute": "sb"}
+"""How ids begin; those of removals with `cf`, those of what was refused with `no`."""
 
 
 def _adjoin(last: int, unit: int, scores: Focus, question: str, bridge_whitespace: bool) -> bool:
@@ -109,16 +140,21 @@ def _span(run: Sequence[int], scores: Focus, question: str) -> Span:
 
 
 def _counterfactual(
-    problem: Problem, section: PruneSection, number: int, group: tuple[Span, ...]
+    problem: Problem,
+    section: PruneSection,
+    number: int,
+    group: tuple[Span, ...],
+    refused: str | None = None,
 ) -> Counterfactual:
-    question = remove(problem.question, group)
+    question = problem.question if refused else remove(problem.question, group)
+    nothing = None if question.strip() else "nothing would be left of the question"
     return Counterfactual(
-        id=f"{problem.id}/cf{number}",
+        id=f"{problem.id}/{'no' if refused else 'cf'}{number}",
         problem_id=problem.id,
         strategy=_strategy(section),
         spans=group,
         question=question,
-        skipped=None if question.strip() else "nothing would be left of the question",
+        skipped=refused or nothing,
     )
 
 
@@ -134,4 +170,5 @@ def _none(problem: Problem, section: PruneSection, reason: str) -> Counterfactua
 
 
 def _strategy(section: PruneSection) -> str:
-    return "collective" if section.strategy == "collective" else "span"
+    alone = section.strategy in {"collective", "substitute"}
+    return section.strategy if alone else "span"

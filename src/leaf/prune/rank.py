@@ -6,26 +6,17 @@ verification and training are the same for all. Axes: U units of one question.
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 
 from leaf.config import AttributeSection, PruneSection
-from leaf.prune.select import ROUNDING, candidates, min_max
-from leaf.records import Focus, Problem, Sensitivity
-
-_NO_TITLE = r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)"
-"""The point of these ends no sentence."""
-
-_BORDERS = {
-    "word": re.compile(r"\s+"),
-    # Not the point of 3.5, nor the comma of 1,000; `...` and `?!` are one border, not several.
-    "clause": re.compile(_NO_TITLE + r"[,;:.!?…]++(?![0-9])[\"'”’)\]]*|\n+"),
-    "sentence": re.compile(_NO_TITLE + r"[.!?…]++(?![0-9])[\"'”’)\]]*|\n+"),
-}
-"""What separates words, and what ends clauses and sentences."""
+from leaf.pieces import BORDERS, Piece, may_go, pieces
+from leaf.prune.select import ROUNDING, candidates, focus, min_max
+from leaf.records import Attribution, Focus, Problem, Sensitivity
 
 
 def rank(
@@ -36,18 +27,19 @@ def rank(
     unit: str = "token",
     prune: PruneSection,
     attribute: AttributeSection,
-    surprisal: Sensitivity | None = None,
+    measured: Sensitivity | Attribution | None = None,
 ) -> tuple[Focus | str, int | None]:
     """Rank one question's units as a detector does, and say how many it marks.
 
     Args:
-        detector: `gradient`, `random`, `perplexity` or `oracle`.
+        detector: One of `leaf.config.Detector`.
         scores: The gradient's normalised scores of the question's tokens.
         problem: The question; `oracle` takes its known distractors.
         unit: What a candidate token takes along, one of `prune.units`; `oracle` takes nothing.
         prune: The rule by which `random` and `perplexity` count.
         attribute: The seed of `random`.
-        surprisal: What `perplexity` goes by: nats of each token under the student.
+        measured: What a detector goes by other than the gradient: both models' scores, or for
+            `perplexity` the nats of each token under the student.
 
     Returns:
         The ranking, or why there is none, and how many units are candidates: None leaves that to
@@ -55,18 +47,81 @@ def rank(
     """
     if detector == "oracle":
         return _planted(scores, problem)
-    gradient = widen(scores, problem.question, unit)
-    if detector == "gradient" or isinstance(gradient, str):
-        return gradient, None
-    count = int(candidates(gradient, problem.question, prune).sum())
-    if detector == "random":
-        return _shuffled(gradient, f"{attribute.seed} {problem.id}"), count
-    assert surprisal is not None  # noqa: S101 - the pipeline brings it for `perplexity`
-    surprising_U = min_max(surprisal.scores)
-    if surprising_U is None:
-        return surprisal.skipped or "all surprisals are equal", None
-    ranked = replace(scores, gap=tuple((1 - surprising_U).tolist()))
+    if detector in {"random", "perplexity"}:
+        gradient = widen(scores, problem.question, unit)
+        if isinstance(gradient, str):
+            return gradient, None
+        count = int(candidates(gradient, problem.question, prune).sum())
+        if detector == "random":
+            return _shuffled(gradient, f"{attribute.seed} {problem.id}"), count
+        assert isinstance(measured, Sensitivity)  # noqa: S101 - the pipeline brings it
+        ranked = _surprising(scores, measured)
+    else:
+        assert not isinstance(measured, Sensitivity)  # noqa: S101 - see above
+        ranked, count = RANKINGS[detector](scores, problem.question, measured), None
+    if isinstance(ranked, str):
+        return ranked, None
     return widen(ranked, problem.question, unit), count
+
+
+Ranking = Callable[[Focus, str, Any], Focus | str]
+"""(the gradient's scores, the question, both models' scores) -> the ranking, or why none."""
+
+
+def _by_gap(_scores: Focus, _question: str, measured: Attribution) -> Focus | str:
+    """Rank by Eq. 3 to 5, whatever was measured in place of Eq. 2."""
+    return focus(measured)
+
+
+def _by_effect(scores: Focus, question: str, measured: Attribution) -> Focus | str:
+    """Rank tokens by what their pieces do for both models' reference, least first.
+
+    A token in no measured piece ranks last: it asks, or was not proposed.
+    """
+    if measured.skipped:
+        return measured.skipped
+    effects = np.asarray([measured.teacher, measured.student])
+    scaled = [min_max(row) for row in (*effects, effects.sum(axis=0))]
+    if scaled[-1] is None:
+        return "taking away any piece has the same effect"
+    piece_U = _containing(scores, question, measured)
+    teacher_U, student_U, gap_U = (
+        [1.0 if row is None or piece < 0 else float(row[piece]) for piece in piece_U]
+        for row in scaled
+    )
+    return replace(scores, teacher=tuple(teacher_U), student=tuple(student_U), gap=tuple(gap_U))
+
+
+RANKINGS: dict[str, Ranking] = {
+    "gradient": lambda scores, _question, _measured: scores,
+    "teacher": lambda scores, _question, _measured: replace(scores, gap=scores.teacher),
+    "attention": _by_gap,
+    "integrated_gradients": _by_gap,
+    "ablation": _by_effect,
+}
+"""How detectors that look at both models rank; the rule then says how many are candidates."""
+
+
+def propose(scores: Focus, question: str, unit: str, count: int) -> tuple[Piece, ...]:
+    """Return the pieces of a question with the lowest mean gap, in text order, at most `count`.
+
+    Args:
+        scores: The gradient's normalised scores of the question's tokens.
+        question: The text; pieces that ask are never proposed.
+        unit: `token`, `word`, `clause` or `sentence`.
+        count: How many.
+    """
+    tokens = list(zip(scores.starts, scores.ends, strict=True))
+    every = tokens if unit == "token" else pieces(question, unit)
+    text_U = np.asarray([bool(question[slice(*token)].strip()) for token in tokens])
+    place_U, gap_U = np.asarray(_places(scores, question)), np.asarray(scores.gap)
+
+    def mean_gap(piece: Piece) -> float:
+        inside_U = (piece[0] <= place_U) & (place_U < piece[1]) & text_U
+        return float(gap_U[inside_U].mean()) if inside_U.any() else 1.0
+
+    found = [piece for piece in every if may_go(question[slice(*piece)])]
+    return tuple(sorted(sorted(found, key=mean_gap)[:count]))
 
 
 def widen(scores: Focus, question: str, unit: str) -> Focus | str:
@@ -78,7 +133,7 @@ def widen(scores: Focus, question: str, unit: str) -> Focus | str:
     """
     if unit == "token":
         return scores
-    groups = list(_groups(scores, question, _BORDERS[unit]))
+    groups = list(_groups(scores, question, BORDERS[unit]))
     texts = [
         [token for token in group if question[scores.starts[token] : scores.ends[token]].strip()]
         for group in groups
@@ -104,13 +159,11 @@ def _means(values: Sequence[float], texts: Sequence[Sequence[int]]) -> tuple[flo
 
 
 def _groups(scores: Focus, question: str, border: re.Pattern[str]) -> Iterator[list[int]]:
-    """Yield the tokens of each wide unit; a token's leading space is no part of its place."""
+    """Yield the tokens of each wide unit."""
     ends = [match.end() for match in border.finditer(question)]
     group: list[int] = []
     last = -1
-    for token, (start, end) in enumerate(zip(scores.starts, scores.ends, strict=True)):
-        text = question[start:end]
-        place = start + len(text) - len(text.lstrip())
+    for token, place in enumerate(_places(scores, question)):
         number = int(np.searchsorted(ends, place, side="right"))
         if group and number != last:
             yield group
@@ -119,6 +172,31 @@ def _groups(scores: Focus, question: str, border: re.Pattern[str]) -> Iterator[l
         last = number
     if group:
         yield group
+
+
+def _places(scores: Focus, question: str) -> list[int]:
+    """Return where each token's text begins: a leading space is no part of its place."""
+    found = []
+    for start, end in zip(scores.starts, scores.ends, strict=True):
+        text = question[start:end]
+        found.append(start + len(text) - len(text.lstrip()))
+    return found
+
+
+def _containing(scores: Focus, question: str, measured: Attribution) -> list[int]:
+    """Return the number of the measured piece in which each token begins, -1 for none."""
+    found = []
+    for place in _places(scores, question):
+        number = int(np.searchsorted(measured.starts, place, side="right")) - 1
+        found.append(number if number >= 0 and place < measured.ends[number] else -1)
+    return found
+
+
+def _surprising(scores: Focus, surprisal: Sensitivity) -> Focus | str:
+    surprising_U = min_max(surprisal.scores)
+    if surprising_U is None:
+        return surprisal.skipped or "all surprisals are equal"
+    return replace(scores, gap=tuple((1 - surprising_U).tolist()))
 
 
 def _planted(scores: Focus, problem: Problem) -> tuple[Focus | str, int | None]:

@@ -1,7 +1,7 @@
 """One report of a run: every number as JSON, one self-contained page, a few closing lines."""
 
 from leaf.report.content import SMALL_N, build_report
-from leaf.report.page import write_report
+from leaf.report.page import write_explanation, write_report
 from leaf.report.terminal import print_results
 
-__all__ = ["SMALL_N", "build_report", "print_results", "write_report"]
+__all__ = ["SMALL_N", "build_report", "print_results", "write_explanation", "write_report"]

@@ -11,6 +11,7 @@ class Changes:
     """Only counterfactuals that are questions to answer: skipped ones are drops."""
 
     removals: Sequence[Counterfactual]
+    """Those with a filler in place included: they are verified alike."""
     transplants: Sequence[Counterfactual]
     """Made while removals are verified, so there are none before."""
     verdicts: Mapping[str, Verdict] | None

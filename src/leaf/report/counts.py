@@ -39,6 +39,7 @@ def steps(
         ("spans", "removal", None if cut is None else _spans(cut)),
         ("counterfactuals", "removal", None if cut is None else len(cut)),
         ("verified", "removal", None if kept is None else len(kept)),
+        *_substitutes(cut, kept),
         *(_transplants(changes) if changes and changes.transplants else ()),
     )
     return [{"step": step, "unit": unit, "count": count} for step, unit, count in rows]
@@ -64,13 +65,35 @@ def drop_counts(drops: Sequence[Drop]) -> list[dict[str, Any]]:
     order = list(dict.fromkeys(stage for stage, _ in ids))
     ranked = sorted(ids.items(), key=lambda item: (order.index(item[0][0]), -len(item[1])))
     return [
-        {"stage": stage, "reason": reason, "count": len(found), "examples": found[:EXAMPLE_IDS]}
+        {
+            "stage": stage,
+            "reason": reason,
+            "count": len(found),
+            "examples": list(dict.fromkeys(found))[:EXAMPLE_IDS],
+        }
         for (stage, reason), found in ranked
     ]
 
 
 def _spans(cut: Sequence[Counterfactual]) -> int:
     return len({(c.problem_id, span.start, span.end) for c in cut for span in c.spans})
+
+
+def _substitutes(
+    cut: Sequence[Counterfactual] | None, kept: Sequence[Counterfactual] | None
+) -> tuple[tuple[str, str, int | None], ...]:
+    """Count the fillers among what was tried and verified, where there are some."""
+    tried = _filled(cut or ())
+    if not tried:
+        return ()
+    return (
+        ("substitutes", "removal", tried),
+        ("substitutes_verified", "removal", None if kept is None else _filled(kept)),
+    )
+
+
+def _filled(cut: Sequence[Counterfactual]) -> int:
+    return sum(item.strategy == "substitute" for item in cut)
 
 
 def _transplants(changes: Changes) -> tuple[tuple[str, str, int], ...]:

@@ -105,8 +105,37 @@ def distractions(
     return {"total": len(cut_in), "hosts": len(hosts), "problems": described}
 
 
+def one_problem(
+    problem: Problem,
+    answers: Sequence[tuple[Answer, Score]],
+    focus: Focus | None,
+    changes: Changes,
+) -> dict[str, Any]:
+    """Describe one problem as `distractions` does, with everything that was tried on it.
+
+    Args:
+        problem: The only one that `changes` are of.
+        answers: The student's answer to the whole question, then the teacher's.
+        focus: Its normalised scores; None where it has none.
+        changes: What was tried.
+    """
+    tried = _Tried(list(changes.removals), list(changes.transplants))
+    student, teacher = (
+        _Before({problem.id: answer}, {problem.id: score}).of(problem.id)
+        for answer, score in answers
+    )
+    return {
+        **_problem(problem, focus, tried, changes, limits=(None, None)),
+        "before": {"student": student, "teacher": teacher},
+    }
+
+
 def _problem(
-    problem: Problem, focus: Focus | None, tried: _Tried, changes: Changes
+    problem: Problem,
+    focus: Focus | None,
+    tried: _Tried,
+    changes: Changes,
+    limits: tuple[int | None, int | None] = (REMOVAL_LIMIT, TRANSPLANT_LIMIT),
 ) -> dict[str, Any]:
     question = problem.question
     removals = sorted(tried.removals, key=lambda cut: not changes.kept([cut]))
@@ -115,18 +144,17 @@ def _problem(
     return {
         "id": problem.id,
         "answer": problem.answer,
-        "units": _units(question, focus, [span for cut in removals for span in cut.spans]),
+        "units": _units(question, focus, _spans(removals), _spans(changes.kept(removals))),
         "omitted": max(len(question) - TEXT_LIMIT, 0),
         "tried": len(removals),
         "kept": len(changes.kept(removals)) if verified else None,
         "removals": [
-            _removal(question, cut, changes.verdict(cut)) for cut in removals[:REMOVAL_LIMIT]
+            _removal(question, cut, changes.verdict(cut)) for cut in removals[: limits[0]]
         ],
         "transplanted": len(transplants),
         "transplants_kept": len(changes.kept(transplants)),
         "transplants": [
-            _transplant(question, cut, changes.verdict(cut))
-            for cut in transplants[:TRANSPLANT_LIMIT]
+            _transplant(question, cut, changes.verdict(cut)) for cut in transplants[: limits[1]]
         ],
     }
 
@@ -139,8 +167,17 @@ def _rank(changes: Changes, transplant: Counterfactual) -> int:
     return int(verdict.student is Outcome.RIGHT)
 
 
-def _units(question: str, focus: Focus | None, spans: Sequence[Span]) -> list[dict[str, Any]]:
-    """Cut a question into its scored units and the unscored text between them, in order."""
+def _spans(cuts: Sequence[Counterfactual]) -> list[Span]:
+    return [span for cut in cuts for span in cut.spans]
+
+
+def _units(
+    question: str, focus: Focus | None, removed: Sequence[Span], freed: Sequence[Span]
+) -> list[dict[str, Any]]:
+    """Cut a question into its scored units and the unscored text between them, in order.
+
+    `removed` marks the units that were taken out, `freed` those whose removal was verified.
+    """
     pieces: list[dict[str, Any]] = []
     place = 0
     for start, end, teacher, student, gap in _scored(focus):
@@ -154,7 +191,8 @@ def _units(question: str, focus: Focus | None, spans: Sequence[Span]) -> list[di
                 "student": student,
                 "difference": teacher - student,
                 "gap": gap,
-                "removed": any(_overlap(start, end, span) for span in spans),
+                "removed": any(_overlap(start, end, span) for span in removed),
+                "freed": any(_overlap(start, end, span) for span in freed),
             }
         )
         place = end
@@ -178,7 +216,7 @@ def _removal(question: str, cut: Counterfactual, verdict: Verdict | None) -> dic
     return {
         "id": cut.id,
         "strategy": cut.strategy,
-        "pieces": list(_excerpt(question, cut.spans)),
+        "pieces": list(_excerpt(question, cut.spans, _inserted(question, cut))),
         "gap": min((span.gap for span in cut.spans), default=None),
         "units": sum(span.units for span in cut.spans),
         "verdict": verdict and _verdict(verdict),
@@ -186,15 +224,20 @@ def _removal(question: str, cut: Counterfactual, verdict: Verdict | None) -> dic
 
 
 def _transplant(question: str, cut: Counterfactual, verdict: Verdict | None) -> dict[str, Any]:
-    (span,) = cut.spans
-    # Read off the question, so that the spaces which came along are shown too.
-    inserted = cut.question[span.start : len(cut.question) - (len(question) - span.end)]
     return {
         "id": cut.id,
         "donor": cut.donor,
-        "pieces": list(_excerpt(question, cut.spans, inserted)),
+        "pieces": list(_excerpt(question, cut.spans, _inserted(question, cut))),
         "verdict": verdict and _verdict(verdict),
     }
+
+
+def _inserted(question: str, cut: Counterfactual) -> str:
+    """Return what came in, read off the question: with the spaces that came along."""
+    if not cut.inserted:
+        return ""
+    (span,) = cut.spans
+    return cut.question[span.start : len(cut.question) - (len(question) - span.end)]
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

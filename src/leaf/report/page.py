@@ -45,6 +45,19 @@ def render(report: dict[str, Any]) -> str:
     return _environment().get_template("report.html.j2").render(report=report, arms=ARM_NAMES)
 
 
+def write_explanation(page: dict[str, Any], path: Path) -> Path:
+    """Write the page of one problem as HTML that needs nothing outside itself.
+
+    Args:
+        page: What `leaf.explain.explanation` returns.
+        path: The file to write, whole or not at all.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    return _write(path, _environment().get_template("explain.html.j2").render(report=page))
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("leaf.report"),
@@ -115,6 +128,6 @@ def _write(path: Path, text: str) -> Path:
         write_whole(path, text.encode(errors="replace"))
     except OSError as error:
         raise StoreError(
-            f"{path}: cannot be written ({error.strerror}); free space or pass another --out"
+            f"{path}: cannot be written ({error.strerror}); free space or name another place"
         ) from error
     return path

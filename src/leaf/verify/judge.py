@@ -16,7 +16,9 @@ def pruned_problems(
             problems[counterfactual.problem_id],
             id=counterfactual.id,
             question=counterfactual.question,
-            distractors=(),  # their places are those of the original
+            # Their places are those of the original.
+            distractors=(),
+            protected=(),
         )
         for counterfactual in counterfactuals
         if not counterfactual.skipped

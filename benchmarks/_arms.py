@@ -1,0 +1,176 @@
+"""The detectors that are measured, how each agrees with what is planted, and what each costs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks._ranking import Agreement, agreement
+from leaf.attribute.ablation import plan_trial, shared
+from leaf.chat import Chat
+from leaf.config import Detector, PruneSection
+from leaf.detection import measure, proposed
+from leaf.errors import LeafError
+from leaf.models import load_tokenizer
+from leaf.progress import say
+from leaf.prune import candidates, focus, rank
+from leaf.records import Attribution, Focus, Problem
+from leaf.workshop import Workshop
+
+UNIT = "token"
+"""What is ranked and marked, whatever units recipes cut by."""
+
+Pair = tuple[Problem, str]
+"""A problem and its reference response."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arm:
+    """A detector with its settings."""
+
+    detector: Detector
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of the recipe's section `attribute`."""
+    slow: bool = False
+    """Left out on real models unless asked for: hours on a CPU, or known to be no better."""
+
+
+ARMS = {
+    "gradient": Arm(detector="gradient"),
+    "gradient_l1": Arm(detector="gradient", options={"norm": "l1"}, slow=True),
+    "input_x_gradient": Arm(detector="gradient", options={"norm": "input_x_gradient"}, slow=True),
+    "teacher": Arm(detector="teacher"),
+    "attention": Arm(detector="attention"),
+    "integrated_gradients": Arm(detector="integrated_gradients", slow=True),
+    "ablation": Arm(detector="ablation"),
+    "ablation_of_proposals": Arm(detector="ablation", options={"proposals": 2}, slow=True),
+    "random": Arm(detector="random"),
+    "perplexity": Arm(detector="perplexity"),
+    "oracle": Arm(detector="oracle"),
+}
+"""What can be measured. To add a detector: its line here."""
+
+
+def agree(
+    workshop: Workshop, pairs: Sequence[Pair], arms: Iterable[str]
+) -> tuple[dict[str, list[Agreement]], int]:
+    """Rank each problem's tokens by each arm and compare with what is planted.
+
+    Returns:
+        Agreements by arm, and how many problems have no ranking by Eq. 4 (equal scores everywhere).
+    """
+    if not pairs:
+        raise LeafError("no problem entered detection: take more problems, or another seed")
+    found: dict[str, list[Agreement]] = {}
+    for name in arms:
+        found[name] = _agreements(varied(workshop, ARMS[name]), ARMS[name].detector, pairs)
+    scores = [focus(item) for item in workshop.attributions("gradient", pairs)]
+    without_ranking = [item for item in scores if isinstance(item, str)]
+    if without_ranking:
+        say(f"{len(without_ranking)} of {len(pairs)} problems have no ranking")
+    if len(without_ranking) == len(pairs):
+        raise LeafError(f"no problem can be ranked; the first one: {without_ranking[0]}")
+    return found, len(without_ranking)
+
+
+def varied(workshop: Workshop, arm: Arm) -> Workshop:
+    """Return the workshop with an arm's settings, over the same store and models."""
+    attribute = workshop.recipe.attribute.model_copy(
+        update={**arm.options, "detector": arm.detector}
+    )
+    recipe = workshop.recipe.model_copy(update={"attribute": attribute})
+    other = Workshop(recipe, workshop.store)
+    other.sources = workshop.sources
+    return other
+
+
+def _agreements(workshop: Workshop, detector: Detector, pairs: Sequence[Pair]) -> list[Agreement]:
+    gradient = workshop.attributions("gradient", pairs)
+    measured = {item.problem_id: item for item in measure(workshop, detector, pairs, gradient)}
+    section = PruneSection()
+    found = []
+    for (problem, _), attribution in zip(pairs, gradient, strict=True):
+        scores = focus(attribution)
+        if isinstance(scores, str):
+            continue
+        ranked, marks = rank(
+            detector,
+            scores,
+            problem,
+            unit=UNIT,
+            prune=section,
+            attribute=workshop.recipe.attribute,
+            measured=measured.get(problem.id),
+        )
+        if isinstance(ranked, Focus):
+            marked_U = candidates(ranked, problem.question, section, count=marks)
+            found.append(agreement(ranked, marked_U, problem))
+    return found
+
+
+# Cost.
+
+
+def costs(workshop: Workshop, pairs: Sequence[Pair], arms: Iterable[str]) -> dict[str, float]:
+    """Return what each arm's scores cost, in forward passes over prompt and reference.
+
+    The mean over problems of the sum over both models; a forward counts 1 a token, a backward 2.
+    What shares a prefix is counted once. `random` and `perplexity` need the gradient for their
+    count alone, which is not counted; nor is padding.
+    """
+    sections = {"student": workshop.recipe.student, "teacher": workshop.recipe.teacher}
+    chats = {
+        role: Chat(
+            load_tokenizer(workshop.sources[role]), name=section.model, system=section.system
+        )
+        for role, section in sections.items()
+    }
+    found = {}
+    for name in arms:
+        shop = varied(workshop, ARMS[name])
+        gradient: Sequence[Attribution | None] = [None] * len(pairs)
+        if shop.recipe.attribute.proposals is not None:
+            gradient = shop.attributions("gradient", pairs)
+        total = sum(
+            _cost(shop, ARMS[name].detector, role, chats[role], pair, attribution)
+            for pair, attribution in zip(pairs, gradient, strict=True)
+            for role in chats
+        )
+        found[name] = total / len(pairs)
+    return found
+
+
+def _cost(
+    workshop: Workshop,
+    detector: Detector,
+    role: str,
+    chat: Chat,
+    pair: Pair,
+    gradient: Attribution | None,
+) -> float:
+    """Return one model's forward-equivalents on one problem."""
+    problem, reference = pair
+    section = workshop.recipe.attribute
+    if detector in _PASSES:
+        return _PASSES[detector][role]
+    if detector == "integrated_gradients":
+        return 3.0 * section.steps + 1
+    whole = chat.conversation(problem.content, reference)
+    if detector == "perplexity":
+        return whole.prompt_length / len(whole.ids) if role == "student" else 0.0
+    places = None
+    if gradient is not None:
+        places = {problem.id: proposed(gradient, problem, section)}
+    trial = plan_trial(problem, reference, chat, section, places)
+    cut = () if isinstance(trial, str) else trial.cut
+    own = sum(len(one.ids) - shared(whole, one) for one in cut)
+    return 1 + own / len(whole.ids) + (3 if gradient is not None else 0)
+
+
+_PASSES: dict[str, dict[str, float]] = {
+    "gradient": {"student": 3, "teacher": 3},
+    "teacher": {"student": 0, "teacher": 3},
+    "attention": {"student": 1, "teacher": 1},
+    "random": {"student": 0, "teacher": 0},
+    "oracle": {"student": 0, "teacher": 0},
+}
+"""Forward-equivalents of what costs the same for every problem."""

@@ -1,0 +1,279 @@
+"""What sensitivity (Eq. 2) costs: LeaF's way beside the published way, in the same run.
+
+    .venv/bin/python -m benchmarks.attribute --json
+
+Problems of GSM8K's training set with their solutions, one model at a time, in bfloat16. The
+published way: one problem at a time, a gradient for every parameter, logits of every position. Both
+ways take turns on parts of the problems and see the same tokens. For each model
+
+- ratio_to_published: published seconds over ours, the median over parts;
+- share_of_bound: how near ours is to the machine's limit, the seconds that 4 operations a parameter
+  and token (forward 2, backward to the inputs 2; the head at response positions alone) take at
+  the rate of a bare matrix product measured between the parts;
+- peak_bytes: most memory of a process of its own that scores a few problems our way, less what it
+  had once the model was loaded; published_peak_bytes the same of the published way;
+- cosine_to_float32: scores in bfloat16 against those of a float32 model, mean over problems;
+- same_scores: the cosine between the two ways' scores, mean over problems.
+"""
+
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import cyclopts
+import numpy as np
+import torch
+
+from benchmarks._gsm_ic import MODELS, STUDENT
+from benchmarks.common import ROOT, AsJson, out_console, print_json, start, table
+from leaf import models
+from leaf.attribute.gradient import GradientAttributor
+from leaf.chat import Chat
+from leaf.config import AttributeSection, DataSection, ModelSection
+from leaf.errors import UsageError
+from leaf.heads import output_head
+from leaf.models import Loaded
+from leaf.progress import progress
+from leaf.records import Problem
+from leaf.sources import find
+from leaf.tasks import load_problems
+
+SMALLEST = "smollm2-135m"
+PART = 8
+"""Problems that one way scores before the other has its turn."""
+
+Scores = list[tuple[float, ...]]
+
+app = cyclopts.App(help=__doc__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """Both ways on one part of the problems."""
+
+    ours: float
+    """Seconds."""
+    published: float
+    """Seconds."""
+    bound: float
+    """Seconds that the machine cannot beat."""
+
+
+@app.default
+def main(
+    *,
+    json_: AsJson = False,
+    n: int = 64,
+    names: str = f"{SMALLEST},{STUDENT}",
+    token_budget: int = 2048,
+    data: Path = ROOT.parent / "shared" / "data" / "gsm8k" / "train.jsonl",
+) -> None:
+    """Measure seconds and bytes of sensitivity.
+
+    Args:
+        json_: End with one line of JSON for a program.
+        n: How many problems.
+        names: Models made by tools/offline_models.py, or paths of models.
+        token_budget: Tokens of one batch of ours, padding included.
+        data: GSM8K's train.jsonl, or records like it.
+    """
+    if n < PART:
+        raise UsageError(f"--n {n}: must be at least {PART}")
+    problems = load_problems(DataSection(task="gsm8k", path=str(data), limit=n))
+    figures: dict[str, float] = {}
+    for name in names.split(","):
+        path = MODELS / f"{name}.gguf"
+        model = str(path) if path.is_file() else name
+        found = measure(model, problems, token_budget)
+        for way in ("ours", "published"):
+            key = "peak_bytes" if way == "ours" else "published_peak_bytes"
+            found[key] = float(alone(model, problems[:PART], token_budget, way))
+        figures |= {f"{Path(name).stem}.{key}": value for key, value in found.items()}
+    show(figures)
+    if json_:
+        setting = {
+            "names": names,
+            "n": len(problems),
+            "token_budget": token_budget,
+            "threads": torch.get_num_threads(),
+            "device": str(models.best_device()),
+        }
+        print_json("attribute", setting, figures)
+
+
+def measure(model: str, problems: Sequence[Problem], token_budget: int) -> dict[str, float]:
+    """Return every figure of one model but its peaks."""
+    loaded, chat = _open(model, "bfloat16")
+    work = operations(loaded, chat, problems)
+    turns, ours, theirs = [], Scores(), Scores()
+    with progress(f"{Path(model).stem}: both ways", len(problems), unit="problems") as tick:
+        score_ours(loaded, chat, problems[:2], token_budget)
+        score_published(loaded, chat, problems[:1])
+        for begin in range(0, len(problems), PART):
+            part = problems[begin : begin + PART]
+            seconds, found = timed(partial(score_ours, loaded, chat, part, token_budget))
+            bound = sum(work[begin : begin + PART]) / matmul_rate(loaded)
+            their_seconds, their_found = timed(partial(score_published, loaded, chat, part))
+            ours += found
+            theirs += their_found
+            turns.append(Turn(ours=seconds, published=their_seconds, bound=bound))
+            tick(len(part))
+    del loaded
+    models.release_memory()
+    exact, chat = _open(model, "float32")
+    wide = score_ours(exact, chat, problems[:PART], token_budget)
+    return {
+        "ratio_to_published": median(turn.published / turn.ours for turn in turns),
+        "share_of_bound": median(turn.bound / turn.ours for turn in turns),
+        "published_share_of_bound": median(turn.bound / turn.published for turn in turns),
+        "seconds": sum(turn.ours for turn in turns),
+        "published_seconds": sum(turn.published for turn in turns),
+        "cosine_to_float32": fmean(map(cosine, ours[:PART], wide)),
+        "same_scores": fmean(map(cosine, ours, theirs)),
+    }
+
+
+def timed(work: Callable[[], Scores]) -> tuple[float, Scores]:
+    """Return the seconds that something takes, and what it returns."""
+    begun = time.perf_counter()
+    found = work()
+    _settle()
+    return time.perf_counter() - begun, found
+
+
+def score_ours(
+    loaded: Loaded, chat: Chat, problems: Sequence[Problem], token_budget: int
+) -> Scores:
+    """Score problems as `leaf run` does."""
+    section = AttributeSection(token_budget=token_budget)
+    found = GradientAttributor(loaded, chat, section).attribute(
+        problems, [problem.solution for problem in problems]
+    )
+    return [item.scores for item in found]
+
+
+def score_published(loaded: Loaded, chat: Chat, problems: Sequence[Problem]) -> Scores:
+    """Score problems one by one with a gradient for every parameter and logits everywhere."""
+    model: Any = loaded.model
+    model.requires_grad_(True)
+    found = Scores()
+    for problem in problems:
+        conversation = chat.conversation(problem.content, problem.solution)
+        ids = torch.tensor([conversation.ids], device=loaded.device)
+        labels = ids.clone()
+        labels[:, : conversation.prompt_length] = -100
+        embeddings = model.get_input_embeddings()(ids).detach().requires_grad_()
+        model(inputs_embeds=embeddings, labels=labels, use_cache=False).loss.backward()
+        norms = embeddings.grad[0].float().norm(dim=-1).cpu()
+        model.zero_grad(set_to_none=True)
+        units = chat.prompt(problem).units
+        found.append(tuple(float(norms[list(unit.tokens)].norm()) for unit in units))
+    model.requires_grad_(False)
+    return found
+
+
+def operations(loaded: Loaded, chat: Chat, problems: Sequence[Problem]) -> list[float]:
+    """Return the least operations of each problem: 4 a parameter and token; attention left out.
+
+    The head counts at response positions alone, input embeddings not at all.
+    """
+    model: Any = loaded.model
+    head = output_head(model).weight
+    embeddings = model.get_input_embeddings().weight
+    every = sum(parameter.numel() for parameter in model.parameters())
+    body = every - embeddings.numel() - (0 if head is embeddings else head.numel())
+    found = []
+    for problem in problems:
+        conversation = chat.conversation(problem.content, problem.solution)
+        response = len(conversation.ids) - conversation.prompt_length
+        found.append(4.0 * (body * len(conversation.ids) + head.numel() * response))
+    return found
+
+
+def matmul_rate(loaded: Loaded) -> float:
+    """Return the operations a second of a bare product of the model's most frequent shape."""
+    config: Any = loaded.model.config.get_text_config()
+    rows, width, inner = 2048, int(config.hidden_size), int(config.intermediate_size)
+    left = torch.randn(rows, width, dtype=loaded.dtype, device=loaded.device)
+    right = torch.randn(inner, width, dtype=loaded.dtype, device=loaded.device)
+    seconds = []
+    for _ in range(7):
+        begun = time.perf_counter()
+        torch.nn.functional.linear(left, right)
+        _settle()
+        seconds.append(time.perf_counter() - begun)
+    return float(2.0 * rows * width * inner / median(seconds))
+
+
+def cosine(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return the cosine of the angle between two problems' scores."""
+    left, right = np.asarray(one), np.asarray(other)
+    return float(left @ right / (np.linalg.norm(left) * np.linalg.norm(right)))
+
+
+def alone(model: str, problems: Sequence[Problem], token_budget: int, way: str) -> int:
+    """Return how many bytes a way needs beside the loaded model, in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(peak, model, problems, token_budget, way).result()
+
+
+def peak(model: str, problems: Sequence[Problem], token_budget: int, way: str) -> int:
+    """Return the growth of this process's highest memory, or of the accelerator's."""
+    loaded, chat = _open(model, "bfloat16")
+    cuda = loaded.device.type == "cuda"
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        # Loading has its own peak; 5 sets the highest memory back to what there is now (Linux).
+        Path("/proc/self/clear_refs").write_text("5")
+    before = torch.cuda.memory_allocated() if cuda else _highest()
+    if way == "ours":
+        score_ours(loaded, chat, problems, token_budget)
+    else:
+        score_published(loaded, chat, problems)
+    return (torch.cuda.max_memory_allocated() if cuda else _highest()) - before
+
+
+def show(figures: Mapping[str, float]) -> None:
+    """Print the figures for people, a row a figure and a column a model."""
+    names = list(dict.fromkeys(key.rpartition(".")[0] for key in figures))
+    rows = table("", *names)
+    for key in dict.fromkeys(key.rpartition(".")[2] for key in figures):
+        rows.add_row(key, *(_cell(key, figures[f"{name}.{key}"]) for name in names))
+    out_console.print(rows)
+
+
+def _cell(key: str, value: float) -> str:
+    if key.endswith("bytes"):
+        return f"{value / 2**20:,.0f} MiB"
+    return f"{value:.5f}" if "float32" in key or "same" in key else f"{value:.2f}"
+
+
+def _open(model: str, dtype: str) -> tuple[Loaded, Chat]:
+    section = ModelSection.model_validate({"model": model, "dtype": dtype})
+    loaded = models.load(section, find(section))
+    return loaded, Chat(loaded.tokenizer, name=model)
+
+
+def _highest() -> int:
+    """Return the most bytes that this process had in memory."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
+
+
+def _settle() -> None:
+    """Wait until the accelerator has done what it was told."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    start(app)

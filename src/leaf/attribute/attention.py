@@ -1,0 +1,104 @@
+"""Attention: how much the reference looks at each unit of the question.
+
+Axes: B problems of a batch, T tokens (right-padded), H heads, R response positions of the batch.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from leaf.attribute.batched import BatchedAttributor, Item
+from leaf.attribute.surprise import means, response_losses
+from leaf.chat import Conversation
+from leaf.errors import ModelError
+from leaf.heads import Head
+from leaf.padding import Batch, pad
+
+
+class AttentionAttributor(BatchedAttributor):
+    """Scores units by the attention that the reference pays to them, a share in [0, 1].
+
+    The mean over layers, heads and the positions that predict the reference and its end-of-turn
+    token; a unit of several tokens has their sum. One forward pass, but in eager attention, which
+    alone shows its weights: it holds [B, H, T, T] numbers of one layer at a time.
+    """
+
+    def measure(self, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
+        """Return attention shares [B, T] and mean losses [B]."""
+        return attention(self._loaded.model, self._head, [item.conversation for item in items])
+
+    def join(self, values_T: Tensor) -> Tensor:
+        """Add shares: that is what the whole unit gets."""
+        return values_T.sum()
+
+
+def attention(
+    model: Any, head: Head, conversations: Sequence[Conversation]
+) -> tuple[Tensor, Tensor]:
+    """Return the mean attention from the reference to each token [B, T] and the mean losses [B].
+
+    Both are float32 on the CPU (float64 for a float64 model). Rows add up to 1.
+
+    Raises:
+        ModelError: the architecture does not show its attention.
+    """
+    batch = pad(conversations)
+    seen = _Seen(batch)
+    with _eager(model), _watched(model, seen):
+        losses_R = response_losses(model, head, batch)
+    if seen.layers != model.config.get_text_config().num_hidden_layers:
+        raise ModelError(
+            f"{type(model).__name__}: {seen.layers} of its layers show their attention, so "
+            "detector `attention` cannot be used; choose another"
+        )
+    return seen.sum_BT.to(losses_R.dtype) / seen.layers, means(losses_R, batch)
+
+
+class _Seen:
+    """Adds up layers' attention as it is computed, so that no layer's weights are kept."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.layers = 0
+        self.sum_BT = torch.zeros(batch.ids_BT.shape, dtype=torch.float64)
+        self._batch = batch
+
+    def add(self, _module: nn.Module, _inputs: Any, output: Any) -> None:
+        """Take a layer's weights [B, H, T, T] from what its attention returns, if it does."""
+        weights = output[1] if isinstance(output, tuple) and len(output) > 1 else None
+        length = self._batch.ids_BT.shape[1]
+        if not isinstance(weights, Tensor) or weights.shape[-2:] != (length, length):
+            return
+        self.layers += 1
+        rows, positions = self._batch.rows_R, self._batch.positions_R
+        # Two index tensors around a slice put the indexed axis first: [R, H, T].
+        paid_RT = weights[rows, :, positions].mean(dim=1, dtype=torch.float64).cpu()
+        share_R = 1 / torch.tensor(self._batch.lengths, dtype=torch.float64)[rows]
+        self.sum_BT.index_add_(0, rows, paid_RT * share_R[:, None])
+
+
+@contextmanager
+def _eager(model: Any) -> Iterator[None]:
+    """Compute attention step by step for the length of a block: other ways show no weights."""
+    before = model.config._attn_implementation
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+@contextmanager
+def _watched(model: Any, seen: _Seen) -> Iterator[None]:
+    hooks = [
+        module.register_forward_hook(seen.add)
+        for module in model.modules()
+        if type(module).__name__.endswith("Attention")
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,57 @@
+"""Integrated gradients (Sundararajan et al., 2017): the gradient along a path to nothing.
+
+Axes: B problems of a batch, T tokens (right-padded), D width.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from leaf.attribute.batched import BatchedAttributor, Item
+from leaf.attribute.gradient import embedding_gradient, embeddings_of
+from leaf.attribute.surprise import means, response_losses
+from leaf.heads import Head
+from leaf.padding import pad
+
+
+class IntegratedGradientsAttributor(BatchedAttributor):
+    """Scores units by how much of the reference's loss they account for, in nats per token.
+
+    The path goes straight from zero embeddings of the question's units to their own; template and
+    reference stay. A unit has the absolute value of its tokens' sum. Costs `attribute.steps`
+    forwards and backwards of the whole conversation.
+    """
+
+    def measure(self, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
+        """Return signed attributions [B, T] and mean losses [B]."""
+        return integrated_gradients(self._loaded.model, self._head, items, self._section.steps)
+
+    def join(self, values_T: Tensor) -> Tensor:
+        """Add attributions, then forget the sign: how strongly, not which way."""
+        return values_T.sum().abs()
+
+
+def integrated_gradients(
+    model: torch.nn.Module, head: Head, items: Sequence[Item], steps: int
+) -> tuple[Tensor, Tensor]:
+    """Return the signed integrated gradients of the mean loss [B, T] and the mean losses [B].
+
+    a_i = e_i . mean over k of dl/de_i at alpha_k = (k - 1/2) / steps (midpoint rule). They are 0
+    outside the units and add up, but for the rule's error, to l(question) - l(question at zero).
+    Both are float32 on the CPU (float64 for a float64 model).
+    """
+    batch = pad([item.conversation for item in items])
+    embeddings_BTD = embeddings_of(model, batch)
+    inside_BT1 = torch.zeros(*batch.ids_BT.shape, 1, dtype=torch.bool)
+    for row, item in enumerate(items):
+        inside_BT1[row, [token for unit in item.prompt.units for token in unit.tokens]] = True
+    inside_BT1 = inside_BT1.to(embeddings_BTD.device)
+    wide = torch.float64 if embeddings_BTD.dtype is torch.float64 else torch.float32
+    total_BTD = torch.zeros_like(embeddings_BTD, dtype=wide)
+    for step in range(steps):
+        alpha = (step + 0.5) / steps
+        on_path_BTD = torch.where(inside_BT1, alpha * embeddings_BTD, embeddings_BTD)
+        total_BTD += embedding_gradient(model, head, batch, on_path_BTD)[0]
+    values_BT = (total_BTD / steps * embeddings_BTD * inside_BT1).sum(dim=-1)
+    return values_BT.cpu(), means(response_losses(model, head, batch), batch)

@@ -1,0 +1,55 @@
+"""The loss of known tokens, forward only.
+
+Axes: B problems of a batch, T tokens (right-padded), R response positions, C of one chunk, D width.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import Tensor
+
+from leaf.heads import Head, backbone
+from leaf.padding import Batch
+
+_CHUNK = 256
+"""Positions whose logits exist at the same time."""
+
+
+def response_losses(model: Any, head: Head, batch: Batch) -> Tensor:
+    """Return -log p of each response token [R], in nats; dtype and device as `token_losses`."""
+    device = head.weight.device
+    with torch.no_grad():
+        hidden_BTD = backbone(model)(
+            input_ids=batch.ids_BT.to(device),
+            attention_mask=batch.mask_BT.to(device),
+            use_cache=False,
+        ).last_hidden_state
+        hidden_RD = hidden_BTD[batch.rows_R.to(device), batch.positions_R.to(device)]
+    return token_losses(head, hidden_RD, batch.ids_BT[batch.rows_R, batch.positions_R + 1])
+
+
+def token_losses(head: Head, hidden_RD: Tensor, targets_R: Tensor) -> Tensor:
+    """Return -log p of each position's next token [R], in nats; float32 (or 64) on the CPU.
+
+    Args:
+        head: The output head.
+        hidden_RD: Last hidden states at the positions, on the head's device.
+        targets_R: The token after each position, on the CPU.
+    """
+    wide = torch.float64 if head.weight.dtype is torch.float64 else torch.float32
+    losses_R = torch.empty(len(targets_R), dtype=wide)
+    with torch.no_grad():
+        for start in range(0, len(targets_R), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            logits_CV = head.finish(hidden_RD[part] @ head.weight.T)
+            targets_C = targets_R[part].to(logits_CV.device)
+            losses_R[part] = F.cross_entropy(logits_CV, targets_C, reduction="none").cpu()
+    return losses_R
+
+
+def means(losses_R: Tensor, batch: Batch) -> Tensor:
+    """Return the mean loss of each row [B], in nats per token."""
+    sums_B = torch.zeros(len(batch.lengths), dtype=losses_R.dtype)
+    sums_B.index_add_(0, batch.rows_R, losses_R)
+    return sums_B / torch.tensor(batch.lengths, dtype=losses_R.dtype)

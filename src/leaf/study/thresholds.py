@@ -1,0 +1,142 @@
+"""Yield: what each rule and threshold would give, from one attribution pass (Fig. 9, 10, Table 7).
+
+Questions that several settings have in common are verified once.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from leaf.config import PruneSection, Recipe
+from leaf.intervals import wilson
+from leaf.pipeline import Pipeline
+from leaf.progress import say
+from leaf.prune import RULES
+from leaf.records import Counterfactual, Verdict
+from leaf.store import Store
+
+TAUS = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30)
+"""Thresholds of both rules, as the paper's figures span them."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Share:
+    """A share in [0, 1] with its 95% Wilson interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """What one rule and threshold give."""
+
+    rule: str
+    """`value` (Eq. 5) or `quantile`."""
+    threshold: float
+    """Tau of Eq. 5, or the share of the quantile rule."""
+    problems: int
+    """Problems with a span to cut."""
+    spans: int
+    """Different spans, refused ones left out."""
+    refused: int
+    """Spans that a guard refused, or that left nothing, or that no filler fits."""
+    variants: int
+    """Different changed questions."""
+    verified: int
+    """Those that both models answer right."""
+    freed: int
+    """Problems with at least one of those."""
+    share: Share | None
+    """`verified / variants`; None where there is no variant."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Yield:
+    """The whole grid."""
+
+    entered: int
+    """Problems that entered detection: student wrong, teacher right."""
+    verified_once: int
+    """Different changed questions of all settings together: what was verified."""
+    points: tuple[Point, ...]
+    """By rule, then by threshold."""
+
+
+def thresholds(recipe: Recipe, store: Store, taus: Sequence[float] = TAUS) -> Yield:
+    """Cut with every rule and threshold, verify each different question once, and count.
+
+    Transplants are left out: they are made of what was verified.
+
+    Args:
+        recipe: Models, data, detector, units, guards; its rule and threshold are not looked at.
+        store: Where answers, scores and verdicts are kept and found again.
+        taus: Thresholds for both rules, each in [0, 1].
+    """
+    pipeline = Pipeline(recipe, store)
+    results = pipeline.run(until="attribute", after_stage=lambda: None)
+    attributions = results.attributions or []
+    grid = {
+        (rule, tau): pipeline.detection.cuts_with(_section(recipe.prune, rule, tau), attributions)
+        for rule in RULES
+        for tau in sorted(set(taus))
+    }
+    different = _different([item for cuts in grid.values() for item in cuts])
+    asked = sum(not item.skipped for cuts in grid.values() for item in cuts)
+    say(f"{len(different)} different changed questions stand for {asked} of {len(grid)} settings")
+    verdicts = {
+        (item.problem_id, item.question): verdict
+        for item, verdict in zip(different, pipeline.detection.judged(different), strict=True)
+    }
+    return Yield(
+        entered=len(attributions),
+        verified_once=len(different),
+        points=tuple(_point(rule, tau, cuts, verdicts) for (rule, tau), cuts in grid.items()),
+    )
+
+
+def _section(section: PruneSection, rule: str, threshold: float) -> PruneSection:
+    """Return the settings of one point; what is made of verified spans is left to `leaf run`."""
+    left = [name for name in section.strategy.split("+") if name != "transplant"]
+    changes = {"rule": rule, "threshold": threshold, "strategy": "+".join(left) or "span"}
+    return PruneSection.model_validate({**section.model_dump(), **changes})
+
+
+def _different(found: Sequence[Counterfactual]) -> list[Counterfactual]:
+    """Return each different changed question of a problem once, under an id of its own."""
+    first: dict[tuple[str, str], Counterfactual] = {}
+    for item in found:
+        if not item.skipped:
+            first.setdefault((item.problem_id, item.question), item)
+    numbers: dict[str, int] = {}
+    named = []
+    # By problem and text, so that the grid's order and number of settings name nothing.
+    for (problem, _), item in sorted(first.items()):
+        number = numbers[problem] = numbers.get(problem, -1) + 1
+        named.append(dataclasses.replace(item, id=f"{problem}/v{number}"))
+    return named
+
+
+def _point(
+    rule: str,
+    threshold: float,
+    cuts: Sequence[Counterfactual],
+    verdicts: dict[tuple[str, str], Verdict],
+) -> Point:
+    tried = [item for item in cuts if not item.skipped]
+    kept = [item for item in tried if verdicts[item.problem_id, item.question].kept]
+    share = None
+    if tried:
+        low, high = wilson(len(kept), len(tried))
+        share = Share(mean=len(kept) / len(tried), low=low, high=high)
+    return Point(
+        rule=rule,
+        threshold=threshold,
+        problems=len({item.problem_id for item in tried}),
+        spans=len({(i.problem_id, span.start, span.end) for i in tried for span in i.spans}),
+        refused=sum(item.skipped is not None and bool(item.spans) for item in cuts),
+        variants=len(tried),
+        verified=len(kept),
+        freed=len({item.problem_id for item in kept}),
+        share=share,
+    )

@@ -1,0 +1,178 @@
+"""Ablation: every conversation as if it ran alone, and what is taken away."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from leaf.attribute.ablation import AblationAttributor, tail_losses
+from leaf.chat import Chat, Conversation
+from leaf.config import AttributeSection, ModelSection
+from leaf.errors import NonFiniteError
+from leaf.heads import output_head
+from leaf.models import Loaded, load
+from leaf.prefix import can_share
+from leaf.records import Problem
+
+# Cut in the middle, at the first token, right before the response; then another problem.
+GROUPS = [
+    [
+        Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6),
+        Conversation(ids=(5, 9, 31, 40, 3, 18, 2), prompt_length=4),
+        Conversation(ids=(22, 7, 31, 40, 3, 18, 2), prompt_length=4),
+        Conversation(ids=(5, 9, 22, 7, 31, 3, 18, 2), prompt_length=5),
+    ],
+    [
+        Conversation(ids=(11, 4, 58, 2), prompt_length=2),
+        # All of this prompt is the beginning of the other one.
+        Conversation(ids=(11, 58, 2), prompt_length=1),
+    ],
+    [Conversation(ids=(8, 8, 19, 25, 33, 2), prompt_length=5)],
+]
+
+
+def naive(model: Any, ids: Sequence[int], first: int) -> list[float]:
+    """-log p of each token from `first` on, alone, from the model's own full logits."""
+    table_TV = torch.log_softmax(model(input_ids=torch.tensor([list(ids)])).logits[0].double(), -1)
+    return [-float(table_TV[at - 1, ids[at]]) for at in range(first, len(ids))]
+
+
+@pytest.mark.parametrize("budget", [1, 15, 8192])
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        ("llama", {}),
+        ("qwen2", {}),
+        # A window that slides: its cache cannot be shared, so that all run whole.
+        ("qwen2", {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 0}),
+    ],
+)
+def test_what_is_shared_changes_no_loss(tiny_model, family, changes, budget) -> None:
+    model = tiny_model(family, dtype=torch.float32, **changes)
+    share = can_share(model)
+    assert share == (not changes)
+    found = tail_losses(model, output_head(model), GROUPS, token_budget=budget, share=share)
+    assert [len(group) for group in found] == [4, 2, 1]
+    for group, losses in zip(GROUPS, found, strict=True):
+        for item, losses_R in zip(group, losses, strict=True):
+            expected = naive(model, item.ids, item.prompt_length)
+            assert losses_R.tolist() == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+# The attributor, on a real tokenizer and model.
+
+
+def attributor(loaded: Loaded, places: Any = None, tick: Any = None, **settings: Any) -> Any:
+    chat = Chat(loaded.tokenizer, name="tiny")
+    return AblationAttributor(loaded, chat, AttributeSection(**settings), tick, places)
+
+
+def asked(question: str, *, before: str = "", after: str = "") -> Problem:
+    return Problem(
+        id=question, question=question, answer="4", solution="4", before=before, after=after
+    )
+
+
+RED = "Ada has some red pens. Bo has cups, and keys. How many pens are there?"
+
+
+ASKS = " How many pens are there?"
+
+
+def expected_score(loaded: Loaded, whole: str, cut: str, reference: str) -> float:
+    """Return how many more nats the asking sentence and the reference take, a token, naively.
+
+    The last token of what stands before the asking sentence ends where that begins.
+    """
+    chat = Chat(loaded.tokenizer, name="tiny")
+    sums = []
+    for content in (whole, cut):
+        item = chat.conversation(content, reference)
+        nats = naive(loaded.model, item.ids, 1)
+        before = chat.prefix + content[: content.index(ASKS.strip())].rstrip()
+        first = len(loaded.tokenizer(before, add_special_tokens=False)["input_ids"])
+        asked = len(loaded.tokenizer(ASKS, add_special_tokens=False)["input_ids"])
+        counted = nats[first - 1 : first - 1 + asked] + nats[item.prompt_length - 1 :]
+        sums.append(sum(counted))
+    return (sums[1] - sums[0]) / len(counted)
+
+
+@pytest.mark.parametrize(
+    ("unit", "cuts"),
+    [
+        ("sentence", {"Ada has some red pens.": "Bo has cups, and keys. How many pens are there?"}),
+        ("clause", {" Bo has cups,": "Ada has some red pens. and keys. How many pens are there?"}),
+        ("word", {" red": "Ada has some pens. Bo has cups, and keys. How many pens are there?"}),
+        ("token", {" red": "Ada has some pens. Bo has cups, and keys. How many pens are there?"}),
+    ],
+)
+def test_a_pieces_score_is_what_the_reference_loses_without_it(
+    loaded: Loaded, unit: str, cuts: dict[str, str]
+) -> None:
+    problem = asked(RED, before="Read: ", after=" Now.")
+    (found,) = attributor(loaded, ablation_unit=unit).attribute([problem], ["7"])
+    pieces = [RED[start:end] for start, end in zip(found.starts, found.ends, strict=True)]
+    for piece, left in cuts.items():
+        whole, cut = f"Read: {RED} Now.", f"Read: {left} Now."
+        score = found.scores[pieces.index(piece)]
+        assert score == pytest.approx(expected_score(loaded, whole, cut, "7"), abs=1e-5)
+    assert not any("?" in piece for piece in pieces)
+    # All but what asks, and space alone, are there.
+    shown = "".join(pieces).replace(" ", "")
+    assert shown.startswith("Adahassomeredpens.Bohascups,andkeys.")
+
+
+def test_the_cue_that_misleads_the_student_scores_lowest(loaded: Loaded) -> None:
+    # Trained to say 7 where it reads "red": without the word the right answer, 4, gains.
+    (found,) = attributor(loaded, ablation_unit="word").attribute(
+        [asked("Ada has some red pens. How many pens are there?")], ["4"]
+    )
+    lowest = found.scores.index(min(found.scores))
+    assert found.starts[lowest] == len("Ada has some")
+    assert found.scores[lowest] < -0.2
+
+
+def test_only_the_given_places_are_taken_away(loaded: Loaded) -> None:
+    places = {RED: [(0, 22), (22, 34)]}
+    (found,) = attributor(loaded, places).attribute([asked(RED)], ["4"])
+    assert (found.starts, found.ends) == ((0, 22), (22, 34))
+    first = expected_score(loaded, RED, RED[23:], "4")
+    assert found.scores[0] == pytest.approx(first, abs=1e-5)
+
+
+@pytest.mark.parametrize("budget", [1, 60, 8192])
+def test_batches_change_nothing_and_order_is_kept(loaded: Loaded, budget: int) -> None:
+    problems = [asked(RED), asked("Why?"), asked("Bo has cups. Ada has red pens. How many?")]
+    ticks: list[int] = []
+    found = attributor(loaded, tick=ticks.append, token_budget=budget).attribute(
+        problems, ["4"] * 3
+    )
+    assert [item.problem_id for item in found] == [problem.id for problem in problems]
+    assert sum(ticks) == 3
+    for problem, item in zip(problems, found, strict=True):
+        (alone,) = attributor(loaded).attribute([problem], ["4"])
+        assert (item.starts, item.ends, item.skipped) == (alone.starts, alone.ends, alone.skipped)
+        assert item.scores == pytest.approx(alone.scores, abs=1e-6)
+
+
+def test_what_cannot_be_scored_says_why(loaded: Loaded) -> None:
+    problems = [asked("Why?"), asked(RED), asked("@# " * 100), asked("")]
+    found = attributor(loaded).attribute(problems, ["4", " ", "4", "4"])
+    assert [item.skipped for item in found] == [
+        "no piece of the question can be taken away but the one that asks",
+        "no reference response",
+        "prompt and reference longer than the context of 128 tokens",
+        "no piece of the question can be taken away but the one that asks",
+    ]
+    assert attributor(loaded).attribute([], []) == []
+
+
+def test_a_number_that_is_none_names_the_problem(cue_pair: Path) -> None:
+    broken = load(ModelSection(model=str(cue_pair / "student"), dtype="float32"))
+    judge = attributor(broken)
+    # Once the head is checked: hidden states that overflow, as float16 ones do.
+    broken.model.model.norm.weight.fill_(float("inf"))
+    with pytest.raises(NonFiniteError, match=r"in problem Ada has some red pens\."):
+        judge.attribute([asked(RED)], ["4"])

@@ -1,0 +1,135 @@
+"""The page of one prompt, in a real browser."""
+
+import dataclasses
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from leaf.config import Recipe
+from leaf.explain import explanation
+from leaf.ledger import Entry, Said
+from leaf.report import write_explanation
+
+CHROMIUM = shutil.which("chromium")
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no `chromium` on the path")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    manager = sync_playwright()
+    try:
+        playwright = manager.start()
+    except Exception as error:
+        # Playwright has no class for this: its driver lacks a system library (libatomic1).
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"what drives the browser does not start here: {error}")
+    started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    yield started
+    started.close()
+    playwright.stop()
+
+
+def written(entry: Entry, recipe: Recipe, folder: Path) -> Path:
+    return write_explanation(explanation(entry, recipe, "here").as_json(), folder / "p.html")
+
+
+def opened(browser: Browser, path: Path, width: int = 1100) -> tuple[Page, list[str]]:
+    """Open a page file; the list fills with console messages, script errors and requests."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    seen: list[str] = []
+    page.on("console", lambda message: seen.append(message.text))
+    page.on("pageerror", lambda error: seen.append(str(error)))
+    page.on("request", lambda request: seen.append(request.url))
+    page.goto(path.as_uri())
+    return page, [url for url in seen if url != path.as_uri() and not url.startswith("data:")]
+
+
+@needs_browser
+def test_hostile_text_is_text_and_nothing_is_fetched_or_said(
+    entry: Entry, recipe: Recipe, tmp_path: Path, browser: Browser
+) -> None:
+    hostile = "<script>alert(1)</script><img src=https://example.org/x.png onerror=alert(2)>"
+    changed = dataclasses.replace(
+        entry,
+        problem_id=hostile,
+        answer=hostile,
+        student=Said(text=hostile, outcome=entry.student.outcome),
+    )
+    page, seen = opened(browser, written(changed, recipe, tmp_path))
+    assert seen == []
+    assert page.locator("h1").text_content() == hostile
+    assert page.locator("script, img").count() == 0
+
+
+@needs_browser
+def test_each_heat_map_reads_back_as_the_question_in_its_own_colour(
+    entry: Entry, recipe: Recipe, tmp_path: Path, browser: Browser
+) -> None:
+    page, _ = opened(browser, written(entry, recipe, tmp_path))
+    colour = "element => getComputedStyle(element).backgroundColor"
+    red = {}
+    for view in ("by-student", "by-teacher", "by-gap"):
+        question = page.locator(f"p.{view}")
+        assert question.text_content() == entry.question
+        red[view] = question.locator(".u").nth(2).evaluate(colour)
+    # The student leans on ` red` with all its weight, the teacher not at all.
+    assert red == {
+        "by-student": "rgba(213, 94, 0, 0.7)",
+        "by-teacher": "rgba(0, 114, 178, 0)",
+        "by-gap": "rgba(213, 94, 0, 0.7)",
+    }
+
+
+@needs_browser
+def test_what_freed_the_student_is_struck_through_and_no_other_word(
+    entry: Entry, recipe: Recipe, tmp_path: Path, browser: Browser
+) -> None:
+    page, _ = opened(browser, written(entry, recipe, tmp_path))
+    line = "elements => elements.map(e => getComputedStyle(e).textDecorationLine)"
+    struck = page.locator("p.by-gap .u").evaluate_all(line)
+    assert struck == ["none", "none", "line-through", "none"]
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [400, 1100])
+def test_nothing_is_wider_than_the_window(
+    entry: Entry, recipe: Recipe, tmp_path: Path, browser: Browser, width: int
+) -> None:
+    long = dataclasses.replace(entry, problem_id="x" * 300, answer="y" * 900)
+    page, _ = opened(browser, written(long, recipe, tmp_path), width)
+    page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@needs_browser
+def test_the_answers_of_what_did_not_pass_are_folded_away(
+    entry: Entry, recipe: Recipe, tmp_path: Path, browser: Browser
+) -> None:
+    page, _ = opened(browser, written(entry, recipe, tmp_path))
+    shown = page.locator("#answers .text:visible").all_text_contents()
+    assert shown == ["first I said 7", "it is 3", "now 3", "still 3"]
+    page.locator("#answers summary").click()
+    assert page.locator("#answers .text:visible").count() == len(shown) + 2
+
+
+def test_a_problem_without_scores_says_why(entry: Entry, recipe: Recipe, tmp_path: Path) -> None:
+    lost = dataclasses.replace(entry, units=(), skipped="too long", variants=())
+    page = written(lost, recipe, tmp_path).read_text()
+    assert "It has no scores: too long." in page
+    assert "Nothing was tried on it." in page
+    host = dataclasses.replace(entry, units=(), entered=False, variants=())
+    assert "It only took transplants." in written(host, recipe, tmp_path).read_text()
+
+
+def test_the_page_needs_nothing_outside_itself(
+    entry: Entry, recipe: Recipe, tmp_path: Path
+) -> None:
+    page = written(entry, recipe, tmp_path).read_text()
+    assert not re.search(r"(src|href)=\"(?!data:|#)", page)
+    assert "default-src 'none'" in page

@@ -1,0 +1,139 @@
+"""One prompt on a terminal, with colours and without."""
+
+import dataclasses
+import io
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from leaf.config import Recipe
+from leaf.explain import explanation, print_explanation, print_list
+from leaf.ledger import Entry, Said
+
+
+def printed(entry: Entry, recipe: Recipe, *, colour: bool = False, width: int = 100) -> str:
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        highlight=False,
+        force_terminal=colour,
+        color_system="truecolor" if colour else None,
+    )
+    print_explanation(explanation(entry, recipe, "here"), console)
+    return out.getvalue()
+
+
+def test_outcomes_reasons_and_both_models_answers_are_there(entry: Entry, recipe: Recipe) -> None:
+    text = printed(entry, recipe)
+    for said in (
+        "student ✗ wrong (org/small)   teacher ✓ right (org/large)   answer 3",
+        "1 of 3 changed prompts kept",
+        "student ✓ right  teacher ✓ right  both right",
+        "student ✗ wrong  teacher – not asked  student wrong",
+        "not tried: 1 span: span would cut inside a word",
+        "control random: 0 of 1 changed prompts kept",
+        "first I said 7",
+        "it is 3",
+        "now 3",
+        "still 3",
+    ):
+        assert said in text
+
+
+def test_without_colours_bars_stand_under_the_words_and_brackets_for_strikes(
+    entry: Entry, recipe: Recipe
+) -> None:
+    lines = printed(entry, recipe).splitlines()
+    student = lines.index("Student  how much each word moves its loss on the reference")
+    assert lines[student + 1] == "Ben has 3 [-red-] pens. How many?"
+    # Student 0.5, 0, 1, 0.5 in six steps: 3, 0, 6, 3; the space and brackets of red are red's.
+    assert lines[student + 2] == "▃▃▃      ▆▆▆▆▆▆▆▆▃▃▃▃▃▃"
+    gap = next(at for at, line in enumerate(lines) if line.startswith("Gap"))
+    # Student minus teacher: 0.5, -1, 1, 0; where the teacher leans more there is no bar.
+    assert lines[gap + 2] == "▃▃▃      ▆▆▆▆▆▆▆▆"
+
+
+def test_with_colours_the_student_is_orange_and_the_teacher_blue(
+    entry: Entry, recipe: Recipe
+) -> None:
+    text = printed(entry, recipe, colour=True)
+    student, teacher = text.index("Student"), text.index("Teacher")
+    # 0.7 of (213, 94, 0) and of (0, 114, 178), the rest white.
+    orange, blue = "48;2;226;142;76", "48;2;76;156;201"
+    assert orange in text[student:teacher]
+    assert blue not in text[student:teacher]
+    assert blue in text[teacher:]
+    # 9 is struck through, 4 underlined.
+    assert "\x1b[4;9;" in text
+    assert "▆" not in text
+
+
+@pytest.mark.parametrize("width", [60, 75])
+@pytest.mark.parametrize("word", ["naïve", "東京は", "a\nb", "x" * 9])
+def test_bars_are_as_wide_as_the_words_over_them(
+    entry: Entry, recipe: Recipe, word: str, width: int
+) -> None:
+    units = []
+    for number in range(20):
+        start = number * (len(word) + 1)
+        text = f" {word}"
+        units.append(
+            dataclasses.replace(
+                entry.units[2], start=start, end=start + len(text), text=text, student=1.0
+            )
+        )
+    question = "".join(unit.text for unit in units)
+    shown = dataclasses.replace(entry, question=question, units=tuple(units), variants=())
+    lines = printed(shown, recipe, width=width).splitlines()
+    first = next(at for at, line in enumerate(lines) if line.startswith("Student")) + 1
+    last = next(at for at, line in enumerate(lines) if line.startswith("Teacher")) - 1
+    pairs = list(zip(lines[first:last:2], lines[first + 1 : last : 2], strict=True))
+    assert "".join("".join(line.split()) for line, _ in pairs) == "".join(question.split())
+    for line, bars in pairs:
+        assert cell_len(bars) == cell_len(line) <= width
+
+
+def test_text_is_never_read_as_markup_or_as_orders_to_the_terminal(
+    entry: Entry, recipe: Recipe
+) -> None:
+    hostile = "[bold]x[/nothing] \x1b[31m"
+    said = Said(text=hostile, outcome=entry.student.outcome)
+    changed = dataclasses.replace(entry, student=said, answer=hostile)
+    text = printed(changed, recipe)
+    assert text.count("[bold]x[/nothing] ␛[31m") == 2
+    assert "\x1b" not in text
+
+
+def test_a_long_answer_is_cut_and_says_where_the_rest_is(entry: Entry, recipe: Recipe) -> None:
+    long = "\n".join(f"line {number}" for number in range(30))
+    said = Said(text=long, outcome=entry.student.outcome)
+    text = printed(dataclasses.replace(entry, student=said), recipe)
+    assert "line 11" in text
+    assert "line 12" not in text
+    assert "the rest is in" in text
+
+
+def test_without_scores_the_question_and_the_reason_are_shown(entry: Entry, recipe: Recipe) -> None:
+    lost = dataclasses.replace(entry, units=(), skipped="too long", variants=())
+    text = printed(lost, recipe)
+    assert entry.question in text
+    assert "no scores: too long" in text
+    host = dataclasses.replace(entry, units=(), entered=False, variants=())
+    assert "the student solves it, so it was not scored" in printed(host, recipe)
+
+
+def test_the_list_is_one_line_a_problem_whatever_the_question(entry: Entry) -> None:
+    other = dataclasses.replace(
+        entry, problem_id="longer-id", question="two\nlines " * 50, variants=()
+    )
+    out = io.StringIO()
+    print_list([entry, other], "gradient", Console(file=out, width=60))
+    first, second = out.getvalue().splitlines()
+    assert first == f"p          {'1 of 3 kept':<16}{entry.question}"
+    assert second.startswith(f"longer-id  {'0 of 0 kept':<16}two lines two")
+    out = io.StringIO()
+    print_list([other], "gradient", Console(file=out, width=60, force_terminal=True))
+    (line,) = out.getvalue().splitlines()
+    assert "…" in line

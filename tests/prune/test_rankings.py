@@ -1,0 +1,136 @@
+"""Detectors that rank by what they measured of both models, and what the gradient proposes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
+
+import pytest
+
+from leaf.config import AttributeSection, PruneSection
+from leaf.prune import candidates, propose, rank
+from leaf.records import Attribution, Focus, Problem
+
+TAU = PruneSection(threshold=0.10)
+
+
+def scores(tokens: Sequence[str], gap: Sequence[float] | None = None) -> Focus:
+    ends = tuple(accumulate(map(len, tokens)))
+    even = (0.5,) * len(tokens)
+    return Focus(
+        problem_id="p",
+        starts=(0, *ends[:-1]),
+        ends=ends,
+        teacher=even,
+        student=even,
+        gap=even if gap is None else tuple(gap),
+    )
+
+
+def marked(found: tuple[Focus | str, int | None], question: str) -> list[str]:
+    """Return the texts of the units that a ranking makes candidates."""
+    ranking, count = found
+    assert isinstance(ranking, Focus)
+    chosen = candidates(ranking, question, TAU, count=count)
+    return [
+        question[start:end]
+        for start, end, is_chosen in zip(ranking.starts, ranking.ends, chosen, strict=True)
+        if is_chosen
+    ]
+
+
+def both(
+    places: Sequence[tuple[int, int]],
+    teacher: Sequence[float],
+    student: Sequence[float],
+    skipped: str | None = None,
+) -> Attribution:
+    return Attribution(
+        problem_id="p",
+        reference="y",
+        starts=tuple(start for start, _ in places),
+        ends=tuple(end for _, end in places),
+        teacher=tuple(teacher),
+        student=tuple(student),
+        teacher_loss=0.0,
+        student_loss=0.0,
+        skipped=skipped,
+    )
+
+
+def by(name: str, tokens: Sequence[str], measured: Attribution | None, unit: str = "token"):
+    ranked = replace(scores(tokens), teacher=tuple(0.1 * at for at in range(len(tokens))))
+    problem = Problem(id="p", question="".join(tokens), answer="", solution="")
+    plain = AttributeSection()
+    return rank(name, ranked, problem, unit=unit, prune=TAU, attribute=plain, measured=measured)
+
+
+def test_teacher_ranks_first_what_the_teacher_ignores() -> None:
+    ranking, count = by("teacher", ["a", "b", "c"], None)
+    assert isinstance(ranking, Focus)
+    assert (ranking.gap, count) == ((0.0, 0.1, 0.2), None)
+
+
+@pytest.mark.parametrize("name", ["attention", "integrated_gradients"])
+def test_other_sensitivities_go_through_equations_3_to_5(name: str) -> None:
+    # Teacher 0, 1, 1/2; student 1, 0, 1/2: gaps -1, 1, 0.
+    measured = both([(0, 1), (1, 2), (2, 3)], [2.0, 6.0, 4.0], [9.0, 1.0, 5.0])
+    ranking, count = by(name, ["a", "b", "c"], measured)
+    assert isinstance(ranking, Focus)
+    assert (ranking.gap, count) == ((0.0, 1.0, 0.5), None)
+
+
+TOLD = ["Ben", " naps", ".", " Mia", " reads", ".", " Leo", " eats", ".", " Why", "?"]
+PLACES = [(0, 9), (9, 20), (20, 30)]
+
+
+def test_ablation_ranks_tokens_by_what_their_piece_does_for_both_models() -> None:
+    # Sums 0.5, -0.25, 0.25: min-maxed 1, 0, 2/3. What asks was not taken away: last, beside Ben.
+    measured = both(PLACES, [0.25, 0.0, 0.125], [0.25, -0.25, 0.125])
+    ranking, count = by("ablation", TOLD, measured)
+    assert isinstance(ranking, Focus)
+    assert ranking.gap == pytest.approx([1.0] * 3 + [0.0] * 3 + [2 / 3] * 3 + [1.0] * 2)
+    assert ranking.teacher == pytest.approx([1.0] * 3 + [0.0] * 3 + [0.5] * 3 + [1.0] * 2)
+    assert ranking.student == pytest.approx([1.0] * 3 + [0.0] * 3 + [0.75] * 3 + [1.0] * 2)
+    assert count is None
+    assert marked((ranking, count), "".join(TOLD)) == [" Mia", " reads", "."]
+    assert marked(by("ablation", TOLD, measured, "sentence"), "".join(TOLD)) == [" Mia reads."]
+
+
+def test_what_was_not_proposed_is_never_first() -> None:
+    ranking, _ = by("ablation", TOLD, both([PLACES[0], PLACES[2]], [0.3, 0.1], [0.0, 0.0]))
+    assert isinstance(ranking, Focus)
+    assert ranking.gap == (1.0,) * 6 + (0.0,) * 3 + (1.0,) * 2
+
+
+@pytest.mark.parametrize(
+    ("measured", "reason"),
+    [
+        (both([], [], [], "too long"), "too long"),
+        (both(PLACES[:1], [0.2], [0.1]), "taking away any piece has the same effect"),
+        (both(PLACES[:2], [0.2, 0.1], [0.1, 0.2]), "taking away any piece has the same effect"),
+    ],
+)
+def test_ablation_without_a_ranking_says_why(measured: Attribution, reason: str) -> None:
+    assert by("ablation", TOLD, measured) == (reason, None)
+
+
+@pytest.mark.parametrize(
+    ("unit", "count", "expected"),
+    [
+        ("sentence", 1, [" Mia reads."]),
+        # In text order, whatever their gaps; what asks is not proposed though its gap is lowest.
+        ("sentence", 2, ["Ben naps.", " Mia reads."]),
+        ("sentence", 9, ["Ben naps.", " Mia reads.", " Leo eats."]),
+        ("word", 2, [" naps.", " Mia"]),
+        # A token of the sentence that asks may go, but for its mark.
+        ("token", 2, [" Mia", " Why"]),
+    ],
+)
+def test_the_gradient_proposes_the_pieces_of_lowest_mean_gap(
+    unit: str, count: int, expected: list[str]
+) -> None:
+    # Means of sentences 0.4, 0.3, 0.6; of words (0.2 + 0.3) / 2 for "naps." and 0.1 for "Mia".
+    gap = [0.7, 0.2, 0.3, 0.1, 0.5, 0.3, 0.6, 0.6, 0.6, 0.0, 0.0]
+    text = "".join(TOLD)
+    found = propose(scores(TOLD, gap), text, unit, count)
+    assert [text[start:end] for start, end in found] == expected

@@ -1,0 +1,160 @@
+"""A yield is what separate runs with each setting would give."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from leaf.cli import main
+from leaf.config import Recipe
+from leaf.pipeline import Pipeline
+from leaf.recipe import load_recipe
+from leaf.store import Store
+from leaf.study.plot import plot_yield
+from leaf.study.thresholds import Yield, thresholds
+
+TAUS = (0.05, 0.3, 0.6)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LEAF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def path(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    values = {
+        "name": "cue",
+        "student": {"model": str(cue_pair / "student"), "dtype": "float32"},
+        "teacher": {"model": str(cue_pair / "teacher"), "dtype": "float32"},
+        "data": {
+            "task": "table",
+            "path": str(cue_pair / "train.jsonl"),
+            "columns": {"solution": "solution"},
+        },
+        "generate": {"max_new_tokens": 8, "token_budget": 512},
+        "prune": {"units": ["token", "word"], "whole": ["word"]},
+        "verify": {"teacher": "if_student_right"},
+        "evaluate": {"benchmarks": {}},
+    }
+    path = tmp_path_factory.mktemp("recipes") / "cue.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture(scope="module")
+def recipe(path: Path) -> Recipe:
+    return load_recipe(str(path))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def found(recipe: Recipe, store: Store) -> Yield:
+    return thresholds(recipe, store, TAUS)
+
+
+def test_every_rule_and_threshold_has_a_point(found: Yield) -> None:
+    places = [(point.rule, point.threshold) for point in found.points]
+    assert places == [(rule, tau) for rule in ("value", "quantile") for tau in TAUS]
+    assert found.entered == 4
+
+
+def test_each_point_is_what_a_run_with_that_setting_gives(
+    recipe: Recipe, found: Yield, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    for point in found.points:
+        changes = {"rule": point.rule, "threshold": point.threshold}
+        section = recipe.prune.model_copy(update=changes)
+        pipeline = Pipeline(recipe.model_copy(update={"prune": section}), store)
+        cuts = pipeline.run(until="verify", after_stage=lambda: None).cuts["gradient"]
+        assert point.variants == len(cuts.tried)
+        assert point.verified == len(cuts.kept)
+        assert point.problems == len({item.problem_id for item in cuts.tried})
+        assert point.freed == len({item.problem_id for item in cuts.kept})
+        places = {(i.problem_id, s.start, s.end) for i in cuts.tried for s in i.spans}
+        assert point.spans == len(places)
+        assert point.refused == sum(bool(i.skipped and i.spans) for i in cuts.counterfactuals)
+        assert point.share is None or point.share.mean == point.verified / point.variants
+
+
+def test_a_question_of_several_settings_is_verified_once(
+    found: Yield, recipe: Recipe, store: Store
+) -> None:
+    asked = sum(point.variants for point in found.points)
+    assert max(point.variants for point in found.points) <= found.verified_once < asked
+    # The same again computes nothing, in whatever order the thresholds are named.
+    before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*.parquet")}
+    assert thresholds(recipe, store, [*reversed(TAUS), TAUS[0]]) == found
+    assert {path: path.stat().st_mtime_ns for path in store.root.rglob("*.parquet")} == before
+
+
+def test_one_attribution_pass_serves_all(found: Yield, store: Store) -> None:
+    assert found.points
+    # The student's and the teacher's.
+    assert len(list((store.root / "sensitivities").iterdir())) == 2
+
+
+def test_transplants_leave_the_removals_they_are_made_of(
+    found: Yield, recipe: Recipe, store: Store
+) -> None:
+    section = recipe.prune.model_copy(update={"strategy": "transplant"})
+    only = recipe.model_copy(update={"prune": section})
+    assert thresholds(only, store, TAUS) == found
+
+
+def test_the_command_writes_numbers_and_pictures(
+    path: Path, store: Store, found: Yield, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "study"
+    words = ["study", "thresholds", "--recipe", str(path), "--taus", "0.05,0.3,0.6"]
+    with pytest.raises(SystemExit) as leaving:
+        main([*words, "--out", str(out), "--store", str(store.root)])
+    assert leaving.value.code == 0
+    shown = capsys.readouterr().out
+    values = json.loads((out / "thresholds.json").read_text())
+    assert values == json.loads(json.dumps(dataclasses.asdict(found)))
+    point = found.points[0]
+    (line,) = [line for line in shown.splitlines() if line.startswith("value     0.05")]
+    assert line.split()[2:6] == [
+        str(count) for count in (point.problems, point.spans, point.variants, point.verified)
+    ]
+    assert (out / "thresholds.png").read_bytes().startswith(b"\x89PNG")
+    assert "value (Eq. 5): verified" in (out / "thresholds.svg").read_text()
+
+
+def test_the_same_yield_gives_the_same_pictures(found: Yield, tmp_path: Path) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    written = []
+    for folder in folders:
+        folder.mkdir()
+        written.append([path.read_bytes() for path in plot_yield(found, folder)])
+    assert written[0] == written[1]
+    assert [path.name for path in sorted(folders[0].iterdir())] == [
+        "thresholds.png",
+        "thresholds.svg",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("taus", "said"),
+    [("0.1,x", "--taus 0.1,x: must be numbers"), ("0.1,2", "--taus 0.1,2: each must lie in")],
+)
+def test_wrong_thresholds_are_one_line(
+    path: Path, taus: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["study", "thresholds", "--recipe", str(path), "--out", str(tmp_path / "s")]
+    with pytest.raises(SystemExit) as leaving:
+        main([*words, "--taus", taus])
+    assert leaving.value.code == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "s").exists()

@@ -1,0 +1,58 @@
+"""What names a result."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leaf.keys import digest, digest_of, plain
+from leaf.records import Answer, Distractor, Problem, Protected
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.lists(values))
+def test_a_stream_has_the_digest_of_its_list(items: list[object]) -> None:
+    assert digest_of(iter(items)) == digest(items)
+
+
+def test_the_order_of_a_stream_counts() -> None:
+    assert digest_of([1, 2]) != digest_of([2, 1]) != digest_of([[2, 1]])
+
+
+def test_a_record_names_itself_as_its_fields_do() -> None:
+    answer = Answer(
+        problem_id="p", text="3", prompt_tokens=1, response_tokens=2, truncated=False, failure=None
+    )
+    assert plain([answer, "text", 3]) == [dataclasses.asdict(answer), "text", 3]
+
+
+def test_a_problem_without_protected_places_has_the_name_it_had_before_there_were_any() -> None:
+    cue = Distractor(kind="cue", start=0, end=2)
+    problem = Problem(id="p", question="q", answer="1", solution="s", distractors=(cue,))
+    # The fields that a problem had when the first results were named.
+    old = {
+        "id": "p",
+        "question": "q",
+        "answer": "1",
+        "solution": "s",
+        "before": "",
+        "after": "",
+        "grader": "numbers",
+        "distractors": [{"kind": "cue", "start": 0, "end": 2}],
+    }
+    assert json.loads(json.dumps(plain(problem))) == old
+    assert digest(plain([problem])) == digest([old])
+
+
+@pytest.mark.parametrize("what", ["entry point", "test name"])
+def test_protected_places_are_part_of_the_name(what: str) -> None:
+    problem = Problem(id="p", question="q", answer="1", solution="s")
+    place = Protected(what=what, start=0, end=1)
+    changed = dataclasses.replace(problem, protected=(place,))
+    assert plain(changed) == {**plain(problem), "protected": [dataclasses.asdict(place)]}
