@@ -135,7 +135,8 @@ def playground_recipe(size: int, seed: int, *, models: str = "package:playground
             "teacher": {"model": f"{models}/teacher", "dtype": "float32"},
             "data": {"task": "playground", "world": {"size": size, "seed": seed}},
             "generate": {"max_new_tokens": 12, "max_batch": 512},
-            "attribute": {"seed": seed},
+            # A planted cue is a clause of its sentence.
+            "attribute": {"seed": seed, "ablation_unit": "clause"},
             "evaluate": {"benchmarks": {}},
             "store": {"shard_size": 512},
         },
@@ -303,7 +304,7 @@ def _setting(recipe: Recipe, workshop: Workshop) -> dict[str, Any]:
         for role, model in (("student", recipe.student), ("teacher", recipe.teacher))
     }
     rule = {"rule": section.rule, "threshold": section.threshold, "unit": UNIT}
-    return {**models, "prune": rule}
+    return {**models, "prune": rule, "ablation_unit": recipe.attribute.ablation_unit}
 
 
 if __name__ == "__main__":
