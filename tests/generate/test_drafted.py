@@ -86,11 +86,11 @@ def test_an_answer_that_is_its_draft_takes_two_passes(model):
     assert effort == Effort(answers=1, tokens=24, passes=2, row_passes=2, proposed=22)
 
 
-def test_without_drafts_every_token_takes_a_pass_until_its_answer_ends(model):
-    limits = [3, 7, 1, 5]
-    found, effort = said_by(model, [[]] * 4, limits=limits)
-    assert [len(tokens) for tokens in found] == limits
-    assert (effort.passes, effort.row_passes, effort.proposed) == (7, 3 + 7 + 1 + 5, 0)
+def test_without_a_draft_and_without_repetition_every_token_takes_a_pass(model):
+    # Three tokens are too few to meet themselves.
+    found, effort = said_by(model, [[]] * 4, limits=[3, 2, 1, 3])
+    assert [len(tokens) for tokens in found] == [3, 2, 1, 3]
+    assert (effort.passes, effort.row_passes, effort.proposed) == (3, 3 + 2 + 1 + 3, 0)
 
 
 def test_finished_answers_take_part_in_no_further_pass(model):
@@ -145,11 +145,28 @@ def test_of_several_meeting_places_the_nearest_is_taken():
     assert draft.propose(0.4) == [5]
 
 
+def test_what_was_said_serves_where_the_draft_does_not():
+    draft = Draft([1, 2, 3])
+    draft.hear([50, 51, 52, 53, 54, 50, 51])
+    assert draft.propose(1.0) == [52, 53, 54]
+    # Back in the draft as soon as that meets the text.
+    draft.hear([1, 2])
+    assert draft.propose(1.0) == [3]
+
+
+def test_what_was_said_may_be_proposed_up_to_its_end():
+    draft = Draft([])
+    draft.hear([7, 8, 7, 8])
+    assert draft.propose(9.0) == [7, 8]
+    draft.hear([7, 8])
+    assert draft.propose(9.0) == [7, 8]
+
+
 def test_a_draft_at_its_end_proposes_nothing():
     draft = Draft([1, 2])
     draft.hear([1, 2])
     assert draft.propose(5.0) == []
-    draft.hear([3, 3, 3])
+    draft.hear([3, 4, 5])
     assert draft.propose(5.0) == []
 
 
