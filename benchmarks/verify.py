@@ -39,11 +39,11 @@ from leaf.config import ModelSection, Recipe
 from leaf.detection import Detection
 from leaf.errors import LeafError, UsageError
 from leaf.generate import HuggingFaceEngine
-from leaf.generate.drafted import Effort
 from leaf.grade import open_graders
 from leaf.models import Loaded, dtype_name, loaded
 from leaf.pieces import may_go, pieces, without
 from leaf.progress import progress
+from leaf.protocols import Effort
 from leaf.recipe import check_recipe
 from leaf.records import Answer, Problem
 from leaf.sources import find

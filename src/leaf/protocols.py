@@ -1,6 +1,7 @@
 """The extension points. To add one: one file in its room, one line in that room's table."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -8,8 +9,35 @@ import torch
 from leaf.records import Answer, Problem, Score, Sensitivity
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effort:
+    """What answers took; adds up with `+`."""
+
+    answers: int = 0
+    tokens: int = 0
+    """Tokens said, end-of-turn tokens included."""
+    passes: int = 0
+    """Forward passes of the model."""
+    row_passes: int = 0
+    """Passes that an answer waited for, over all answers: their mean is passes a text."""
+    proposed: int = 0
+    """Draft tokens that a pass checked."""
+
+    def __add__(self, other: "Effort") -> "Effort":
+        return Effort(
+            answers=self.answers + other.answers,
+            tokens=self.tokens + other.tokens,
+            passes=self.passes + other.passes,
+            row_passes=self.row_passes + other.row_passes,
+            proposed=self.proposed + other.proposed,
+        )
+
+
 class Engine(Protocol):
     """Something that answers problems with one model, greedily, under its own chat template."""
+
+    effort: Effort
+    """What all its answers so far took."""
 
     def answer(
         self, problems: Sequence[Problem], drafts: Sequence[str] | None = None

@@ -17,7 +17,7 @@ from leaf.distill import Distiller, Row, encode_rows, plan_steps, train
 from leaf.generate import ENGINES
 from leaf.grade import open_graders
 from leaf.keys import digest, digest_of, plain, stage_key
-from leaf.progress import Ticker
+from leaf.progress import Ticker, say
 from leaf.records import Answer, Attribution, Counterfactual, Problem, Score, Sensitivity
 from leaf.sources import Source
 from leaf.store import StageLog, Store, Worker, seconds_spent
@@ -71,6 +71,8 @@ class Workshop:
                     yield lambda part: engine.answer(
                         part, [drafts.get(problem.id, "") for problem in part]
                     )
+                    spent = engine.effort
+                    say(f"{label}: {spent.tokens} tokens in {spent.row_passes} passes")
 
         answers, log = self.store.compute(
             "answers",

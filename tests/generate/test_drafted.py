@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import device
 
-from leaf.generate.drafted import Draft, Effort, boldness, decode
+from leaf.generate.drafted import Draft, boldness, decode
 from leaf.heads import output_head
+from leaf.protocols import Effort
 
 PROMPTS = [
     [5, 9, 33, 2, 17, 40, 8, 21, 3],

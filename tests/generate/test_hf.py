@@ -204,3 +204,5 @@ def test_when_memory_runs_out_halves_keep_their_own_drafts(talker, monkeypatch):
     found, effort = answers_with(loaded, drafts)
     assert found == plain
     assert effort == expected
+    # Had an answer been given another one's draft, it would have taken longer.
+    assert effort.row_passes < effort.tokens / 2

@@ -6,7 +6,6 @@ on where it meets the text again. Nothing is said that the model would not say b
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from leaf.heads import Head
 from leaf.prefix import Rows, feed_shared
+from leaf.protocols import Effort
 
 _CHUNK = 256
 """Positions whose logits exist at the same time."""
@@ -32,30 +32,6 @@ _PASS_COST = {"cpu": 24.0}
 
 _ACCELERATOR_PASS_COST = 512.0
 """The same where a pass waits for memory and launches, and tokens cost next to nothing."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Effort:
-    """What answers took; adds up with `+`."""
-
-    answers: int = 0
-    tokens: int = 0
-    """Tokens said, end-of-turn tokens included."""
-    passes: int = 0
-    """Forward passes of the model."""
-    row_passes: int = 0
-    """Passes that an answer waited for, over all answers: their mean is passes a text."""
-    proposed: int = 0
-    """Draft tokens that a pass checked."""
-
-    def __add__(self, other: "Effort") -> "Effort":
-        return Effort(
-            answers=self.answers + other.answers,
-            tokens=self.tokens + other.tokens,
-            passes=self.passes + other.passes,
-            row_passes=self.row_passes + other.row_passes,
-            proposed=self.proposed + other.proposed,
-        )
 
 
 class Draft:

@@ -10,11 +10,12 @@ from leaf.batching import plan_batches, run_halving
 from leaf.chat import Chat
 from leaf.config import GenerateSection
 from leaf.errors import ModelError
-from leaf.generate.drafted import Effort, decode
+from leaf.generate.drafted import decode
 from leaf.heads import Head, output_head
 from leaf.models import Loaded
 from leaf.prefix import can_share
 from leaf.progress import Ticker, say
+from leaf.protocols import Effort
 from leaf.records import Answer, Problem
 
 
