@@ -71,7 +71,7 @@ def main(
     json_: AsJson = False,
     n: int = 64,
     names: str = f"{SMALLEST},{STUDENT}",
-    token_budget: int = 2048,
+    token_budget: int = 1024,
     data: Path = ROOT.parent / "shared" / "data" / "gsm8k" / "train.jsonl",
 ) -> None:
     """Measure seconds and bytes of sensitivity.
@@ -110,24 +110,25 @@ def main(
 def measure(model: str, problems: Sequence[Problem], token_budget: int) -> dict[str, float]:
     """Return every figure of one model but its peaks."""
     loaded, chat = _open(model, "bfloat16")
+    section = AttributeSection(token_budget=token_budget)
+    attributor = GradientAttributor(loaded, chat, section)
     work = operations(loaded, chat, problems)
     turns, ours, theirs = [], Scores(), Scores()
     with progress(f"{Path(model).stem}: both ways", len(problems), unit="problems") as tick:
-        score_ours(loaded, chat, problems[:2], token_budget)
+        score_ours(attributor, problems[:2])
         score_published(loaded, chat, problems[:1])
         for begin in range(0, len(problems), PART):
             part = problems[begin : begin + PART]
-            seconds, found = timed(partial(score_ours, loaded, chat, part, token_budget))
+            seconds, found = timed(partial(score_ours, attributor, part))
             bound = sum(work[begin : begin + PART]) / matmul_rate(loaded)
             their_seconds, their_found = timed(partial(score_published, loaded, chat, part))
             ours += found
             theirs += their_found
             turns.append(Turn(ours=seconds, published=their_seconds, bound=bound))
             tick(len(part))
-    del loaded
+    del loaded, attributor
     models.release_memory()
-    exact, chat = _open(model, "float32")
-    wide = score_ours(exact, chat, problems[:PART], token_budget)
+    wide = score_ours(GradientAttributor(*_open(model, "float32"), section), problems[:PART])
     return {
         "ratio_to_published": median(turn.published / turn.ours for turn in turns),
         "share_of_bound": median(turn.bound / turn.ours for turn in turns),
@@ -147,14 +148,9 @@ def timed(work: Callable[[], Scores]) -> tuple[float, Scores]:
     return time.perf_counter() - begun, found
 
 
-def score_ours(
-    loaded: Loaded, chat: Chat, problems: Sequence[Problem], token_budget: int
-) -> Scores:
+def score_ours(attributor: GradientAttributor, problems: Sequence[Problem]) -> Scores:
     """Score problems as `leaf run` does."""
-    section = AttributeSection(token_budget=token_budget)
-    found = GradientAttributor(loaded, chat, section).attribute(
-        problems, [problem.solution for problem in problems]
-    )
+    found = attributor.attribute(problems, [problem.solution for problem in problems])
     return [item.scores for item in found]
 
 
@@ -235,7 +231,8 @@ def peak(model: str, problems: Sequence[Problem], token_budget: int, way: str) -
         Path("/proc/self/clear_refs").write_text("5")
     before = torch.cuda.memory_allocated() if cuda else _highest()
     if way == "ours":
-        score_ours(loaded, chat, problems, token_budget)
+        section = AttributeSection(token_budget=token_budget)
+        score_ours(GradientAttributor(loaded, chat, section), problems)
     else:
         score_published(loaded, chat, problems)
     return (torch.cuda.max_memory_allocated() if cuda else _highest()) - before

@@ -390,6 +390,17 @@ def test_another_recipe_in_the_same_folder_is_refused(
     assert report_of(out) == before
 
 
+def test_what_changes_speed_or_place_alone_goes_on_in_the_same_folder(
+    recipe: Path, finished: tuple[Path, Done], tmp_path: Path
+) -> None:
+    out = tmp_path / "copy"
+    shutil.copytree(finished[0], out)
+    change = ["--set", "attribute.token_budget=99", "--set", "description=other", "--out", out]
+    done = leaf("run", recipe, *change, "--store", finished[0].parent / "store")
+    assert done.code == 0
+    assert "loaded " not in done.err
+
+
 def test_overwriting_replaces_the_run_but_keeps_what_both_share(
     recipe: Path, finished: tuple[Path, Done], tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -235,6 +236,19 @@ def test_disk_counts_two_checkpoints_and_two_students(values: dict[str, Any]) ->
     # Two checkpoints of 12 bytes a parameter, two float32 students: 32 bytes.
     assert check_disk(recipe, student).text.startswith("disk: about 32 MiB for checkpoints and two")
     assert check_disk(recipe, replace(student, parameters=10**15)).level == "bad"
+
+
+def test_a_runner_that_is_not_installed_is_bad(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    asked = {**values, "runner": "ray", "ray": {"workers": 3}}
+    text = "runner: ray with 3 workers on this machine, each with its own model"
+    assert text in found(asked, "good")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    missing = 'runner: ray needs Ray, which is not installed: pip install "leaf-distill[ray]"'
+    assert found(asked, "bad") == [missing]
+    assert found(values, "bad") == []
 
 
 def test_a_finding_as_json_has_its_level_and_text() -> None:

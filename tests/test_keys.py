@@ -50,6 +50,12 @@ def test_a_problem_without_protected_places_has_the_name_it_had_before_there_wer
     assert digest(plain([problem])) == digest([old])
 
 
+def test_the_message_of_a_response_level_problem_is_part_of_its_name() -> None:
+    problem = Problem(id="p", question="q", answer="1", solution="s")
+    within = dataclasses.replace(problem, prompt="asked")
+    assert plain(within) == {**plain(problem), "prompt": "asked"}
+
+
 @pytest.mark.parametrize("what", ["entry point", "test name"])
 def test_protected_places_are_part_of_the_name(what: str) -> None:
     problem = Problem(id="p", question="q", answer="1", solution="s")

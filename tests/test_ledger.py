@@ -26,10 +26,10 @@ from leaf.records import (
     Score,
     Span,
     Verdict,
-    schema_of,
 )
 from leaf.run import run_recipe
 from leaf.store import Store
+from leaf.tables import schema_of
 
 
 @pytest.fixture(scope="module")

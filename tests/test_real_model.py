@@ -13,6 +13,7 @@ from leaf.chat import Chat
 from leaf.config import ModelSection
 from leaf.heads import output_head
 from leaf.models import load
+from leaf.packed import Packer
 from leaf.recipe import load_recipe
 from leaf.run import run_recipe
 from leaf.store import Store
@@ -127,7 +128,7 @@ def test_sensitivity_in_bfloat16_agrees_with_float32(recipe):
         loaded = load(section, dtype=dtype)
         chat = Chat(loaded.tokenizer, name="SmolLM2")
         items = [chat.conversation(problem.content, problem.solution) for problem in problems]
-        norms[dtype], _ = sensitivity(loaded.model, output_head(loaded.model), items)
+        norms[dtype], _ = sensitivity(Packer(loaded.model), output_head(loaded.model), items)
     for row, problem in enumerate(problems):
         tokens = [token for unit in chat.prompt(problem).units for token in unit.tokens]
         narrow, wide = norms[torch.bfloat16][row, tokens], norms[torch.float32][row, tokens]

@@ -15,7 +15,8 @@ from leaf.errors import StoreError
 from leaf.keys import stage_key
 from leaf.progress import Ticker
 from leaf.records import Drop
-from leaf.store import Store, Worker, note_seconds, seconds_spent
+from leaf.runner import Worker
+from leaf.store import Store, note_seconds, seconds_spent
 
 KEY = "0123456789abcdef"
 

@@ -115,18 +115,23 @@ class Chat:
                 return Rendered(text=text, start=start, end=start + len(shown), lead=lead)
         raise ChatError(f"{self.name}: its chat template changes the message {content!r:.60}")
 
-    def prompt_ids(self, content: str) -> list[int]:
-        """Return the token ids of a whole prompt, generation prompt included."""
-        return self._encode(self.render(content).text)[0]
+    def prompt_ids(self, content: str, begun: str = "") -> list[int]:
+        """Return the token ids of a whole prompt, generation prompt and begun response included."""
+        return self._begin(self.render(content).text, begun)[0]
 
     def prompt(self, problem: Problem) -> Prompt:
         """Tokenise a problem's prompt and find the units of its question."""
         rendered = self.render(problem.content)
-        ids, offsets = self._encode(rendered.text)
-        origin = rendered.start - rendered.lead + len(problem.before)
-        low = min(max(origin, rendered.start), rendered.end)
-        high = min(max(origin + len(problem.question), rendered.start), rendered.end)
-        units = _units(offsets, rendered.text, low, high)
+        start, end, lead, text = rendered.start, rendered.end, rendered.lead, rendered.text
+        ids, offsets = self._begin(text, problem.begun)
+        if problem.begun:
+            # No template strips or changes a response that is only begun.
+            text += problem.begun
+            start, end, lead = len(rendered.text), len(text), 0
+        origin = start - lead + len(problem.before)
+        low = min(max(origin, start), end)
+        high = min(max(origin + len(problem.question), start), end)
+        units = _units(offsets, text, low, high)
         return Prompt(
             ids=tuple(ids),
             units=tuple(
@@ -135,20 +140,28 @@ class Chat:
             ),
         )
 
-    def conversation(self, content: str, response: str) -> Conversation:
+    def conversation(self, content: str, response: str, begun: str = "") -> Conversation:
         """Tokenise a prompt with a response and its end-of-turn token.
 
         Prompt and response are tokenised together where that leaves the prompt's tokens as they
-        are when a model generates, else one by one.
+        are when a model generates, else one by one. A `begun` response counts as prompt: `response`
+        is the rest of it.
         """
-        rendered = self.render(content).text
-        prompt, _ = self._encode(rendered)
-        together, _ = self._encode(rendered + response)
-        if together[: len(prompt)] == prompt:
-            answer = together[len(prompt) :]
-        else:
-            answer = self._plain(response)["input_ids"]
-        return Conversation(ids=(*prompt, *answer, *self.end_of_turn), prompt_length=len(prompt))
+        text = self.render(content).text
+        prompt, offsets = self._begin(text, begun)
+        ids, _ = self._go_on(prompt, offsets, text + begun, response)
+        return Conversation(ids=(*ids, *self.end_of_turn), prompt_length=len(prompt))
+
+    def response(self, begun: str, tokens: Sequence[int]) -> str:
+        """Return a response as a reader sees it: its beginning and what the tokens add."""
+        said: str = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        if not begun:
+            return said
+        # Some tokenizers drop the space in front of a text: decode with what stands before.
+        head = self._plain(begun)["input_ids"]
+        before = self.tokenizer.decode(head, skip_special_tokens=True)
+        whole = self.tokenizer.decode([*head, *tokens], skip_special_tokens=True)
+        return begun + (whole[len(before) :] if whole.startswith(before) else said)
 
     def _apply(self, content: str) -> str:
         if not self.has_template:
@@ -202,6 +215,22 @@ class Chat:
         if eos is None:
             raise ChatError(f"{self.name}: neither its template nor its tokenizer ends a turn")
         return (eos,)
+
+    def _begin(self, rendered: str, begun: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Tokenise a rendered prompt and the response that is begun after it."""
+        ids, offsets = self._encode(rendered)
+        return self._go_on(ids, offsets, rendered, begun) if begun else (ids, offsets)
+
+    def _go_on(
+        self, ids: list[int], offsets: list[tuple[int, int]], text: str, more: str
+    ) -> tuple[list[int], list[tuple[int, int]]]:
+        """Tokenise what follows a text: with it where that leaves its tokens, else by itself."""
+        together, places = self._encode(text + more)
+        if together[: len(ids)] == ids:
+            return together, places
+        alone = self._plain(more)
+        moved = [(start + len(text), end + len(text)) for start, end in alone["offset_mapping"]]
+        return [*ids, *alone["input_ids"]], [*offsets, *moved]
 
     def _encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Tokenise a rendered text from its first character: token ids and their characters."""

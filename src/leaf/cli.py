@@ -26,6 +26,8 @@ app = App(
     help="Find the words that distract a small language model, and distil them away.\n\n"
     "Start with `leaf recipes`, then `leaf doctor RECIPE`, then `leaf run RECIPE`.",
     version_flags=["--version"],
+    # `main` says how to go on.
+    suppress_keyboard_interrupt=False,
 )
 
 

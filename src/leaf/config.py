@@ -128,7 +128,11 @@ class AttributeSection(Section):
         description="ablation: take away only so many pieces, those of the lowest gradient gap;"
         " null: every piece",
     )
-    token_budget: Count = Field(8192, description="most tokens, padding included, in one batch")
+    token_budget: Count = Field(
+        8192,
+        description="most tokens, padding included, in one batch; a CPU takes at most 1024, which"
+        " is faster",
+    )
 
 
 Strategy = Literal[
@@ -146,6 +150,16 @@ Strategy = Literal[
 class PruneSection(Section):
     """Stage 1: what is cut."""
 
+    levels: Annotated[list[Literal["instruction", "response"]], Field(min_length=1)] = Field(
+        ["instruction"],
+        description="where: the instruction, the beginning of the reference response, or both",
+    )
+    segments: Literal[2, 3] = Field(
+        2, description="response level: how many segments a reference is cut into"
+    )
+    response_threshold: Share | None = Field(
+        None, description="threshold at response level; null: as threshold"
+    )
     rule: Literal["value", "quantile"] = Field(
         "value", description="value: min-maxed gap <= threshold (Eq. 5); quantile: lowest share"
     )
@@ -270,6 +284,17 @@ class StoreSection(Section):
     shard_size: Count = Field(64, description="problems in a shard; a kill costs at most one shard")
 
 
+class RaySection(Section):
+    """Where the work of `runner: ray` is done; nothing here changes a result."""
+
+    workers: Count = Field(2, description="processes, each with the stage's model in memory")
+    gpus: Annotated[float, Field(ge=0)] | None = Field(
+        None,
+        description="GPUs of a worker, such as 0.5 where two share one; null: one where there are"
+        " any",
+    )
+
+
 class Recipe(Section):
     """Everything that decides a run."""
 
@@ -286,6 +311,11 @@ class Recipe(Section):
     distill: DistillSection = Field(DistillSection(), description="distillation")
     evaluate: EvaluateSection = Field(description="evaluation")
     store: StoreSection = Field(StoreSection(), description="store")
+    runner: Literal["local", "ray"] = Field(
+        "local",
+        description="who answers and scores: this process, or workers on Ray (the same results)",
+    )
+    ray: RaySection = Field(RaySection(), description="Ray")
 
     @model_validator(mode="after")
     def _teacher_may_be_enough_context(self) -> "Recipe":

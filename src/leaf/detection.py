@@ -6,9 +6,10 @@ from typing import Any
 
 from leaf.attribute import DETECTORS
 from leaf.config import AttributeSection, PruneSection
+from leaf.grade.final import final_answer
 from leaf.keys import digest, plain
 from leaf.pieces import Piece
-from leaf.prune import cut_question, focus, propose, transplants
+from leaf.prune import cut_question, focus, propose, segments, transplants
 from leaf.records import (
     Answer,
     Attribution,
@@ -61,6 +62,10 @@ class Detection:
             if ours.outcome is Outcome.WRONG and theirs.right
         ]
         """Problems that enter detection."""
+        self.segments: dict[str, list[Problem]] = {}
+        """Problem to the response-level problems made of its reference; there once scored."""
+        self.unsplit: dict[str, str] = {}
+        """Problem to why its reference could not be cut into segments."""
         self._said = {
             role: {answer.problem_id: answer.text for answer in answers}
             for role, (answers, _) in (("student", student), ("teacher", teacher))
@@ -70,24 +75,77 @@ class Detection:
         """Detector, then problem: what it goes by other than the gradient."""
 
     @property
+    def levels(self) -> dict[str, list[Problem]]:
+        """The recipe's levels, instruction first, and what is scored and cut at each.
+
+        Each level has results of its own in the store: to add one computes the other not again.
+        """
+        every = {
+            "instruction": self.chosen,
+            "response": [item for found in self.segments.values() for item in found],
+        }
+        named = self.workshop.recipe.prune.levels
+        return {level: found for level, found in every.items() if level in named}
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """Response-level problem to the problem whose response it begins."""
+        return {item.id: origin for origin, found in self.segments.items() for item in found}
+
+    @property
+    def every_problem(self) -> dict[str, Problem]:
+        """All problems by id, those of the response level with them."""
+        within = (item for found in self.segments.values() for item in found)
+        return {**self.problems, **{item.id: item for item in within}}
+
+    @property
     def detectors(self) -> list[str]:
         """The recipe's detector, then its controls."""
         section = self.workshop.recipe.attribute
         return list(dict.fromkeys([section.detector, *section.controls]))
 
     def attribute(self, references: Mapping[str, str]) -> list[Attribution]:
-        """Score the chosen questions under both models (Eq. 2), and as other detectors do."""
-        pairs = [(problem, references.get(problem.id, "")) for problem in self.chosen]
-        gradient = self.workshop.attributions("gradient", pairs)
-        for detector in self.detectors:
-            found = measure(self.workshop, detector, pairs, gradient)
-            self._measured[detector] = {item.problem_id: item for item in found}
-        return gradient
+        """Score the chosen questions under both models (Eq. 2), and as other detectors do.
+
+        At response level the beginnings of their references are scored, by the rest of these.
+        """
+        if "response" in self.workshop.recipe.prune.levels:
+            self._split(references)
+        every: list[Attribution] = []
+        for problems in self.levels.values():
+            pairs = [
+                (item, item.solution if item.prompt else references.get(item.id, ""))
+                for item in problems
+            ]
+            gradient = self.workshop.attributions("gradient", pairs)
+            for detector in self.detectors:
+                found = measure(self.workshop, detector, pairs, gradient)
+                measured = self._measured.setdefault(detector, {})
+                measured.update({item.problem_id: item for item in found})
+            every += gradient
+        return every
+
+    def _split(self, references: Mapping[str, str]) -> None:
+        """Cut the references of the chosen problems into segments, or note why not."""
+        count = self.workshop.recipe.prune.segments
+        for problem in self.chosen:
+            reference = references.get(problem.id, "")
+            found = segments(problem, reference, count, lambda text: final_answer(text) is not None)
+            if isinstance(found, str):
+                self.unsplit[problem.id] = found
+            else:
+                self.segments[problem.id] = found
 
     def cut(self, attributions: Sequence[Attribution]) -> dict[str, Cuts]:
         """Cut candidate spans out of the questions, as each detector ranks them (Eq. 3 to 5)."""
         return {
-            detector: Cuts(counterfactuals=self._cut(detector, attributions))
+            detector: Cuts(
+                counterfactuals=[
+                    item
+                    for level in self.levels
+                    for item in self._cut(detector, level, attributions)
+                ]
+            )
             for detector in self.detectors
         }
 
@@ -98,7 +156,11 @@ class Detection:
         section = self.workshop.recipe.prune
         if "transplant" in section.strategies:
             main = cuts[self.detectors[0]]
-            removals = [item for item in main.kept if item.strategy == "span"]
+            removals = [
+                item
+                for item in main.kept
+                if item.strategy == "span" and item.problem_id in self.problems
+            ]
             made = transplants(self.problems, removals, self.solved, section)
             verdicts = self._verdicts(made, self.detectors[0], "transplanted")
             verdicts = screen(made, verdicts, self.workshop.recipe.verify.effect)
@@ -111,14 +173,15 @@ class Detection:
         """Cut as the recipe's own detector would with other settings; nothing is stored."""
         recipe = self.workshop.recipe
         measured = self._measured.get(self.detectors[0], {})
+        problems = self.every_problem
         return [
             counterfactual
             for item in attributions
             for counterfactual in cut_question(
-                self.problems[item.problem_id],
+                problems[item.problem_id],
                 item,
                 detector=self.detectors[0],
-                section=section,
+                section=at_level(section, problems[item.problem_id].level),
                 attribute=recipe.attribute,
                 measured=measured.get(item.problem_id),
             )
@@ -128,9 +191,13 @@ class Detection:
         """Let both models answer cut questions, whoever cut them (condition ii)."""
         return self._verdicts(tried, self.detectors[0], "pruned")
 
-    def _cut(self, detector: str, attributions: Sequence[Attribution]) -> list[Counterfactual]:
+    def _cut(
+        self, detector: str, level: str, attributions: Sequence[Attribution]
+    ) -> list[Counterfactual]:
         recipe = self.workshop.recipe
+        section = at_level(recipe.prune, level)
         measured = self._measured.get(detector, {})
+        problems = {problem.id: problem for problem in self.levels[level]}
 
         def work(
             part: Sequence[tuple[Attribution, Sensitivity | Attribution | None]],
@@ -139,31 +206,52 @@ class Detection:
                 counterfactual
                 for item, other in part
                 for counterfactual in cut_question(
-                    self.problems[item.problem_id],
+                    problems[item.problem_id],
                     item,
                     detector=detector,
-                    section=recipe.prune,
+                    section=section,
                     attribute=recipe.attribute,
                     measured=other,
                 )
             ]
 
         settings = {
-            **_cutting(recipe.prune),
+            **_cutting(section),
             "detector": detector,
             "seed": recipe.attribute.seed if detector == "random" else None,
-            "questions": digest(plain(self.chosen)),
+            "questions": digest(plain(self.levels[level])),
         }
-        items = [(item, measured.get(item.problem_id)) for item in attributions]
-        return self.workshop.counterfactuals(items, work, settings, f"pruning by {detector}")
+        items = [
+            (item, measured.get(item.problem_id))
+            for item in attributions
+            if item.problem_id in problems
+        ]
+        label = f"pruning by {detector}" + " in the response" * (level == "response")
+        return self.workshop.counterfactuals(items, work, settings, label)
 
     def _verdicts(self, tried: Sequence[Counterfactual], detector: str, what: str) -> list[Verdict]:
-        """Let both models answer changed prompts, and judge them."""
-        changed = pruned_problems(self.problems, tried)
-        how = f"{what} prompts" + (f" ({detector})" if len(self.detectors) > 1 else "")
+        """Let both models answer changed prompts, or go on with changed responses; judge them."""
+        within = [item for item in tried if item.problem_id not in self.problems]
+        whole = [item for item in tried if item.problem_id in self.problems]
+        found: list[Verdict] = []
+        if whole or "instruction" in self.levels:
+            found += self._verdicts_at_level(whole, detector, what, "prompts")
+        if within or ("response" in self.levels and what == "pruned"):
+            found += self._verdicts_at_level(within, detector, what, "responses")
+        by_id = {verdict.counterfactual_id: verdict for verdict in found}
+        return [by_id[item.id] for item in tried]
+
+    def _verdicts_at_level(
+        self, tried: Sequence[Counterfactual], detector: str, what: str, kind: str
+    ) -> list[Verdict]:
+        changed = pruned_problems(self.every_problem, tried)
+        how = f"{what} {kind}" + (f" ({detector})" if len(self.detectors) > 1 else "")
+        # What a model said to the whole question; of a begun response the rest of the reference.
+        rest = {item.id: item.solution for items in self.segments.values() for item in items}
+        likely = {role: {**texts, **rest} for role, texts in self._said.items()}
         drafts = {
             role: {item.id: texts.get(item.problem_id, "") for item in tried}
-            for role, texts in self._said.items()
+            for role, texts in likely.items()
         }
         student = _by_id(
             self.workshop.answers_of("student", changed, f"student on {how}", drafts["student"])
@@ -209,9 +297,30 @@ def proposed(
     return propose(scores, problem.question, section.ablation_unit, section.proposals)
 
 
+def at_level(section: PruneSection, level: str) -> PruneSection:
+    """Return the settings by which a level is cut.
+
+    The response may have a threshold of its own, and it takes no transplants: its verified spans
+    are trained on in their place.
+    """
+    if level == "instruction":
+        return section
+    threshold = section.response_threshold
+    left = [name for name in section.strategy.split("+") if name != "transplant"]
+    changes = {
+        "threshold": section.threshold if threshold is None else threshold,
+        "strategy": "+".join(left) or "span",
+    }
+    return section.model_copy(update=changes)
+
+
 def _cutting(section: PruneSection) -> dict[str, Any]:
-    """Return what decides the cuts of a ranked question; a setting that is off is left out."""
+    """Return what decides the cuts of a ranked question; a setting that is off is left out.
+
+    What is cut where is decided by the questions themselves, which are named beside this.
+    """
     later = {"transplants", "seed", "substitutes", "whole"}
+    later |= {"levels", "segments", "response_threshold"}
     settings = section.model_dump(exclude=later)
     if section.whole:
         settings["whole"] = sorted(set(section.whole))

@@ -1,7 +1,8 @@
-"""The causal ledger: what stage 1 found out about each problem, one row a problem, in Parquet.
+"""The causal ledger: what stage 1 found out about each problem, in Parquet.
 
-A row is an `Entry`; docs/ledger.md describes the columns for readers of other languages. Written at
-the end of verification from records alone, so that a resumed run writes the same bytes.
+A row is an `Entry`: a problem, or the beginning of its response (response level). docs/ledger.md
+describes the columns for readers of other languages. Written at the end of verification from
+records alone, so that a resumed run writes the same bytes.
 """
 
 import dataclasses
@@ -26,11 +27,9 @@ from leaf.records import (
     Score,
     Span,
     Verdict,
-    from_table,
-    schema_of,
-    to_table,
 )
 from leaf.store import space_guard
+from leaf.tables import from_table, schema_of, to_table
 
 Graded = tuple[Sequence[Answer], Sequence[Score]]
 """Answers and their scores, in the same order."""
@@ -38,7 +37,7 @@ Graded = tuple[Sequence[Answer], Sequence[Score]]
 Cuts = Mapping[str, tuple[Sequence[Counterfactual], Sequence[Verdict]]]
 """Detector to what it led to, verdicts for those that were tried."""
 
-FORMAT = "1"
+FORMAT = "2"
 """Stands in the file's metadata under `leaf.ledger`; raised when a column changes its meaning."""
 
 _KEY = b"leaf.ledger"
@@ -105,20 +104,28 @@ class Variant:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One problem of stage 1."""
+    """One problem of stage 1, or the beginning of its response.
+
+    At response level the question is the segment that was scored and cut.
+    """
 
     problem_id: str
+    """Unique; of a response `<id of its problem>/r<number>`."""
+    level: str
+    """`instruction` or `response`."""
     entered: bool
     """False for a problem that only took a transplant: the student had solved it."""
+    prompt: str
+    """The whole user's message at response level; "" at instruction level."""
     before: str
-    """Text of the user's message before the question."""
+    """Text of the user's message (at response level of the response) before the question."""
     question: str
     after: str
     """Text of the user's message after the question."""
     answer: str
     """The gold final answer."""
     reference: str
-    """The response whose loss was differentiated; "" where there was none."""
+    """The response whose loss was differentiated, at response level the rest of it; "" without."""
     student: Said
     """The student's answer to the whole question."""
     teacher: Said
@@ -152,8 +159,12 @@ def entries(
     attributions: Sequence[Attribution],
     focus: Sequence[Focus],
     cuts: Cuts,
+    segments: Mapping[str, Sequence[Problem]] | None = None,
 ) -> Iterator[Entry]:
-    """Yield an entry for each problem that entered detection or took a transplant, in order."""
+    """Yield an entry for each problem that entered detection or took a transplant, in order.
+
+    `segments` maps a problem to its response-level problems, whose entries follow its own.
+    """
     said = tuple(
         {
             answer.problem_id: Said(text=answer.text, outcome=score.outcome)
@@ -164,7 +175,12 @@ def entries(
     scored = {item.problem_id: item for item in attributions}
     ranked = {item.problem_id: item for item in focus}
     variants = _variants(cuts)
-    for problem in problems:
+    rows = (
+        (problem, origin.id)
+        for origin in problems
+        for problem in (origin, *(segments or {}).get(origin.id, ()))
+    )
+    for problem, origin_id in rows:
         attribution = scored.get(problem.id)
         if attribution is None and problem.id not in variants:
             continue
@@ -174,14 +190,16 @@ def entries(
             losses = attribution.student_loss, attribution.teacher_loss
         yield Entry(
             problem_id=problem.id,
+            level=problem.level,
             entered=attribution is not None,
+            prompt=problem.prompt,
             before=problem.before,
             question=problem.question,
             after=problem.after,
             answer=problem.answer,
             reference=attribution.reference if attribution else "",
-            student=said[0][problem.id],
-            teacher=said[1][problem.id],
+            student=said[0][origin_id],
+            teacher=said[1][origin_id],
             student_loss=losses[0] if losses else None,
             teacher_loss=losses[1] if losses else None,
             units=units,

@@ -25,10 +25,20 @@ class Batch:
     """Position before each response token: the last prompt token predicts the first of them."""
     lengths: list[int]
     """Response tokens of each row, end-of-turn token included."""
+    shared: int = 0
+    """How many first tokens are the same in all rows and need no gradient."""
 
 
-def pad(items: Sequence[Conversation]) -> Batch:
-    """Lay conversations side by side; causal models see no difference from each one alone."""
+def pad(items: Sequence[Conversation], free: int = 0) -> Batch:
+    """Lay conversations side by side; causal models see no difference from each one alone.
+
+    The first `free` tokens need no gradient: they are `Batch.shared` if all rows have the same.
+
+    Raises:
+        ValueError: `free` reaches to a prompt's last token, which predicts the response.
+    """
+    if free and free >= min(item.prompt_length for item in items):
+        raise ValueError(f"`free` ({free}) must be less than every prompt has tokens")
     longest = max(len(item.ids) for item in items)
     ids_BT = torch.zeros(len(items), longest, dtype=torch.long)
     mask_BT = torch.zeros_like(ids_BT)
@@ -44,4 +54,5 @@ def pad(items: Sequence[Conversation]) -> Batch:
             [torch.arange(item.prompt_length - 1, len(item.ids) - 1) for item in items]
         ),
         lengths=lengths,
+        shared=free if len({item.ids[:free] for item in items}) == 1 else 0,
     )

@@ -11,13 +11,22 @@ from pathlib import Path
 
 from leaf import models
 from leaf.config import DistillSection, Recipe
-from leaf.detection import Cuts, Detection
+from leaf.detection import Cuts, Detection, at_level
 from leaf.distill import Row, counterfactual_rows, encode_rows, original_rows
 from leaf.errors import DataError, LeafError
 from leaf.evaluate import accuracy, compare
 from leaf.progress import say
 from leaf.prune import focus
-from leaf.records import Attribution, Comparison, Drop, Estimate, Focus, Outcome, Problem
+from leaf.records import (
+    Attribution,
+    Comparison,
+    Counterfactual,
+    Drop,
+    Estimate,
+    Focus,
+    Outcome,
+    Problem,
+)
 from leaf.sources import Source, find
 from leaf.store import StageLog, Store
 from leaf.tasks import load_problems
@@ -36,6 +45,8 @@ class Results:
     teacher: Graded | None = None
     attributions: list[Attribution] | None = None
     focus: list[Focus] | None = None
+    segments: dict[str, list[Problem]] = dataclasses.field(default_factory=dict)
+    """Problem to the response-level problems made of its reference."""
     cuts: dict[str, Cuts] = dataclasses.field(default_factory=dict)
     """The recipe's detector first, then its controls."""
     students: dict[str, Path] = dataclasses.field(default_factory=dict)
@@ -115,6 +126,13 @@ class Pipeline:
         detection = self.detection
         say(f"{len(detection.chosen)} problems enter detection: student wrong, teacher right")
         self.results.attributions = detection.attribute(self._references())
+        self.results.segments = detection.segments
+        for problem_id, reason in detection.unsplit.items():
+            self._drop("attribute", problem_id, reason)
+        within = detection.levels.get("response")
+        if within is not None:
+            few = f"; {len(detection.unsplit)} references have too few steps for it"
+            say(f"{len(within)} beginnings of responses enter it" + few * bool(detection.unsplit))
         normalised = [focus(item) for item in self.results.attributions]
         self.results.focus = [item for item in normalised if isinstance(item, Focus)]
 
@@ -126,7 +144,10 @@ class Pipeline:
         for item in main.counterfactuals:
             if item.skipped:
                 self._drop("prune", item.problem_id, item.skipped)
-        say(f"{len(main.tried)} counterfactuals from {len(attributions)} problems")
+        say(
+            f"{len(main.tried)} counterfactuals from {len(self.detection.chosen)} problems"
+            + self._in_response(main.tried)
+        )
 
     def verify(self) -> None:
         """Keep the counterfactuals that both models answer right (condition ii)."""
@@ -135,7 +156,10 @@ class Pipeline:
             if not verdict.kept:
                 self._drop("verify", verdict.counterfactual_id, verdict.reason)
         for detector, cuts in self.results.cuts.items():
-            say(f"{detector}: {len(cuts.kept)} of {len(cuts.tried)} counterfactuals kept")
+            say(
+                f"{detector}: {len(cuts.kept)} of {len(cuts.tried)} counterfactuals kept"
+                + self._in_response(cuts.kept)
+            )
 
     def distill(self) -> None:
         """Train two students from the same start: plain distillation (kd) and LeaF (leaf)."""
@@ -204,7 +228,7 @@ class Pipeline:
         """Return each arm's rows and settings: the same originals, as many steps (or tokens)."""
         assert self.results.student  # noqa: S101 - stages run in order
         section = self.recipe.distill
-        problems = {problem.id: problem for problem in self._problems}
+        detection = self.detection
         references = self._references()
         for problem in self._problems:
             if problem.id not in references:
@@ -212,8 +236,13 @@ class Pipeline:
                 self._drop("distill", problem.id, reason)
         scores = {score.problem_id: score for score in self.results.student[1]}
         originals = self._cut_off(original_rows(self._problems, references, scores, section))
-        trained = self.recipe.prune.strategies
-        kept = [item for item in self._main.kept if item.strategy in trained]
+        problems = detection.every_problem
+        kept = [
+            item
+            for item in self._main.kept
+            for level in [problems[item.problem_id].level]
+            if item.strategy in at_level(self.recipe.prune, level).strategies
+        ]
         if not originals:
             raise DataError(
                 "no training row is left: no problem has a reference response within "
@@ -222,11 +251,20 @@ class Pipeline:
             )
         if not kept:
             self._note("no counterfactual was verified, so LeaF trained as plain distillation did")
-        leaf_rows = [*originals, *self._cut_off(counterfactual_rows(problems, references, kept))]
+        references |= {name: problems[name].solution for name in detection.origins}
+        changed = counterfactual_rows(problems, references, kept, detection.origins)
+        leaf_rows = [*originals, *self._cut_off(changed)]
         if section.max_tokens is None:
             steps = len(self.workshop.plan(leaf_rows, section))
             section = section.model_copy(update={"max_steps": steps})
         return {"kd": (originals, section), "leaf": (leaf_rows, section)}
+
+    def _in_response(self, found: Sequence[Counterfactual]) -> str:
+        """Say how many of some counterfactuals are of the response, where that level is cut."""
+        if "response" not in self.recipe.prune.levels:
+            return ""
+        origins = self.detection.origins
+        return f", {sum(item.problem_id in origins for item in found)} of them in the response"
 
     def _cut_off(self, rows: Sequence[Row]) -> list[Row]:
         cutoff = self.recipe.distill.cutoff

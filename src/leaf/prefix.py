@@ -16,6 +16,7 @@ Axes: N tokens fed in one pass, B rows, K tokens of the row with most, T slots, 
 G heads of keys, D width of a hidden state, W width of a head.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -191,7 +192,10 @@ def can_share(model: Any) -> bool:
         return False
     with torch.no_grad():
         own_TD = backbone(model)(torch.tensor([ids], device=model.device)).last_hidden_state[0]
-    return torch.allclose(ours_KD, own_TD[2:], rtol=5e-2, atol=5e-2 * float(own_TD.std()))
+    spread = float(own_TD.std())
+    return math.isfinite(spread) and torch.allclose(
+        ours_KD, own_TD[2:], rtol=5e-2, atol=5e-2 * spread
+    )
 
 
 @dataclass(frozen=True, slots=True)

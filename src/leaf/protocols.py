@@ -44,7 +44,8 @@ class Engine(Protocol):
     ) -> list[Answer]:
         """Answer each problem; the result has the order and length of `problems`.
 
-        `drafts` are likely answers ("" for none), which may only make it faster.
+        A response that is begun (`Problem.begun`) is continued; the answer's text is the whole
+        of it. `drafts` are likely answers ("" for none), which may only make it faster.
         """
         ...
 

@@ -25,7 +25,15 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes a text that `_Loader` would read as a number."""
+    """Quotes a text that `_Loader` would read as a number, or whose line breaks it would fold."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Write a text; only escaped do Unicode's own line breaks come back as they were."""
+        style = '"' if set(data) & set("\x85\u2028\u2029") else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 for _side in (_Loader, _Dumper):

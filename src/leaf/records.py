@@ -1,21 +1,7 @@
-"""The records that flow from stage to stage, and how they lie in Parquet.
-
-Every record is a frozen dataclass; `schema_of`, `to_table` and `from_table` derive the Parquet
-schema from its type hints, so a record is declared once.
-"""
+"""The records that flow from stage to stage: frozen dataclasses, kept by `leaf.tables`."""
 
 import dataclasses
-import functools
-import types
-import typing
-from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, TypeVar
-
-import pyarrow as pa
-from pydantic import TypeAdapter
-
-R = TypeVar("R")
 
 UNNAMED = {"unnamed": True}
 """Metadata of a field that came later: at its default it is no part of what names a result."""
@@ -55,31 +41,46 @@ class Protected:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """One question with its known answer. The user's message is `before + question + after`."""
+    """One question with its known answer. The user's message is `before + question + after`.
+
+    At response level (`leaf.prune.segments`) that text begins the response to `prompt` instead.
+    """
 
     id: str
     """Unique within its data set; stable when the file is read again."""
     question: str
-    """The instruction X: the only text that is scored and cut."""
+    """The instruction X, or a segment of a response: the only text that is scored and cut."""
     answer: str
     """The gold final answer, as the grader takes it."""
     solution: str
-    """The data set's worked solution, or "" where it has none."""
+    """The data set's worked solution, or "" where it has none; the rest of it at response level."""
     before: str = ""
-    """Text of the user's message before the question; never scored, never cut."""
+    """Text of the message (or response) before the question; never scored, never cut."""
     after: str = ""
-    """Text of the user's message after the question, such as a request for an answer format."""
+    """Text of the message after the question, such as a request for an answer format."""
     grader: str = "numbers"
     """Which grader judges an answer (a key of `leaf.grade.GRADERS`)."""
     distractors: tuple[Distractor, ...] = ()
     """What is known to distract, in text order; only `oracle` selection and benchmarks look."""
     protected: tuple[Protected, ...] = dataclasses.field(default=(), metadata=UNNAMED)
     """What must never be cut, in any order."""
+    prompt: str = dataclasses.field(default="", metadata=UNNAMED)
+    """The whole user's message of a response-level problem; "" where the question is part of it."""
 
     @property
     def content(self) -> str:
         """The whole text of the user's message."""
-        return self.before + self.question + self.after
+        return self.prompt or self.before + self.question + self.after
+
+    @property
+    def begun(self) -> str:
+        """How the response begins that a model is to continue; "" at instruction level."""
+        return self.before + self.question + self.after if self.prompt else ""
+
+    @property
+    def level(self) -> str:
+        """Where the question stands: `instruction` or `response`."""
+        return "response" if self.prompt else "instruction"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -240,68 +241,6 @@ class Drop:
     stage: str
     problem_id: str
     reason: str
-
-
-def schema_of(record_type: type) -> pa.Schema:
-    """Return the Parquet schema of a record class, derived from its type hints."""
-    hints = typing.get_type_hints(record_type)
-    fields = [_field(field.name, hints[field.name]) for field in dataclasses.fields(record_type)]
-    return pa.schema(fields)
-
-
-def to_table(records: Sequence[Any], record_type: type) -> pa.Table:
-    """Lay records out as an Arrow table with the columns of `record_type`."""
-    return pa.Table.from_pylist([_row(item) for item in records], schema=schema_of(record_type))
-
-
-def from_table(table: pa.Table, record_type: type[R]) -> list[R]:
-    """Read records back; raises `pydantic.ValidationError` when a row does not fit the class."""
-    return TypeAdapter(list[record_type]).validate_python(table.to_pylist())  # type: ignore[valid-type]
-
-
-def _row(record: Any) -> dict[str, Any]:
-    """Do what `dataclasses.asdict` does without its copy of every single value: that costs most."""
-    row: dict[str, Any] = {}
-    for name in _names(record.__class__):
-        value = getattr(record, name)
-        if dataclasses.is_dataclass(value):
-            value = _row(value)
-        elif isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
-            value = [_row(item) for item in value]
-        row[name] = value
-    return row
-
-
-@functools.cache
-def _names(record_type: type) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(record_type))
-
-
-_SCALARS: dict[type, pa.DataType] = {
-    str: pa.string(),
-    int: pa.int64(),
-    float: pa.float64(),
-    bool: pa.bool_(),
-}
-
-
-def _field(name: str, hint: Any) -> pa.Field:
-    nullable = False
-    if isinstance(hint, types.UnionType):
-        members = [member for member in typing.get_args(hint) if member is not type(None)]
-        (hint,), nullable = members, True
-    return pa.field(name, _arrow_type(hint), nullable=nullable)
-
-
-def _arrow_type(hint: Any) -> pa.DataType:
-    if typing.get_origin(hint) is tuple:
-        element, _ellipsis = typing.get_args(hint)
-        return pa.list_(_field("element", element))
-    if dataclasses.is_dataclass(hint):
-        return pa.struct(list(schema_of(typing.cast(type, hint))))
-    if issubclass(hint, StrEnum):
-        return pa.string()
-    return _SCALARS[hint]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

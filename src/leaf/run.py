@@ -46,6 +46,23 @@ def run_recipe(recipe: Recipe, *, out: Path, store: Store, until: str, command: 
     return results
 
 
+_FREE = {
+    "description",
+    "runner",
+    "ray.workers",
+    "ray.gpus",
+    "generate.token_budget",
+    "generate.max_batch",
+    "generate.draft",
+    "grade.workers",
+    "attribute.token_budget",
+    "distill.token_budget",
+    "distill.chunk_tokens",
+    "distill.checkpoint_every",
+}
+"""Keys that decide where, how fast and in how much memory a run is done, not what comes out."""
+
+
 def check_out(recipe: Recipe, out: Path, *, overwrite: bool) -> None:
     """Refuse a run folder that holds a run of another recipe, unless it may be overwritten."""
     old_file = out / "recipe.yaml"
@@ -54,7 +71,7 @@ def check_out(recipe: Recipe, out: Path, *, overwrite: bool) -> None:
     old = load_recipe(str(old_file))
     before = {key: value for key, value, _ in describe_recipe(old)}
     for key, value, _ in describe_recipe(recipe):
-        if before.get(key) != value:
+        if key not in _FREE and before.get(key) != value:
             raise RecipeError(
                 f"{out}: holds a run with {key}: {before.get(key)}, but this one has {value}; "
                 "name another --out, or add --overwrite (what both share is not computed again)"
@@ -86,6 +103,7 @@ def _write_ledger(results: Results, path: Path) -> None:
         attributions=results.attributions or (),
         focus=results.focus or (),
         cuts=cuts,
+        segments=results.segments,
     )
     write_ledger(path, found)
 
@@ -132,6 +150,7 @@ def _report(
             detector: (cuts.counterfactuals, cuts.verdicts)
             for detector, cuts in results.cuts.items()
         },
+        segments=results.segments,
         drops=results.drops,
         training=training or None,
         estimates=results.estimates,

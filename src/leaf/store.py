@@ -13,8 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,17 +23,15 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from leaf.errors import StoreError
-from leaf.progress import Ticker, progress
-from leaf.records import from_table, schema_of, to_table
+from leaf.progress import progress
+from leaf.runner import LocalRunner, OpenWorker, Runner
+from leaf.tables import from_table, schema_of, to_table
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-Worker = Callable[[Sequence[T]], list[R]]
-"""Turns the items of one shard into its records."""
-
-OpenWorker = Callable[[Ticker], AbstractContextManager[Worker[T, R]]]
-"""Loads what a stage needs; called only when a shard is missing. It ticks finished items."""
+LOCAL = LocalRunner()
+"""Works where nothing else is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +73,7 @@ class Store:
         shard_size: int,
         label: str,
         unit: str,
+        runner: Runner = LOCAL,
     ) -> tuple[list[R], StageLog]:
         """Return a stage's records, computing only the shards that are not there yet.
 
@@ -92,6 +90,7 @@ class Store:
             shard_size=shard_size,
             label=label,
             unit=unit,
+            runner=runner,
         )
         return list(records), log
 
@@ -107,6 +106,7 @@ class Store:
         shard_size: int,
         label: str,
         unit: str,
+        runner: Runner = LOCAL,
     ) -> tuple[Iterator[R], StageLog]:
         """Do what `compute` does with one shard in memory at a time, whatever there is in all.
 
@@ -115,11 +115,12 @@ class Store:
             key: Names the result (see `stage_key`).
             shards: The items, `shard_size` at a time; not looked at where all is there.
             record_type: Of the result.
-            open_worker: Loads what the stage needs.
+            open_worker: Loads what the stage needs; called only when a shard is missing.
             total: How many items there are.
             shard_size: Items in a shard.
             label: What is computed, for people.
             unit: What an item is, for people.
+            runner: Works on the shards; one that works elsewhere takes all missing ones at once.
 
         Returns:
             The records, read as they are asked for, and what became of the stage.
@@ -132,7 +133,9 @@ class Store:
         if not self.is_done(stage, key):
             with _locked(folder):
                 sizes = [min(shard_size, total - at) for at in range(0, total, shard_size)]
-                computed = _fill(folder, shards, sizes, record_type, open_worker, label, unit)
+                computed = _fill(
+                    folder, shards, sizes, record_type, open_worker, runner, label, unit
+                )
                 _finish(folder, stage, key, len(sizes))
         log = StageLog(
             name=label,
@@ -222,21 +225,27 @@ def _fill(
     sizes: Sequence[int],
     record_type: type[R],
     open_worker: OpenWorker[T, R],
+    runner: Runner,
     label: str,
     unit: str,
 ) -> int:
-    """Compute and write the missing shards; return how many there were."""
+    """Compute the missing shards and write each as it is found; return how many there were."""
     missing = {at for at in range(len(sizes)) if not _shard(folder, at).is_file()}
     if not missing:
         return 0
     there = sum(size for at, size in enumerate(sizes) if at not in missing)
+    numbered = enumerate(zip(sizes, shards, strict=True))
+    todo = ((at, shard) for at, (_size, shard) in numbered if at in missing)
     begun = time.monotonic()
-    with progress(label, sum(sizes), unit=unit, done=there) as tick, open_worker(tick) as work:
-        for at, (_size, shard) in enumerate(zip(sizes, shards, strict=True)):
-            if at in missing:
-                _write_shard(_shard(folder, at), work(shard), record_type)
-                note_seconds(folder, time.monotonic() - begun)
-                begun = time.monotonic()
+    with (
+        progress(label, sum(sizes), unit=unit, done=there) as tick,
+        # Closed at once when writing fails: a worker has a model in memory.
+        contextlib.closing(runner.run(open_worker, todo, tick)) as found,
+    ):
+        for at, records in found:
+            _write_shard(_shard(folder, at), records, record_type)
+            note_seconds(folder, time.monotonic() - begun)
+            begun = time.monotonic()
     return len(missing)
 
 

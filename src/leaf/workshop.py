@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,17 +10,17 @@ from typing import Any, TypeVar
 import torch
 
 from leaf import models
-from leaf.attribute import DETECTORS, OPTIONS, join
+from leaf.attribute import OPTIONS, join
 from leaf.chat import Chat
 from leaf.config import AttributeSection, DistillSection, ModelSection, Recipe
 from leaf.distill import Distiller, Row, encode_rows, plan_steps, train
-from leaf.generate import ENGINES
-from leaf.grade import open_graders
+from leaf.jobs import Answering, Grading, Scoring, chat_of
 from leaf.keys import digest, digest_of, plain, stage_key
-from leaf.progress import Ticker, say
 from leaf.records import Answer, Attribution, Counterfactual, Problem, Score, Sensitivity
+from leaf.runner import LocalRunner, Runner
+from leaf.runner_ray import RayRunner
 from leaf.sources import Source
-from leaf.store import StageLog, Store, Worker, seconds_spent
+from leaf.store import StageLog, Store, seconds_spent
 
 T = TypeVar("T")
 
@@ -37,6 +37,8 @@ class Workshop:
         self.sources: dict[str, Source] = {}
         """`student` and `teacher`, once they are found."""
         self.logs: list[StageLog] = []
+        self.runner: Runner = RayRunner(recipe.ray) if recipe.runner == "ray" else LocalRunner()
+        """Works where a model is needed; the rest is too little to carry elsewhere."""
 
     def answers(
         self,
@@ -60,29 +62,19 @@ class Workshop:
         problems_key = digest(plain(problems))
         key = self._key("answers", settings, [source.fingerprint, problems_key])
 
-        @contextlib.contextmanager
-        def open_engine(tick: Ticker) -> Iterator[Worker[Problem, Answer]]:
-            with models.loaded(section, source) as loaded:
-                chat = self._chat(loaded.tokenizer, section)
-                engine = ENGINES[generate.engine](loaded, chat, generate, tick)
-                if drafts is None:
-                    yield engine.answer
-                else:
-                    yield lambda part: engine.answer(
-                        part, [drafts.get(problem.id, "") for problem in part]
-                    )
-                    spent = engine.effort
-                    say(f"{label}: {spent.tokens} tokens in {spent.row_passes} passes")
-
+        job = Answering(
+            section=section, source=source, generate=generate, label=label, drafts=drafts
+        )
         answers, log = self.store.compute(
             "answers",
             key,
             problems,
             Answer,
-            open_engine,
+            job.open,
             shard_size=self.recipe.store.shard_size,
             label=label,
             unit="problems",
+            runner=self.runner,
         )
         self.logs.append(log)
         return answers, self._grade(problems, answers, [key, problems_key], label)
@@ -109,24 +101,12 @@ class Workshop:
     ) -> list[Score]:
         grade = self.recipe.grade
         key = self._key("scores", {"time_limit": grade.time_limit}, inputs)
-
-        @contextlib.contextmanager
-        def open_grader(tick: Ticker) -> Iterator[Worker[tuple[Problem, Answer], Score]]:
-            with open_graders(grade) as grader:
-
-                def work(pairs: Sequence[tuple[Problem, Answer]]) -> list[Score]:
-                    scores = grader.grade([pair[0] for pair in pairs], [pair[1] for pair in pairs])
-                    tick(len(pairs))
-                    return scores
-
-                yield work
-
         scores, log = self.store.compute(
             "scores",
             key,
             list(zip(problems, answers, strict=True)),
             Score,
-            open_grader,
+            Grading(grade=grade).open,
             shard_size=self.recipe.store.shard_size,
             label=f"grading {label}",
             unit="answers",
@@ -163,26 +143,25 @@ class Workshop:
         if places is not None:
             inputs.append(digest(plain([places[problem.id] for problem, _ in pairs])))
         key = self._key("sensitivities", settings, inputs)
+        in_response = any(problem.prompt for problem, _ in pairs)
 
-        @contextlib.contextmanager
-        def open_attributor(tick: Ticker) -> Iterator[Worker[tuple[Problem, str], Sensitivity]]:
-            with models.loaded(section, source) as loaded:
-                chat = self._chat(loaded.tokenizer, section)
-                seams = () if places is None else (places,)
-                attributor = DETECTORS[detector](loaded, chat, attribute, tick, *seams)
-                yield lambda part: attributor.attribute(
-                    [problem for problem, _ in part], [reference for _, reference in part]
-                )
-
+        job = Scoring(
+            section=section,
+            source=source,
+            attribute=attribute,
+            detector=detector,
+            places=places,
+        )
         found, log = self.store.compute(
             "sensitivities",
             key,
             pairs,
             Sensitivity,
-            open_attributor,
+            job.open,
             shard_size=self.recipe.store.shard_size,
-            label=_LABELS[detector].format(role=role),
+            label=_LABELS[detector].format(role=role) + " in the response" * in_response,
             unit="problems",
+            runner=self.runner,
         )
         self.logs.append(log)
         return found
@@ -225,7 +204,7 @@ class Workshop:
     @cached_property
     def student_chat(self) -> Chat:
         """The chat template that training rows are rendered with: the student's own."""
-        return self._chat(models.load_tokenizer(self.sources["student"]), self.recipe.student)
+        return chat_of(models.load_tokenizer(self.sources["student"]), self.recipe.student)
 
     def plan(self, rows: Sequence[Row], section: DistillSection) -> list[list[int]]:
         """Return the rows of every optimiser step."""
@@ -264,6 +243,7 @@ class Workshop:
         section: DistillSection,
         folder: Path,
     ) -> int:
+        self.runner.close()
         _, items, _ = encode_rows(self.student_chat, rows, section.cutoff)
         with models.loaded(self.recipe.teacher, self.sources["teacher"]) as teacher:
             # The optimiser's steps are too small for bfloat16: the masters are float32.
@@ -291,9 +271,6 @@ class Workshop:
         content = digest([plain(rows), [list(step) for step in steps]])
         prints = [self.sources[role].fingerprint for role in ("student", "teacher")]
         return stage_key("students", 1, settings, [content, *prints])
-
-    def _chat(self, tokenizer: models.Tokenizer, section: ModelSection) -> Chat:
-        return Chat(tokenizer, name=section.model, system=section.system)
 
     def _key(self, stage: str, settings: Mapping[str, Any], inputs: Sequence[str]) -> str:
         settings = {**settings, "shard_size": self.recipe.store.shard_size}

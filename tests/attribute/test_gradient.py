@@ -7,6 +7,7 @@ from leaf.attribute import sensitivity
 from leaf.attribute.gradient import NORMS
 from leaf.chat import Conversation
 from leaf.heads import output_head
+from leaf.packed import Packer
 
 LONG = Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6)
 SHORT = Conversation(ids=(11, 4, 58, 2), prompt_length=2)
@@ -30,7 +31,7 @@ def embeddings_of(model, conversation):
 @pytest.mark.parametrize("family", ["llama", "qwen2"])
 def test_sensitivity_equals_central_finite_differences_in_float64(tiny_model, family):
     model = tiny_model(family, dtype=torch.float64)
-    norms_BT, _ = sensitivity(model, output_head(model), [LONG])
+    norms_BT, _ = sensitivity(Packer(model), output_head(model), [LONG])
     base_TD = embeddings_of(model, LONG)
     step = 1e-5
     for token in range(LONG.prompt_length):
@@ -50,7 +51,7 @@ def test_sensitivity_equals_captums_saliency(tiny_model, family):
     model = tiny_model(family, dtype=torch.float64)
     saliency = Saliency(lambda embeddings_1TD: reference_loss(model, embeddings_1TD[0], LONG)[None])
     gradient_1TD = saliency.attribute(embeddings_of(model, LONG)[None].requires_grad_(), abs=False)
-    norms_BT, _ = sensitivity(model, output_head(model), [LONG])
+    norms_BT, _ = sensitivity(Packer(model), output_head(model), [LONG])
     torch.testing.assert_close(norms_BT[0], gradient_1TD[0].norm(dim=-1), rtol=1e-10, atol=1e-12)
 
 
@@ -59,9 +60,9 @@ def test_a_problem_scores_the_same_alone_and_in_a_mixed_batch(tiny_model, family
     model = tiny_model(family, dtype=torch.float32)
     head = output_head(model)
     batch = [SHORT, LONG, MIDDLE]
-    norms_BT, losses_B = sensitivity(model, head, batch)
+    norms_BT, losses_B = sensitivity(Packer(model), head, batch)
     for row, item in enumerate(batch):
-        alone_1T, loss_1 = sensitivity(model, head, [item])
+        alone_1T, loss_1 = sensitivity(Packer(model), head, [item])
         scored = slice(0, item.prompt_length)
         cosine = F.cosine_similarity(norms_BT[row, scored], alone_1T[0, scored], dim=0)
         assert float(cosine) > 0.99999
@@ -71,7 +72,7 @@ def test_a_problem_scores_the_same_alone_and_in_a_mixed_batch(tiny_model, family
 
 def test_the_loss_is_the_mean_over_the_response_and_its_end_of_turn_token(tiny_model):
     model = tiny_model("llama", dtype=torch.float64)
-    _, losses_B = sensitivity(model, output_head(model), [LONG, SHORT])
+    _, losses_B = sensitivity(Packer(model), output_head(model), [LONG, SHORT])
     for item, loss in zip([LONG, SHORT], losses_B, strict=True):
         expected = reference_loss(model, embeddings_of(model, item), item)
         torch.testing.assert_close(loss, expected, rtol=1e-10, atol=0)
@@ -79,13 +80,13 @@ def test_the_loss_is_the_mean_over_the_response_and_its_end_of_turn_token(tiny_m
 
 def test_no_parameter_gets_a_gradient(tiny_model):
     model = tiny_model("qwen2", dtype=torch.float32)
-    sensitivity(model, output_head(model), [LONG, SHORT])
+    sensitivity(Packer(model), output_head(model), [LONG, SHORT])
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_padding_has_no_sensitivity(tiny_model):
     model = tiny_model("llama", dtype=torch.float64)
-    norms_BT, _ = sensitivity(model, output_head(model), [SHORT, LONG])
+    norms_BT, _ = sensitivity(Packer(model), output_head(model), [SHORT, LONG])
     assert norms_BT[0, len(SHORT.ids) :].abs().max() == 0
 
 
@@ -94,7 +95,7 @@ def test_other_norms_are_those_of_autograds_own_gradient(tiny_model, norm):
     model = tiny_model("llama", dtype=torch.float64)
     embeddings = embeddings_of(model, LONG).requires_grad_()
     (gradient_TD,) = torch.autograd.grad(reference_loss(model, embeddings, LONG), embeddings)
-    values_BT, _ = sensitivity(model, output_head(model), [SHORT, LONG], norm)
+    values_BT, _ = sensitivity(Packer(model), output_head(model), [SHORT, LONG], norm)
     expected = {
         "l1": gradient_TD.abs().sum(dim=1),
         "input_x_gradient": (gradient_TD * embeddings.detach()).sum(dim=1),

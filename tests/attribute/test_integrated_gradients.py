@@ -8,6 +8,7 @@ from leaf.attribute.batched import Item
 from leaf.attribute.integrated_gradients import integrated_gradients
 from leaf.chat import Conversation, Prompt, Unit
 from leaf.heads import output_head
+from leaf.packed import Packer
 
 LONG = Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6)
 SHORT = Conversation(ids=(11, 4, 58, 2), prompt_length=2)
@@ -46,7 +47,7 @@ def test_they_are_captums_with_the_midpoint_rule(tiny_model, family):
     found = IntegratedGradients(lambda e: loss_of(model, e, LONG)).attribute(
         full, empty, n_steps=5, method="riemann_middle", internal_batch_size=1
     )
-    values_BT, losses_B = integrated_gradients(model, output_head(model), ITEMS, 5)
+    values_BT, losses_B = integrated_gradients(Packer(model), output_head(model), ITEMS, 5)
     # Captum's points on the path are float32.
     torch.testing.assert_close(values_BT[1], found[0].sum(dim=-1), rtol=1e-6, atol=1e-8)
     assert float(losses_B[1]) == pytest.approx(float(loss_of(model, full, LONG)), rel=1e-9)
@@ -56,7 +57,7 @@ def test_they_add_up_to_what_the_question_changes_and_are_nothing_elsewhere(tiny
     # Norms are steep where embeddings vanish, so that the rule would need very many steps.
     model = tiny_model("llama", dtype=torch.float64, rms_norm_eps=0.1)
     full, empty = ends_of_path(model)
-    values_BT, _ = integrated_gradients(model, output_head(model), ITEMS, 100)
+    values_BT, _ = integrated_gradients(Packer(model), output_head(model), ITEMS, 100)
     change = float(loss_of(model, full, LONG)) - float(loss_of(model, empty, LONG))
     assert abs(change) > 0.05
     assert float(values_BT[1].sum()) == pytest.approx(change, rel=1e-3)

@@ -3,8 +3,9 @@
 import pytest
 
 from benchmarks.attribute import cosine, operations, score_ours, score_published
+from leaf.attribute.gradient import GradientAttributor
 from leaf.chat import Chat
-from leaf.config import DataSection, ModelSection, WorldSection
+from leaf.config import AttributeSection, DataSection, ModelSection, WorldSection
 from leaf.models import load
 from leaf.tasks import load_problems
 
@@ -19,7 +20,7 @@ def opened():
 
 
 def test_both_ways_give_the_same_scores_and_leave_no_gradient(opened):
-    ours = score_ours(*opened, PROBLEMS, 2048)
+    ours = score_ours(GradientAttributor(*opened, AttributeSection()), PROBLEMS)
     theirs = score_published(*opened, PROBLEMS)
     for one, other in zip(ours, theirs, strict=True):
         assert one == pytest.approx(other, rel=1e-3)

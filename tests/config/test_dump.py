@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -30,6 +30,7 @@ def test_a_dumped_recipe_reads_back_the_same(minimal: Path, write: Write) -> Non
 
 
 @settings(max_examples=40, deadline=None)
+@example(text="a\x85b\u2028c\u2029", number=1.0)
 @given(
     text=st.text() | st.from_regex(r"[-+]?[0-9.]*[eE]?[-+]?[0-9]+", fullmatch=True),
     number=st.floats(min_value=1e-300, max_value=1e300),

@@ -1,12 +1,16 @@
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from leaf.config import DistillSection
-from leaf.distill import Row, counterfactual_rows, original_rows, plan_steps
+from leaf.chat import Chat
+from leaf.config import DistillSection, ModelSection
+from leaf.distill import Row, counterfactual_rows, encode_rows, original_rows, plan_steps
 from leaf.errors import DataError
+from leaf.models import load_tokenizer
 from leaf.records import Counterfactual, Outcome, Problem, Score
+from leaf.sources import find
 
 
 def problem(name: str) -> Problem:
@@ -48,6 +52,33 @@ def test_a_counterfactual_row_is_the_pruned_prompt_with_the_same_response():
     kept = Counterfactual(id="a/cf0", problem_id="a", strategy="span", spans=(), question="cut")
     (made,) = counterfactual_rows({"a": PROBLEMS[0]}, {"a": "ya"}, [kept])
     assert (made.content, made.response, made.counterfactual) == ("<cut>", "ya", True)
+
+
+def test_at_response_level_the_cut_beginning_is_context_and_the_rest_is_learned(
+    cue_pair: Path,
+) -> None:
+    within = Problem(
+        id="a/r1",
+        prompt="How many pens?",
+        before="One. ",
+        question="Two red.",
+        answer="4",
+        solution=" Four.",
+    )
+    kept = Counterfactual(
+        id="a/r1/cf0", problem_id="a/r1", strategy="span", spans=(), question="Two."
+    )
+    (made,) = counterfactual_rows({"a/r1": within}, {"a/r1": " Four."}, [kept], {"a/r1": "a"})
+    # Batched with its problem's original; nothing of the message is cut.
+    assert (made.problem_id, made.content, made.counterfactual) == ("a", "How many pens?", True)
+    assert (made.begun, made.response) == ("One. Two.", " Four.")
+    chat = Chat(load_tokenizer(find(ModelSection(model=str(cue_pair / "student")))), name="tiny")
+    _, (item,), _ = encode_rows(chat, [made], 1000)
+    learned = item.ids[item.prompt_length :]
+    assert chat.tokenizer.decode(learned) == " Four.<|im_end|>"
+    assert chat.tokenizer.decode(item.ids[: item.prompt_length]) == (
+        "<|im_start|>user\nHow many pens?<|im_end|>\n<|im_start|>assistant\nOne. Two."
+    )
 
 
 @pytest.mark.parametrize("batching", ["paired", "mixed"])

@@ -70,6 +70,8 @@ def entry() -> Entry:
     return Entry(
         problem_id="p",
         entered=True,
+        level="instruction",
+        prompt="",
         before="",
         question=QUESTION,
         after="",

@@ -59,3 +59,15 @@ def test_it_is_json(entry: Entry, recipe: Recipe) -> None:
     values = json.loads(json.dumps(explanation(entry, recipe, "here").as_json()))
     assert values["problem"]["before"]["student"]["text"] == "first I said 7"
     assert values["source"] == "here"
+
+
+def test_a_segment_of_a_response_comes_with_what_stands_before_it(
+    entry: Entry, recipe: Recipe
+) -> None:
+    within = dataclasses.replace(entry, level="response", prompt="How many?", before="Well: ")
+    problem = explanation(within, recipe, "here").problem
+    assert (problem["level"], problem["prompt"]["text"]) == ("response", "How many?")
+    assert problem["earlier"]["text"] == "Well: "
+    assert "".join(unit["text"] for unit in problem["units"]) == entry.question
+    asked = explanation(entry, recipe, "here").problem
+    assert (asked["level"], asked["prompt"], asked["earlier"]) == ("instruction", None, None)

@@ -42,6 +42,20 @@ def test_outcomes_reasons_and_both_models_answers_are_there(entry: Entry, recipe
         assert said in text
 
 
+def test_before_a_segment_of_a_response_stand_the_message_and_the_response_so_far(
+    entry: Entry, recipe: Recipe
+) -> None:
+    within = dataclasses.replace(entry, level="response", prompt="How many?", before="Well: ")
+    text = printed(within, recipe)
+    places = [text.index(said) for said in ("Asked\nHow many?", "Answered so far\nWell:", "Gap")]
+    assert places == sorted(places)
+    assert "The response goes on with what is scored and cut here:" in text
+    first = printed(dataclasses.replace(within, before=""), recipe)
+    assert "The response begins with what is scored and cut here:" in first
+    assert "Answered so far" not in first
+    assert "Asked" not in printed(entry, recipe)
+
+
 def test_without_colours_bars_stand_under_the_words_and_brackets_for_strikes(
     entry: Entry, recipe: Recipe
 ) -> None:

@@ -66,6 +66,30 @@ def test_batched_answers_equal_a_naive_greedy_loop_in_order(loaded, max_batch):
         assert answer.truncated == (len(expected) == limit)
 
 
+@pytest.mark.parametrize("draft", [None, "zz", "r"])
+def test_a_begun_response_goes_on_as_the_same_ids_do_and_is_shown_whole(loaded, draft):
+    chat = Chat(loaded.tokenizer, name="tiny")
+    section = GenerateSection(max_new_tokens=6, token_budget=1000)
+    # Llama's own end of turn is a line end here, which the naive loop says like any other token.
+    loaded.model.generation_config.eos_token_id = None
+    within = [
+        Problem(id=f"{at}/r1", prompt=text, before="so ", question=said, answer="1", solution="")
+        for at, (text, said) in enumerate([("abc", "it is\n"), ("leaf", "b"), ("z", "a longer on")])
+    ]
+    drafts = None if draft is None else [draft] * len(within)
+    answers = HuggingFaceEngine(loaded, chat, section).answer([*within, problem("abc")])
+    drafted = HuggingFaceEngine(loaded, chat, section).answer(within, drafts)
+    assert drafted == answers[:3]
+    for asked, answer in zip(within, answers, strict=False):
+        # The base template is the content and a line end; each character is a token.
+        ids = loaded.tokenizer(f"{asked.prompt}\nso {asked.question}")["input_ids"]
+        expected = naive(loaded, ids, min(6, 40 - len(ids)))
+        assert answer.text == f"so {asked.question}" + loaded.tokenizer.decode(expected)
+        assert answer.prompt_tokens == len(ids)
+        # The end of turn is a token of the answer as well.
+        assert answer.response_tokens == len(expected) + (not answer.truncated)
+
+
 def test_an_answer_stops_at_the_end_of_turn_token_which_is_not_part_of_its_text(loaded):
     chat = Chat(loaded.tokenizer, name="tiny")
     section = GenerateSection(max_new_tokens=4, token_budget=1000)

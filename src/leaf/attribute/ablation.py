@@ -157,13 +157,13 @@ def plan_trial(
     chosen = tuple(place for place in chosen if may_go(problem.question[slice(*place)]))
     if not chosen:
         return "no piece of the question can be taken away but the one that asks"
-    whole = chat.conversation(problem.content, reference)
+    whole = chat.conversation(problem.content, reference, problem.begun)
     length = whole.response_length
     asked = _asked(problem, chat, len(whole.ids))
     cut, counted = [], []
     for place in chosen:
-        left = problem.before + without(problem.question, place) + problem.after
-        one = chat.conversation(left, reference)
+        left = replace(problem, question=_without(problem, place))
+        one = chat.conversation(left.content, reference, left.begun)
         # A first token has none before it that could predict it.
         after = [back for start, back in asked if start >= place[1] and back < len(one.ids)]
         counted.append((*after, *range(length, 0, -1)))
@@ -176,6 +176,17 @@ def plan_trial(
         tokens=len(asked) + length,
         reference_length=length,
     )
+
+
+def _without(problem: Problem, place: Piece) -> str:
+    """Return the question without a piece; a segment of a response keeps the space that is first.
+
+    There it stands between the segment and what the response said before.
+    """
+    earlier = problem.before if problem.prompt else ""
+    start, end = place
+    shifted = (len(earlier) + start, len(earlier) + end)
+    return without(earlier + problem.question, shifted)[len(earlier) :]
 
 
 def _asked(problem: Problem, chat: Chat, length: int) -> list[tuple[int, int]]:
@@ -241,7 +252,7 @@ def _lead_and_follow(
     hidden_BKD = rows.feed([item.ids for item in leaders])
     for first, hidden_KD in zip(firsts, hidden_BKD, strict=True):
         losses[first] = _losses_after(head, every[first], 0, hidden_KD)
-    followers = [at for at in range(len(every)) if at not in set(firsts)]
+    followers = sorted(set(range(len(every))) - set(firsts))
     for part in _batches(every, followers, token_budget):
         cuts = [shared(leaders[row_of[at]], every[at]) for at in part]
         forked = rows.fork([row_of[at] for at in part], cuts)

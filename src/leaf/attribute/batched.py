@@ -13,8 +13,13 @@ from leaf.config import AttributeSection
 from leaf.errors import NonFiniteError
 from leaf.heads import output_head
 from leaf.models import Loaded
+from leaf.packed import Packer
 from leaf.progress import Ticker
 from leaf.records import Problem, Sensitivity
+
+_CPU_TOKENS = 1024
+"""Most tokens of a batch on a CPU: the activations of more fall out of its caches, which is slower
+(`benchmarks.attribute` with SmolLM2 and Qwen 0.5B: 2,048 take 8 to 18% longer)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +41,10 @@ class BatchedAttributor(ABC):
         self._section = section
         self._tick = tick
         self._head = output_head(loaded.model)
+        self._packer = Packer(loaded.model)
+        self._budget = section.token_budget
+        if loaded.device.type == "cpu":
+            self._budget = min(self._budget, _CPU_TOKENS)
 
     def tokens(self, problem: Problem, prompt: Prompt, reference: str) -> Conversation | str:
         """Return what the model is run on, or say why this problem cannot be scored.
@@ -44,7 +53,7 @@ class BatchedAttributor(ABC):
         """
         if not reference.strip():
             return "no reference response"
-        return self._chat.conversation(problem.content, reference)
+        return self._chat.conversation(problem.content, reference, problem.begun)
 
     @abstractmethod
     def measure(self, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
@@ -74,9 +83,7 @@ class BatchedAttributor(ABC):
             self._tick(len(results))
         numbers = list(items)
         lengths = [len(items[at].conversation.ids) for at in numbers]
-        for batch in plan_batches(
-            lengths, token_budget=self._section.token_budget, max_items=len(numbers) or 1
-        ):
+        for batch in plan_batches(lengths, token_budget=self._budget, max_items=len(numbers) or 1):
             run_halving(
                 [numbers[at] for at in batch],
                 lambda part: self._score_batch(part, problems, items, results),

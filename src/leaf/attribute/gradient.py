@@ -13,11 +13,12 @@ from torch import Tensor
 
 from leaf.attribute.batched import BatchedAttributor, Item
 from leaf.chat import Conversation
-from leaf.heads import Head, backbone
+from leaf.heads import Head
 from leaf.linear_loss import linear_loss
+from leaf.packed import Packer
 from leaf.padding import Batch, pad
 
-_CHUNK = 256
+_CHUNK = 128
 """Response positions whose logits exist at the same time."""
 
 
@@ -49,31 +50,43 @@ class GradientAttributor(BatchedAttributor):
     (Eq. 2, nats per token). A batch's loss is the sum of its problems' means, so each problem's
     gradient is what it is alone. No parameter gradient is computed. `attribute.norm` is the L2 norm
     of the paper, L1, or |g . e| (input x gradient); a unit of several tokens has the norm over all
-    their embeddings. Costs a forward and a backward of the whole conversation.
+    their embeddings. Costs a forward and a backward of the conversation, but for the template
+    before the question.
     """
 
     def measure(self, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
         """Return gradient norms [B, T] and mean losses [B]."""
         conversations = [item.conversation for item in items]
-        return sensitivity(self._loaded.model, self._head, conversations, self._section.norm)
+        return sensitivity(
+            self._packer, self._head, conversations, self._section.norm, unscored(items)
+        )
 
     def join(self, values_T: Tensor) -> Tensor:
         """Take the norm over all the tokens' embeddings."""
         return NORMS[self._section.norm].unit(values_T)
 
 
+def unscored(items: Sequence[Item]) -> int:
+    """Return how many first tokens of all problems come before any unit of a question."""
+    return min(min(unit.tokens) for item in items for unit in item.prompt.units[:1])
+
+
 def sensitivity(
-    model: torch.nn.Module, head: Head, conversations: Sequence[Conversation], norm: str = "l2"
+    packer: Packer,
+    head: Head,
+    conversations: Sequence[Conversation],
+    norm: str = "l2",
+    free: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """Return the embedding-gradient norms [B, T] and the mean losses [B] of a batch (Eq. 2).
 
     Both are float32 on the CPU (float64 for a float64 model). Padding and response positions have
-    norms too; only those of the prompt mean something. Parameters must be frozen. `norm` is one of
-    `NORMS`.
+    norms too; only those of the prompt mean something, and those of the first `free` tokens only if
+    the conversations begin differently. Parameters must be frozen. `norm` is one of `NORMS`.
     """
-    batch = pad(conversations)
-    embeddings_BTD = embeddings_of(model, batch)
-    gradient_BTD, losses_B = embedding_gradient(model, head, batch, embeddings_BTD)
+    batch = pad(conversations, free)
+    embeddings_BTD = embeddings_of(packer.model, batch)
+    gradient_BTD, losses_B = embedding_gradient(packer, head, batch, embeddings_BTD)
     return NORMS[norm].token(gradient_BTD, embeddings_BTD.to(gradient_BTD.dtype)).cpu(), losses_B
 
 
@@ -85,7 +98,7 @@ def embeddings_of(model: Any, batch: Batch) -> Tensor:
 
 
 def embedding_gradient(
-    model: torch.nn.Module, head: Head, batch: Batch, embeddings_BTD: Tensor
+    packer: Packer, head: Head, batch: Batch, embeddings_BTD: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return d loss / d embedding [B, T, D] of a batch and its mean losses [B].
 
@@ -93,17 +106,14 @@ def embedding_gradient(
     float64 model). `embeddings_BTD` stand for the batch's tokens.
     """
     device = head.weight.device
-    rows_R, positions_R = batch.rows_R, batch.positions_R
-    targets_R = batch.ids_BT[rows_R, positions_R + 1].to(device)
+    rows_R = batch.rows_R
+    targets_R = batch.ids_BT[rows_R, batch.positions_R + 1].to(device)
     wide = torch.float64 if head.weight.dtype is torch.float64 else torch.float32
     weights_R = (1 / torch.tensor(batch.lengths, dtype=wide))[rows_R].to(device)
 
     embeddings_BTD = embeddings_BTD.detach().requires_grad_()
     with torch.enable_grad():
-        hidden_BTD = backbone(model)(
-            inputs_embeds=embeddings_BTD, attention_mask=batch.mask_BT.to(device), use_cache=False
-        ).last_hidden_state
-        hidden_RD = hidden_BTD[rows_R.to(device), positions_R.to(device)]
+        hidden_RD = packer.hidden_states(batch, embeddings_BTD)
         loss, losses_R = linear_loss(
             hidden_RD,
             head,

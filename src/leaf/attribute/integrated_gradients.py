@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from leaf.attribute.batched import BatchedAttributor, Item
-from leaf.attribute.gradient import embedding_gradient, embeddings_of
+from leaf.attribute.gradient import embedding_gradient, embeddings_of, unscored
 from leaf.attribute.surprise import means, response_losses
 from leaf.heads import Head
+from leaf.packed import Packer
 from leaf.padding import pad
 
 
@@ -25,7 +26,7 @@ class IntegratedGradientsAttributor(BatchedAttributor):
 
     def measure(self, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
         """Return signed attributions [B, T] and mean losses [B]."""
-        return integrated_gradients(self._loaded.model, self._head, items, self._section.steps)
+        return integrated_gradients(self._packer, self._head, items, self._section.steps)
 
     def join(self, values_T: Tensor) -> Tensor:
         """Add attributions, then forget the sign: how strongly, not which way."""
@@ -33,7 +34,7 @@ class IntegratedGradientsAttributor(BatchedAttributor):
 
 
 def integrated_gradients(
-    model: torch.nn.Module, head: Head, items: Sequence[Item], steps: int
+    packer: Packer, head: Head, items: Sequence[Item], steps: int
 ) -> tuple[Tensor, Tensor]:
     """Return the signed integrated gradients of the mean loss [B, T] and the mean losses [B].
 
@@ -41,8 +42,8 @@ def integrated_gradients(
     outside the units and add up, but for the rule's error, to l(question) - l(question at zero).
     Both are float32 on the CPU (float64 for a float64 model).
     """
-    batch = pad([item.conversation for item in items])
-    embeddings_BTD = embeddings_of(model, batch)
+    batch = pad([item.conversation for item in items], unscored(items))
+    embeddings_BTD = embeddings_of(packer.model, batch)
     inside_BT1 = torch.zeros(*batch.ids_BT.shape, 1, dtype=torch.bool)
     for row, item in enumerate(items):
         inside_BT1[row, [token for unit in item.prompt.units for token in unit.tokens]] = True
@@ -52,6 +53,6 @@ def integrated_gradients(
     for step in range(steps):
         alpha = (step + 0.5) / steps
         on_path_BTD = torch.where(inside_BT1, alpha * embeddings_BTD, embeddings_BTD)
-        total_BTD += embedding_gradient(model, head, batch, on_path_BTD)[0]
+        total_BTD += embedding_gradient(packer, head, batch, on_path_BTD)[0]
     values_BT = (total_BTD / steps * embeddings_BTD * inside_BT1).sum(dim=-1)
-    return values_BT.cpu(), means(response_losses(model, head, batch), batch)
+    return values_BT.cpu(), means(response_losses(packer.model, head, batch), batch)

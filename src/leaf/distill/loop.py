@@ -238,7 +238,7 @@ def encode_rows(
     items: list[Conversation] = []
     longer: list[Row] = []
     for row in rows:
-        item = chat.conversation(row.content, row.response)
+        item = chat.conversation(row.content, row.response, row.begun)
         if len(item.ids) > cutoff:
             longer.append(row)
         else:

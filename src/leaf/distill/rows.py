@@ -1,14 +1,14 @@
 """Training rows, and which rows each optimiser step sees."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import torch
 
 from leaf.config import DistillSection
 from leaf.errors import DataError, LeafError
-from leaf.records import Counterfactual, Problem, Score
+from leaf.records import UNNAMED, Counterfactual, Problem, Score
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +22,8 @@ class Row:
     response: str
     counterfactual: bool
     """Whether the prompt was changed: its tokens then count in L_cd, else in L_kd."""
+    begun: str = field(default="", metadata=UNNAMED)
+    """How the response begins, before `response`: context, no part of the loss."""
 
 
 def original_rows(
@@ -51,17 +53,28 @@ def counterfactual_rows(
     problems: Mapping[str, Problem],
     references: Mapping[str, str],
     kept: Sequence[Counterfactual],
+    origins: Mapping[str, str] | None = None,
 ) -> list[Row]:
-    """Return a row for each counterfactual: the changed prompt with the same response."""
+    """Return a row for each counterfactual: the changed prompt with the same response.
+
+    At response level the changed beginning of the response is context, and the rest is trained on.
+
+    Args:
+        problems: Those that the counterfactuals name, by id.
+        references: Their responses y by problem id; the rest of it at response level.
+        kept: What was verified.
+        origins: Response-level problem id to the id of the problem whose response it is.
+    """
     return [
         Row(
-            problem_id=item.problem_id,
-            content=problem.before + item.question + problem.after,
+            problem_id=(origins or {}).get(item.problem_id, item.problem_id),
+            content=changed.content,
             response=references[item.problem_id],
             counterfactual=True,
+            begun=changed.begun,
         )
         for item in kept
-        for problem in [problems[item.problem_id]]
+        for changed in [replace(problems[item.problem_id], question=item.question)]
     ]
 
 

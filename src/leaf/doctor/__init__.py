@@ -20,7 +20,7 @@ from leaf.doctor.files import (
     open_chat,
 )
 from leaf.doctor.finding import Finding
-from leaf.doctor.machine import check_devices, check_disk, check_memory
+from leaf.doctor.machine import check_devices, check_disk, check_memory, check_runner
 from leaf.errors import LeafError
 from leaf.tasks import load_problems
 
@@ -32,7 +32,7 @@ __all__ = ["Finding", "examine"]
 
 def examine(recipe: Recipe) -> list[Finding]:
     """Check a recipe on this machine; faults of any part become findings, in reading order."""
-    findings = list(check_devices(recipe))
+    findings = [*check_devices(recipe), *check_runner(recipe)]
     student = _attempt(findings, look, recipe.student, "student")
     teacher = _attempt(findings, look, recipe.teacher, "teacher")
     chats: dict[str, tuple[ModelFiles, Chat]] = {}

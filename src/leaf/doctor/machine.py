@@ -1,5 +1,6 @@
 """Checks of this machine: device, dtypes, memory, disk."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from leaf import models
 from leaf.config import Recipe
 from leaf.doctor.files import ModelFiles
 from leaf.doctor.finding import Finding, size_of
+from leaf.runner_ray import missing_ray
 
 _MASTER_BYTES = 16
 """Bytes a student parameter takes in training: float32 weight, gradient and two moments."""
@@ -38,6 +40,15 @@ def check_devices(recipe: Recipe) -> Iterator[Finding]:
             )
         else:
             yield Finding("good", f"{key}: {name} is {models.dtype_name(dtype)}")
+
+
+def check_runner(recipe: Recipe) -> Iterator[Finding]:
+    """Say who works on stage 1, where it is not this process, and whether that can be had."""
+    if recipe.runner == "ray":
+        missing = missing_ray()
+        where = os.environ.get("RAY_ADDRESS") or "this machine"
+        text = f"runner: ray with {recipe.ray.workers} workers on {where}, each with its own model"
+        yield Finding("bad", missing) if missing else Finding("good", text)
 
 
 def check_memory(recipe: Recipe, student: ModelFiles, teacher: ModelFiles) -> Iterator[Finding]:

@@ -99,6 +99,7 @@ def _list(entries: list[Entry], detector: str, run_folder: Path, *, as_json: boo
         lines = [
             {
                 "problem": entry.problem_id,
+                "level": entry.level,
                 "entered": entry.entered,
                 "tried": len(entry.tried(detector)),
                 "kept": sum(item.kept for item in entry.tried(detector)),

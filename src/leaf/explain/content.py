@@ -60,7 +60,12 @@ def explanation(entry: Entry, recipe: Recipe, source: str) -> Explanation:
     tried = [item for item in mine if item.student]
     refused = Counter(item.reason for item in mine if not item.student and item.spans)
     problem = Problem(
-        id=entry.problem_id, question=entry.question, answer=entry.answer, solution=entry.reference
+        id=entry.problem_id,
+        prompt=entry.prompt,
+        before=entry.before,
+        question=entry.question,
+        answer=entry.answer,
+        solution=entry.reference,
     )
     controls = dict.fromkeys(item.detector for item in entry.variants if item.detector != own)
     return Explanation(

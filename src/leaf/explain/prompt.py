@@ -77,6 +77,7 @@ def explain_prompt(own: OwnPrompt) -> tuple[Entry, Recipe]:
             attributions=attributions,
             focus=ranked,
             cuts={name: (cut.counterfactuals, cut.verdicts or []) for name, cut in cuts.items()},
+            segments=detection.segments,
         )
     return entry, recipe
 

@@ -74,7 +74,7 @@ _VIEWS = (
 
 
 def print_list(found: Sequence[Entry], detector: str, console: Console) -> None:
-    """Print one line a problem: its id, how many changed prompts were kept, its question."""
+    """Print one line an entry: its id, how many changed prompts were kept, what was cut in."""
     width = max((cell_len(entry.problem_id) for entry in found), default=0)
     cut: Any = {"no_wrap": True, "overflow": "ellipsis"} if console.is_terminal else {}
     for entry in found:
@@ -112,6 +112,8 @@ def print_explanation(found: Explanation, console: Console) -> None:
 
 def _print_heat(found: Explanation, console: Console) -> None:
     units = found.problem["units"]
+    if found.problem["prompt"]:
+        _print_context(found.problem, console)
     if found.skipped or not found.entered:
         why = found.skipped or "the student solves it, so it was not scored"
         console.print(Text.assemble("\n", _text(units), "\n", (f"no scores: {why}", "dim")))
@@ -128,6 +130,17 @@ def _print_heat(found: Explanation, console: Console) -> None:
     if not console.color_system:
         said = "[-so-]: taken out of a prompt that was verified"
     console.print(Text(said, "dim"))
+
+
+def _print_context(problem: Mapping[str, Any], console: Console) -> None:
+    """Print what stands before a segment of a response: the message, and the response so far."""
+    before = [("Asked", problem["prompt"]), ("Answered so far", problem["earlier"])]
+    for name, text in before:
+        if text:
+            shown = visible(text["text"]).strip()
+            console.print(Text.assemble("\n", (name, "bold"), "\n", (shown, "dim")))
+    goes_on = "goes on with" if problem["earlier"] else "begins with"
+    console.print(Text(f"\nThe response {goes_on} what is scored and cut here:", "bold"))
 
 
 def _text(units: Sequence[Mapping[str, Any]], view: _View | None = None) -> Text:

@@ -45,12 +45,14 @@ class HuggingFaceEngine:
     ) -> list[Answer]:
         """Answer each problem; a prompt without room in the model's context fails by itself.
 
+        A response that is begun is continued, and the answer's text is the whole of it.
+
         Args:
             problems: What is asked.
-            drafts: A likely answer to each, "" where none is known: fewer passes to the same text.
-                With `generate.draft` off they are passed over.
+            drafts: A likely answer to each (the rest of one that is begun), "" where none is known:
+                fewer passes to the same text. With `generate.draft` off they are passed over.
         """
-        prompts = [self._chat.prompt_ids(problem.content) for problem in problems]
+        prompts = [self._chat.prompt_ids(problem.content, problem.begun) for problem in problems]
         answers: dict[int, Answer] = {}
         open_items = []
         for at, prompt in enumerate(prompts):
@@ -160,7 +162,7 @@ class HuggingFaceEngine:
         said = tokens if truncated else tokens[:-1]
         return Answer(
             problem_id=problem.id,
-            text=self._chat.tokenizer.decode(said, skip_special_tokens=True),
+            text=self._chat.response(problem.begun, said),
             prompt_tokens=prompt_tokens,
             response_tokens=len(tokens),
             truncated=truncated,

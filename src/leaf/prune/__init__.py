@@ -1,9 +1,10 @@
-"""What is cut: candidate tokens, spans, changed questions, transplants, substitutes."""
+"""What is cut: candidate tokens, spans, changed questions and responses, transplants, fillers."""
 
 from leaf.prune.cut import distinct, prune, remove, spans
 from leaf.prune.guards import refusal
 from leaf.prune.question import cut_question
 from leaf.prune.rank import propose, rank, widen
+from leaf.prune.segments import segments
 from leaf.prune.select import RULES, candidates, focus, min_max, sensitivity_gap
 from leaf.prune.substitute import substitutes
 from leaf.prune.transplant import transplants
@@ -20,6 +21,7 @@ __all__ = [
     "rank",
     "refusal",
     "remove",
+    "segments",
     "sensitivity_gap",
     "spans",
     "substitutes",

@@ -147,7 +147,8 @@ def _counterfactual(
     refused: str | None = None,
 ) -> Counterfactual:
     question = problem.question if refused else remove(problem.question, group)
-    nothing = None if question.strip() else "nothing would be left of the question"
+    what = "segment" if problem.prompt else "question"
+    nothing = None if question.strip() else f"nothing would be left of the {what}"
     return Counterfactual(
         id=f"{problem.id}/{'no' if refused else 'cf'}{number}",
         problem_id=problem.id,

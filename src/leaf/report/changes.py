@@ -1,7 +1,7 @@
 """The changed prompts that one detector led to, removals and transplants apart."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from leaf.records import Counterfactual, Verdict
 
@@ -16,6 +16,12 @@ class Changes:
     """Made while removals are verified, so there are none before."""
     verdicts: Mapping[str, Verdict] | None
     """By counterfactual; None before verification."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Response-level problem to the problem whose response it begins."""
+
+    def problem(self, item: Counterfactual) -> str:
+        """Return the id of the problem that was asked, whichever of its texts was changed."""
+        return self.origins.get(item.problem_id, item.problem_id)
 
     def verdict(self, item: Counterfactual) -> Verdict | None:
         """Return what both models' answers said of it; None where they were not asked yet."""
@@ -27,7 +33,9 @@ class Changes:
 
 
 def changes(
-    counterfactuals: Sequence[Counterfactual], verdicts: Sequence[Verdict] | None
+    counterfactuals: Sequence[Counterfactual],
+    verdicts: Sequence[Verdict] | None,
+    origins: Mapping[str, str] | None = None,
 ) -> Changes:
     """Sort counterfactuals by what was done; `verdicts` is None before verification."""
     tried = [item for item in counterfactuals if item.skipped is None]
@@ -35,4 +43,5 @@ def changes(
         removals=[item for item in tried if item.strategy != "transplant"],
         transplants=[item for item in tried if item.strategy == "transplant"],
         verdicts=None if verdicts is None else {v.counterfactual_id: v for v in verdicts},
+        origins=origins or {},
     )

@@ -61,6 +61,7 @@ def build_report(
     estimates: Mapping[str, Mapping[str, Estimate | None] | None] | None,
     comparisons: Mapping[str, Comparison | None] | None,
     notes: Sequence[str] = (),
+    segments: Mapping[str, Sequence[Problem]] | None = None,
 ) -> dict[str, Any]:
     """Gather everything that a report shows; None stands for what the run has not reached.
 
@@ -70,10 +71,14 @@ def build_report(
     response_tokens. `cuts` maps each detector to what it led to, the recipe's own
     first, then its controls; steps, examples and drops are of the recipe's own. `estimates` maps a
     benchmark to its arms `before`, `kd`, `leaf` and perhaps `teacher`; `comparisons` holds LeaF
-    against plain distillation on the same questions.
+    against plain distillation on the same questions. `segments` maps a problem to its
+    response-level problems.
     """
     own = recipe.attribute.detector
-    found = {name: changes(*each) for name, each in cuts.items()}
+    segments = segments or {}
+    origins = {item.id: origin for origin, within in segments.items() for item in within}
+    entered = {origins.get(item.problem_id, item.problem_id) for item in attributions or ()}
+    found = {name: changes(*each, origins) for name, each in cuts.items()}
     verified = found and all(each.verdicts is not None for each in found.values())
     report = {
         "format": FORMAT,
@@ -89,12 +94,14 @@ def build_report(
             scores=(student_scores, teacher_scores),
             attributions=attributions,
             changes=found.get(own),
+            origins=origins,
         ),
         "outcomes": outcome_table(student_scores, teacher_scores),
         "drops": drop_counts(drops),
-        "detectors": detectors(found, own=own, entered=len(attributions or ())) or None,
+        "detectors": detectors(found, own=own, entered=len(entered)) or None,
         "distraction": distractions(
             problems=problems or (),
+            segments=segments,
             answers=(student_answers or (), teacher_answers or ()),
             scores=(student_scores or (), teacher_scores or ()),
             focus=focus or (),

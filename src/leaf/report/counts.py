@@ -1,7 +1,7 @@
 """From problems to training rows: how many are left after each step, and why others left."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leaf.records import Answer, Attribution, Counterfactual, Drop, Outcome, Problem, Score
@@ -21,11 +21,13 @@ def steps(
     scores: tuple[Scores, Scores],
     attributions: Sequence[Attribution] | None,
     changes: Changes | None,
+    origins: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """Count what is left after each step: `step`, `unit` and `count` (None: not reached).
 
-    `answers` and `scores` are the student's, then the teacher's. Transplants have steps of their
-    own, where there are some.
+    `answers` and `scores` are the student's, then the teacher's. Transplants, fillers and the
+    response level have steps of their own, where there are some; a problem whose response was cut
+    as well is one problem. `origins` maps a response-level problem to the problem it is of.
     """
     cut = None if changes is None else changes.removals
     kept = None if changes is None or changes.verdicts is None else changes.kept(changes.removals)
@@ -33,13 +35,15 @@ def steps(
         ("problems", "problem", None if problems is None else len(problems)),
         ("answered", "problem", _answered_by_both(*answers)),
         ("student_wrong_teacher_right", "problem", _teachable(*scores)),
-        ("attributed", "problem", _attributed(attributions)),
-        ("with_span", "problem", None if cut is None else len({c.problem_id for c in cut})),
-        ("with_verified", "problem", None if kept is None else len({c.problem_id for c in kept})),
+        ("attributed", "problem", _attributed(attributions, origins)),
+        *((("split", "problem", len(set(origins.values()))),) if origins else ()),
+        ("with_span", "problem", _problems(changes, cut)),
+        ("with_verified", "problem", _problems(changes, kept)),
         ("spans", "removal", None if cut is None else _spans(cut)),
         ("counterfactuals", "removal", None if cut is None else len(cut)),
         ("verified", "removal", None if kept is None else len(kept)),
         *_substitutes(cut, kept),
+        *(_in_response(changes, cut or (), kept) if changes and origins else ()),
         *(_transplants(changes) if changes and changes.transplants else ()),
     )
     return [{"step": step, "unit": unit, "count": count} for step, unit, count in rows]
@@ -73,6 +77,24 @@ def drop_counts(drops: Sequence[Drop]) -> list[dict[str, Any]]:
         }
         for (stage, reason), found in ranked
     ]
+
+
+def _problems(changes: Changes | None, cut: Sequence[Counterfactual] | None) -> int | None:
+    return None if changes is None or cut is None else len({changes.problem(c) for c in cut})
+
+
+def _in_response(
+    changes: Changes, cut: Sequence[Counterfactual], kept: Sequence[Counterfactual] | None
+) -> tuple[tuple[str, str, int | None], ...]:
+    """Count what of the removals was done to the beginning of a response."""
+
+    def count(found: Sequence[Counterfactual]) -> int:
+        return sum(item.problem_id in changes.origins for item in found)
+
+    return (
+        ("in_response", "removal", count(cut)),
+        ("in_response_verified", "removal", None if kept is None else count(kept)),
+    )
 
 
 def _spans(cut: Sequence[Counterfactual]) -> int:
@@ -120,7 +142,10 @@ def _teachable(student: Scores, teacher: Scores) -> int | None:
     return None if table is None else table[Outcome.WRONG.value][Outcome.RIGHT.value]
 
 
-def _attributed(attributions: Sequence[Attribution] | None) -> int | None:
+def _attributed(
+    attributions: Sequence[Attribution] | None, origins: Mapping[str, str]
+) -> int | None:
     if attributions is None:
         return None
-    return sum(attribution.skipped is None for attribution in attributions)
+    scored = [item.problem_id for item in attributions if item.skipped is None]
+    return len({origins.get(name, name) for name in scored})

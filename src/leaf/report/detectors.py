@@ -61,12 +61,12 @@ def _detector(
 ) -> Detector:
     sizes = [sum(span.end - span.start for span in cut.spans) for cut in found.removals]
     kept = found.kept(found.removals)
-    freed = {cut.problem_id for cut in kept}
+    freed = {found.problem(cut) for cut in kept}
     verified = found.verdicts is not None
     return Detector(
         detector=name,
         own=name == own,
-        problems=len({cut.problem_id for cut in found.removals}),
+        problems=len({found.problem(cut) for cut in found.removals}),
         tried=len(sizes),
         removed_characters=sum(sizes) / len(sizes) if sizes else None,
         verified=_share(len(kept), len(sizes)) if verified else None,
@@ -85,7 +85,7 @@ def _share(count: int, n: int) -> Share | None:
 def _against(own: Changes, theirs: set[str], entered: int) -> Against | None:
     if entered == 0:
         return None
-    ours = {cut.problem_id for cut in own.kept(own.removals)}
+    ours = {own.problem(cut) for cut in own.kept(own.removals)}
     wins, losses = len(ours - theirs), len(theirs - ours)
     comparison = Comparison(
         n=entered,

@@ -1,7 +1,7 @@
 """Where the student was distracted: problems as coloured units, and what each change did."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ class _Before:
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """What was done to one problem."""
+    """What was done to one problem, or to the beginning of its response."""
 
     removals: list[Counterfactual]
     transplants: list[Counterfactual]
@@ -65,6 +65,7 @@ class _Tried:
 def distractions(
     *,
     problems: Sequence[Problem],
+    segments: Mapping[str, Sequence[Problem]],
     answers: tuple[Sequence[Answer], Sequence[Answer]],
     scores: tuple[Sequence[Score], Sequence[Score]],
     focus: Sequence[Focus],
@@ -72,8 +73,9 @@ def distractions(
 ) -> dict[str, Any] | None:
     """Describe up to `PROBLEM_LIMIT` changed problems, those with a verified removal first.
 
-    `answers` and `scores` are the student's, then the teacher's. `total` counts problems with
-    removals, `hosts` those that only took a transplant. None before pruning.
+    `answers` and `scores` are the student's, then the teacher's. The response-level problems of
+    `segments` come after their own and count beside them. `total` counts problems with removals,
+    `hosts` those that only took a transplant. None before pruning.
     """
     if changes is None:
         return None
@@ -83,11 +85,12 @@ def distractions(
     for cut in changes.transplants:
         tried[cut.problem_id].transplants.append(cut)
     focus_of = {one.problem_id: one for one in focus}
-    student, teacher = (
-        _Before({a.problem_id: a for a in answered}, {s.problem_id: s for s in scored})
-        for answered, scored in zip(answers, scores, strict=True)
-    )
-    changed = [problem for problem in problems if problem.id in tried]
+    before = {
+        model: _Before({a.problem_id: a for a in answered}, {s.problem_id: s for s in scored})
+        for model, answered, scored in zip(("student", "teacher"), answers, scores, strict=True)
+    }
+    every = [each for problem in problems for each in (problem, *segments.get(problem.id, ()))]
+    changed = [problem for problem in every if problem.id in tried]
     cut_in = [problem for problem in changed if tried[problem.id].removals]
     hosts = [problem for problem in changed if not tried[problem.id].removals]
     cut_in.sort(key=lambda problem: not changes.kept(tried[problem.id].removals))
@@ -98,9 +101,10 @@ def distractions(
     described = [
         {
             **_problem(problem, focus_of.get(problem.id), tried[problem.id], changes),
-            "before": {"student": student.of(problem.id), "teacher": teacher.of(problem.id)},
+            "before": {model: said.of(asked) for model, said in before.items()},
         }
         for problem in [*cut_in[: PROBLEM_LIMIT - len(last)], *last]
+        for asked in [changes.origins.get(problem.id, problem.id)]
     ]
     return {"total": len(cut_in), "hosts": len(hosts), "problems": described}
 
@@ -143,6 +147,9 @@ def _problem(
     verified = changes.verdicts is not None
     return {
         "id": problem.id,
+        "level": problem.level,
+        "prompt": clipped(problem.prompt) if problem.prompt else None,
+        "earlier": clipped(problem.before) if problem.prompt and problem.before else None,
         "answer": problem.answer,
         "units": _units(question, focus, _spans(removals), _spans(changes.kept(removals))),
         "omitted": max(len(question) - TEXT_LIMIT, 0),

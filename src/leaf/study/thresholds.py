@@ -4,7 +4,7 @@ Questions that several settings have in common are verified once.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from leaf.config import PruneSection, Recipe
 from leaf.intervals import wilson
@@ -89,16 +89,24 @@ def thresholds(recipe: Recipe, store: Store, taus: Sequence[float] = TAUS) -> Yi
         for item, verdict in zip(different, pipeline.detection.judged(different), strict=True)
     }
     return Yield(
-        entered=len(attributions),
+        entered=len(pipeline.detection.chosen),
         verified_once=len(different),
-        points=tuple(_point(rule, tau, cuts, verdicts) for (rule, tau), cuts in grid.items()),
+        points=tuple(
+            _point(rule, tau, cuts, verdicts, pipeline.detection.origins)
+            for (rule, tau), cuts in grid.items()
+        ),
     )
 
 
 def _section(section: PruneSection, rule: str, threshold: float) -> PruneSection:
     """Return the settings of one point; what is made of verified spans is left to `leaf run`."""
     left = [name for name in section.strategy.split("+") if name != "transplant"]
-    changes = {"rule": rule, "threshold": threshold, "strategy": "+".join(left) or "span"}
+    changes = {
+        "rule": rule,
+        "threshold": threshold,
+        "response_threshold": None,
+        "strategy": "+".join(left) or "span",
+    }
     return PruneSection.model_validate({**section.model_dump(), **changes})
 
 
@@ -122,7 +130,9 @@ def _point(
     threshold: float,
     cuts: Sequence[Counterfactual],
     verdicts: dict[tuple[str, str], Verdict],
+    origins: Mapping[str, str],
 ) -> Point:
+    """Count what one setting gives; `origins` maps a response-level problem to its problem."""
     tried = [item for item in cuts if not item.skipped]
     kept = [item for item in tried if verdicts[item.problem_id, item.question].kept]
     share = None
@@ -132,11 +142,11 @@ def _point(
     return Point(
         rule=rule,
         threshold=threshold,
-        problems=len({item.problem_id for item in tried}),
+        problems=len({origins.get(item.problem_id, item.problem_id) for item in tried}),
         spans=len({(i.problem_id, span.start, span.end) for i in tried for span in i.spans}),
         refused=sum(item.skipped is not None and bool(item.spans) for item in cuts),
         variants=len(tried),
         verified=len(kept),
-        freed=len({item.problem_id for item in kept}),
+        freed=len({origins.get(item.problem_id, item.problem_id) for item in kept}),
         share=share,
     )

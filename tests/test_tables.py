@@ -29,10 +29,8 @@ from leaf.records import (
     Sensitivity,
     Span,
     Verdict,
-    from_table,
-    schema_of,
-    to_table,
 )
+from leaf.tables import from_table, schema_of, to_table
 
 TEXT = '∠ABC 👩‍👩‍👧 cafe\u0301 东京 "quoted"\r\n\t\x00 '
 

@@ -1,0 +1,96 @@
+"""The work of the stages as plain data, so that a worker can be opened here or elsewhere.
+
+A job can be pickled: it says what to load, and `open` loads it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from leaf import models
+from leaf.attribute import DETECTORS
+from leaf.chat import Chat
+from leaf.config import AttributeSection, GenerateSection, GradeSection, ModelSection
+from leaf.generate import ENGINES
+from leaf.grade import open_graders
+from leaf.progress import Ticker, say
+from leaf.records import Answer, Problem, Score, Sensitivity
+from leaf.runner import Worker
+from leaf.sources import Source
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answering:
+    """Answers problems by one model."""
+
+    section: ModelSection
+    source: Source
+    generate: GenerateSection
+    label: str
+    """What is computed, for people."""
+    drafts: Mapping[str, str] | None = None
+    """Likely answers by problem id; they make it faster and change nothing."""
+
+    @contextmanager
+    def open(self, tick: Ticker) -> Iterator[Worker[Problem, Answer]]:
+        """Load the model and its engine."""
+        drafts = self.drafts
+        with models.loaded(self.section, self.source) as loaded:
+            chat = chat_of(loaded.tokenizer, self.section)
+            engine = ENGINES[self.generate.engine](loaded, chat, self.generate, tick)
+            if drafts is None:
+                yield engine.answer
+            else:
+                yield lambda part: engine.answer(
+                    part, [drafts.get(problem.id, "") for problem in part]
+                )
+                spent = engine.effort
+                say(f"{self.label}: {spent.tokens} tokens in {spent.row_passes} passes")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scoring:
+    """Scores questions with their references by one detector under one model."""
+
+    section: ModelSection
+    source: Source
+    attribute: AttributeSection
+    detector: str
+    """A key of `leaf.attribute.DETECTORS`."""
+    places: Mapping[str, Sequence[tuple[int, int]]] | None = None
+    """Problem id to the pieces that `ablation` takes away; None: every piece."""
+
+    @contextmanager
+    def open(self, tick: Ticker) -> Iterator[Worker[tuple[Problem, str], Sensitivity]]:
+        """Load the model and its detector."""
+        with models.loaded(self.section, self.source) as loaded:
+            chat = chat_of(loaded.tokenizer, self.section)
+            seams = () if self.places is None else (self.places,)
+            attributor = DETECTORS[self.detector](loaded, chat, self.attribute, tick, *seams)
+            yield lambda part: attributor.attribute(
+                [problem for problem, _ in part], [reference for _, reference in part]
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grading:
+    """Judges answers."""
+
+    grade: GradeSection
+
+    @contextmanager
+    def open(self, tick: Ticker) -> Iterator[Worker[tuple[Problem, Answer], Score]]:
+        """Open the graders."""
+        with open_graders(self.grade) as grader:
+
+            def work(pairs: Sequence[tuple[Problem, Answer]]) -> list[Score]:
+                scores = grader.grade([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+                tick(len(pairs))
+                return scores
+
+            yield work
+
+
+def chat_of(tokenizer: models.Tokenizer, section: ModelSection) -> Chat:
+    """Return a model's chat template with the recipe's system prompt."""
+    return Chat(tokenizer, name=section.model, system=section.system)

@@ -1,0 +1,224 @@
+"""A batch through a model as one sequence: no padding, and a shared beginning computed once.
+
+The tokens of all rows go through the model side by side, each at its own position; only attention
+sees them row by row. What all rows begin with (the template before the question) needs no gradient
+and sees nothing of what follows, so its keys and values are computed once and kept.
+
+Axes: B rows, T tokens of the longest (right-padded), N tokens fed in one pass, K keys of all rows
+(the beginning again before each), R response positions, H heads of queries, G heads of keys, W
+width of a head, D width of a hidden state.
+"""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import Tensor
+from transformers import AttentionInterface, DynamicCache
+
+from leaf.heads import backbone
+from leaf.padding import Batch
+from leaf.prefix import can_share
+
+
+class Packer:
+    """Runs batches through one frozen model with gradients for their embeddings.
+
+    Where the model's attention cannot be replaced (see `leaf.prefix.can_share`), or the device has
+    no attention for rows of different length, batches run padded: the result is the same.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self._beginning: list[int] = []
+        self._layers: list[tuple[Tensor, Tensor]] = []
+        """Keys and values [G, P, W] of the beginning's P tokens, a pair a layer."""
+
+    @cached_property
+    def packs(self) -> bool:
+        """Whether batches run as one sequence."""
+        return _attends_by_rows(self.model) and can_share(self.model)
+
+    def hidden_states(self, batch: Batch, embeddings_BTD: Tensor) -> Tensor:
+        """Return the last hidden states before each response token [R, D], differentiable.
+
+        `embeddings_BTD` stand for the batch's tokens. Where the batch runs as one sequence, its
+        first `shared` tokens have a gradient of zero.
+        """
+        shared = batch.shared
+        device = embeddings_BTD.device
+        if not self.packs:
+            hidden_BTD: Tensor = backbone(self.model)(
+                inputs_embeds=embeddings_BTD,
+                attention_mask=batch.mask_BT.to(device),
+                use_cache=False,
+            ).last_hidden_state
+            return hidden_BTD[batch.rows_R.to(device), batch.positions_R.to(device)]
+        self._begin(batch.ids_BT[0, :shared].tolist())
+        fed_BT = batch.mask_BT.bool()
+        fed_BT[:, :shared] = False
+        places_BT = fed_BT.flatten().cumsum(0).view_as(fed_BT) - 1
+        positions_N = torch.arange(fed_BT.shape[1]).expand_as(fed_BT)[fed_BT]
+        with _attending_packed(self.model):
+            hidden_1ND: Tensor = backbone(self.model)(
+                inputs_embeds=embeddings_BTD[fed_BT.to(device)][None],
+                position_ids=positions_N[None].to(device),
+                use_cache=False,
+                leaf_pack=_Pack.of(fed_BT.sum(dim=1).tolist(), shared, self._layers, device),
+            ).last_hidden_state
+        return hidden_1ND[0][places_BT[batch.rows_R, batch.positions_R].to(device)]
+
+    def _begin(self, ids: list[int]) -> None:
+        """Compute the keys and values of a beginning, unless they are there."""
+        if ids == self._beginning:
+            return
+        cache: Any = DynamicCache(config=self.model.config)
+        if ids:
+            with torch.no_grad():
+                backbone(self.model)(
+                    input_ids=torch.tensor([ids], device=self.model.device),
+                    past_key_values=cache,
+                    use_cache=True,
+                )
+        self._layers = [(layer.keys[0], layer.values[0]) for layer in cache.layers] if ids else []
+        self._beginning = ids
+
+
+@dataclass(frozen=True, slots=True)
+class _Pack:
+    """Which tokens of a pass see which keys."""
+
+    lengths: list[int]
+    """Tokens of each row."""
+    shared: int
+    layers: list[tuple[Tensor, Tensor]]
+    keys_K: Tensor | None
+    """Each row's keys among the beginning's and then all rows' own; None: just their own."""
+    ends_q: Tensor
+    """Where rows begin and end among the tokens [B + 1], int32."""
+    ends_k: Tensor
+    """Where rows begin and end among the keys [B + 1], int32."""
+
+    @classmethod
+    def of(
+        cls,
+        lengths: list[int],
+        shared: int,
+        layers: list[tuple[Tensor, Tensor]],
+        device: torch.device,
+    ) -> "_Pack":
+        """Plan a pass of rows with so many tokens each after a beginning of `shared` tokens."""
+        ends_q = F.pad(torch.tensor(lengths).cumsum(0), (1, 0))
+        ends_k = ends_q + shared * torch.arange(len(lengths) + 1)
+        keys_K = None
+        if shared:
+            own = torch.split(torch.arange(shared, shared + int(ends_q[-1])), lengths)
+            keys_K = torch.cat([part for row in own for part in (torch.arange(shared), row)])
+            keys_K = keys_K.to(device)
+        whole = (ends.to(device, torch.int32) for ends in (ends_q, ends_k))
+        return cls(lengths, shared, layers, keys_K, *whole)
+
+    def with_beginning(self, own_GNW: Tensor, layer: int, which: int) -> Tensor:
+        """Put the beginning's keys (`which` 0) or values (1) before each row's: [G, K, W]."""
+        if self.keys_K is None:
+            return own_GNW
+        return torch.cat([self.layers[layer][which], own_GNW], dim=1)[:, self.keys_K]
+
+
+def _attend(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    _mask: None,
+    *,
+    leaf_pack: _Pack,
+    scaling: float | None = None,
+    **_options: Any,
+) -> tuple[Tensor, None]:
+    """Attend causally from queries [1, H, N, W] to keys [1, G, N, W] of the same row."""
+    layer = module.layer_idx
+    query_HNW = query[0]
+    key_GKW = leaf_pack.with_beginning(key[0], layer, 0)
+    value_GKW = leaf_pack.with_beginning(value[0], layer, 1)
+    attend = _attend_varlen if query.is_cuda else _attend_in_turn
+    return attend(query_HNW, key_GKW, value_GKW, leaf_pack, scaling)[None], None
+
+
+def _attend_varlen(
+    query_HNW: Tensor, key_GKW: Tensor, value_GKW: Tensor, pack: _Pack, scaling: float | None
+) -> Tensor:
+    """Let FlashAttention do all rows at once: [N, H, W]."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    longest = max(pack.lengths)
+    found_NHW: Any = varlen_attn(
+        query_HNW.transpose(0, 1).contiguous(),
+        key_GKW.transpose(0, 1).contiguous(),
+        value_GKW.transpose(0, 1).contiguous(),
+        pack.ends_q,
+        pack.ends_k,
+        longest,
+        longest + pack.shared,
+        scale=scaling,
+        window_size=(-1, 0),
+        enable_gqa=True,
+    )
+    return found_NHW  # type: ignore[no-any-return]
+
+
+def _attend_in_turn(
+    query_HNW: Tensor, key_GKW: Tensor, value_GKW: Tensor, pack: _Pack, scaling: float | None
+) -> Tensor:
+    """Do one row after another: [N, H, W]. bfloat16 in float32: its kernel's backward is slow."""
+    wide = torch.promote_types(query_HNW.dtype, torch.float32)
+    with_beginning = [length + pack.shared for length in pack.lengths]
+    parts = []
+    for query, key, value in zip(
+        torch.split(query_HNW.to(wide), pack.lengths, dim=1),
+        torch.split(key_GKW.to(wide), with_beginning, dim=1),
+        torch.split(value_GKW.to(wide), with_beginning, dim=1),
+        strict=True,
+    ):
+        # Queries for the beginning, looked at by nobody, make the square that kernels want.
+        square = F.pad(query, (0, 0, pack.shared, 0))
+        found = F.scaled_dot_product_attention(
+            square[None], key[None], value[None], is_causal=True, scale=scaling, enable_gqa=True
+        )
+        parts.append(found[0, :, pack.shared :])
+    return torch.cat(parts, dim=1).transpose(0, 1).to(query_HNW.dtype)
+
+
+def _attends_by_rows(model: Any) -> bool:
+    """Whether there is attention for rows of different length here, by hardware and dtype."""
+    if model.device.type == "cuda":
+        major, _ = torch.cuda.get_device_capability(model.device)
+        return major >= 8 and model.dtype in {torch.bfloat16, torch.float16} and _has_varlen()
+    return bool(model.device.type == "cpu")
+
+
+def _has_varlen() -> bool:
+    """Whether this PyTorch's FlashAttention takes rows of different length as we ask it to."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return False
+    return {"window_size", "enable_gqa", "scale"} <= inspect.signature(
+        varlen_attn
+    ).parameters.keys()
+
+
+@contextmanager
+def _attending_packed(model: Any) -> Iterator[None]:
+    AttentionInterface.register("leaf_packed", _attend)
+    own = model.config._attn_implementation
+    model.set_attn_implementation("leaf_packed")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(own)

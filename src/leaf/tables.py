@@ -1,0 +1,69 @@
+"""How records lie in Parquet: columns follow from type hints, so a record is declared once."""
+
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import pyarrow as pa
+from pydantic import TypeAdapter
+
+R = TypeVar("R")
+
+
+def schema_of(record_type: type) -> pa.Schema:
+    """Return the Parquet schema of a record class, derived from its type hints."""
+    hints = typing.get_type_hints(record_type)
+    return pa.schema([_field(f.name, hints[f.name]) for f in dataclasses.fields(record_type)])
+
+
+def to_table(records: Sequence[Any], record_type: type) -> pa.Table:
+    """Lay records out as an Arrow table with the columns of `record_type`."""
+    return pa.Table.from_pylist([_row(item) for item in records], schema=schema_of(record_type))
+
+
+def from_table(table: pa.Table, record_type: type[R]) -> list[R]:
+    """Read records back; raises `pydantic.ValidationError` when a row does not fit the class."""
+    return TypeAdapter(list[record_type]).validate_python(table.to_pylist())  # type: ignore[valid-type]
+
+
+def _row(record: Any) -> dict[str, Any]:
+    """Do what `dataclasses.asdict` does without its copy of every single value: that costs most."""
+    row: dict[str, Any] = {}
+    for name in _names(record.__class__):
+        value = getattr(record, name)
+        if dataclasses.is_dataclass(value):
+            value = _row(value)
+        elif isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+            value = [_row(item) for item in value]
+        row[name] = value
+    return row
+
+
+@functools.cache
+def _names(record_type: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(record_type))
+
+
+_SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+
+def _field(name: str, hint: Any) -> pa.Field:
+    nullable = isinstance(hint, types.UnionType)
+    if nullable:
+        (hint,) = (member for member in typing.get_args(hint) if member is not type(None))
+    return pa.field(name, _arrow_type(hint), nullable=nullable)
+
+
+def _arrow_type(hint: Any) -> pa.DataType:
+    if typing.get_origin(hint) is tuple:
+        element, _ellipsis = typing.get_args(hint)
+        return pa.list_(_field("element", element))
+    if dataclasses.is_dataclass(hint):
+        return pa.struct(list(schema_of(typing.cast(type, hint))))
+    if issubclass(hint, StrEnum):
+        return pa.string()
+    return _SCALARS[hint]
