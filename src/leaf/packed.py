@@ -21,6 +21,7 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 from transformers import AttentionInterface, DynamicCache
 
+from leaf.causal import causal_attention
 from leaf.heads import backbone
 from leaf.padding import Batch
 from leaf.prefix import can_share
@@ -123,12 +124,6 @@ class _Pack:
         whole = (ends.to(device, torch.int32) for ends in (ends_q, ends_k))
         return cls(lengths, shared, layers, keys_K, *whole)
 
-    def with_beginning(self, own_GNW: Tensor, layer: int, which: int) -> Tensor:
-        """Put the beginning's keys (`which` 0) or values (1) before each row's: [G, K, W]."""
-        if self.keys_K is None:
-            return own_GNW
-        return torch.cat([self.layers[layer][which], own_GNW], dim=1)[:, self.keys_K]
-
 
 def _attend(
     module: Any,
@@ -142,25 +137,32 @@ def _attend(
     **_options: Any,
 ) -> tuple[Tensor, None]:
     """Attend causally from queries [1, H, N, W] to keys [1, G, N, W] of the same row."""
-    layer = module.layer_idx
-    query_HNW = query[0]
-    key_GKW = leaf_pack.with_beginning(key[0], layer, 0)
-    value_GKW = leaf_pack.with_beginning(value[0], layer, 1)
+    shared = leaf_pack.layers[module.layer_idx] if leaf_pack.shared else None
     attend = _attend_varlen if query.is_cuda else _attend_in_turn
-    return attend(query_HNW, key_GKW, value_GKW, leaf_pack, scaling)[None], None
+    return attend(query[0], key[0], value[0], shared, leaf_pack, scaling)[None], None
 
 
 def _attend_varlen(
-    query_HNW: Tensor, key_GKW: Tensor, value_GKW: Tensor, pack: _Pack, scaling: float | None
+    query_HNW: Tensor,
+    key_GNW: Tensor,
+    value_GNW: Tensor,
+    shared: tuple[Tensor, Tensor] | None,
+    pack: _Pack,
+    scaling: float | None,
 ) -> Tensor:
     """Let FlashAttention do all rows at once: [N, H, W]."""
     from torch.nn.attention.varlen import varlen_attn
 
+    if shared:
+        key_GNW, value_GNW = (
+            torch.cat([first, own], dim=1)[:, pack.keys_K]
+            for first, own in zip(shared, (key_GNW, value_GNW), strict=True)
+        )
     longest = max(pack.lengths)
     found_NHW: Any = varlen_attn(
         query_HNW.transpose(0, 1).contiguous(),
-        key_GKW.transpose(0, 1).contiguous(),
-        value_GKW.transpose(0, 1).contiguous(),
+        key_GNW.transpose(0, 1).contiguous(),
+        value_GNW.transpose(0, 1).contiguous(),
         pack.ends_q,
         pack.ends_k,
         longest,
@@ -173,24 +175,24 @@ def _attend_varlen(
 
 
 def _attend_in_turn(
-    query_HNW: Tensor, key_GKW: Tensor, value_GKW: Tensor, pack: _Pack, scaling: float | None
+    query_HNW: Tensor,
+    key_GNW: Tensor,
+    value_GNW: Tensor,
+    shared: tuple[Tensor, Tensor] | None,
+    pack: _Pack,
+    scaling: float | None,
 ) -> Tensor:
-    """Do one row after another: [N, H, W]. bfloat16 in float32: its kernel's backward is slow."""
+    """Do one row after another: [N, H, W]. bfloat16 in float32, which is faster on a CPU."""
     wide = torch.promote_types(query_HNW.dtype, torch.float32)
-    with_beginning = [length + pack.shared for length in pack.lengths]
+    first = [part.to(wide) for part in shared or ()]
     parts = []
-    for query, key, value in zip(
-        torch.split(query_HNW.to(wide), pack.lengths, dim=1),
-        torch.split(key_GKW.to(wide), with_beginning, dim=1),
-        torch.split(value_GKW.to(wide), with_beginning, dim=1),
+    for query, *own in zip(
+        *(torch.split(x.to(wide), pack.lengths, dim=1) for x in (query_HNW, key_GNW, value_GNW)),
         strict=True,
     ):
-        # Queries for the beginning, looked at by nobody, make the square that kernels want.
-        square = F.pad(query, (0, 0, pack.shared, 0))
-        found = F.scaled_dot_product_attention(
-            square[None], key[None], value[None], is_causal=True, scale=scaling, enable_gqa=True
-        )
-        parts.append(found[0, :, pack.shared :])
+        pairs = zip(first, own, strict=True) if first else ([part] for part in own)
+        key, value = (torch.cat([*pair], dim=1) for pair in pairs)
+        parts.append(causal_attention(query, key, value, scaling))
     return torch.cat(parts, dim=1).transpose(0, 1).to(query_HNW.dtype)
 
 
