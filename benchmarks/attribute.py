@@ -94,7 +94,8 @@ def main(
         for way in ("ours", "published"):
             key = "peak_bytes" if way == "ours" else "published_peak_bytes"
             found[key] = float(alone(model, problems[:PART], token_budget, way))
-        figures |= {f"{Path(name).stem}.{key}": value for key, value in found.items()}
+        short = Path(name).name.removesuffix(".gguf")
+        figures |= {f"{short}.{key}": value for key, value in found.items()}
     show(figures)
     if json_:
         setting = {
