@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks._ranking import Agreement, agreement
 from leaf.attribute.ablation import plan_trial, shared
+from leaf.attribute.gradient import unscored
 from leaf.chat import Chat
 from leaf.config import Detector, PruneSection
 from leaf.detection import measure, proposed
@@ -114,8 +115,9 @@ def costs(workshop: Workshop, pairs: Sequence[Pair], arms: Iterable[str]) -> dic
     """Return what each arm's scores cost, in forward passes over prompt and reference.
 
     The mean over problems of the sum over both models; a forward counts 1 a token, a backward 2.
-    What shares a prefix is counted once. `random` and `perplexity` need the gradient for their
-    count alone, which is not counted; nor is padding.
+    What shares a prefix is counted once, and what all problems begin with not at all; nor is
+    padding. `random` and `perplexity` need the gradient for their count alone, which is not
+    counted either.
     """
     sections = {"student": workshop.recipe.student, "teacher": workshop.recipe.teacher}
     chats = {
@@ -150,11 +152,15 @@ def _cost(
     """Return one model's forward-equivalents on one problem."""
     problem, reference = pair
     section = workshop.recipe.attribute
-    if detector in _PASSES:
+    if role in _PASSES.get(detector, {}):
         return _PASSES[detector][role]
-    if detector == "integrated_gradients":
-        return 3.0 * section.steps + 1
     whole = chat.conversation(problem.content, reference)
+    # What stands before the question is computed once for all problems.
+    backed = 3 * (1 - unscored([chat.prompt(problem)]) / len(whole.ids))
+    if detector == "gradient" or (detector == "teacher" and role == "teacher"):
+        return backed
+    if detector == "integrated_gradients":
+        return backed * section.steps + 1
     if detector == "perplexity":
         return whole.prompt_length / len(whole.ids) if role == "student" else 0.0
     places = None
@@ -163,12 +169,11 @@ def _cost(
     trial = plan_trial(problem, reference, chat, section, places)
     cut = () if isinstance(trial, str) else trial.cut
     own = sum(len(one.ids) - shared(whole, one) for one in cut)
-    return 1 + own / len(whole.ids) + (3 if gradient is not None else 0)
+    return 1 + own / len(whole.ids) + (backed if gradient is not None else 0)
 
 
 _PASSES: dict[str, dict[str, float]] = {
-    "gradient": {"student": 3, "teacher": 3},
-    "teacher": {"student": 0, "teacher": 3},
+    "teacher": {"student": 0},
     "attention": {"student": 1, "teacher": 1},
     "random": {"student": 0, "teacher": 0},
     "oracle": {"student": 0, "teacher": 0},

@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from leaf.attribute.batched import BatchedAttributor, Item
-from leaf.chat import Conversation
+from leaf.chat import Conversation, Prompt
 from leaf.heads import Head
 from leaf.linear_loss import linear_loss
 from leaf.packed import Packer
@@ -58,7 +58,11 @@ class GradientAttributor(BatchedAttributor):
         """Return gradient norms [B, T] and mean losses [B]."""
         conversations = [item.conversation for item in items]
         return sensitivity(
-            self._packer, self._head, conversations, self._section.norm, unscored(items)
+            self._packer,
+            self._head,
+            conversations,
+            self._section.norm,
+            unscored([item.prompt for item in items]),
         )
 
     def join(self, values_T: Tensor) -> Tensor:
@@ -66,9 +70,9 @@ class GradientAttributor(BatchedAttributor):
         return NORMS[self._section.norm].unit(values_T)
 
 
-def unscored(items: Sequence[Item]) -> int:
-    """Return how many first tokens of all problems come before any unit of a question."""
-    return min(min(unit.tokens) for item in items for unit in item.prompt.units[:1])
+def unscored(prompts: Sequence[Prompt]) -> int:
+    """Return how many first tokens of all prompts come before any unit of a question."""
+    return min(min(prompt.units[0].tokens) for prompt in prompts)
 
 
 def sensitivity(

@@ -42,7 +42,7 @@ def integrated_gradients(
     outside the units and add up, but for the rule's error, to l(question) - l(question at zero).
     Both are float32 on the CPU (float64 for a float64 model).
     """
-    batch = pad([item.conversation for item in items], unscored(items))
+    batch = pad([item.conversation for item in items], unscored([item.prompt for item in items]))
     embeddings_BTD = embeddings_of(packer.model, batch)
     inside_BT1 = torch.zeros(*batch.ids_BT.shape, 1, dtype=torch.bool)
     for row, item in enumerate(items):
