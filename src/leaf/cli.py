@@ -222,7 +222,7 @@ def report(run_folder: Path, /) -> None:
 app.command(
     "leaf.explain.command:explain",
     help="Show one prompt: who leans on which word, what was tried, what both models answered."
-    "\n\nExample: leaf explain runs/demo playground-train-5 --html prompt.html",
+    "\n\nExample: leaf explain runs/demo playground-train-9 --html prompt.html",
 )
 app.command(
     "leaf.study.command:app",
