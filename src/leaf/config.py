@@ -130,8 +130,8 @@ class AttributeSection(Section):
     )
     token_budget: Count = Field(
         8192,
-        description="most tokens, padding included, in one batch; a CPU takes at most 1024, which"
-        " is faster",
+        description="most tokens, padding included, in one batch; a CPU takes at most 1024 (but for"
+        " ablation), which is faster",
     )
 
 

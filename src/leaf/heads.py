@@ -1,5 +1,7 @@
-"""The output head of a causal language model, and the model without it."""
+"""The output head of a causal language model, the model without it, and how it attends."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +63,17 @@ def output_head(model: Any) -> Head:
             f"{type(model).__name__}: its logits are not head(hidden), so it cannot be used here"
         )
     return head
+
+
+@contextmanager
+def attention_by(model: Any, name: str) -> Iterator[None]:
+    """Let a model attend by another implementation that transformers knows, for a block."""
+    own = model.config._attn_implementation
+    model.set_attn_implementation(name)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(own)
 
 
 def backbone(model: Any) -> nn.Module:

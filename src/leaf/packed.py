@@ -10,8 +10,6 @@ width of a head, D width of a hidden state.
 """
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,7 +20,7 @@ from torch import Tensor
 from transformers import AttentionInterface, DynamicCache
 
 from leaf.causal import causal_attention
-from leaf.heads import backbone
+from leaf.heads import attention_by, backbone
 from leaf.padding import Batch
 from leaf.prefix import can_share
 
@@ -65,7 +63,7 @@ class Packer:
         fed_BT[:, :shared] = False
         places_BT = fed_BT.flatten().cumsum(0).view_as(fed_BT) - 1
         positions_N = torch.arange(fed_BT.shape[1]).expand_as(fed_BT)[fed_BT]
-        with _attending_packed(self.model):
+        with attention_by(self.model, "leaf_packed"):
             hidden_1ND: Tensor = backbone(self.model)(
                 inputs_embeds=embeddings_BTD[fed_BT.to(device)][None],
                 position_ids=positions_N[None].to(device),
@@ -215,12 +213,4 @@ def _has_varlen() -> bool:
     ).parameters.keys()
 
 
-@contextmanager
-def _attending_packed(model: Any) -> Iterator[None]:
-    AttentionInterface.register("leaf_packed", _attend)
-    own = model.config._attn_implementation
-    model.set_attn_implementation("leaf_packed")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(own)
+AttentionInterface.register("leaf_packed", _attend)

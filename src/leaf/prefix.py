@@ -17,8 +17,7 @@ G heads of keys, D width of a hidden state, W width of a head.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +27,7 @@ from torch import Tensor
 from transformers import AttentionInterface, Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from leaf.heads import backbone
+from leaf.heads import attention_by, backbone
 
 _STEP = 64
 """Slots are added so many at a time: every addition copies the cache."""
@@ -67,7 +66,7 @@ class Rows:
         for layer in self._layers:
             layer.now = now
         ids_1N = torch.tensor([[token for row in tokens for token in row]], device=device)
-        with torch.no_grad(), _attending_by_rows(self.model):
+        with torch.no_grad(), attention_by(self.model, "leaf_rows"):
             hidden_1ND = backbone(self.model)(
                 input_ids=ids_1N,
                 position_ids=now.slots_N[None],
@@ -289,15 +288,7 @@ def _attend(
     return found.reshape(batch, widest, heads, width)[rows_N, places_N][None], None
 
 
-@contextmanager
-def _attending_by_rows(model: Any) -> Iterator[None]:
-    AttentionInterface.register("leaf_rows", _attend)
-    own = model.config._attn_implementation
-    model.set_attn_implementation("leaf_rows")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(own)
+AttentionInterface.register("leaf_rows", _attend)
 
 
 def _longer(whole: Tensor, slots: int) -> Tensor:

@@ -3,7 +3,7 @@
 Axes: R predicted tokens of several conversations, D width.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leaf.attribute.batched import check_finite, skipped, too_long
+from leaf.attribute.batched import check_finite, score_in_batches, too_long
 from leaf.attribute.surprise import response_losses, token_losses
-from leaf.batching import plan_batches, run_halving
+from leaf.batching import plan_batches
 from leaf.chat import Chat, Conversation
 from leaf.config import AttributeSection
 from leaf.heads import Head, output_head
@@ -85,61 +85,47 @@ class AblationAttributor:
         Raises:
             NonFiniteError: a value is NaN or infinite; names the model, problem and dtype.
         """
-        results: dict[int, Sensitivity] = {}
-        trials: dict[int, Trial] = {}
-        for at, (problem, reference) in enumerate(zip(problems, references, strict=True)):
-            trial = plan_trial(problem, reference, self._chat, self._section, self._places)
-            if not isinstance(trial, str) and len(trial.whole.ids) > self._loaded.context:
-                trial = too_long(self._loaded)
-            if isinstance(trial, str):
-                results[at] = skipped(problem, trial)
-            else:
-                trials[at] = trial
-        if self._tick and results:
-            self._tick(len(results))
-        numbers = list(trials)
-        lengths = [len(trials[at].whole.ids) for at in numbers]
-        for batch in plan_batches(
-            lengths, token_budget=self._section.token_budget, max_items=len(numbers) or 1
-        ):
-            run_halving(
-                [numbers[at] for at in batch],
-                lambda part: self._score_batch(part, problems, trials, results),
-                what=f"ablation with {self._loaded.source.name}",
-            )
-        return [results[at] for at in range(len(problems))]
+        pairs = zip(problems, references, strict=True)
+        return score_in_batches(
+            problems,
+            [self._prepare(problem, reference) for problem, reference in pairs],
+            self._score_batch,
+            length=lambda trial: len(trial.whole.ids),
+            token_budget=self._section.token_budget,
+            what=f"ablation with {self._loaded.source.name}",
+            tick=self._tick,
+        )
+
+    def _prepare(self, problem: Problem, reference: str) -> Trial | str:
+        trial = plan_trial(problem, reference, self._chat, self._section, self._places)
+        if not isinstance(trial, str) and len(trial.whole.ids) > self._loaded.context:
+            return too_long(self._loaded)
+        return trial
 
     def _score_batch(
-        self,
-        part: Sequence[int],
-        problems: Sequence[Problem],
-        trials: dict[int, Trial],
-        results: dict[int, Sensitivity],
-    ) -> None:
+        self, problems: Sequence[Problem], trials: Sequence[Trial]
+    ) -> Iterator[Sensitivity]:
         found = tail_losses(
             self._loaded.model,
             self._head,
-            [(trials[at].whole, *trials[at].cut) for at in part],
+            [(trial.whole, *trial.cut) for trial in trials],
             token_budget=self._section.token_budget,
             share=self._share,
         )
-        for at, (whole_R, *cut) in zip(part, found, strict=True):
-            trial = trials[at]
+        for problem, trial, (whole_R, *cut) in zip(problems, trials, found, strict=True):
             scores = tuple(
                 sum(float(cut_R[-back] - whole_R[-back]) for back in counted) / trial.tokens
                 for cut_R, counted in zip(cut, trial.counted, strict=True)
             )
             loss = float(whole_R[-trial.reference_length :].mean())
-            check_finite((*scores, loss), problems[at], self._loaded)
-            results[at] = Sensitivity(
-                problem_id=problems[at].id,
+            check_finite((*scores, loss), problem, self._loaded)
+            yield Sensitivity(
+                problem_id=problem.id,
                 starts=tuple(start for start, _ in trial.places),
                 ends=tuple(end for _, end in trial.places),
                 scores=scores,
                 loss=loss,
             )
-        if self._tick:
-            self._tick(len(part))
 
 
 def plan_trial(

@@ -14,7 +14,7 @@ from leaf.attribute.batched import BatchedAttributor, Item
 from leaf.attribute.surprise import means, response_losses
 from leaf.chat import Conversation
 from leaf.errors import ModelError
-from leaf.heads import Head
+from leaf.heads import Head, attention_by
 from leaf.padding import Batch, pad
 
 
@@ -47,7 +47,8 @@ def attention(
     """
     batch = pad(conversations)
     seen = _Seen(batch)
-    with _eager(model), _watched(model, seen):
+    # Other ways than step by step show no weights.
+    with attention_by(model, "eager"), _watched(model, seen):
         losses_R = response_losses(model, head, batch)
     if seen.layers != model.config.get_text_config().num_hidden_layers:
         raise ModelError(
@@ -77,17 +78,6 @@ class _Seen:
         paid_RT = weights[rows, :, positions].mean(dim=1, dtype=torch.float64).cpu()
         share_R = 1 / torch.tensor(self._batch.lengths, dtype=torch.float64)[rows]
         self.sum_BT.index_add_(0, rows, paid_RT * share_R[:, None])
-
-
-@contextmanager
-def _eager(model: Any) -> Iterator[None]:
-    """Compute attention step by step for the length of a block: other ways show no weights."""
-    before = model.config._attn_implementation
-    model.set_attn_implementation("eager")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
 
 
 @contextmanager

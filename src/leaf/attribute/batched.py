@@ -2,8 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -17,9 +18,11 @@ from leaf.packed import Packer
 from leaf.progress import Ticker
 from leaf.records import Problem, Sensitivity
 
+P = TypeVar("P")
+
 _CPU_TOKENS = 1024
-"""Most tokens of a batch on a CPU: the activations of more fall out of its caches, which is slower
-(`benchmarks.attribute` with SmolLM2 and Qwen 0.5B: 2,048 take 8 to 18% longer)."""
+"""Most tokens of a batch on a CPU: the activations of more fall out of its caches (in trials on one
+core, SmolLM2 and Qwen 0.5B, 2,048 took 8 to 19% longer)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,25 +74,16 @@ class BatchedAttributor(ABC):
         Raises:
             NonFiniteError: a value is NaN or infinite; names the model, problem and dtype.
         """
-        results: dict[int, Sensitivity] = {}
-        items: dict[int, Item] = {}
-        for at, (problem, reference) in enumerate(zip(problems, references, strict=True)):
-            prepared = self._prepare(problem, reference)
-            if isinstance(prepared, str):
-                results[at] = skipped(problem, prepared)
-            else:
-                items[at] = prepared
-        if self._tick and results:
-            self._tick(len(results))
-        numbers = list(items)
-        lengths = [len(items[at].conversation.ids) for at in numbers]
-        for batch in plan_batches(lengths, token_budget=self._budget, max_items=len(numbers) or 1):
-            run_halving(
-                [numbers[at] for at in batch],
-                lambda part: self._score_batch(part, problems, items, results),
-                what=f"sensitivity of {self._loaded.source.name}",
-            )
-        return [results[at] for at in range(len(problems))]
+        pairs = zip(problems, references, strict=True)
+        return score_in_batches(
+            problems,
+            [self._prepare(problem, reference) for problem, reference in pairs],
+            self._score_batch,
+            length=lambda item: len(item.conversation.ids),
+            token_budget=self._budget,
+            what=f"sensitivity of {self._loaded.source.name}",
+            tick=self._tick,
+        )
 
     def _prepare(self, problem: Problem, reference: str) -> Item | str:
         """Tokenise a problem with its reference, or say why it cannot be scored."""
@@ -104,27 +98,62 @@ class BatchedAttributor(ABC):
         return Item(prompt=prompt, conversation=conversation)
 
     def _score_batch(
-        self,
-        part: Sequence[int],
-        problems: Sequence[Problem],
-        items: dict[int, Item],
-        results: dict[int, Sensitivity],
-    ) -> None:
-        values_BT, losses_B = self.measure([items[at] for at in part])
-        for row, at in enumerate(part):
-            units = items[at].prompt.units
+        self, problems: Sequence[Problem], items: Sequence[Item]
+    ) -> Iterator[Sensitivity]:
+        values_BT, losses_B = self.measure(items)
+        for row, (problem, item) in enumerate(zip(problems, items, strict=True)):
+            units = item.prompt.units
             scores = tuple(float(self.join(values_BT[row][list(unit.tokens)])) for unit in units)
             loss = float(losses_B[row])
-            check_finite((*scores, loss), problems[at], self._loaded)
-            results[at] = Sensitivity(
-                problem_id=problems[at].id,
+            check_finite((*scores, loss), problem, self._loaded)
+            yield Sensitivity(
+                problem_id=problem.id,
                 starts=tuple(unit.start for unit in units),
                 ends=tuple(unit.end for unit in units),
                 scores=scores,
                 loss=loss,
             )
-        if self._tick:
-            self._tick(len(part))
+
+
+def score_in_batches(
+    problems: Sequence[Problem],
+    prepared: Sequence[P | str],
+    score: Callable[[Sequence[Problem], Sequence[P]], Iterable[Sensitivity]],
+    *,
+    length: Callable[[P], int],
+    token_budget: int,
+    what: str,
+    tick: Ticker | None,
+) -> list[Sensitivity]:
+    """Score problems batch by batch, each batch halved when memory runs out; the order is kept.
+
+    Args:
+        problems: What is scored.
+        prepared: What `score` takes of each, or why it cannot be scored.
+        score: Scores the problems of one batch.
+        length: Tokens of one.
+        token_budget: Most tokens in a batch, padding included.
+        what: What is done, for people.
+        tick: Told of finished problems.
+    """
+    results = {
+        at: skipped(problems[at], item) for at, item in enumerate(prepared) if isinstance(item, str)
+    }
+    if tick and results:
+        tick(len(results))
+    items = {at: item for at, item in enumerate(prepared) if not isinstance(item, str)}
+
+    def run(part: Sequence[int]) -> None:
+        found = score([problems[at] for at in part], [items[at] for at in part])
+        results.update(zip(part, found, strict=True))
+        if tick:
+            tick(len(part))
+
+    numbers = list(items)
+    lengths = [length(item) for item in items.values()]
+    for batch in plan_batches(lengths, token_budget=token_budget, max_items=len(items) or 1):
+        run_halving([numbers[at] for at in batch], run, what=what)
+    return [results[at] for at in range(len(problems))]
 
 
 def skipped(problem: Problem, reason: str) -> Sensitivity:
