@@ -31,7 +31,7 @@ import numpy as np
 import torch
 
 from benchmarks._gsm_ic import MODELS, STUDENT
-from benchmarks.common import ROOT, AsJson, out_console, print_json, start, table
+from benchmarks.common import ROOT, AsJson, out_console, print_json, start
 from leaf import models
 from leaf.attribute.gradient import GradientAttributor
 from leaf.chat import Chat
@@ -43,6 +43,7 @@ from leaf.progress import progress
 from leaf.records import Problem
 from leaf.sources import find
 from leaf.tasks import load_problems
+from leaf.words import table
 
 SMALLEST = "smollm2-135m"
 PART = 8

@@ -12,10 +12,9 @@ import cyclopts
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from rich.console import Console
-from rich.table import Table
 
-from leaf.errors import LeafError
 from leaf.intervals import bootstrap
+from leaf.words import run_app
 
 ROOT = Path(__file__).resolve().parents[1]
 """The repository."""
@@ -87,11 +86,6 @@ def measure(
     return Measure(value=value, low=low, high=high)
 
 
-def table(*columns: str) -> Table:
-    """Return an empty table for people."""
-    return Table(*columns, box=None, pad_edge=False, header_style="bold")
-
-
 def print_json(name: str, setting: Mapping[str, Any], figures: Mapping[str, float]) -> None:
     """Print a benchmark's last line, one JSON object.
 
@@ -107,16 +101,4 @@ def print_json(name: str, setting: Mapping[str, Any], figures: Mapping[str, floa
 
 def start(app: cyclopts.App, words: Sequence[str] | None = None) -> None:
     """Run a benchmark's command line; every expected failure is one line on standard error."""
-    try:
-        app(words, exit_on_error=False, print_error=False)
-    except LeafError as error:
-        _fail(str(error), error.exit_code)
-    except cyclopts.CycloptsError as error:
-        _fail(" ".join(str(error).split()), 2)
-    except KeyboardInterrupt:
-        _fail("stopped; the same command goes on where it was", 130)
-
-
-def _fail(message: str, code: int) -> None:
-    print(f"benchmark: {message}", file=sys.stderr)
-    sys.exit(code)
+    run_app(app, words, name="benchmark")

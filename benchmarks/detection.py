@@ -40,7 +40,6 @@ from benchmarks.common import (
     print_json,
     ratio,
     start,
-    table,
 )
 from leaf.config import PruneSection, Recipe
 from leaf.errors import DataError, UsageError
@@ -49,6 +48,7 @@ from leaf.pipeline import Pipeline
 from leaf.recipe import check_recipe
 from leaf.sources import find
 from leaf.store import Store
+from leaf.words import table
 from leaf.workshop import Workshop
 
 REAL = tuple(name for name, arm in ARMS.items() if arm.detector != "oracle" and not arm.slow)

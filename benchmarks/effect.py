@@ -25,7 +25,7 @@ import cyclopts
 import numpy as np
 from scipy import stats
 
-from benchmarks.common import AsJson, out_console, print_json, start, table
+from benchmarks.common import AsJson, out_console, print_json, start
 from leaf.config import Recipe
 from leaf.errors import UsageError, nearest
 from leaf.pipeline import Pipeline, Results
@@ -34,6 +34,7 @@ from leaf.recipe import load_recipe
 from leaf.records import Outcome
 from leaf.store import Store
 from leaf.tasks import load_problems
+from leaf.words import table
 
 METHODS = {
     "gradient": {"attribute.detector": "gradient", "prune.strategy": "span"},

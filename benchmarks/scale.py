@@ -25,7 +25,7 @@ from typing import Annotated, TypeVar
 
 import cyclopts
 
-from benchmarks.common import AsJson, out_console, print_json, start, table
+from benchmarks.common import AsJson, out_console, print_json, start
 from leaf.config import AttributeSection, PruneSection
 from leaf.errors import LeafError, UsageError
 from leaf.keys import digest_of, plain, stage_key
@@ -33,6 +33,7 @@ from leaf.progress import Ticker
 from leaf.prune import cut_question
 from leaf.records import Attribution, Counterfactual, Problem
 from leaf.store import Store, stream_records
+from leaf.words import table
 
 T = TypeVar("T")
 

@@ -33,7 +33,6 @@ from benchmarks.common import (
     out_console,
     print_json,
     start,
-    table,
 )
 from leaf import models
 from leaf.attribute import DETECTORS
@@ -46,6 +45,7 @@ from leaf.records import Problem, Sensitivity
 from leaf.sources import find
 from leaf.store import Store
 from leaf.tasks import load_problems
+from leaf.words import table
 from leaf.workshop import Workshop
 
 MEASURED = ("gradient", "ablation")

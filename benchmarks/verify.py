@@ -32,7 +32,7 @@ import cyclopts
 import torch
 
 from benchmarks._gsm_ic import MODELS, STUDENT, TEACHER
-from benchmarks.common import ROOT, AsJson, out_console, print_json, start, table
+from benchmarks.common import ROOT, AsJson, out_console, print_json, start
 from leaf import models
 from leaf.chat import Chat
 from leaf.config import ModelSection, Recipe
@@ -49,6 +49,7 @@ from leaf.records import Answer, Problem
 from leaf.sources import find
 from leaf.store import Store
 from leaf.tasks import load_problems
+from leaf.words import table
 from leaf.workshop import Workshop
 
 UNITS = ("word", "clause", "sentence")

@@ -4,30 +4,25 @@ Exit codes: 0 done, 1 the work failed, 2 the words, the recipe or the input file
 """
 
 import json
-import os
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import cyclopts
 from cyclopts import App, Parameter
 from rich.markup import escape
 
 from leaf.config import GenerateSection, Recipe
-from leaf.errors import LeafError, UsageError
+from leaf.errors import UsageError
 from leaf.recipe import check_recipe, describe, load_recipe, recipe_names
 from leaf.records import Estimate
-from leaf.words import AsJson, Overrides, out_console, say_line, table
+from leaf.words import AsJson, Overrides, out_console, run_app, say_line, table
 
 app = App(
     name="leaf",
     help="Find the words that distract a small language model, and distil them away.\n\n"
     "Start with `leaf recipes`, then `leaf doctor RECIPE`, then `leaf run RECIPE`.",
     version_flags=["--version"],
-    # `main` says how to go on.
-    suppress_keyboard_interrupt=False,
 )
 
 
@@ -237,25 +232,7 @@ def main(words: Sequence[str] | None = None) -> None:
     Args:
         words: What follows `leaf`; default: the words of this process.
     """
-    try:
-        app(words, exit_on_error=False, print_error=False)
-    except LeafError as error:
-        _fail(str(error), error.exit_code)
-    except cyclopts.CycloptsError as error:
-        _fail(" ".join(str(error).split()), 2)
-    except BrokenPipeError:
-        # Whoever read our output has gone (`leaf show gsm8k | head`): nothing is left to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
-    except KeyboardInterrupt:
-        _fail("stopped; the same command goes on where it was", 130)
-
-
-def _fail(message: str, code: int) -> None:
-    print(f"leaf: {message}", file=sys.stderr)
-    sys.exit(code)
+    run_app(app, words, name="leaf")
 
 
 def _refuse_file(folder: Path) -> None:

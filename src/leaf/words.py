@@ -1,11 +1,16 @@
-"""What the modules of the command line share: where they print, and the options that recur."""
+"""What command lines share: where they print, options that recur, how failures are told."""
 
-from typing import Annotated
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
 
-from cyclopts import Parameter
+from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from leaf.errors import LeafError
 
 out_console = Console(highlight=False)
 """Standard output, for what a command was asked for."""
@@ -29,3 +34,30 @@ def table(*columns: str) -> Table:
 def say_line(text: str) -> None:
     """Print one line as it is: no markup, and no breaks but the terminal's own."""
     out_console.print(escape(text), soft_wrap=True)
+
+
+def run_app(app: App, words: Sequence[str] | None, *, name: str) -> None:
+    """Run a command line; every expected failure is one line on standard error, after `name`.
+
+    `words` are what follows the command; None takes those of this process.
+    """
+    app.suppress_keyboard_interrupt = False
+    try:
+        app(words, exit_on_error=False, print_error=False)
+    except LeafError as error:
+        _fail(name, str(error), error.exit_code)
+    except CycloptsError as error:
+        _fail(name, " ".join(str(error).split()), 2)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`leaf show gsm8k | head`): nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(name, f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+    except KeyboardInterrupt:
+        _fail(name, "stopped; the same command goes on where it was", 130)
+
+
+def _fail(name: str, message: str, code: int) -> NoReturn:
+    print(f"{name}: {message}", file=sys.stderr)
+    sys.exit(code)
