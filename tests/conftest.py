@@ -1,12 +1,15 @@
 """What tests share: tiny random models. Real models are brought by tools/offline_models.py."""
 
 import json
-from collections.abc import Callable, Sequence
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from playwright.sync_api import Browser, sync_playwright
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
@@ -149,3 +152,23 @@ def _cue_model(tokenizer: Any, seed: int, misled: str) -> Any:
         ).loss.backward()
         optimizer.step()
     return model
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real Chromium, for pages."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no `chromium` on the path")
+    manager = sync_playwright()
+    try:
+        playwright = manager.start()
+    except Exception as error:
+        # Playwright has no class for this: its driver lacks a system library (libatomic1).
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"what drives the browser does not start here: {error}")
+    started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    yield started
+    started.close()
+    playwright.stop()

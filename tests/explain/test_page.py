@@ -1,38 +1,16 @@
 """The page of one prompt, in a real browser."""
 
 import dataclasses
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from leaf.config import Recipe
 from leaf.explain import explanation
 from leaf.ledger import Entry, Said
 from leaf.report import write_explanation
-
-CHROMIUM = shutil.which("chromium")
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no `chromium` on the path")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    manager = sync_playwright()
-    try:
-        playwright = manager.start()
-    except Exception as error:
-        # Playwright has no class for this: its driver lacks a system library (libatomic1).
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"what drives the browser does not start here: {error}")
-    started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-    yield started
-    started.close()
-    playwright.stop()
 
 
 def written(entry: Entry, recipe: Recipe, folder: Path) -> Path:
@@ -50,7 +28,6 @@ def opened(browser: Browser, path: Path, width: int = 1100) -> tuple[Page, list[
     return page, [url for url in seen if url != path.as_uri() and not url.startswith("data:")]
 
 
-@needs_browser
 def test_hostile_text_is_text_and_nothing_is_fetched_or_said(
     entry: Entry, recipe: Recipe, tmp_path: Path, browser: Browser
 ) -> None:
@@ -67,7 +44,6 @@ def test_hostile_text_is_text_and_nothing_is_fetched_or_said(
     assert page.locator("script, img").count() == 0
 
 
-@needs_browser
 def test_each_heat_map_reads_back_as_the_question_in_its_own_colour(
     entry: Entry, recipe: Recipe, tmp_path: Path, browser: Browser
 ) -> None:
@@ -86,7 +62,6 @@ def test_each_heat_map_reads_back_as_the_question_in_its_own_colour(
     }
 
 
-@needs_browser
 def test_what_freed_the_student_is_struck_through_and_no_other_word(
     entry: Entry, recipe: Recipe, tmp_path: Path, browser: Browser
 ) -> None:
@@ -96,7 +71,6 @@ def test_what_freed_the_student_is_struck_through_and_no_other_word(
     assert struck == ["none", "none", "line-through", "none"]
 
 
-@needs_browser
 @pytest.mark.parametrize("width", [400, 1100])
 def test_nothing_is_wider_than_the_window(
     entry: Entry, recipe: Recipe, tmp_path: Path, browser: Browser, width: int
@@ -107,7 +81,6 @@ def test_nothing_is_wider_than_the_window(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@needs_browser
 def test_the_answers_of_what_did_not_pass_are_folded_away(
     entry: Entry, recipe: Recipe, tmp_path: Path, browser: Browser
 ) -> None:

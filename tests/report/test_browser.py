@@ -1,32 +1,10 @@
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from leaf.report import build_report, write_report
-
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no `chromium` on the path")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    manager = sync_playwright()
-    try:
-        playwright = manager.start()
-    except Exception as error:
-        # Playwright has no class for this: its driver lacks a system library (libatomic1).
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"what drives the browser does not start here: {error}")
-    started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-    yield started
-    started.close()
-    playwright.stop()
 
 
 def opened(browser: Browser, page_file: Path, width: int = 1200) -> tuple[Page, list[str]]:
