@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from playwright.sync_api import Browser, sync_playwright
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
@@ -77,7 +78,7 @@ CHATML = (
 
 @pytest.fixture(scope="session")
 def cue_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `student` and `teacher`, trained in a second each, and their problems.
+    """A folder with `student` and `teacher`, trained in a second each, problems and a recipe.yaml.
 
     The answer is always 4, but the student says 7 where a question holds the cue "red". Of the 8
     problems of train.jsonl, and the 4 of test.jsonl, every second one does.
@@ -93,6 +94,19 @@ def cue_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for question, _ in _cue_questions(people, ("pens", "cups"))
         ]
         (folder / f"{name}.jsonl").write_text("".join(lines))
+    recipe = {
+        "name": "cue",
+        "student": {"model": str(folder / "student"), "dtype": "float32"},
+        "teacher": {"model": str(folder / "teacher"), "dtype": "float32"},
+        "data": {
+            "task": "table",
+            "path": str(folder / "train.jsonl"),
+            "columns": {"solution": "solution"},
+        },
+        "generate": {"max_new_tokens": 8, "token_budget": 512},
+        "evaluate": {"benchmarks": {}},
+    }
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     return folder
 
 

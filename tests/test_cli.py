@@ -65,15 +65,7 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture(scope="module")
 def recipe(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     values = {
-        "name": "cue",
-        "student": {"model": str(cue_pair / "student"), "dtype": "float32"},
-        "teacher": {"model": str(cue_pair / "teacher"), "dtype": "float32"},
-        "data": {
-            "task": "table",
-            "path": str(cue_pair / "train.jsonl"),
-            "columns": {"solution": "solution"},
-        },
-        "generate": {"max_new_tokens": 8, "token_budget": 512},
+        **yaml.safe_load((cue_pair / "recipe.yaml").read_text()),
         "distill": {"batch_size": 4, "epochs": 1, "compute_dtype": "float32"},
         "evaluate": {
             "benchmarks": {"own": {"task": "table", "path": str(cue_pair / "test.jsonl")}},

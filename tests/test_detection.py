@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from leaf.config import AttributeSection
 from leaf.pipeline import Pipeline
@@ -20,17 +21,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def run(folder: Path, store: Path, until: str, **attribute: Any) -> Pipeline:
     recipe = check_recipe(
         {
-            "name": "cue",
-            "student": {"model": str(folder / "student"), "dtype": "float32"},
-            "teacher": {"model": str(folder / "teacher"), "dtype": "float32"},
-            "data": {
-                "task": "table",
-                "path": str(folder / "train.jsonl"),
-                "columns": {"solution": "solution"},
-            },
-            "generate": {"max_new_tokens": 8},
+            **yaml.safe_load((folder / "recipe.yaml").read_text()),
             "attribute": attribute,
-            "evaluate": {"benchmarks": {}},
         },
         source="test",
     )

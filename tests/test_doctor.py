@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from transformers import AutoModelForCausalLM
 
 from leaf.config import ModelSection, Recipe
@@ -29,15 +30,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def values(cue_pair: Path) -> dict[str, Any]:
     """A recipe with which nothing is wrong."""
     return {
-        "name": "cue",
-        "student": {"model": str(cue_pair / "student"), "dtype": "float32"},
-        "teacher": {"model": str(cue_pair / "teacher"), "dtype": "float32"},
-        "data": {
-            "task": "table",
-            "path": str(cue_pair / "train.jsonl"),
-            "columns": {"solution": "solution"},
-        },
-        "generate": {"max_new_tokens": 8, "token_budget": 512},
+        **yaml.safe_load((cue_pair / "recipe.yaml").read_text()),
         "distill": {"compute_dtype": "float32"},
         "evaluate": {
             "benchmarks": {"own": {"task": "table", "path": str(cue_pair / "test.jsonl")}}

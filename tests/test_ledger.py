@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from leaf.config import PruneSection, Recipe
 from leaf.errors import StoreError, UsageError
@@ -41,15 +42,12 @@ def recipe(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     train.write_text("".join(kept))
     return check_recipe(
         {
-            "name": "cue",
-            "student": {"model": str(cue_pair / "student"), "dtype": "float32"},
-            "teacher": {"model": str(cue_pair / "teacher"), "dtype": "float32"},
+            **yaml.safe_load((cue_pair / "recipe.yaml").read_text()),
             "data": {
                 "task": "table",
                 "path": str(train),
                 "columns": {"solution": "solution"},
             },
-            "generate": {"max_new_tokens": 8, "token_budget": 512},
             "attribute": {"controls": ["random"]},
             "prune": {
                 "strategy": "span+transplant+substitute",
@@ -60,7 +58,6 @@ def recipe(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Recipe:
                 "whole": ["word"],
             },
             "verify": {"teacher": "if_student_right"},
-            "evaluate": {"benchmarks": {}},
         },
         source="test",
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from leaf.cli import main
 from leaf.config import RaySection
@@ -62,16 +63,7 @@ def stage_1(folder: Path, root: Path, name: str) -> Workshop:
     """Score questions and answer them with drafts, as a run does."""
     recipe = check_recipe(
         {
-            "name": "cue",
-            "student": {"model": str(folder / "student"), "dtype": "float32"},
-            "teacher": {"model": str(folder / "teacher"), "dtype": "float32"},
-            "data": {
-                "task": "table",
-                "path": str(folder / "train.jsonl"),
-                "columns": {"solution": "solution"},
-            },
-            "generate": {"max_new_tokens": 8},
-            "evaluate": {"benchmarks": {}},
+            **yaml.safe_load((folder / "recipe.yaml").read_text()),
             "store": {"shard_size": 3},
             "runner": name,
         },

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from benchmarks import _arms, detection
 from leaf.attribute import DETECTORS
@@ -41,16 +42,7 @@ def planted(question: str, *texts: str) -> Problem:
 def cue_recipe(folder: Path) -> Recipe:
     return check_recipe(
         {
-            "name": "cue",
-            "student": {"model": str(folder / "student"), "dtype": "float32"},
-            "teacher": {"model": str(folder / "teacher"), "dtype": "float32"},
-            "data": {
-                "task": "table",
-                "path": str(folder / "train.jsonl"),
-                "columns": {"solution": "solution"},
-            },
-            "generate": {"max_new_tokens": 8},
-            "evaluate": {"benchmarks": {}},
+            **yaml.safe_load((folder / "recipe.yaml").read_text()),
         },
         source="test",
     )

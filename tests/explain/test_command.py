@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from leaf.cli import main
 from leaf.ledger import read_ledger
@@ -27,16 +28,7 @@ def run(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("explained")
     recipe = check_recipe(
         {
-            "name": "cue",
-            "student": {"model": str(cue_pair / "student"), "dtype": "float32"},
-            "teacher": {"model": str(cue_pair / "teacher"), "dtype": "float32"},
-            "data": {
-                "task": "table",
-                "path": str(cue_pair / "train.jsonl"),
-                "columns": {"solution": "solution"},
-            },
-            "generate": {"max_new_tokens": 8, "token_budget": 512},
-            "evaluate": {"benchmarks": {}},
+            **yaml.safe_load((cue_pair / "recipe.yaml").read_text()),
         },
         source="test",
     )

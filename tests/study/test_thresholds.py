@@ -29,18 +29,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture(scope="module")
 def path(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     values = {
-        "name": "cue",
-        "student": {"model": str(cue_pair / "student"), "dtype": "float32"},
-        "teacher": {"model": str(cue_pair / "teacher"), "dtype": "float32"},
-        "data": {
-            "task": "table",
-            "path": str(cue_pair / "train.jsonl"),
-            "columns": {"solution": "solution"},
-        },
-        "generate": {"max_new_tokens": 8, "token_budget": 512},
+        **yaml.safe_load((cue_pair / "recipe.yaml").read_text()),
         "prune": {"units": ["token", "word"], "whole": ["word"]},
         "verify": {"teacher": "if_student_right"},
-        "evaluate": {"benchmarks": {}},
     }
     path = tmp_path_factory.mktemp("recipes") / "cue.yaml"
     path.write_text(yaml.safe_dump(values))
