@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from leaf.heads import Head
-from leaf.linear_loss import linear_loss
+from leaf.linear_loss import cross_entropy, linear_loss
 
 R, D, V = 11, 6, 23
 
@@ -20,10 +20,8 @@ def parts():
 
 
 def ours(hidden, weight, bias, targets, weights, chunk, **head):
-    def chunk_loss(logits, part):
-        return F.cross_entropy(logits, targets[part], reduction="none")
-
-    return linear_loss(hidden, Head(weight, bias, **head), chunk_loss, weights, chunk=chunk)
+    head = Head(weight, bias, **head)
+    return linear_loss(hidden, head, cross_entropy(targets), weights, chunk=chunk)
 
 
 @pytest.mark.parametrize("chunk", [1, 4, 11, 100])
@@ -68,10 +66,46 @@ def test_logits_are_float32_for_bfloat16_states(parts):
     hidden, weight, _, _, weights = parts
     seen = []
 
-    def chunk_loss(logits, part):
-        seen.append(logits.dtype)
-        return logits.sum(-1)
+    def chunk_loss(part):
+        def block_loss(logits, block):
+            seen.append(logits.dtype)
+            return logits.sum(-1), torch.ones_like(logits)
+
+        return block_loss
 
     head = Head(weight.bfloat16())
     linear_loss(hidden.bfloat16(), head, chunk_loss, weights.float(), chunk=4)
     assert set(seen) == {torch.float32}
+
+
+def test_blocks_smaller_than_a_chunk_change_nothing(parts, monkeypatch):
+    hidden, weight, bias, targets, weights = parts
+    whole = [hidden.clone().requires_grad_(), weight.clone().requires_grad_()]
+    expected, expected_losses = ours(*whole, bias, targets, weights, 8)
+    expected.backward()
+    monkeypatch.setattr("leaf.linear_loss._BLOCK", 3 * V)  # 3 positions: 8 is no multiple of it
+    small = [hidden.clone().requires_grad_(), weight.clone().requires_grad_()]
+    total, losses = ours(*small, bias, targets, weights, 8)
+    total.backward()
+    torch.testing.assert_close(losses, expected_losses)
+    for one, other in zip(small, whole, strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_the_gradient_of_a_multiple_is_that_multiple(parts):
+    hidden, weight, bias, targets, weights = parts
+    weight.requires_grad_()
+    total, _ = ours(hidden, weight, bias, targets, weights, 4)
+    (once,) = torch.autograd.grad(total, weight)
+    total, _ = ours(hidden, weight, bias, targets, weights, 4)
+    (thrice,) = torch.autograd.grad(3 * total, weight)
+    torch.testing.assert_close(thrice, 3 * once)
+
+
+def test_looking_costs_no_gradient(parts):
+    hidden, weight, bias, targets, weights = parts
+    weight.requires_grad_()
+    with torch.no_grad():
+        total, losses = ours(hidden, weight, bias, targets, weights, 4)
+    assert not total.requires_grad
+    torch.testing.assert_close((losses * weights).sum(), total)

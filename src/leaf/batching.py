@@ -34,6 +34,27 @@ def plan_batches(lengths: Sequence[int], *, token_budget: int, max_items: int) -
     return batches
 
 
+def pack_batches(lengths: Sequence[int], *, token_budget: int) -> list[list[int]]:
+    """Group indices into batches of at most `token_budget` tokens side by side, longest first.
+
+    As `plan_batches`, for batches that are not padded.
+    """
+    order = sorted(range(len(lengths)), key=lambda item: (-lengths[item], item))
+    batches: list[list[int]] = []
+    filled: list[int] = []
+    for item in order:
+        # Into the first batch with room: nearly as few as there can be.
+        fits = (at for at, tokens in enumerate(filled) if tokens + lengths[item] <= token_budget)
+        at = next(fits, None)
+        if at is None:
+            batches.append([item])
+            filled.append(lengths[item])
+        else:
+            batches[at].append(item)
+            filled[at] += lengths[item]
+    return batches
+
+
 def run_halving(batch: Sequence[int], run: Callable[[Sequence[int]], None], *, what: str) -> None:
     """Run a batch; when memory runs out, say so and run its two halves instead.
 

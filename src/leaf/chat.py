@@ -147,10 +147,33 @@ class Chat:
         are when a model generates, else one by one. A `begun` response counts as prompt: `response`
         is the rest of it.
         """
-        text = self.render(content).text
-        prompt, offsets = self._begin(text, begun)
-        ids, _ = self._go_on(prompt, offsets, text + begun, response)
-        return Conversation(ids=(*ids, *self.end_of_turn), prompt_length=len(prompt))
+        ids, _, prompt_length = self._respond(content, response, begun)
+        return Conversation(ids=(*ids, *self.end_of_turn), prompt_length=prompt_length)
+
+    def response_units(self, content: str, response: str, begun: str = "") -> tuple[Unit, ...]:
+        """Return the units of the response of `conversation`, which tile its text and its tokens.
+
+        Characters are those of `response`; `tokens` count from the response's first. Every token is
+        in one unit: one without characters of its own belongs to the unit after it. The end of the
+        turn is the last unit, as one character more than the response has.
+        """
+        ids, offsets, prompt_length = self._respond(content, response, begun)
+        before = self.render(content).text + begun
+        low, high = len(before), len(before) + len(response)
+        found = _units(offsets, before + response, low, high)
+        if not found and len(ids) > prompt_length:
+            # Spaces alone, of which no token reports a character.
+            found = [Unit(start=low, end=high, tokens=(len(ids) - 1,))]
+        units: list[Unit] = []
+        reached = prompt_length
+        for unit in found:
+            last = unit.tokens[-1] if unit is not found[-1] else len(ids) - 1
+            tokens = tuple(range(reached - prompt_length, last + 1 - prompt_length))
+            units.append(Unit(start=unit.start - low, end=unit.end - low, tokens=tokens))
+            reached = last + 1
+        said = len(ids) - prompt_length
+        tokens = tuple(range(said, said + len(self.end_of_turn)))
+        return (*units, Unit(start=high - low, end=high - low + 1, tokens=tokens))
 
     def response(self, begun: str, tokens: Sequence[int]) -> str:
         """Return a response as a reader sees it: its beginning and what the tokens add."""
@@ -215,6 +238,14 @@ class Chat:
         if eos is None:
             raise ChatError(f"{self.name}: neither its template nor its tokenizer ends a turn")
         return (eos,)
+
+    def _respond(
+        self, content: str, response: str, begun: str
+    ) -> tuple[list[int], list[tuple[int, int]], int]:
+        """Tokenise a prompt with a response: token ids, their characters, tokens of the prompt."""
+        text = self.render(content).text
+        prompt, offsets = self._begin(text, begun)
+        return *self._go_on(prompt, offsets, text + begun, response), len(prompt)
 
     def _begin(self, rendered: str, begun: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Tokenise a rendered prompt and the response that is begun after it."""

@@ -56,6 +56,7 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
     from leaf.report import print_results
     from leaf.run import check_out, run_recipe
     from leaf.store import Store
+    from leaf.training import together
 
     if until not in STAGES:
         raise UsageError(f"--until {until}: must be one of {', '.join(STAGES)}")
@@ -63,13 +64,16 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
     folder = out or Path("runs") / resolved.name
     _refuse_file(folder)
     check_out(resolved, folder, overwrite=overwrite)
-    results = run_recipe(
-        resolved,
-        out=folder,
-        store=Store(store or folder.parent / "store"),
-        until=until,
-        command=_repeat(recipe, set_ or [], out, store),
-    )
+    with together() as first:
+        if not first:
+            return
+        results = run_recipe(
+            resolved,
+            out=folder,
+            store=Store(store or folder.parent / "store"),
+            until=until,
+            command=_repeat(recipe, set_ or [], out, store),
+        )
     report = folder / "report.html"
     if json_:
         print((folder / "report.json").read_text(encoding="utf-8"))

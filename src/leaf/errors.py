@@ -36,6 +36,10 @@ class StoreError(LeafError):
     """A stage result cannot be written or is damaged: the message names the file."""
 
 
+class ServerError(LeafError):
+    """A model's server cannot be used: the message names its url, what it said and the way out."""
+
+
 class OutOfMemoryError(LeafError):
     """One single item does not fit in memory, so halving the batch cannot help."""
 

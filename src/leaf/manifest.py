@@ -15,7 +15,16 @@ from leaf.config import Recipe
 from leaf.models import best_device, dtype_name, resolve_dtype
 from leaf.sources import Source
 
-_PACKAGES = ("leaf-distill", "torch", "transformers", "datasets", "pyarrow", "math-verify", "scipy")
+_PACKAGES = (
+    "leaf-distill",
+    "torch",
+    "transformers",
+    "peft",
+    "datasets",
+    "pyarrow",
+    "math-verify",
+    "scipy",
+)
 
 
 def build_manifest(recipe: Recipe, sources: Mapping[str, Source]) -> dict[str, Any]:

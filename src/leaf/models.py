@@ -37,6 +37,7 @@ class Tokenizer(Protocol):
     chat_template: Any
     all_special_ids: list[int]
     added_tokens_decoder: dict[int, Any]
+    backend_tokenizer: Any
 
     def __call__(self, text: Any, **options: Any) -> Any: ...  # noqa: D102
     def decode(self, ids: Any, **options: Any) -> str: ...  # noqa: D102
@@ -95,6 +96,14 @@ def load(
     )
 
 
+def skeleton(source: Source) -> Any:
+    """Return a model with every shape and none of its numbers; it takes no memory."""
+    config = load_config(source)
+    make: Any = AutoModelForCausalLM.from_config
+    with readable(f"{source.name}: config.json cannot be used"), torch.device("meta"):
+        return make(config, trust_remote_code=False)
+
+
 @contextmanager
 def loaded(section: ModelSection, source: Source) -> Iterator[Loaded]:
     """Load a model for the length of a block and give its memory back."""
@@ -122,20 +131,6 @@ def load_config(source: Source) -> Any:
     """Load a model's configuration; raises `ModelError` when transformers cannot use it."""
     with readable(f"{source.name}: config.json cannot be used"):
         return AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
-
-
-def check_same_tokenizer(student: Tokenizer, teacher: Tokenizer, names: tuple[str, str]) -> None:
-    """Raise `ModelError` unless both tokenizers give every token the same id."""
-    ours, theirs = student.get_vocab(), teacher.get_vocab()
-    if ours == theirs:
-        return
-    both = ours.keys() & theirs.keys()
-    same = sum(ours[token] == theirs[token] for token in both)
-    raise ModelError(
-        f"the student {names[0]} and the teacher {names[1]} have different tokenizers "
-        f"({same} of {max(len(ours), len(theirs))} tokens agree); distillation across tokenizers "
-        "is not there yet: choose a teacher of the student's family"
-    )
 
 
 def best_device() -> torch.device:

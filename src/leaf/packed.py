@@ -26,14 +26,16 @@ from leaf.prefix import can_share
 
 
 class Packer:
-    """Runs batches through one frozen model with gradients for their embeddings.
+    """Runs batches through one model, with gradients for embeddings or parameters.
 
     Where the model's attention cannot be replaced (see `leaf.prefix.can_share`), or the device has
     no attention for rows of different length, batches run padded: the result is the same.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, dtype: torch.dtype | None = None) -> None:
+        """Run `model`, which computes in `dtype` (under autocast; None: its own)."""
         self.model = model
+        self._dtype = dtype or model.dtype
         self._beginning: list[int] = []
         self._layers: list[tuple[Tensor, Tensor]] = []
         """Keys and values [G, P, W] of the beginning's P tokens, a pair a layer."""
@@ -41,19 +43,20 @@ class Packer:
     @cached_property
     def packs(self) -> bool:
         """Whether batches run as one sequence."""
-        return _attends_by_rows(self.model) and can_share(self.model)
+        return _attends_by_rows(self.model, self._dtype) and can_share(self.model)
 
-    def hidden_states(self, batch: Batch, embeddings_BTD: Tensor) -> Tensor:
+    def hidden_states(self, batch: Batch, embeddings_BTD: Tensor | None = None) -> Tensor:
         """Return the last hidden states before each response token [R, D], differentiable.
 
-        `embeddings_BTD` stand for the batch's tokens. Where the batch runs as one sequence, its
-        first `shared` tokens have a gradient of zero.
+        `embeddings_BTD` stand for the batch's tokens, if given. Where the batch runs as one
+        sequence, its first `shared` tokens have a gradient of zero: a model in training must get
+        batches that share none.
         """
         shared = batch.shared
-        device = embeddings_BTD.device
+        device = self.model.device
         if not self.packs:
             hidden_BTD: Tensor = backbone(self.model)(
-                inputs_embeds=embeddings_BTD,
+                **_inputs(batch.ids_BT.to(device), embeddings_BTD),
                 attention_mask=batch.mask_BT.to(device),
                 use_cache=False,
             ).last_hidden_state
@@ -65,7 +68,10 @@ class Packer:
         positions_N = torch.arange(fed_BT.shape[1]).expand_as(fed_BT)[fed_BT]
         with attention_by(self.model, "leaf_packed"):
             hidden_1ND: Tensor = backbone(self.model)(
-                inputs_embeds=embeddings_BTD[fed_BT.to(device)][None],
+                **_inputs(
+                    batch.ids_BT[fed_BT][None].to(device),
+                    None if embeddings_BTD is None else embeddings_BTD[fed_BT.to(device)][None],
+                ),
                 position_ids=positions_N[None].to(device),
                 use_cache=False,
                 leaf_pack=_Pack.of(fed_BT.sum(dim=1).tolist(), shared, self._layers, device),
@@ -86,6 +92,11 @@ class Packer:
                 )
         self._layers = [(layer.keys[0], layer.values[0]) for layer in cache.layers] if ids else []
         self._beginning = ids
+
+
+def _inputs(ids: Tensor, embeddings: Tensor | None) -> dict[str, Tensor]:
+    """Return what a model is fed: embeddings where they are given, else ids."""
+    return {"input_ids": ids} if embeddings is None else {"inputs_embeds": embeddings}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +147,14 @@ def _attend(
 ) -> tuple[Tensor, None]:
     """Attend causally from queries [1, H, N, W] to keys [1, G, N, W] of the same row."""
     shared = leaf_pack.layers[module.layer_idx] if leaf_pack.shared else None
+    kind = query.device.type
+    if torch.is_autocast_enabled(kind):
+        # Positions turn queries and keys wide again, and autocast does not know this function.
+        dtype = torch.get_autocast_dtype(kind)
+        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     attend = _attend_varlen if query.is_cuda else _attend_in_turn
-    return attend(query[0], key[0], value[0], shared, leaf_pack, scaling)[None], None
+    with torch.autocast(kind, enabled=False):
+        return attend(query[0], key[0], value[0], shared, leaf_pack, scaling)[None], None
 
 
 def _attend_varlen(
@@ -194,11 +211,11 @@ def _attend_in_turn(
     return torch.cat(parts, dim=1).transpose(0, 1).to(query_HNW.dtype)
 
 
-def _attends_by_rows(model: Any) -> bool:
+def _attends_by_rows(model: Any, dtype: torch.dtype) -> bool:
     """Whether there is attention for rows of different length here, by hardware and dtype."""
     if model.device.type == "cuda":
         major, _ = torch.cuda.get_device_capability(model.device)
-        return major >= 8 and model.dtype in {torch.bfloat16, torch.float16} and _has_varlen()
+        return major >= 8 and dtype in {torch.bfloat16, torch.float16} and _has_varlen()
     return bool(model.device.type == "cpu")
 
 

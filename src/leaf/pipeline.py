@@ -9,10 +9,16 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from leaf import models
 from leaf.config import DistillSection, Recipe
 from leaf.detection import Cuts, Detection, at_level
-from leaf.distill import Row, counterfactual_rows, encode_rows, original_rows
+from leaf.distill import (
+    Row,
+    counterfactual_rows,
+    encode_rows,
+    hold_out,
+    original_rows,
+    split_rows,
+)
 from leaf.errors import DataError, LeafError
 from leaf.evaluate import accuracy, compare
 from leaf.progress import say
@@ -30,6 +36,7 @@ from leaf.records import (
 from leaf.sources import Source, find
 from leaf.store import StageLog, Store
 from leaf.tasks import load_problems
+from leaf.vocabulary import meet
 from leaf.workshop import Graded, Workshop
 
 STAGES = ("problems", "answers", "attribute", "prune", "verify", "distill", "evaluate")
@@ -96,13 +103,10 @@ class Pipeline:
         for name, section in recipe.evaluate.benchmarks.items():
             self._benchmarks[name] = load_problems(section)
             self._warn_of_overlap(name, self._benchmarks[name])
-        student, teacher = find(recipe.student), find(recipe.teacher)
-        models.check_same_tokenizer(
-            models.load_tokenizer(student),
-            models.load_tokenizer(teacher),
-            (recipe.student.model, recipe.teacher.model),
-        )
-        self.workshop.sources = {"student": student, "teacher": teacher}
+        self.workshop.sources = {"student": find(recipe.student), "teacher": find(recipe.teacher)}
+        chats = self.workshop.student_chat, self.workshop.teacher_chat
+        if line := meet(*chats, recipe.distill):
+            say(line)
         say(f"{len(self.results.problems)} training problems")
 
     def answer(self) -> None:
@@ -163,8 +167,12 @@ class Pipeline:
 
     def distill(self) -> None:
         """Train two students from the same start: plain distillation (kd) and LeaF (leaf)."""
-        for arm, (rows, section) in self._training_arms().items():
-            self.results.students[arm] = self.workshop.student(arm, rows, section)
+        arms = self._training_arms()
+        # LeaF's rows hold those of the other: a teacher that is kept on disk is loaded once.
+        for arm in sorted(arms, key=lambda arm: len(arms[arm][0]), reverse=True):
+            rows, held_out, section = arms[arm]
+            self.results.students[arm] = self.workshop.student(arm, rows, section, held_out)
+        self.results.students = {arm: self.results.students[arm] for arm in arms}
 
     def evaluate(self) -> None:
         """Score the student before and after, by plain distillation and by LeaF."""
@@ -224,8 +232,12 @@ class Pipeline:
             if score.right
         }
 
-    def _training_arms(self) -> dict[str, tuple[list[Row], DistillSection]]:
-        """Return each arm's rows and settings: the same originals, as many steps (or tokens)."""
+    def _training_arms(self) -> dict[str, tuple[list[Row], list[Row], DistillSection]]:
+        """Return each arm's rows, those held out, and settings.
+
+        Both arms have the same originals and hold out the same problems, and take as many steps (or
+        tokens).
+        """
         assert self.results.student  # noqa: S101 - stages run in order
         section = self.recipe.distill
         detection = self.detection
@@ -254,10 +266,13 @@ class Pipeline:
         references |= {name: problems[name].solution for name in detection.origins}
         changed = counterfactual_rows(problems, references, kept, detection.origins)
         leaf_rows = [*originals, *self._cut_off(changed)]
+        ids = [problem.id for problem in self._problems]
+        held_out = hold_out(ids, section.validation.share, section.validation.seed)
+        arms = {"kd": split_rows(originals, held_out), "leaf": split_rows(leaf_rows, held_out)}
         if section.max_tokens is None:
-            steps = len(self.workshop.plan(leaf_rows, section))
+            steps = len(self.workshop.plan(arms["leaf"][0], section))
             section = section.model_copy(update={"max_steps": steps})
-        return {"kd": (originals, section), "leaf": (leaf_rows, section)}
+        return {arm: (*rows, section) for arm, rows in arms.items()}
 
     def _in_response(self, found: Sequence[Counterfactual]) -> str:
         """Say how many of some counterfactuals are of the response, where that level is cut."""
@@ -268,10 +283,10 @@ class Pipeline:
 
     def _cut_off(self, rows: Sequence[Row]) -> list[Row]:
         cutoff = self.recipe.distill.cutoff
-        kept, _, longer = encode_rows(self.workshop.student_chat, rows, cutoff)
+        kept, longer = encode_rows(self.workshop.student_chat, rows, cutoff)
         for row in longer:
             self._drop("distill", row.problem_id, f"longer than distill.cutoff of {cutoff} tokens")
-        return kept
+        return [sample.row for sample in kept]
 
     def _warn_of_overlap(self, name: str, test: Sequence[Problem]) -> None:
         shared = {problem.question for problem in test} & {

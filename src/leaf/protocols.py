@@ -69,8 +69,14 @@ class Attributor(Protocol):
 
 
 class Loss(Protocol):
-    """A distillation loss on one chunk of response positions (R positions, V vocabulary)."""
+    """A distance of two distributions over J outcomes at each of B positions."""
 
-    def __call__(self, student_RV: torch.Tensor, teacher_RV: torch.Tensor) -> torch.Tensor:
-        """Return the loss of each position in nats, shape [R], from float32 logits."""
+    def __call__(
+        self, log_student_BJ: torch.Tensor, log_teacher_BJ: torch.Tensor, /
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the loss of each position [B] and d loss / d log_student [B, J].
+
+        Both arguments are log-probabilities, float32 or wider, and stay as they are. The slope is
+        taken as if the J values were free; that they are a distribution is the caller's business.
+        """
         ...

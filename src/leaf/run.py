@@ -59,6 +59,10 @@ _FREE = {
     "distill.token_budget",
     "distill.chunk_tokens",
     "distill.checkpoint_every",
+    "distill.gradient_checkpointing",
+    "distill.tracking",
+    "distill.served.workers",
+    "distill.served.key_variable",
 }
 """Keys that decide where, how fast and in how much memory a run is done, not what comes out."""
 

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
+from safetensors import SafetensorError
 
 from leaf.errors import StoreError
 from leaf.progress import progress
@@ -188,8 +189,8 @@ def space_guard(path: Path) -> Iterator[None]:
     """Turn "no space left" into one clear line that says where and what to do."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+    except (OSError, SafetensorError) as error:
+        if not _is_full(error):
             raise
         there = next(parent for parent in path.absolute().parents if parent.exists())
         free = shutil.disk_usage(there).free // 2**20
@@ -197,6 +198,14 @@ def space_guard(path: Path) -> Iterator[None]:
             f"no space left to write {path} ({free} MiB free); nothing finished is lost: "
             "free some space and run the same command again"
         ) from None
+
+
+def _is_full(error: Exception) -> bool:
+    full = {errno.ENOSPC, errno.EDQUOT}
+    if isinstance(error, OSError):
+        return error.errno in full
+    # What safetensors cannot write it says in words, with the number in them.
+    return any(f"(os error {number})" in str(error) for number in full)
 
 
 def note_seconds(folder: Path, seconds: float) -> None:

@@ -7,13 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-
 from leaf import models
 from leaf.attribute import OPTIONS, join
 from leaf.chat import Chat
 from leaf.config import AttributeSection, DistillSection, ModelSection, Recipe
-from leaf.distill import Distiller, Row, encode_rows, plan_steps, train
+from leaf.distill import Row, encode_rows, plan_steps
 from leaf.jobs import Answering, Grading, Scoring, chat_of
 from leaf.keys import digest, digest_of, plain, stage_key
 from leaf.records import Answer, Attribution, Counterfactual, Problem, Score, Sensitivity
@@ -21,6 +19,8 @@ from leaf.runner import LocalRunner, Runner
 from leaf.runner_ray import RayRunner
 from leaf.sources import Source
 from leaf.store import StageLog, Store, seconds_spent
+from leaf.training import TrainingJob, run_job
+from leaf.vocabulary import same_tokenizer
 
 T = TypeVar("T")
 
@@ -206,71 +206,99 @@ class Workshop:
         """The chat template that training rows are rendered with: the student's own."""
         return chat_of(models.load_tokenizer(self.sources["student"]), self.recipe.student)
 
+    @cached_property
+    def teacher_chat(self) -> Chat:
+        """The teacher's own chat template."""
+        return chat_of(models.load_tokenizer(self.sources["teacher"]), self.recipe.teacher)
+
     def plan(self, rows: Sequence[Row], section: DistillSection) -> list[list[int]]:
         """Return the rows of every optimiser step."""
         lengths = None
         if section.max_tokens is not None:
-            _, items, _ = encode_rows(self.student_chat, rows, section.cutoff)
-            lengths = [len(item.ids) for item in items]
+            samples, _ = encode_rows(self.student_chat, rows, section.cutoff)
+            lengths = [sample.length for sample in samples]
         return plan_steps(rows, section, lengths)
 
-    def student(self, arm: str, rows: Sequence[Row], section: DistillSection) -> Path:
-        """Train one student on rows within the cutoff, or find it trained; return its folder."""
+    def student(
+        self, arm: str, rows: Sequence[Row], section: DistillSection, held_out: Sequence[Row] = ()
+    ) -> Path:
+        """Train one student on rows within the cutoff, or find it trained; return its folder.
+
+        `held_out` are rows of problems that are not trained on, for validation.
+        """
         steps = self.plan(rows, section)
-        key = self._student_key(rows, steps)
+        key = self._student_key(rows, steps, section, held_out)
         folder = self.store.folder("students", key)
         computed = 0
         if not self.store.is_done("students", key):
+            self.runner.close()
+            job = TrainingJob(
+                label=f"training {arm}",
+                student=self.recipe.student,
+                student_source=self.sources["student"],
+                teacher=self.recipe.teacher,
+                teacher_source=self.sources["teacher"],
+                distill=section,
+                rows=rows,
+                held_out=held_out,
+                steps=steps,
+                key=key,
+                folder=folder,
+                store=self.store.root,
+                task=self.recipe.data.path or self.recipe.data.task,
+            )
             with self.store.building("students", key):
-                computed = self._train(arm, rows, steps, section, folder)
+                computed = run_job(job)
+        done = json.loads((folder / "done.json").read_text())
         self.logs.append(
             StageLog(
                 name=f"training {arm}",
                 key=key,
                 items=len(rows),
-                records=json.loads((folder / "done.json").read_text())["steps"],
+                records=done["steps"],
                 computed=computed,
                 seconds=seconds_spent(folder),
             )
         )
         return folder
 
-    def _train(
+    def _student_key(
         self,
-        arm: str,
         rows: Sequence[Row],
         steps: Sequence[Sequence[int]],
         section: DistillSection,
-        folder: Path,
-    ) -> int:
-        self.runner.close()
-        _, items, _ = encode_rows(self.student_chat, rows, section.cutoff)
-        with models.loaded(self.recipe.teacher, self.sources["teacher"]) as teacher:
-            # The optimiser's steps are too small for bfloat16: the masters are float32.
-            student = models.load(self.recipe.student, self.sources["student"], dtype=torch.float32)
-            distiller = Distiller(student, teacher, section)
-            computed = train(distiller, rows, items, steps, folder, label=f"training {arm}")
-        models.release_memory()
-        return computed
-
-    def _student_key(self, rows: Sequence[Row], steps: Sequence[Sequence[int]]) -> str:
+        held_out: Sequence[Row],
+    ) -> str:
         """Name a trained student by what decides its weights.
 
         Rows and steps stand for all that chooses and orders them; how a step is computed, and
         lambda where no row is a counterfactual, change nothing.
         """
-        names = {"temperature", "loss", "learning_rate", "warmup_steps", "weight_decay"}
-        names |= {"max_grad_norm", "compute_dtype", "save_dtype"}
+        named = section.model_dump(include=_STUDENT)
+        changed = section.model_dump(include=_STUDENT_CHANGED, exclude_defaults=True)
         if any(row.counterfactual for row in rows):
-            names.add("lambda_")
+            named["lambda_"] = section.lambda_
+        else:
+            changed.pop("lambda_end", None)
+        if section.teacher in ("topk", "served"):
+            changed["top_k"] = section.top_k
+        if section.teacher == "served":
+            name = section.served.model or self.recipe.teacher.model
+            changed["served"] = {"url": section.served.url, "model": name}
         settings = {
-            **self.recipe.distill.model_dump(include=names),
+            **named,
+            **changed,
             "teacher_dtype": self.recipe.teacher.dtype,
             "system": self.recipe.student.system,
         }
-        content = digest([plain(rows), [list(step) for step in steps]])
+        if not same_tokenizer(self.student_chat.tokenizer, self.teacher_chat.tokenizer):
+            # It sees the rows under its own template.
+            settings["aligned"] = self.recipe.teacher.system
+        content = [plain(rows), [list(step) for step in steps]]
+        if held_out:
+            content.append(plain(held_out))
         prints = [self.sources[role].fingerprint for role in ("student", "teacher")]
-        return stage_key("students", 1, settings, [content, *prints])
+        return stage_key("students", 1, settings, [digest(content), *prints])
 
     def _key(self, stage: str, settings: Mapping[str, Any], inputs: Sequence[str]) -> str:
         settings = {**settings, "shard_size": self.recipe.store.shard_size}
@@ -282,6 +310,31 @@ def detector_options(detector: str, attribute: AttributeSection) -> dict[str, An
     options = attribute.model_dump(include=set(OPTIONS.get(detector, ())))
     return {name: value for name, value in options.items() if (name, value) != ("norm", "l2")}
 
+
+_STUDENT = {
+    "temperature",
+    "loss",
+    "learning_rate",
+    "warmup_steps",
+    "weight_decay",
+    "max_grad_norm",
+    "compute_dtype",
+    "save_dtype",
+}
+"""What of `distill` names a student."""
+
+_STUDENT_CHANGED = {
+    "lambda_end",
+    "jsd_beta",
+    "skew",
+    "cross_entropy",
+    "teacher",
+    "tuning",
+    "lora",
+    "optimizer",
+    "validation",
+}
+"""What names one where it is not the default: students without it keep the name they had."""
 
 _LABELS = {
     "gradient": "{role} sensitivity",

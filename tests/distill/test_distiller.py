@@ -7,7 +7,8 @@ import torch
 
 from leaf.chat import Conversation
 from leaf.config import DistillSection
-from leaf.distill import Distiller, Row
+from leaf.distill import Distiller, Row, Sample
+from leaf.distill.teacher import online_teacher
 from leaf.models import Loaded
 from leaf.sources import Source
 
@@ -18,8 +19,7 @@ class Case:
 
     student: Any
     teacher: Any
-    rows: list[Row]
-    items: list[Conversation]
+    samples: list[Sample]
 
 
 def loaded(model: Any) -> Loaded:
@@ -30,8 +30,9 @@ def loaded(model: Any) -> Loaded:
     )
 
 
-def row(problem: str, *, counterfactual: bool = False) -> Row:
-    return Row(problem_id=problem, content="", response="", counterfactual=counterfactual)
+def sample(problem: str, ids: tuple[int, ...], prompt: int, *, changed: bool = False) -> Sample:
+    row = Row(problem_id=problem, content="", response="", counterfactual=changed)
+    return Sample(row=row, tokens=Conversation(ids=ids, prompt_length=prompt))
 
 
 @pytest.fixture
@@ -39,22 +40,19 @@ def case(tiny_model) -> Case:
     return Case(
         student=tiny_model("llama", seed=1, dtype=torch.float64),
         teacher=tiny_model("llama", seed=2, dtype=torch.float64, num_hidden_layers=3),
-        rows=[row("a"), row("b"), row("a", counterfactual=True), row("b", counterfactual=True)],
-        items=[
-            Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6),
-            Conversation(ids=(11, 4, 58, 2), prompt_length=1),
-            Conversation(ids=(5, 9, 22, 31, 40, 3, 18, 2), prompt_length=5),
-            Conversation(ids=(11, 58, 2), prompt_length=1),
+        samples=[
+            sample("a", (5, 9, 22, 7, 31, 40, 3, 18, 2), 6),
+            sample("b", (11, 4, 58, 2), 1),
+            sample("a", (5, 9, 22, 31, 40, 3, 18, 2), 5, changed=True),
+            sample("b", (11, 58, 2), 1, changed=True),
         ],
     )
 
 
 def distiller(case: Case, **changes: Any) -> Distiller:
-    settings = {"compute_dtype": "float32", "lambda": 0.3, **changes}
-    made = Distiller(loaded(case.student), loaded(case.teacher), DistillSection(**settings))
-    # The recipe has no float64, which tests need to compare to the last digit.
-    made.compute_dtype = torch.float64
-    return made
+    settings = {"compute_dtype": "float32", **changes}
+    student, section = loaded(case.student), DistillSection(**settings)
+    return Distiller(student, online_teacher(loaded(case.teacher)), section)
 
 
 def gradients(model: Any) -> torch.Tensor:
@@ -66,9 +64,10 @@ def naive_loss(case: Case, lambda_: float, temperature: float = 1.0, vocabulary:
     means = []
     for kind in (False, True):
         divergences = []
-        for item_row, item in zip(case.rows, case.items, strict=True):
-            if item_row.counterfactual is not kind:
+        for one in case.samples:
+            if one.row.counterfactual is not kind:
                 continue
+            item = one.tokens
             ids = torch.tensor([item.ids])
             ours = case.student(input_ids=ids).logits[0, :, :vocabulary] / temperature
             theirs = case.teacher(input_ids=ids).logits[0, :, :vocabulary] / temperature
@@ -82,7 +81,7 @@ def naive_loss(case: Case, lambda_: float, temperature: float = 1.0, vocabulary:
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 def test_loss_and_gradient_equal_naive_float64_over_every_response_token(case, temperature):
     made = distiller(case, temperature=temperature)
-    found = made.backward(case.rows, case.items)
+    found = made.backward(case.samples, 0.3)
     ours = gradients(case.student)
     case.student.zero_grad()
     expected, (original, counterfactual) = naive_loss(case, 0.3, temperature)
@@ -103,29 +102,29 @@ def test_loss_and_gradient_equal_naive_float64_over_every_response_token(case, t
     ],
 )
 def test_chunks_padding_and_accumulation_do_not_change_loss_or_gradient(case, changes):
-    whole = distiller(case).backward(case.rows, case.items)
+    whole = distiller(case).backward(case.samples, 0.3)
     expected = gradients(case.student)
-    found = distiller(case, **changes).backward(case.rows, case.items)
+    found = distiller(case, **changes).backward(case.samples, 0.3)
     assert found.loss == pytest.approx(whole.loss, rel=1e-12)
     torch.testing.assert_close(gradients(case.student), expected, rtol=1e-9, atol=1e-13)
 
 
 def test_the_order_of_rows_does_not_change_loss_or_gradient(case):
-    whole = distiller(case).backward(case.rows, case.items)
+    whole = distiller(case).backward(case.samples, 0.3)
     expected = gradients(case.student)
-    found = distiller(case).backward(case.rows[::-1], case.items[::-1])
+    found = distiller(case).backward(case.samples[::-1], 0.3)
     assert found.loss == pytest.approx(whole.loss, rel=1e-12)
     torch.testing.assert_close(gradients(case.student), expected, rtol=1e-9, atol=1e-13)
 
 
 def test_loss_is_zero_when_the_student_is_the_teacher(case):
     case.teacher = case.student
-    found = distiller(case).backward(case.rows, case.items)
+    found = distiller(case).backward(case.samples, 0.3)
     assert found.loss == pytest.approx(0.0, abs=1e-12)
 
 
 def test_plain_distillation_gives_originals_the_whole_weight_whatever_lambda_is(case):
-    found = distiller(case).backward(case.rows[:2], case.items[:2])
+    found = distiller(case).backward(case.samples[:2], 0.3)
     assert found.kl_counterfactual is None
     assert found.loss == pytest.approx(found.kl_original, rel=1e-12)
 
@@ -135,7 +134,7 @@ def test_both_ends_of_the_response_are_trained(case, position):
     # A response of one token and its end: the loss must hold both, each worth one half.
     item = Conversation(ids=(5, 9, 22, 40, 2), prompt_length=3)
     made = distiller(case)
-    found = made.backward([row("a")], [item])
+    found = made.backward([sample("a", item.ids, 3)], 0.3)
     ids = torch.tensor([item.ids])
     at = 2 if position == "first response token" else 3
     theirs = torch.softmax(case.teacher(input_ids=ids).logits[0, at], -1)
@@ -150,7 +149,7 @@ def test_both_ends_of_the_response_are_trained(case, position):
 
 def test_a_padded_vocabulary_is_cut_to_the_common_part(case, tiny_model, capfd):
     case.teacher = tiny_model("llama", seed=2, dtype=torch.float64, vocab_size=70)
-    found = distiller(case).backward(case.rows, case.items)
+    found = distiller(case).backward(case.samples, 0.3)
     expected, _ = naive_loss(case, 0.3, vocabulary=61)
     assert found.loss == pytest.approx(expected.item(), rel=1e-9)
     assert "both are cut to 61" in capfd.readouterr().err
@@ -160,11 +159,11 @@ def test_vocabularies_of_151936_and_152064_work(case, tiny_model):
     small = {"hidden_size": 8, "num_attention_heads": 2, "num_key_value_heads": 1}
     case.student = tiny_model("qwen2", seed=1, dtype=torch.float64, vocab_size=151_936, **small)
     case.teacher = tiny_model("qwen2", seed=2, dtype=torch.float64, vocab_size=152_064, **small)
-    found = distiller(case, chunk_tokens=4).backward(case.rows, case.items)
+    found = distiller(case, chunk_tokens=4).backward(case.samples, 0.3)
     expected, _ = naive_loss(case, 0.3, vocabulary=151_936)
     assert found.loss == pytest.approx(expected.item(), rel=1e-9)
 
 
 def test_the_teacher_gets_no_gradient(case):
-    distiller(case).backward(case.rows, case.items)
+    distiller(case).backward(case.samples, 0.3)
     assert all(parameter.grad is None for parameter in case.teacher.parameters())

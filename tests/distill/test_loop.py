@@ -6,58 +6,71 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file
 
 TRAIN = """
-import sys
+import json, sys
 from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 from leaf.chat import Conversation
 from leaf.config import DistillSection
-from leaf.distill import Distiller, Row, plan_steps, train
+from leaf.distill import Distiller, Plan, Row, Sample, plan_steps, train
+from leaf.distill.loop import finish
+from leaf.distill.lora import add_adapters
+from leaf.distill.teacher import online_teacher
 from leaf.models import Loaded
 from leaf.sources import Source
 
 
-class NoTokenizer:
-    def save_pretrained(self, folder): ...
-
-
-def load(seed, folder):
+def load(seed):
     config = LlamaConfig(vocab_size=61, hidden_size=16, intermediate_size=24, num_hidden_layers=2,
                          num_attention_heads=4, num_key_value_heads=2, initializer_range=0.3)
     torch.manual_seed(seed)
     model = LlamaForCausalLM(config)
-    model.save_pretrained(folder)
-    source = Source(name="tiny", folder=folder, fingerprint="tiny")
-    return Loaded(source=source, model=model.requires_grad_(False), tokenizer=NoTokenizer(),
+    source = Source(name="tiny", folder=Path("tiny"), fingerprint="tiny")
+    return Loaded(source=source, model=model.requires_grad_(False), tokenizer=None,
                   device=torch.device("cpu"), dtype=torch.float32)
 
 
-out = Path(sys.argv[1])
+out, changes = Path(sys.argv[1]), json.loads(sys.argv[2])
 out.mkdir(parents=True, exist_ok=True)
-section = DistillSection(batch_size=2, max_steps=24, checkpoint_every=3, learning_rate=1e-2,
-                         compute_dtype="float32", warmup_steps=2)
+settings = {"batch_size": 2, "max_steps": 24, "checkpoint_every": 3, "learning_rate": 1e-2,
+            "compute_dtype": "float32", "warmup_steps": 2}
+section = DistillSection(**{**settings, **changes})
 rows = [Row(problem_id=str(n), content="", response="", counterfactual=n % 3 == 0)
-        for n in range(9)]
-items = [Conversation(ids=(n, 2 * n, 3 + n, 7, 2), prompt_length=1 + n % 3) for n in range(9)]
-made = Distiller(load(1, out / "s"), load(2, out / "t"), section)
-print(train(made, rows, items, plan_steps(rows, section), out, label="training"))
+        for n in range(12)]
+tokens = [Conversation(ids=(n, 2 * n, 3 + n, 7, 2), prompt_length=1 + n % 3) for n in range(12)]
+samples = [Sample(row=row, tokens=item) for row, item in zip(rows, tokens)]
+student = load(1)
+if section.tuning == "lora":
+    add_adapters(student.model, section.lora, seed=0)
+torch.manual_seed(5)
+made = Distiller(student, online_teacher(load(2)), section)
+plan = Plan(samples=samples[:9], steps=plan_steps(rows[:9], section), key="tiny",
+            held_out=samples[9:] if section.validation.share else ())
+computed = train(made, plan, out, label="training").computed
+after = made.validate(samples[9:], section.lambda_).loss
+print(json.dumps([computed, after]))
+student.model.save_pretrained(out / "model")
+finish(out, {})
 """
 
 
-def start(folder: Path) -> "subprocess.Popen[str]":
-    words = [sys.executable, "-c", TRAIN, str(folder)]
+def start(folder: Path, **changes: Any) -> "subprocess.Popen[str]":
+    words = [sys.executable, "-c", TRAIN, str(folder), json.dumps(changes)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def finish(process: "subprocess.Popen[str]") -> int:
+def finish(process: "subprocess.Popen[str]") -> tuple[int, float]:
+    """Return the steps that were computed now, and the loss on held-out samples in the end."""
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    return int(out)
+    computed, loss = json.loads(out)
+    return computed, loss
 
 
 def lines(folder: Path) -> list[dict]:
@@ -74,27 +87,78 @@ def without_seconds(folder: Path) -> list[dict]:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("alone")
-    assert finish(start(folder)) == 24
+    assert finish(start(folder))[0] == 24
     return folder
 
 
-def test_killed_training_ends_with_bit_identical_weights_and_metrics(tmp_path, uninterrupted):
+def killed_and_finished(folder: Path, **changes: Any) -> int:
+    """Kill a training twice with SIGKILL, let it end, and return the steps of the last process."""
     kills = 0
     for wanted in (5, 14):
-        process = start(tmp_path)
-        while process.poll() is None and len(lines(tmp_path)) < wanted:
+        process = start(folder, **changes)
+        while process.poll() is None and len(lines(folder)) < wanted:
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        kills += not (tmp_path / "done.json").exists()
-    computed = finish(start(tmp_path))
+        kills += not (folder / "done.json").exists()
     assert kills, "the training was over before it could be killed"
+    return finish(start(folder, **changes))[0]
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    return load_file(next((folder / "model").glob("*.safetensors")))
+
+
+def test_killed_training_ends_with_bit_identical_weights_and_metrics(tmp_path, uninterrupted):
+    computed = killed_and_finished(tmp_path)
     assert computed < 24, "nothing was resumed"
-    ours = load_file(tmp_path / "model" / "model.safetensors")
-    theirs = load_file(uninterrupted / "model" / "model.safetensors")
+    ours, theirs = weights(tmp_path), weights(uninterrupted)
     assert ours.keys() == theirs.keys()
     assert all(ours[name].equal(theirs[name]) for name in ours)
     assert without_seconds(tmp_path) == without_seconds(uninterrupted)
+
+
+def test_a_killed_training_with_dropout_and_validation_goes_on_as_if_nothing_had_been(tmp_path):
+    changes = {
+        "tuning": "lora",
+        "lora": {"rank": 2, "dropout": 0.3},
+        "lambda_end": 0.9,
+        "validation": {"share": 0.2, "every": 4},
+    }
+    assert finish(start(tmp_path / "whole", **changes))[0] == 24
+    assert killed_and_finished(tmp_path / "killed", **changes) < 24
+    ours, theirs = weights(tmp_path / "killed"), weights(tmp_path / "whole")
+    assert all(ours[name].equal(theirs[name]) for name in ours)
+    assert without_seconds(tmp_path / "killed") == without_seconds(tmp_path / "whole")
+    changes["lora"]["dropout"] = 0.0
+    finish(start(tmp_path / "plain", **changes))
+    plain = weights(tmp_path / "plain")
+    assert any(not plain[name].equal(theirs[name]) for name in plain), "dropout does nothing"
+
+
+def test_lambda_goes_from_one_value_to_the_other_in_a_straight_line(tmp_path):
+    finish(start(tmp_path, lambda_end=0.9, **{"lambda": 0.5}))
+    found = [line["lambda"] for line in lines(tmp_path)]
+    assert found[0] == 0.5
+    assert found[-1] == pytest.approx(0.9)
+    # 23 equal steps between 24 values.
+    assert found[6] == pytest.approx(0.5 + 0.4 * 6 / 23)
+
+
+def test_the_weights_of_the_best_validation_are_kept_and_patience_ends_it(tmp_path):
+    # So high a rate that validation soon gets worse.
+    changes = {"validation": {"share": 0.2, "every": 2, "patience": 3}, "learning_rate": 0.3}
+    computed, after = finish(start(tmp_path, **changes))
+    losses = {
+        line["step"]: line["validation_loss"]
+        for line in lines(tmp_path)
+        if "validation_loss" in line
+    }
+    best = min(losses, key=losses.get)
+    assert list(losses) == list(range(2, computed + 1, 2))
+    assert computed == best + 6, "three validations of every second step without a better one"
+    assert computed < 24
+    assert after == losses[best]
 
 
 def test_training_lowers_the_loss_and_leaves_no_checkpoint(uninterrupted):

@@ -6,6 +6,7 @@ import pytest
 
 from leaf.records import Drop, Outcome
 from leaf.report import build_report
+from leaf.report.page import render
 
 
 def counts(report: dict[str, Any]) -> dict[str, int | None]:
@@ -108,12 +109,40 @@ def test_reused_time_is_not_counted_as_spent(run: dict[str, Any]) -> None:
     assert (cost["computed_seconds"], cost["reused_seconds"]) == (3.25, 90.0)
 
 
+def test_overhead_sets_leafs_way_to_the_student_against_plain_distillation(
+    run: dict[str, Any],
+) -> None:
+    assert build_report(**run)["overhead"] is None, "nobody was trained yet"
+    stages = [("student answers", 4.0), ("student sensitivity", 2.0), ("training kd", 20.0)]
+    stages += [("training leaf", 21.0), ("clean: before", 9.0)]
+    run["stages"] = [
+        {"name": name, "key": "k", "seconds": seconds, "items": 1, "reused": False, "detail": ""}
+        for name, seconds in stages
+    ]
+    overhead = build_report(**run)["overhead"]
+    assert overhead["stage_1_seconds"] == 6.0
+    # 21 against 20, and 6 + 21 against 20.
+    assert overhead["training"] == pytest.approx(0.05)
+    assert overhead["whole"] == pytest.approx(0.35)
+    page = render(build_report(**run))
+    assert "+5%" in page
+    assert "+35% for the whole way" in page
+
+
+def test_validation_is_drawn_where_there_was_some(run: dict[str, Any]) -> None:
+    assert "Loss on held-out problems" not in render(build_report(**run))
+    for at, line in enumerate(run["training"]["leaf"]):
+        line["validation_loss"] = 0.5 - 0.1 * at
+    assert "Loss on held-out problems" in render(build_report(**run))
+
+
 def test_every_seed_of_the_recipe_is_listed(run: dict[str, Any]) -> None:
     assert build_report(**run)["seeds"] == {
         "attribute.seed": 0,
         "data.seed": 7,
         "data.world.seed": 0,
         "distill.seed": 0,
+        "distill.validation.seed": 0,
         "evaluate.benchmarks.gsm8k.seed": 0,
         "evaluate.benchmarks.gsm8k.world.seed": 0,
         "evaluate.seed": 0,

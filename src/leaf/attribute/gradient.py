@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from leaf.attribute.batched import BatchedAttributor, Item
 from leaf.chat import Conversation, Prompt
 from leaf.heads import Head
-from leaf.linear_loss import linear_loss
+from leaf.linear_loss import cross_entropy, linear_loss
 from leaf.packed import Packer
 from leaf.padding import Batch, pad
 
@@ -119,11 +118,7 @@ def embedding_gradient(
     with torch.enable_grad():
         hidden_RD = packer.hidden_states(batch, embeddings_BTD)
         loss, losses_R = linear_loss(
-            hidden_RD,
-            head,
-            lambda logits, part: F.cross_entropy(logits, targets_R[part], reduction="none"),
-            weights_R,
-            chunk=_CHUNK,
+            hidden_RD, head, cross_entropy(targets_R), weights_R, chunk=_CHUNK
         )
         (gradient_BTD,) = torch.autograd.grad(loss, embeddings_BTD)
     losses_B = torch.zeros(len(batch.lengths), dtype=wide)

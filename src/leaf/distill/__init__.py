@@ -1,17 +1,30 @@
-"""Stage 2: training rows, the loss and the training loop."""
+"""Stage 2: training rows, the losses, the teacher and the training loop."""
 
-from leaf.distill.loop import Distiller, StepLoss, encode_rows, train
+from leaf.distill.distiller import Distiller, StepLoss
+from leaf.distill.loop import Plan, train
 from leaf.distill.losses import LOSSES
-from leaf.distill.rows import Row, counterfactual_rows, original_rows, plan_steps
+from leaf.distill.rows import (
+    Row,
+    counterfactual_rows,
+    hold_out,
+    original_rows,
+    plan_steps,
+    split_rows,
+)
+from leaf.distill.sample import Sample, encode_rows
 
 __all__ = [
     "LOSSES",
     "Distiller",
+    "Plan",
     "Row",
+    "Sample",
     "StepLoss",
     "counterfactual_rows",
     "encode_rows",
+    "hold_out",
     "original_rows",
     "plan_steps",
+    "split_rows",
     "train",
 ]

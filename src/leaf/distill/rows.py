@@ -78,6 +78,22 @@ def counterfactual_rows(
     ]
 
 
+def hold_out(problem_ids: Sequence[str], share: float, seed: int) -> frozenset[str]:
+    """Choose problems for validation: a share of them, rounded down, at random.
+
+    What is chosen depends on the problems and the seed alone, so all arms leave out the same.
+    """
+    order = torch.randperm(len(problem_ids), generator=torch.Generator().manual_seed(seed))
+    chosen: list[int] = order[: int(share * len(problem_ids))].tolist()
+    return frozenset(problem_ids[at] for at in chosen)
+
+
+def split_rows(rows: Sequence[Row], held_out: frozenset[str]) -> tuple[list[Row], list[Row]]:
+    """Return the rows to train on, and those of held-out problems."""
+    kept = [row for row in rows if row.problem_id not in held_out]
+    return kept, [row for row in rows if row.problem_id in held_out]
+
+
 def plan_steps(
     rows: Sequence[Row], section: DistillSection, lengths: Sequence[int] | None = None
 ) -> list[list[int]]:

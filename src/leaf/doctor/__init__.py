@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from leaf.chat import Chat
 from leaf.config import Recipe
+from leaf.distill.room import count_parameters
 from leaf.doctor.data import check_cutoff, check_lengths, check_overlap, check_solutions
 from leaf.doctor.files import (
     ModelFiles,
@@ -20,9 +21,16 @@ from leaf.doctor.files import (
     open_chat,
 )
 from leaf.doctor.finding import Finding
-from leaf.doctor.machine import check_devices, check_disk, check_memory, check_runner
+from leaf.doctor.machine import (
+    check_devices,
+    check_disk,
+    check_extras,
+    check_memory,
+    check_runner,
+)
 from leaf.errors import LeafError
 from leaf.tasks import load_problems
+from leaf.vocabulary import same_tokenizer
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -32,7 +40,7 @@ __all__ = ["Finding", "examine"]
 
 def examine(recipe: Recipe) -> list[Finding]:
     """Check a recipe on this machine; faults of any part become findings, in reading order."""
-    findings = [*check_devices(recipe), *check_runner(recipe)]
+    findings = [*check_devices(recipe), *check_runner(recipe), *check_extras(recipe)]
     student = _attempt(findings, look, recipe.student, "student")
     teacher = _attempt(findings, look, recipe.teacher, "teacher")
     chats: dict[str, tuple[ModelFiles, Chat]] = {}
@@ -43,7 +51,8 @@ def examine(recipe: Recipe) -> list[Finding]:
             if chat:
                 chats[model.role] = (model, chat)
                 findings.append(check_template(model, chat))
-    if student and teacher:
+    tokenizers = [chat.tokenizer for _, chat in chats.values()]
+    if student and teacher and (len(chats) < 2 or same_tokenizer(*tokenizers)):
         findings.append(check_vocabularies(student, teacher))
     if len(chats) == 2:
         findings.extend(_guarded(check_pair(recipe, chats["student"][1], chats["teacher"][1])))
@@ -58,9 +67,10 @@ def examine(recipe: Recipe) -> list[Finding]:
         if test:
             findings.append(check_overlap(name, test, train or ()))
             findings.extend(_guarded(check_lengths(f"benchmark {name}", test, recipe, chats)))
-    if student and teacher:
-        findings.extend(check_memory(recipe, student, teacher))
-        findings.append(check_disk(recipe, student))
+    trained = student and _attempt(findings, count_parameters, student.source, recipe.distill)
+    if student and teacher and trained:
+        findings.extend(check_memory(recipe, student, teacher, trained))
+        findings.append(check_disk(recipe, student, trained))
     return findings
 
 

@@ -15,6 +15,7 @@ from leaf.config import ModelSection, Recipe
 from leaf.doctor.finding import Finding
 from leaf.errors import ModelError
 from leaf.sources import Source, find
+from leaf.vocabulary import meet
 
 _SAMPLE = "  How many are 2 + 3\u2220?\n"
 """A message whose borders a template may strip and whose symbol takes several bytes."""
@@ -115,19 +116,19 @@ def check_vocabularies(student: ModelFiles, teacher: ModelFiles) -> Finding:
 
 
 def check_pair(recipe: Recipe, student: Chat, teacher: Chat) -> Iterator[Finding]:
-    """Compare templates and tokenizers; raises when the tokenizers differ."""
-    names = (recipe.student.model, recipe.teacher.model)
+    """Compare templates and tokenizers; raises when the recipe needs the same tokenizer."""
+    line = meet(student, teacher, recipe.distill)
     if (student.prefix, student.suffix) == (teacher.prefix, teacher.suffix):
         yield Finding("good", "templates: student and teacher put the same text around a question")
     else:
         yield Finding(
             "warn",
             "templates: student and teacher put different text around a question; each answers "
-            "under its own, but distillation shows both the student's",
+            "under its own" + (", but distillation shows both the student's" if not line else ""),
         )
-    models.check_same_tokenizer(student.tokenizer, teacher.tokenizer, names)
     size = len(student.tokenizer.get_vocab())
-    yield Finding("good", f"tokenizers: the same {size} tokens in student and teacher")
+    same = f"the same {size} tokens in student and teacher"
+    yield Finding("good", f"tokenizers: {line or same}")
 
 
 def _count(parameters: int) -> str:

@@ -1,4 +1,4 @@
-"""What a check found, and how sizes are said."""
+"""What a check found."""
 
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -23,8 +23,3 @@ class Finding:
     def as_json(self) -> dict[str, str]:
         """Return level and text as JSON values."""
         return asdict(self)
-
-
-def size_of(count: int) -> str:
-    """Say a number of bytes."""
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

@@ -5,20 +5,23 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import torch
 
 from leaf import models
 from leaf.config import Recipe
+from leaf.distill.optim import missing_8bit
+from leaf.distill.room import (
+    Parameters,
+    checkpoint_bytes,
+    less_room,
+    student_dtype,
+    training_bytes,
+)
+from leaf.distill.tracking import missing_trackers
 from leaf.doctor.files import ModelFiles
-from leaf.doctor.finding import Finding, size_of
+from leaf.doctor.finding import Finding
+from leaf.memory import memory_of, size_of
 from leaf.runner_ray import missing_ray
-
-_MASTER_BYTES = 16
-"""Bytes a student parameter takes in training: float32 weight, gradient and two moments."""
-
-_CHECKPOINT_BYTES = 12
-"""Bytes a student parameter takes in a checkpoint: float32 weight and two moments."""
 
 
 def check_devices(recipe: Recipe) -> Iterator[Finding]:
@@ -51,7 +54,17 @@ def check_runner(recipe: Recipe) -> Iterator[Finding]:
         yield Finding("bad", missing) if missing else Finding("good", text)
 
 
-def check_memory(recipe: Recipe, student: ModelFiles, teacher: ModelFiles) -> Iterator[Finding]:
+def check_extras(recipe: Recipe) -> Iterator[Finding]:
+    """Name what training needs beyond the plain installation and does not find here."""
+    wanted = [missing_trackers(recipe.distill.tracking)]
+    if recipe.distill.optimizer == "adamw_8bit":
+        wanted.append(missing_8bit())
+    yield from (Finding("bad", missing) for missing in wanted if missing)
+
+
+def check_memory(
+    recipe: Recipe, student: ModelFiles, teacher: ModelFiles, trained: Parameters
+) -> Iterator[Finding]:
     """Hold answering (one model at a time) and training (both) against the memory."""
     tokens = recipe.generate.token_budget
     for model in (student, teacher):
@@ -59,18 +72,23 @@ def check_memory(recipe: Recipe, student: ModelFiles, teacher: ModelFiles) -> It
         yield _memory_for(
             f"{model.role} answering", model.weights, cache, f"a cache of {tokens} tokens"
         )
-    masters = student.parameters * _MASTER_BYTES
-    training = masters + teacher.weights
-    yield _memory_for("training", training, training // 10, "activations")
+    section = recipe.distill
+    dtype = student_dtype(section, models.own_dtype(student.config), models.best_device())
+    training = training_bytes(trained, section, dtype) + teacher.weights
+    yield _memory_for(
+        "training", training, training // 10, "activations", way_out=less_room(section)
+    )
 
 
-def _memory_for(what: str, fixed: int, extra: int, extra_name: str) -> Finding:
+def _memory_for(
+    what: str, fixed: int, extra: int, extra_name: str, way_out: str = "take smaller models"
+) -> Finding:
     """Hold what must fit (`fixed`) and what shrinks with the batch (`extra`) against memory."""
     device = models.best_device()
-    total, free = _memory_of(device)
+    total, free = memory_of(device)
     text = f"memory, {what}: about {size_of(fixed)}, and {size_of(extra)} for {extra_name}"
     if fixed > total:
-        return Finding("bad", f"{text}; {device} has {size_of(total)}: take smaller models")
+        return Finding("bad", f"{text}; {device} has {size_of(total)}: {way_out}")
     if fixed + extra > free:
         return Finding(
             "warn", f"{text}; only {size_of(free)} of {size_of(total)} are free on {device}"
@@ -78,21 +96,12 @@ def _memory_for(what: str, fixed: int, extra: int, extra_name: str) -> Finding:
     return Finding("good", f"{text}; {size_of(free)} are free on {device}")
 
 
-def _memory_of(device: torch.device) -> tuple[int, int]:
-    """Return total and free bytes where models live."""
-    if device.type == "cuda":
-        free, total = torch.cuda.mem_get_info()
-        return total, free
-    memory = psutil.virtual_memory()
-    return memory.total, memory.available
-
-
-def check_disk(recipe: Recipe, student: ModelFiles) -> Finding:
+def check_disk(recipe: Recipe, student: ModelFiles, trained: Parameters) -> Finding:
     """Hold checkpoints and students against the free space of the current folder."""
     here = Path.cwd()
     saved = models.DTYPES.get(recipe.distill.save_dtype) or models.own_dtype(student.config)
     # While a checkpoint is written, the one before it is still there.
-    need = student.parameters * (2 * _CHECKPOINT_BYTES + 2 * saved.itemsize)
+    need = 2 * checkpoint_bytes(trained, recipe.distill) + 2 * student.parameters * saved.itemsize
     free = shutil.disk_usage(here).free
     text = f"disk: about {size_of(need)} for checkpoints and two students"
     if need > free:

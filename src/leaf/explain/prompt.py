@@ -4,17 +4,18 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaf import models
 from leaf.config import GenerateSection, Recipe
 from leaf.detection import Detection
 from leaf.errors import UsageError
 from leaf.grade.final import final_answer
 from leaf.ledger import Entry, entries
+from leaf.progress import say
 from leaf.prune import focus
 from leaf.recipe import check_recipe
 from leaf.records import Focus, Problem
 from leaf.sources import find
 from leaf.store import Store
+from leaf.vocabulary import meet
 from leaf.workshop import Workshop
 
 _NAME = "your prompt"
@@ -53,15 +54,11 @@ def explain_prompt(own: OwnPrompt) -> tuple[Entry, Recipe]:
     )
     with tempfile.TemporaryDirectory(prefix="leaf-explain-") as folder:
         workshop = Workshop(recipe, Store(Path(folder)))
-        sources = {"student": find(recipe.student), "teacher": find(recipe.teacher)}
-        models.check_same_tokenizer(
-            models.load_tokenizer(sources["student"]),
-            models.load_tokenizer(sources["teacher"]),
-            (own.student, own.teacher),
-        )
-        workshop.sources = sources
+        workshop.sources = {"student": find(recipe.student), "teacher": find(recipe.teacher)}
+        if line := meet(workshop.student_chat, workshop.teacher_chat, recipe.distill):
+            say(line)
         student, teacher = (
-            workshop.answers_of(role, [problem], f"{role} answer") for role in sources
+            workshop.answers_of(role, [problem], f"{role} answer") for role in workshop.sources
         )
         detection = Detection(workshop, [problem], student, teacher)
         # Whoever asks about a prompt wants to see it, whatever the models answer.

@@ -27,7 +27,7 @@ from leaf.report.detectors import detectors
 from leaf.report.examples import distractions
 from leaf.report.plain import plain
 from leaf.report.readings import reading
-from leaf.report.training import training_arms
+from leaf.report.training import overhead, training_arms
 
 Cuts = tuple[Sequence[Counterfactual], Sequence[Verdict] | None]
 """What one detector led to; the verdicts are None before verification."""
@@ -109,6 +109,7 @@ def build_report(
         ),
         "training": training_arms(training),
         "cost": _cost(stages),
+        "overhead": overhead(stages),
         "seeds": {key: value for key, value, _ in describe(recipe) if key.endswith("seed")},
         "missing": _missing(
             {

@@ -3,7 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_CURVE_KEYS = ("step", "loss", "kl_original", "kl_counterfactual", "learning_rate", "grad_norm")
+_CURVE_KEYS = (
+    "step",
+    "loss",
+    "kl_original",
+    "kl_counterfactual",
+    "validation_loss",
+    "learning_rate",
+    "grad_norm",
+)
 
 
 def training_arms(
@@ -15,6 +23,25 @@ def training_arms(
     return [_arm(arm, training[arm]) for arm in ("kd", "leaf") if arm in training]
 
 
+def overhead(stages: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
+    """Compare what LeaF and plain distillation cost to the trained student, in seconds.
+
+    `stage_1` is all that comes before training: answers, detection, verification. Plain
+    distillation needs none of it. None until both students are trained.
+    """
+    seconds = {stage["name"]: stage["seconds"] or 0.0 for stage in stages}
+    if not {"training kd", "training leaf"} <= seconds.keys():
+        return None
+    names = [stage["name"] for stage in stages]
+    before = stages[: names.index("training kd")]
+    kd, leaf = seconds["training kd"], seconds["training leaf"]
+    stage_1 = sum(stage["seconds"] or 0.0 for stage in before)
+    found = {"kd_seconds": kd, "leaf_seconds": leaf, "stage_1_seconds": stage_1}
+    if kd:
+        found |= {"training": leaf / kd - 1.0, "whole": (stage_1 + leaf) / kd - 1.0}
+    return found
+
+
 def _arm(arm: str, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "arm": arm,
@@ -24,10 +51,11 @@ def _arm(arm: str, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "seconds": sum(line["seconds"] for line in lines),
         "kl_original": _ends(lines, "kl_original"),
         "kl_counterfactual": _ends(lines, "kl_counterfactual"),
-        "curve": [{key: line[key] for key in _CURVE_KEYS} for line in lines],
+        "validation_loss": _ends(lines, "validation_loss"),
+        "curve": [{key: line.get(key) for key in _CURVE_KEYS} for line in lines],
     }
 
 
 def _ends(lines: Sequence[Mapping[str, Any]], key: str) -> dict[str, float] | None:
-    values = [line[key] for line in lines if line[key] is not None]
+    values = [line[key] for line in lines if line.get(key) is not None]
     return {"first": values[0], "last": values[-1]} if values else None

@@ -1,18 +1,13 @@
-"""Forward Kullback-Leibler divergence, KL(teacher || student)."""
+"""Forward Kullback-Leibler divergence, KL(teacher || student): the paper's loss."""
 
-import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 
-def kl(student_RV: Tensor, teacher_RV: Tensor) -> Tensor:
-    """Return sum_v p_T (log p_T - log p_S) of each position, in nats; 0 where both agree.
+def kl(log_student_BJ: Tensor, log_teacher_BJ: Tensor) -> tuple[Tensor, Tensor]:
+    """Return sum_j p_j (log p_j - log q_j) in nats, p the teacher and q the student, and -p_j.
 
-    Computed from log-softmax: p * log(p) would underflow.
-
-    Args:
-        student_RV: Student logits, float32 or wider.
-        teacher_RV: Teacher logits over the same vocabulary.
+    Computed from log-probabilities: p * log(p) would underflow.
     """
-    log_student_RV = F.log_softmax(student_RV, dim=-1)
-    log_teacher_RV = F.log_softmax(teacher_RV, dim=-1)
-    return F.kl_div(log_student_RV, log_teacher_RV, reduction="none", log_target=True).sum(-1)
+    teacher_BJ = log_teacher_BJ.exp()
+    loss_B = (log_teacher_BJ - log_student_BJ).mul_(teacher_BJ).sum(dim=-1)
+    return loss_B, teacher_BJ.neg_()

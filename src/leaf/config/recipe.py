@@ -1,20 +1,11 @@
-"""The recipe: everything that decides a run, one section a stage, checked strictly.
-
-`recipe.py` reads, layers and writes recipes.
-"""
+"""The whole recipe: models, data, stage 1, evaluation and where the work is done."""
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """One part of a recipe: unknown keys and wrong types are refused, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+from leaf.config.base import Count, Section, Share
+from leaf.config.distill import DistillSection
 
 
 class ModelSection(Section):
@@ -215,47 +206,6 @@ class VerifySection(Section):
         description="keep transplants only of texts that mislead the student and not the teacher in"
         " so large a share of their insertions into solved problems",
     )
-
-
-class DistillSection(Section):
-    """Stage 2: how the student learns."""
-
-    lambda_: Share = Field(
-        0.5, alias="lambda", description="weight of the original prompts; the rest is the pruned"
-    )
-    temperature: Annotated[float, Field(gt=0)] = Field(1.0, description="softens both models")
-    loss: Literal["kl"] = Field("kl", description="KL(teacher || student) over the vocabulary")
-    batching: Literal["paired", "mixed"] = Field(
-        "paired", description="each original beside its counterfactuals, or all shuffled"
-    )
-    student_wrong_originals: bool = Field(
-        True, description="train on originals that the student got wrong (false: an ablation)"
-    )
-    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-5, description="peak learning rate")
-    warmup_steps: Annotated[int, Field(ge=0)] = Field(5, description="linear warm-up, then cosine")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="of AdamW")
-    max_grad_norm: Annotated[float, Field(gt=0)] = Field(1.0, description="gradient clipping")
-    epochs: Count = Field(3, description="passes over the training rows")
-    max_steps: Count | None = Field(None, description="optimiser steps; null: by epochs")
-    max_tokens: Count | None = Field(
-        None, description="stop at so many tokens, prompts included; null: by max_steps or epochs"
-    )
-    batch_size: Count = Field(64, description="rows in one optimiser step")
-    token_budget: Count = Field(
-        8192, description="most tokens, padding included, in one forward pass"
-    )
-    cutoff: Count = Field(
-        4096, description="longest row in tokens; longer ones are dropped, counted"
-    )
-    chunk_tokens: Count = Field(128, description="positions whose logits exist at the same time")
-    compute_dtype: Literal["auto", "bfloat16", "float32"] = Field(
-        "auto", description="of forward and backward; master weights are always float32"
-    )
-    save_dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
-        "auto", description="of the saved student; auto: as the student came"
-    )
-    checkpoint_every: Count = Field(50, description="optimiser steps between checkpoints")
-    seed: int = Field(0, description="order of the training rows")
 
 
 class EvaluateSection(Section):

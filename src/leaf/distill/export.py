@@ -1,0 +1,119 @@
+"""The trained student as a plain Hugging Face folder, with a model card."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path, PurePath
+from typing import Any
+
+import yaml
+from huggingface_hub import ModelCard, ModelCardData
+
+from leaf.config import DistillSection
+from leaf.distill.checkpoint import flush
+from leaf.distill.lora import merge
+from leaf.models import DTYPES, Tokenizer, load_config, own_dtype
+from leaf.sources import PACKAGE, Source
+from leaf.store import space_guard
+
+_LIBRARIES = ("leaf-distill", "torch", "transformers", "peft", "safetensors")
+
+_PLACES = {"served", "tracking"}
+"""Parts of the recipe that say where, which is nobody else's business, and not what."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """What a model card says beyond the settings of `distill`."""
+
+    student: str
+    """As the recipe names it: a hub name, or a path, whose last part alone is shown."""
+    teacher: str
+    task: str
+    """Name of the training data."""
+    originals: int
+    """Training rows with the original prompt."""
+    counterfactuals: int
+    """Training rows with a changed prompt."""
+    steps: int
+    """Optimiser steps behind these weights."""
+
+
+def export(
+    folder: Path,
+    model: Any,
+    tokenizer: Tokenizer,
+    *,
+    source: Source,
+    section: DistillSection,
+    card: Card,
+) -> None:
+    """Save a student so that `from_pretrained(folder)` of transformers alone loads it.
+
+    The folder appears whole, in place of one that was there. Adapters are merged and the weights
+    rounded to the saved dtype in place: the model is of no more use for training.
+
+    Args:
+        folder: Where it goes.
+        model: The trained student, with the generation config that it came with.
+        tokenizer: With its chat template.
+        source: Where the student came from, for its dtype (`save_dtype: auto`).
+        section: How it was trained.
+        card: What else the card says.
+    """
+    if section.tuning == "lora":
+        merge(model)
+    name = section.save_dtype
+    model.to(DTYPES[name] if name != "auto" else own_dtype(load_config(source)))
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    for old in folder.parent.glob(f".{folder.name}.*.tmp"):
+        shutil.rmtree(old)  # a kill left it
+    with space_guard(folder):
+        model.save_pretrained(aside)
+        tokenizer.save_pretrained(aside)
+        (aside / "README.md").write_text(model_card(card, section), encoding="utf-8")
+        flush(aside)
+        if folder.exists():
+            shutil.rmtree(folder)
+        aside.replace(folder)
+
+
+def model_card(card: Card, section: DistillSection) -> str:
+    """Return README.md: metadata that the hub reads, and how the student came to be."""
+    student, teacher = shown_name(card.student), shown_name(card.teacher)
+    about = ModelCardData(
+        base_model=student,
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=["leaf", "distillation"],
+    )
+    settings = section.model_dump(mode="json", by_alias=True, exclude=_PLACES)
+    if section.tuning != "lora":
+        settings.pop("lora")
+    made = ModelCard.from_template(
+        about,
+        template_str=files("leaf.distill").joinpath("card.md").read_text(encoding="utf-8"),
+        student=student,
+        teacher=teacher,
+        task=_line(card.task),
+        card=card,
+        settings=yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).strip(),
+        versions={name: version(name) for name in _LIBRARIES},
+    )
+    return str(made)
+
+
+def shown_name(name: str) -> str:
+    """Return a hub name as it is, and of a path its last part: the rest is about this machine."""
+    local = name.removeprefix(PACKAGE)
+    is_path = local != name or name.startswith((".", "/", "~")) or name.count("/") > 1
+    if is_path or Path(name).expanduser().exists() or name.endswith(".gguf"):
+        return _line(PurePath(local).name)
+    return _line(name)
+
+
+def _line(text: str) -> str:
+    """Return a name fit for code marks in Markdown."""
+    return " ".join(text.replace("`", "'").split())

@@ -1,0 +1,82 @@
+"""Low-rank adapters (https://arxiv.org/abs/2106.09685): W x + (alpha / rank) B A x, W frozen."""
+
+import warnings
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from leaf.config import LoraSection
+from leaf.errors import RecipeError, nearest
+
+
+def add_adapters(model: Any, section: LoraSection, *, seed: int) -> None:
+    """Put float32 adapters into a model, which learn alone; all else is frozen, the head too.
+
+    B starts as zeros, so the model's outputs are what they were. A is drawn from `seed`.
+
+    Raises:
+        RecipeError: a name in `lora.targets` is of no linear layer.
+    """
+    from peft import LoraConfig, inject_adapter_in_model  # takes seconds
+
+    targets = _targets(model, section)
+    model.requires_grad_(False)
+    config = LoraConfig(
+        r=section.rank,
+        lora_alpha=section.alpha,  # type: ignore[arg-type]  # a float serves as well
+        lora_dropout=section.dropout,
+        target_modules=targets,
+    )
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        torch.default_generator.manual_seed(seed)
+        # It says of layers that keep their weights transposed (GPT-2) that it noticed.
+        warnings.filterwarnings("ignore", message="fan_in_fan_out")
+        inject_adapter_in_model(config, model)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+
+
+def merge(model: Any) -> None:
+    """Add every adapter to its layer's weight, which becomes float32, and take the adapters out.
+
+    What is left is the model as it was loaded, of the same class, with other weights.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    layers = [
+        (name, layer) for name, layer in model.named_modules() if isinstance(layer, BaseTunerLayer)
+    ]
+    for name, layer in layers:
+        base = layer.get_base_layer()
+        # The sum is rounded once, to the dtype that is saved, and not to the frozen weight's.
+        base.weight.data = base.weight.data.float()
+        layer.merge(safe_merge=True)
+        model.set_submodule(name, base)
+
+
+def _targets(model: Any, section: LoraSection) -> list[str]:
+    """Return the full names of the layers that get an adapter."""
+    head = model.get_output_embeddings()
+    layers = [
+        name
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Linear | Conv1D) and layer is not head
+    ]
+    if not section.targets:
+        return layers
+    for target in section.targets:
+        if not any(_is_named(layer, target) for layer in layers):
+            known = list(dict.fromkeys(layer.rpartition(".")[2] for layer in layers))
+            raise RecipeError(
+                f"distill.lora.targets: the student has no linear layer `{target}`"
+                f"{nearest(target, known)} (there are {', '.join(known)}; the head stays as it is)"
+            )
+    return [name for name in layers if any(_is_named(name, word) for word in section.targets)]
+
+
+def _is_named(layer: str, target: str) -> bool:
+    """Whether a layer's full name is `target` or ends with it."""
+    return layer == target or layer.endswith(f".{target}")

@@ -1,0 +1,131 @@
+"""Teachers: in memory beside the student, or as they were kept on disk.
+
+Axes: R response positions, D width of the teacher, K tokens kept a position.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from leaf.chat import Conversation
+from leaf.distill.cache import TeacherCache
+from leaf.distill.sample import Sample
+from leaf.distill.targets import HiddenTargets, Targets, TopKTargets
+from leaf.heads import Head, output_head
+from leaf.models import Loaded
+from leaf.packed import Packer
+from leaf.padding import pad
+from leaf.protocols import Loss
+
+States = Callable[[Sequence[Conversation]], Tensor]
+"""Conversations -> the teacher's last hidden states before each response token [R, D]."""
+
+
+class Teacher(Protocol):
+    """Whom the student learns from."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Entries of its output head."""
+        ...
+
+    def targets(
+        self,
+        samples: Sequence[Sample],
+        *,
+        loss: Loss,
+        temperature: float,
+        vocabulary: int,
+        device: torch.device,
+    ) -> Targets:
+        """Say what it thinks of the samples' responses, over the first `vocabulary` entries."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class HiddenTeacher:
+    """A teacher known by its hidden states, computed now (`OnlineStates`) or read from a cache."""
+
+    states: States
+    head: Head
+
+    @property
+    def vocabulary(self) -> int:
+        """Entries of its output head."""
+        return len(self.head.weight)
+
+    def targets(
+        self,
+        samples: Sequence[Sample],
+        *,
+        loss: Loss,
+        temperature: float,
+        vocabulary: int,
+        device: torch.device,
+    ) -> Targets:
+        """See `Teacher`."""
+        hidden_RD = self.states([sample.tokens for sample in samples]).to(device)
+        head = self.head.first(vocabulary)
+        return HiddenTargets(hidden_RD=hidden_RD, head=head, loss=loss, temperature=temperature)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopKTeacher:
+    """A teacher known by its likeliest tokens, as a cache has them."""
+
+    cache: TeacherCache
+    entries: int
+    """Of the vocabulary that the cache was cut to."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Entries of its output head that count."""
+        return self.entries
+
+    def targets(
+        self,
+        samples: Sequence[Sample],
+        *,
+        loss: Loss,
+        temperature: float,
+        vocabulary: int,
+        device: torch.device,
+    ) -> Targets:
+        """See `Teacher`; the temperature is the one that the cache was made with."""
+        ids_RK, log_RK = self.cache.tops([sample.tokens for sample in samples])
+        return TopKTargets(ids_RK=ids_RK.to(device), log_RK=log_RK.to(device), loss=loss)
+
+
+class OnlineStates:
+    """Computes hidden states by a frozen model; what all conversations begin with just once."""
+
+    def __init__(self, teacher: Loaded, shared: int = 0) -> None:
+        """Look through `teacher`; all conversations have the same first `shared` tokens."""
+        self._packer = Packer(teacher.model)
+        self._shared = shared
+
+    def __call__(self, items: Sequence[Conversation]) -> Tensor:
+        """Return the last hidden states before each response token [R, D]."""
+        with torch.no_grad():
+            return self._packer.hidden_states(pad(items, self._shared))
+
+
+def online_teacher(teacher: Loaded, shared: int = 0) -> HiddenTeacher:
+    """Return a teacher that is in memory; see `OnlineStates` for `shared`."""
+    return HiddenTeacher(states=OnlineStates(teacher, shared), head=output_head(teacher.model))
+
+
+def shared_beginning(items: Sequence[Conversation]) -> int:
+    """Return how many first tokens all conversations have in common, prompts' last ones left out.
+
+    The last token of a prompt predicts the response, so it is never shared.
+    """
+    most = min(item.prompt_length for item in items) - 1
+    first = items[0].ids
+    for at in range(most):
+        if any(item.ids[at] != first[at] for item in items):
+            return at
+    return most
