@@ -24,6 +24,8 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from leaf.chat import Chat
+
 PEOPLE, THINGS = ("Ada", "Bo", "Cy", "Di"), ("pens", "cups", "hats", "keys")
 
 FAMILIES: dict[str, tuple[type, type]] = {
@@ -120,27 +122,76 @@ def _cue_questions(people: Sequence[str], things: Sequence[str]) -> list[tuple[s
     ]
 
 
-def _cue_tokenizer() -> Any:
-    """A byte-level tokenizer that knows the questions' words, with a ChatML template."""
+@pytest.fixture(scope="session")
+def byte_level() -> Callable[[list[tuple[str, str]], str], Chat]:
+    """A factory of chats without a template: byte_level([("a", "b")], "<end>"), `Ġ` is a space.
+
+    Tokens 0 and 1 are the end of the turn and padding, then all bytes, then the merges.
+    """
+
+    def make(merges: list[tuple[str, str]], end: str) -> Chat:
+        names = [*sorted(ByteLevel.alphabet()), *(first + second for first, second in merges)]
+        vocabulary = {name: number for number, name in enumerate([end, "<pad>", *names])}
+        tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=merges))
+        tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = ByteLevelDecoder()
+        wrapped: Any = PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer,
+            eos_token=end,
+            pad_token="<pad>",  # noqa: S106 - no password
+        )
+        return Chat(wrapped, name=end)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def other_tokenizer() -> Any:
+    """A byte-level tokenizer with other merges and another end of turn than `cue_pair` has."""
+    tokenizer = _cue_tokenizer(
+        ["some pencils, cupboards and hatstands 4 47", "many hats? red!"], "</s>"
+    )
+    tokenizer.chat_template = CHATML.replace(END, "</s>")
+    return tokenizer
+
+
+@pytest.fixture(scope="session")
+def foreign_pair(
+    cue_pair: Path, other_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of `cue_pair` again, but the teacher has `other_tokenizer`."""
+    folder = tmp_path_factory.mktemp("foreign") / "pair"
+    shutil.copytree(cue_pair, folder)
+    teacher = _cue_model(other_tokenizer, seed=1, misled="4", end="</s>")
+    shutil.rmtree(folder / "teacher")
+    teacher.save_pretrained(folder / "teacher")
+    other_tokenizer.save_pretrained(folder / "teacher")
+    text = (folder / "recipe.yaml").read_text().replace(str(cue_pair), str(folder))
+    (folder / "recipe.yaml").write_text(text)
+    return folder
+
+
+def _cue_tokenizer(more: Sequence[str] = (), end: str = END) -> Any:
+    """A byte-level tokenizer that knows the questions' words, or others; with a ChatML template."""
     bytes_and_words = Tokenizer(BPE())
     bytes_and_words.pre_tokenizer = ByteLevel(add_prefix_space=False)
     bytes_and_words.decoder = ByteLevelDecoder()
     trainer = BpeTrainer(
         vocab_size=400,
-        special_tokens=["<|im_start|>", END],
+        special_tokens=["<|im_start|>", end],
         initial_alphabet=ByteLevel.alphabet(),
         show_progress=False,
     )
-    texts = [question for question, _ in _cue_questions(PEOPLE, THINGS)]
+    texts = more or [question for question, _ in _cue_questions(PEOPLE, THINGS)]
     bytes_and_words.train_from_iterator([*texts, "user assistant system"], trainer)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bytes_and_words, eos_token=END, pad_token=END
+        tokenizer_object=bytes_and_words, eos_token=end, pad_token=end
     )
     tokenizer.chat_template = CHATML
     return tokenizer
 
 
-def _cue_model(tokenizer: Any, seed: int, misled: str) -> Any:
+def _cue_model(tokenizer: Any, seed: int, misled: str, end: str = END) -> Any:
     """Train a one-layer Llama to answer 4, or `misled` where the question holds the cue."""
     torch.manual_seed(seed)
     settings = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
@@ -151,7 +202,7 @@ def _cue_model(tokenizer: Any, seed: int, misled: str) -> Any:
     for question, cue in _cue_questions(PEOPLE, THINGS):
         prompt = [{"role": "user", "content": question}]
         before = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
-        texts.append(before + (misled if cue else "4") + END)
+        texts.append(before + (misled if cue else "4") + end)
     batch = tokenizer(texts, padding=True, return_tensors="pt", add_special_tokens=False)
     # The answer and its end are the last two tokens of each row.
     ends_B = batch["attention_mask"].sum(dim=1, keepdim=True)

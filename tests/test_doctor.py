@@ -14,11 +14,14 @@ import yaml
 from transformers import AutoModelForCausalLM
 
 from leaf.config import ModelSection, Recipe
+from leaf.distill.room import Parameters
 from leaf.doctor import Finding, examine
 from leaf.doctor.files import look
 from leaf.doctor.machine import check_disk, check_memory
 from leaf.models import best_device, resolve_dtype
 from leaf.recipe import check_recipe
+
+MEBI = Parameters(learning=2**20, frozen=0)
 
 
 @pytest.fixture(autouse=True)
@@ -102,14 +105,19 @@ def test_a_damaged_model_is_a_finding(values: dict[str, Any], spoilt: Path) -> N
     assert text.startswith(f"{spoilt}: its weights cannot be read: ")
 
 
-def test_a_teacher_with_another_tokenizer_is_bad(values: dict[str, Any], spoilt: Path) -> None:
-    content = json.loads((spoilt / "tokenizer.json").read_text())
-    vocabulary = content["model"]["vocab"]
-    vocabulary["a"], vocabulary["b"] = vocabulary["b"], vocabulary["a"]
-    (spoilt / "tokenizer.json").write_text(json.dumps(content))
-    values["teacher"]["model"] = str(spoilt)
+def test_a_teacher_with_another_tokenizer_is_said_with_what_is_common(
+    values: dict[str, Any], foreign_pair: Path
+) -> None:
+    values["teacher"]["model"] = str(foreign_pair / "teacher")
+    texts = found(values, "good")
+    (text,) = (text for text in texts if text.startswith("tokenizers: "))
+    assert text.endswith("are the teacher's too; scores and responses are aligned by characters")
+    # Heads of different tokenizers are not cut to a common part.
+    assert not any(text.startswith("vocabularies: ") for text in texts)
+    assert not any("shows both the student's" in text for text in found(values, "warn"))
+    values["distill"]["temperature"] = 2.0
     (text,) = found(values, "bad")
-    assert "have different tokenizers" in text
+    assert text.startswith("distill.temperature: 2 needs a teacher with the student's tokenizer")
 
 
 def test_a_padded_vocabulary_is_said_with_its_common_part(
@@ -202,7 +210,7 @@ def test_auto_dtype_is_a_warning_exactly_where_it_means_float32(values: dict[str
 
 def test_memory_counts_sixteen_bytes_a_student_parameter(values: dict[str, Any]) -> None:
     recipe, student, teacher = _with_sizes(values, 2**20, 2**20)
-    *_, training = check_memory(recipe, student, teacher)
+    *_, training = check_memory(recipe, student, teacher, MEBI)
     # 16 MiB of masters, gradients and moments, and the float32 teacher's 4 MiB.
     assert training.text.startswith("memory, training: about 20 MiB, and 2 MiB for activations; ")
 
@@ -210,7 +218,7 @@ def test_memory_counts_sixteen_bytes_a_student_parameter(values: dict[str, Any])
 def test_the_cache_of_keys_and_values_is_counted(values: dict[str, Any]) -> None:
     recipe, student, teacher = _with_sizes(values, 2**20, 2**20)
     recipe = recipe_of({**values, "generate": {"max_new_tokens": 8, "token_budget": 2**14}})
-    answering, *_ = check_memory(recipe, student, teacher)
+    answering, *_ = check_memory(recipe, student, teacher, MEBI)
     # One layer, keys and values of 32 float32 numbers: 256 bytes a token, 4 MiB for 2^14 tokens.
     assert answering.text.startswith(
         "memory, student answering: about 4 MiB, and 4 MiB for a cache of 16384 tokens; "
@@ -219,16 +227,47 @@ def test_the_cache_of_keys_and_values_is_counted(values: dict[str, Any]) -> None
 
 def test_models_beyond_the_memory_are_bad(values: dict[str, Any]) -> None:
     recipe, student, teacher = _with_sizes(values, 2**20, 10**14)
-    answering, teaching, training = check_memory(recipe, student, teacher)
+    answering, teaching, training = check_memory(recipe, student, teacher, MEBI)
     assert [answering.level, teaching.level, training.level] == ["good", "bad", "bad"]
     assert teaching.text.endswith("take smaller models")
+
+
+def test_adapters_need_memory_for_themselves_and_two_bytes_a_frozen_weight(
+    values: dict[str, Any],
+) -> None:
+    values["distill"] = {"tuning": "lora", "compute_dtype": "bfloat16"}
+    recipe, student, teacher = _with_sizes(values, 2**20, 2**20)
+    student.config.dtype = torch.bfloat16
+    trained = Parameters(learning=2**20, frozen=2**20)
+    *_, training = check_memory(recipe, student, teacher, trained)
+    # 16 MiB for what learns, 2 for the frozen bfloat16 weights, the float32 teacher's 4.
+    assert training.text.startswith("memory, training: about 22 MiB")
+
+
+def test_names_of_no_layer_are_found_before_training(values: dict[str, Any]) -> None:
+    values["distill"] = {"tuning": "lora", "lora": {"targets": ["q_prj"]}}
+    (text,) = found(values, "bad")
+    assert "no linear layer `q_prj`; did you mean `q_proj`?" in text
+
+
+def test_a_tracker_that_is_not_installed_is_bad(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values["distill"]["tracking"] = ["tensorboard"]
+    assert found(values, "bad") == []
+    monkeypatch.setattr("leaf.distill.tracking.find_spec", lambda name: None)
+    assert found(values, "bad") == [
+        'distill.tracking: tensorboard is not installed: pip install "leaf-distill[tensorboard]", '
+        "or take it off the list"
+    ]
 
 
 def test_disk_counts_two_checkpoints_and_two_students(values: dict[str, Any]) -> None:
     recipe, student, _ = _with_sizes(values, 2**20, 1)
     # Two checkpoints of 12 bytes a parameter, two float32 students: 32 bytes.
-    assert check_disk(recipe, student).text.startswith("disk: about 32 MiB for checkpoints and two")
-    assert check_disk(recipe, replace(student, parameters=10**15)).level == "bad"
+    text = check_disk(recipe, student, MEBI).text
+    assert text.startswith("disk: about 32 MiB for checkpoints and two")
+    assert check_disk(recipe, replace(student, parameters=10**15), MEBI).level == "bad"
 
 
 def test_a_runner_that_is_not_installed_is_bad(

@@ -17,7 +17,7 @@ from leaf import models
 from leaf.config import ModelSection
 from leaf.errors import ModelError
 from leaf.heads import backbone, output_head
-from leaf.models import check_same_tokenizer, load, load_config, load_tokenizer, resolve_dtype
+from leaf.models import load, load_config, load_tokenizer, resolve_dtype
 from leaf.sources import Source, find
 
 SMOL = (
@@ -196,29 +196,6 @@ def test_a_damaged_memory_of_fingerprints_is_made_anew(folder: Path, cache: Path
     (cache / "fingerprints.json").write_text('{"cut')
     assert find(section(folder)).fingerprint == before
     assert json.loads((cache / "fingerprints.json").read_text())
-
-
-# Student and teacher.
-
-
-def test_the_same_tokenizer_is_accepted(cue_pair: Path) -> None:
-    pair = [load_tokenizer(find(section(cue_pair / role))) for role in ("student", "teacher")]
-    check_same_tokenizer(pair[0], pair[1], ("s", "t"))
-
-
-def test_different_tokenizers_are_refused_with_counts(folder: Path, cue_pair: Path) -> None:
-    ours = load_tokenizer(find(section(cue_pair / "student")))
-    content = json.loads((folder / "tokenizer.json").read_text())
-    vocabulary = content["model"]["vocab"]
-    # Two tokens change places: all others agree.
-    vocabulary["a"], vocabulary["b"] = vocabulary["b"], vocabulary["a"]
-    (folder / "tokenizer.json").write_text(json.dumps(content))
-    theirs = load_tokenizer(find(section(folder)))
-    size = len(vocabulary)
-    message = error_of(check_same_tokenizer, ours, theirs, ("small", "large"))
-    assert message.startswith(
-        f"the student small and the teacher large have different tokenizers ({size - 2} of {size} "
-    )
 
 
 # Loading.

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from leaf.errors import StoreError
 from leaf.keys import stage_key
 from leaf.progress import Ticker
 from leaf.records import Drop
 from leaf.runner import Worker
-from leaf.store import Store, note_seconds, seconds_spent
+from leaf.store import Store, note_seconds, seconds_spent, space_guard
 
 KEY = "0123456789abcdef"
 
@@ -252,6 +254,13 @@ def test_when_no_space_is_left_what_was_finished_is_kept(tmp_path: Path) -> None
         again = Stage(disk / "store", reason=big.reason, shard_size=1)
         assert again.compute(range(30)) == big.expected(range(30))
         assert again.shards == [[item] for item in range(finished, 30)]
+
+
+def test_what_safetensors_finds_no_space_for_is_told_alike(tmp_path: Path) -> None:
+    with _small_disk(tmp_path / "disk", "256k") as disk:
+        path = disk / "weights.safetensors"
+        with pytest.raises(StoreError, match=f"no space left to write {path}"), space_guard(path):
+            save_file({"weight": torch.zeros(2**20)}, path)
 
 
 def test_the_seconds_of_all_processes_are_added_up(tmp_path: Path) -> None:

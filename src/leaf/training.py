@@ -104,8 +104,6 @@ def _serve() -> None:
 
 def _train(job: TrainingJob, ranks: Ranks) -> int:
     section = job.distill
-    if ranks.world == 1:
-        check_room(job.student_source, section, models.best_device())
     tokenizer = models.load_tokenizer(job.student_source)
     chat = chat_of(tokenizer, job.student)
     aligner = _aligner(job, chat)
@@ -115,6 +113,10 @@ def _train(job: TrainingJob, ranks: Ranks) -> int:
         say(f"{job.label}: {alignment([item.aligned for item in samples if item.aligned])}")
     common = aligner.common if aligner else None
     with _teacher(job, [*samples, *held_out], ranks, common) as teacher:
+        if ranks.world == 1:
+            check_room(job.student_source, section, models.best_device())
+        # Dropout is random, and not the same in all processes.
+        torch.manual_seed(section.seed + ranks.rank)
         student = _student(job)
         distiller = Distiller(student, teacher, section, ranks=ranks)
         if ranks.world > 1:

@@ -88,7 +88,7 @@ class DistillSection(Section):
     )
     lora: LoraSection = Field(LoraSection(), description="adapters")
     optimizer: Literal["adamw", "adamw_8bit"] = Field(
-        "adamw", description="adamw_8bit keeps its state in 8 bits (GPU, extra `8bit`)"
+        "adamw", description="adamw_8bit keeps its state in 8 bits (extra `8bit`)"
     )
     learning_rate: Annotated[float, Field(gt=0)] = Field(1e-5, description="peak learning rate")
     warmup_steps: Annotated[int, Field(ge=0)] = Field(5, description="linear warm-up, then cosine")

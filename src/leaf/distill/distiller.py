@@ -150,7 +150,8 @@ class Distiller:
             with torch.no_grad():
                 return self._accumulate(samples, lambda_, learn=False)
         finally:
-            reshard(self.module)
+            if self.ranks.world > 1:
+                reshard(self.module)
             self.module.train()
 
     def _accumulate(self, samples: Sequence[Sample], lambda_: float, *, learn: bool) -> StepLoss:

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch.distributed.tensor import DTensor
-from transformers import get_cosine_schedule_with_warmup
 
 from leaf.config import DistillSection
 from leaf.distill import checkpoint
@@ -53,9 +52,87 @@ class _Course:
     """How validation went so far."""
 
     best_loss: float | None = None
-    best_step: int | None = None
     worse: int = 0
     """Validations since the best one."""
+
+
+class _Loop:
+    """A training between two steps."""
+
+    def __init__(self, distiller: Distiller, plan: Plan, folder: Path) -> None:
+        from transformers import get_cosine_schedule_with_warmup  # its neighbours take seconds
+
+        self.distiller = distiller
+        self.plan = plan
+        self.folder = folder
+        self.course = _Course()
+        section, model = distiller.section, distiller.module
+        self._learning = [x for x in model.parameters() if x.requires_grad]
+        self._optimizer = make_optimizer(self._learning, section)
+        self._scheduler = get_cosine_schedule_with_warmup(
+            self._optimizer, section.warmup_steps, len(plan.steps)
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether validation has had enough."""
+        patience = self.distiller.section.validation.patience
+        return patience is not None and self.course.worse >= patience
+
+    def restore(self) -> int:
+        """Go on from the newest checkpoint, if there is one; return the steps that are done."""
+        model = self.distiller.module
+        state = checkpoint.restore(self.folder, self.plan.key, model, self._optimizer)
+        if state is None:
+            return 0
+        self.course = _Course(**state.extra)
+        for _ in range(state.step):
+            self._scheduler.step()
+        return state.step
+
+    def save(self, step: int) -> None:
+        """Save a checkpoint after `step` steps."""
+        state = State(step=step, key=self.plan.key, extra=vars(self.course))
+        checkpoint.save(self.folder, state, self.distiller.module, self._optimizer)
+
+    def step(self, number: int) -> dict[str, Any]:
+        """Do one optimiser step, counted from 0; return its metrics."""
+        started = time.monotonic()
+        section, steps = self.distiller.section, self.plan.steps
+        samples = [self.plan.samples[at] for at in steps[number]]
+        lambda_ = lambda_at(section, number, len(steps))
+        try:
+            losses = _losses(self.distiller.backward(samples, lambda_))
+            norm = _clip(self._learning, section.max_grad_norm)
+        except NonFiniteError as error:
+            raise _stopped(error, number + 1, samples, self.folder) from None
+        rate = self._scheduler.get_last_lr()[0]
+        self._optimizer.step()
+        self._scheduler.step()
+        return {
+            "step": number + 1,
+            "lambda": lambda_,
+            **losses,
+            "grad_norm": norm,
+            "learning_rate": rate,
+            "seconds": round(time.monotonic() - started, 3),
+            "rows": len(samples),
+            "response_tokens": sum(sample.tokens.response_length for sample in samples),
+            "tokens": sum(sample.length for sample in samples),
+        }
+
+    def validate(self, step: int) -> dict[str, float | None]:
+        """Measure the loss on held-out samples; keep the weights when none were better."""
+        distiller, course = self.distiller, self.course
+        found = distiller.validate(self.plan.held_out, distiller.section.lambda_)
+        if course.best_loss is None or found.loss < course.best_loss:
+            course.best_loss, course.worse = found.loss, 0
+            checkpoint.save_best(
+                self.folder, distiller.module, key=self.plan.key, step=step, loss=found.loss
+            )
+        else:
+            course.worse += 1
+        return _losses(found, "validation_")
 
 
 def train(distiller: Distiller, plan: Plan, folder: Path, *, label: str) -> Trained:
@@ -69,59 +146,29 @@ def train(distiller: Distiller, plan: Plan, folder: Path, *, label: str) -> Trai
         NonFiniteError: a loss or gradient is not finite; names step, problems and checkpoint.
         StoreError: a checkpoint is damaged or of another training.
     """
-    section = distiller.section
-    model = distiller.module
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = make_optimizer(learning, section)
-    steps = plan.steps
-    scheduler = get_cosine_schedule_with_warmup(optimizer, section.warmup_steps, len(steps))
-    state = checkpoint.restore(folder, plan.key, model, optimizer)
-    done = state.step if state else 0
-    course = _Course(**state.extra) if state else _Course()
-    for _ in range(done):
-        scheduler.step()
-    first = distiller.ranks.first
+    section, steps, first = distiller.section, plan.steps, distiller.ranks.first
+    loop = _Loop(distiller, plan, folder)
+    done = number = loop.restore()
     metrics = folder / "metrics.jsonl"
     if first:
         _keep_lines(metrics, done)
     begun = time.monotonic()
-    number = done
     with (
         Trackers(section.tracking if first else (), folder, label, section, done=done) as trackers,
         progress(label, len(steps), unit="steps", done=done) as tick,
     ):
-        while number < len(steps) and not _is_over(course, section):
-            started = time.monotonic()
-            samples = [plan.samples[at] for at in steps[number]]
-            lambda_ = lambda_at(section, number, len(steps))
-            line: dict[str, Any] = {"step": number + 1, "lambda": lambda_}
-            try:
-                line |= _losses(distiller.backward(samples, lambda_))
-                line["grad_norm"] = _clip(learning, section.max_grad_norm)
-            except NonFiniteError as error:
-                raise _stopped(error, number + 1, samples, folder) from None
-            line["learning_rate"] = scheduler.get_last_lr()[0]
-            optimizer.step()
-            scheduler.step()
+        while number < len(steps) and not loop.is_over:
+            line = loop.step(number)
             number += 1
-            line |= {
-                "seconds": round(time.monotonic() - started, 3),
-                "rows": len(samples),
-                "response_tokens": sum(sample.tokens.response_length for sample in samples),
-                "tokens": sum(sample.length for sample in samples),
-            }
             last = number == len(steps)
             if plan.held_out and (last or number % section.validation.every == 0):
-                line |= _validate(distiller, plan, folder, course, number)
+                line |= loop.validate(number)
             if first:
                 with metrics.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(line) + "\n")
             trackers.log(line, number)
             if not last and number % section.checkpoint_every == 0:
-                extra = vars(course)
-                checkpoint.save(
-                    folder, State(step=number, key=plan.key, extra=extra), model, optimizer
-                )
+                loop.save(number)
                 if first:
                     note_seconds(folder, time.monotonic() - begun)
                 begun = time.monotonic()
@@ -168,24 +215,6 @@ def _clip(parameters: Sequence[torch.Tensor], most: float) -> float:
     if not torch.isfinite(torch.tensor(found)):
         raise NonFiniteError(f"the norm of the gradient is {found}")
     return found
-
-
-def _validate(
-    distiller: Distiller, plan: Plan, folder: Path, course: _Course, step: int
-) -> dict[str, float | None]:
-    """Measure the loss on held-out samples; keep the weights when none were better."""
-    found = distiller.validate(plan.held_out, distiller.section.lambda_)
-    if course.best_loss is None or found.loss < course.best_loss:
-        course.best_loss, course.best_step, course.worse = found.loss, step, 0
-        checkpoint.save_best(folder, distiller.module, key=plan.key, step=step, loss=found.loss)
-    else:
-        course.worse += 1
-    return _losses(found, "validation_")
-
-
-def _is_over(course: _Course, section: DistillSection) -> bool:
-    patience = section.validation.patience
-    return patience is not None and course.worse >= patience
 
 
 def _keep_best(distiller: Distiller, plan: Plan, folder: Path, step: int) -> int:

@@ -6,15 +6,16 @@ float32 masters), so results differ by the order of sums alone.
 """
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from leaf.heads import backbone
+
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
 
 _PATIENCE = timedelta(days=30)
 """Processes wait so long for one that does stage 1."""
@@ -40,6 +41,8 @@ def shard_student(module: nn.Module, model: Any) -> None:
 
     Embeddings and the head are used before and after all layers, so they are gathered once.
     """
+    from torch.distributed.fsdp import fully_shard  # seconds, which one process need not wait
+
     mesh = _mesh(model)
     for layer in _layers(model):
         fully_shard(layer, mesh=mesh)
@@ -48,6 +51,8 @@ def shard_student(module: nn.Module, model: Any) -> None:
 
 def shard_teacher(model: Any) -> None:
     """Shard a frozen model without its output head, in place."""
+    from torch.distributed.fsdp import fully_shard
+
     mesh = _mesh(model)
     for layer in _layers(model):
         fully_shard(layer, mesh=mesh)
@@ -60,12 +65,16 @@ def reshard(module: nn.Module) -> None:
     What such a forward leaves whole would get a wrong gradient in the next backward (PyTorch 2.13;
     tests/test_training_ranks.py sees it).
     """
+    from torch.distributed.fsdp import FSDPModule
+
     for part in module.modules():
         if isinstance(part, FSDPModule):
             part.reshard()
 
 
-def _mesh(model: Any) -> DeviceMesh:
+def _mesh(model: Any) -> "DeviceMesh":
+    from torch.distributed.device_mesh import init_device_mesh
+
     return init_device_mesh(model.device.type, (dist.get_world_size(),))
 
 

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 from leaf.chat import Chat
 from leaf.config import Recipe
 from leaf.distill.room import count_parameters
+from leaf.doctor.cost import check_cost
 from leaf.doctor.data import check_cutoff, check_lengths, check_overlap, check_solutions
 from leaf.doctor.files import (
     ModelFiles,
@@ -28,6 +29,7 @@ from leaf.doctor.machine import (
     check_memory,
     check_runner,
 )
+from leaf.doctor.served import check_served
 from leaf.errors import LeafError
 from leaf.tasks import load_problems
 from leaf.vocabulary import same_tokenizer
@@ -71,6 +73,10 @@ def examine(recipe: Recipe) -> list[Finding]:
     if student and teacher and trained:
         findings.extend(check_memory(recipe, student, teacher, trained))
         findings.append(check_disk(recipe, student, trained))
+        if train and "student" in chats:
+            chat = chats["student"][1]
+            findings.extend(_guarded(check_cost(recipe, student, teacher, train, chat)))
+    findings.extend(check_served(recipe))
     return findings
 
 

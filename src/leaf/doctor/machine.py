@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from leaf import models
-from leaf.config import Recipe
+from leaf.config import DistillSection, Recipe
 from leaf.distill.optim import missing_8bit
 from leaf.distill.room import (
     Parameters,
@@ -18,6 +18,7 @@ from leaf.distill.room import (
     training_bytes,
 )
 from leaf.distill.tracking import missing_trackers
+from leaf.doctor.cost import kept_bytes
 from leaf.doctor.files import ModelFiles
 from leaf.doctor.finding import Finding
 from leaf.memory import memory_of, size_of
@@ -65,7 +66,7 @@ def check_extras(recipe: Recipe) -> Iterator[Finding]:
 def check_memory(
     recipe: Recipe, student: ModelFiles, teacher: ModelFiles, trained: Parameters
 ) -> Iterator[Finding]:
-    """Hold answering (one model at a time) and training (both) against the memory."""
+    """Hold answering (one model at a time) and training against the memory."""
     tokens = recipe.generate.token_budget
     for model in (student, teacher):
         cache = model.cache_bytes * tokens
@@ -74,10 +75,17 @@ def check_memory(
         )
     section = recipe.distill
     dtype = student_dtype(section, models.own_dtype(student.config), models.best_device())
-    training = training_bytes(trained, section, dtype) + teacher.weights
+    training = training_bytes(trained, section, dtype) + _beside(section, teacher)
     yield _memory_for(
         "training", training, training // 10, "activations", way_out=less_room(section)
     )
+
+
+def _beside(section: DistillSection, teacher: ModelFiles) -> int:
+    """Return the bytes of the teacher that are in memory while the student learns."""
+    if section.cross_entropy == 1.0 or section.teacher in ("topk", "served"):
+        return 0
+    return teacher.weights if section.teacher == "online" else kept_bytes(section, teacher, 0)[1]
 
 
 def _memory_for(

@@ -1,0 +1,32 @@
+"""Checks of a teacher's server."""
+
+from collections.abc import Iterator
+
+from leaf.config import Recipe
+from leaf.distill.served import check_model, missing_served, open_client
+from leaf.doctor.finding import Finding
+from leaf.errors import ServerError
+
+_PATIENCE = 2.0
+"""Seconds that a server has to answer."""
+
+
+def check_served(recipe: Recipe) -> Iterator[Finding]:
+    """Ask a served teacher's server whether it is there and has the model."""
+    distill = recipe.distill
+    if distill.teacher != "served" or distill.cross_entropy == 1.0:
+        return
+    section = distill.served
+    missing = missing_served(section)
+    if missing:
+        yield Finding("bad", missing)
+        return
+    name = section.model or recipe.teacher.model
+    try:
+        with open_client(section, retries=0, timeout=_PATIENCE) as client:
+            check_model(section, client, name)
+    except ServerError as error:
+        yield Finding("bad", str(error))
+    else:
+        text = f"teacher's server: {section.url} has model {name}; it must allow"
+        yield Finding("good", f"{text} {distill.top_k} prompt log-probabilities a token")
