@@ -48,12 +48,12 @@ long: install ## tests that take minutes on real models
 	$(BIN)/python tools/offline_models.py --to "$(MODELS)"
 	$(BIN)/python -m pytest -m long
 
-clean: ## remove caches and builds; .venv and runs/ stay
+clean: ## remove caches and builds; .venv, .venv-rivals and runs/ stay
 	rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks \
 		.import_linter_cache .coverage
 	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(INSTALLED): pyproject.toml constraints.txt Makefile
+$(INSTALLED): pyproject.toml constraints.txt Makefile tools/rivals.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "LeaF needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -n 1);" \
 			"name another one: make install PYTHON=python3.12" >&2; exit 1; }
@@ -63,4 +63,5 @@ $(INSTALLED): pyproject.toml constraints.txt Makefile
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_OPTIONS) \
 		"$$(grep '^torch==' constraints.txt)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,ray]'
+	$(BIN)/python tools/rivals.py >/dev/null
 	@touch $@

@@ -16,10 +16,7 @@ ways take turns on parts of the problems and see the same tokens. For each model
 - same_scores: the cosine between the two ways' scores, mean over problems.
 """
 
-import multiprocessing
-import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +27,9 @@ import cyclopts
 import numpy as np
 import torch
 
+from benchmarks import _measure
 from benchmarks._gsm_ic import MODELS, STUDENT
+from benchmarks._measure import alone, peak_growth, timed
 from benchmarks.common import ROOT, AsJson, out_console, print_json, start
 from leaf import models
 from leaf.attribute.gradient import GradientAttributor
@@ -94,7 +93,7 @@ def main(
         found = measure(model, problems, token_budget)
         for way in ("ours", "published"):
             key = "peak_bytes" if way == "ours" else "published_peak_bytes"
-            found[key] = float(alone(model, problems[:PART], token_budget, way))
+            found[key] = float(alone(peak, model, problems[:PART], token_budget, way))
         short = Path(name).name.removesuffix(".gguf")
         figures |= {f"{short}.{key}": value for key, value in found.items()}
     show(figures)
@@ -142,14 +141,6 @@ def measure(model: str, problems: Sequence[Problem], token_budget: int) -> dict[
     }
 
 
-def timed(work: Callable[[], Scores]) -> tuple[float, Scores]:
-    """Return the seconds that something takes, and what it returns."""
-    begun = time.perf_counter()
-    found = work()
-    _settle()
-    return time.perf_counter() - begun, found
-
-
 def score_ours(attributor: GradientAttributor, problems: Sequence[Problem]) -> Scores:
     """Score problems as `leaf run` does."""
     found = attributor.attribute(problems, [problem.solution for problem in problems])
@@ -181,32 +172,29 @@ def operations(loaded: Loaded, chat: Chat, problems: Sequence[Problem]) -> list[
 
     The head counts at response positions alone, input embeddings not at all.
     """
-    model: Any = loaded.model
-    head = output_head(model).weight
-    embeddings = model.get_input_embeddings().weight
-    every = sum(parameter.numel() for parameter in model.parameters())
-    body = every - embeddings.numel() - (0 if head is embeddings else head.numel())
+    body, head = sizes(loaded.model)
     found = []
     for problem in problems:
         conversation = chat.conversation(problem.content, problem.solution)
         response = len(conversation.ids) - conversation.prompt_length
-        found.append(4.0 * (body * len(conversation.ids) + head.numel() * response))
+        found.append(4.0 * (body * len(conversation.ids) + head * response))
     return found
 
 
-def matmul_rate(loaded: Loaded) -> float:
+def sizes(model: Any) -> tuple[int, int]:
+    """Return how many parameters the layers have, and the head; input embeddings do not count."""
+    head, embeddings = output_head(model).weight, model.get_input_embeddings().weight
+    every = sum(parameter.numel() for parameter in model.parameters())
+    return every - embeddings.numel() - (0 if head is embeddings else head.numel()), head.numel()
+
+
+def matmul_rate(loaded: Loaded, dtype: torch.dtype | None = None) -> float:
     """Return the operations a second of a bare product of the model's most frequent shape."""
     config: Any = loaded.model.config.get_text_config()
-    rows, width, inner = 2048, int(config.hidden_size), int(config.intermediate_size)
-    left = torch.randn(rows, width, dtype=loaded.dtype, device=loaded.device)
-    right = torch.randn(inner, width, dtype=loaded.dtype, device=loaded.device)
-    seconds = []
-    for _ in range(7):
-        begun = time.perf_counter()
-        torch.nn.functional.linear(left, right)
-        _settle()
-        seconds.append(time.perf_counter() - begun)
-    return float(2.0 * rows * width * inner / median(seconds))
+    width, inner = int(config.hidden_size), int(config.intermediate_size)
+    return _measure.matmul_rate(
+        2048, width, inner, dtype=dtype or loaded.dtype, device=loaded.device
+    )
 
 
 def cosine(one: Sequence[float], other: Sequence[float]) -> float:
@@ -215,29 +203,15 @@ def cosine(one: Sequence[float], other: Sequence[float]) -> float:
     return float(left @ right / (np.linalg.norm(left) * np.linalg.norm(right)))
 
 
-def alone(model: str, problems: Sequence[Problem], token_budget: int, way: str) -> int:
-    """Return how many bytes a way needs beside the loaded model, in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(peak, model, problems, token_budget, way).result()
-
-
 def peak(model: str, problems: Sequence[Problem], token_budget: int, way: str) -> int:
     """Return the growth of this process's highest memory, or of the accelerator's."""
     loaded, chat = _open(model, "bfloat16")
-    cuda = loaded.device.type == "cuda"
-    if cuda:
-        torch.cuda.reset_peak_memory_stats()
-    else:
-        # Loading has its own peak; 5 sets the highest memory back to what there is now (Linux).
-        Path("/proc/self/clear_refs").write_text("5")
-    before = torch.cuda.memory_allocated() if cuda else _highest()
     if way == "ours":
-        section = AttributeSection(token_budget=token_budget)
-        score_ours(GradientAttributor(loaded, chat, section), problems)
+        attributor = GradientAttributor(loaded, chat, AttributeSection(token_budget=token_budget))
+        work = partial(score_ours, attributor, problems)
     else:
-        score_published(loaded, chat, problems)
-    return (torch.cuda.max_memory_allocated() if cuda else _highest()) - before
+        work = partial(score_published, loaded, chat, problems)
+    return peak_growth(work, loaded.device)[0]
 
 
 def show(figures: Mapping[str, float]) -> None:
@@ -259,19 +233,6 @@ def _open(model: str, dtype: str) -> tuple[Loaded, Chat]:
     section = ModelSection.model_validate({"model": model, "dtype": dtype})
     loaded = models.load(section, find(section))
     return loaded, Chat(loaded.tokenizer, name=model)
-
-
-def _highest() -> int:
-    """Return the most bytes that this process had in memory."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (line,) = (line for line in lines if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024
-
-
-def _settle() -> None:
-    """Wait until the accelerator has done what it was told."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

@@ -192,17 +192,14 @@ def test_a_missing_model_is_one_line(recipe: Path, tmp_path: Path, role: str) ->
     assert message == f"{tmp_path}/nowhere: no such model folder or GGUF file"
 
 
-def test_a_teacher_with_another_tokenizer_is_one_line(
-    recipe: Path, cue_pair: Path, tmp_path: Path
+def test_what_needs_a_teacher_with_the_same_tokenizer_is_one_line(
+    recipe: Path, foreign_pair: Path, tmp_path: Path
 ) -> None:
-    other = shutil.copytree(cue_pair / "teacher", tmp_path / "other")
-    content = json.loads((other / "tokenizer.json").read_text())
-    vocabulary = content["model"]["vocab"]
-    vocabulary["a"], vocabulary["b"] = vocabulary["b"], vocabulary["a"]
-    (other / "tokenizer.json").write_text(json.dumps(content))
-    message = complaint("run", recipe, "--set", f"teacher.model={other}", "--out", tmp_path / "run")
-    assert f"the teacher {other} have different tokenizers" in message
-    assert message.endswith("choose a teacher of the student's family")
+    teacher = f"teacher.model={foreign_pair / 'teacher'}"
+    changes = ("--set", teacher, "--set", "distill.teacher=topk")
+    message = complaint("run", recipe, *changes, "--out", tmp_path / "run")
+    assert message.startswith("distill.teacher: topk needs a teacher with the student's tokenizer")
+    assert message.endswith("use online or hidden")
 
 
 def test_a_damaged_model_is_one_line(recipe: Path, cue_pair: Path, tmp_path: Path) -> None:

@@ -115,7 +115,10 @@ class _ChunkedLinearLoss(torch.autograd.Function):
 
 def _slopes(raw_CV: Tensor, head: Head, block_loss: BlockLoss, weights_C: Tensor) -> Tensor:
     """Turn a chunk's products into weights * d loss / d products, in place; return losses [C]."""
-    rows = max(1, _BLOCK // raw_CV.shape[1]) if raw_CV.device.type == "cpu" else len(raw_CV)
+    rows = len(raw_CV)
+    if raw_CV.device.type == "cpu":
+        # A softmax is shared out by rows: one at least for each thread.
+        rows = max(torch.get_num_threads(), _BLOCK // raw_CV.shape[1])
     losses = []
     for first in range(0, len(raw_CV), rows):
         block = slice(first, first + rows)

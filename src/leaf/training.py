@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from leaf.jobs import chat_of
 from leaf.models import Loaded
 from leaf.progress import console, say
 from leaf.sources import Source
+from leaf.store import note_seconds
 from leaf.teaching import Lesson, opened
 from leaf.vocabulary import CommonTokens, common_tokens, same_tokenizer
 
@@ -112,7 +114,11 @@ def _train(job: TrainingJob, ranks: Ranks) -> int:
     if aligner and ranks.first:
         say(f"{job.label}: {alignment([item.aligned for item in samples if item.aligned])}")
     common = aligner.common if aligner else None
+    begun = time.monotonic()
     with _teacher(job, [*samples, *held_out], ranks, common) as teacher:
+        if ranks.first and section.teacher != "online":
+            # What it took to compute what is kept is part of what this training took.
+            note_seconds(job.folder, time.monotonic() - begun)
         if ranks.world == 1:
             check_room(job.student_source, section, models.best_device())
         # Dropout is random, and not the same in all processes.

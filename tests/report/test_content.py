@@ -114,7 +114,10 @@ def test_overhead_sets_leafs_way_to_the_student_against_plain_distillation(
 ) -> None:
     assert build_report(**run)["overhead"] is None, "nobody was trained yet"
     stages = [("student answers", 4.0), ("student sensitivity", 2.0), ("training kd", 20.0)]
+    stages[2:2] = [("pruning by random", 50.0), ("student on pruned prompts (random)", 50.0)]
     stages += [("training leaf", 21.0), ("clean: before", 9.0)]
+    attribute = run["recipe"].attribute.model_copy(update={"controls": ["random"]})
+    run["recipe"] = run["recipe"].model_copy(update={"attribute": attribute})
     run["stages"] = [
         {"name": name, "key": "k", "seconds": seconds, "items": 1, "reused": False, "detail": ""}
         for name, seconds in stages

@@ -11,7 +11,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-DIRECT = [*PROJECT["dependencies"], *itertools.chain(*PROJECT["optional-dependencies"].values())]
+EXTRAS = PROJECT["optional-dependencies"]
+DIRECT = [*PROJECT["dependencies"], *EXTRAS["dev"], *EXTRAS["ray"]]
+"""What `make install` installs."""
 LINES = [
     line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")
 ]
@@ -30,6 +32,13 @@ def test_a_direct_dependency_is_pinned_inside_its_range(direct: str) -> None:
 
     assert version is not None, f"{requirement.name} has no pin"
     assert requirement.specifier.contains(version)
+
+
+def test_what_an_extra_shares_with_dev_has_the_same_range() -> None:
+    others = itertools.chain(*(found for name, found in EXTRAS.items() if name != "dev"))
+    ranges = {Requirement(line).name: line for line in EXTRAS["dev"]}
+
+    assert [line for line in others if line != ranges.get(Requirement(line).name, line)] == []
 
 
 def test_every_line_is_one_exact_public_version() -> None:

@@ -256,7 +256,8 @@ class Distiller:
         named = list(dict.fromkeys(samples[row].row.problem_id for row in rows))
         of = f"of problem {', '.join(named[:5])}" + f" and {len(named) - 5} more" * (len(named) > 5)
         raise NonFiniteError(
-            f"the loss is {float(total)} ({self.compute_dtype}), {of if named else 'of a batch'}"
+            f"the loss is {float(total.detach())} ({self.compute_dtype}), "
+            f"{of if named else 'of a batch'}"
         )
 
 

@@ -109,7 +109,7 @@ def build_report(
         ),
         "training": training_arms(training),
         "cost": _cost(stages),
-        "overhead": overhead(stages),
+        "overhead": overhead(stages, recipe.attribute.controls),
         "seeds": {key: value for key, value, _ in describe(recipe) if key.endswith("seed")},
         "missing": _missing(
             {

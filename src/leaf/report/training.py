@@ -23,17 +23,24 @@ def training_arms(
     return [_arm(arm, training[arm]) for arm in ("kd", "leaf") if arm in training]
 
 
-def overhead(stages: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
+def overhead(
+    stages: Sequence[Mapping[str, Any]], controls: Sequence[str]
+) -> dict[str, float] | None:
     """Compare what LeaF and plain distillation cost to the trained student, in seconds.
 
-    `stage_1` is all that comes before training: answers, detection, verification. Plain
-    distillation needs none of it. None until both students are trained.
+    `stage_1` is all that comes before training (answers, detection, verification) without what
+    only detectors run as `controls` needed. Plain distillation needs none of it. None until both
+    students are trained.
     """
     seconds = {stage["name"]: stage["seconds"] or 0.0 for stage in stages}
     if not {"training kd", "training leaf"} <= seconds.keys():
         return None
     names = [stage["name"] for stage in stages]
-    before = stages[: names.index("training kd")]
+    before = [
+        stage
+        for stage in stages[: names.index("training kd")]
+        if not any(stage["name"].endswith((f"({name})", f"by {name}")) for name in controls)
+    ]
     kd, leaf = seconds["training kd"], seconds["training leaf"]
     stage_1 = sum(stage["seconds"] or 0.0 for stage in before)
     found = {"kd_seconds": kd, "leaf_seconds": leaf, "stage_1_seconds": stage_1}

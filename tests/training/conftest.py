@@ -1,0 +1,57 @@
+"""A store with stage 1 of the pair's recipe, and who is in memory when."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leaf import models, training
+from leaf.config import ModelSection
+from leaf.models import Loaded
+from tests.training.runs import run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LEAF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def verified(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with stage 1 of the pair's recipe."""
+    store = tmp_path_factory.mktemp("verified")
+    run(cue_pair, store, "verify")
+    return store
+
+
+@pytest.fixture
+def store(verified: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(verified, tmp_path / "store"))
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of models as they come into memory and leave it, and `train`, in order."""
+    seen: list[str] = []
+    real_loaded, real_train = models.loaded, training.train
+
+    @contextlib.contextmanager
+    def loaded(section: ModelSection, source: Any) -> Iterator[Loaded]:
+        name = Path(section.model).name
+        seen.append(f"+{name}")
+        with real_loaded(section, source) as model:
+            yield model
+        seen.append(f"-{name}")
+
+    def train(*args: Any, **options: Any) -> Any:
+        seen.append("train")
+        return real_train(*args, **options)
+
+    monkeypatch.setattr(models, "loaded", loaded)
+    monkeypatch.setattr(training, "train", train)
+    return seen
