@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 from leaf.config import ModelSection, Recipe
+from leaf.distill.ranks import ALONE
 from leaf.distill.room import Parameters
 from leaf.doctor import cost, examine
 from leaf.doctor.cost import check_cost, count_rows, kept_bytes, product_rate, training_operations
@@ -18,6 +20,7 @@ from leaf.doctor.files import ModelFiles, look, open_chat
 from leaf.doctor.machine import check_memory
 from leaf.recipe import check_recipe
 from leaf.tasks import load_problems
+from leaf.teaching import Lesson, opened
 
 RATE = 1e9
 """Operations a second, where a test needs to know."""
@@ -136,6 +139,29 @@ def test_responses_that_the_teacher_writes_are_taken_to_be_the_longest(
     recipe = recipe_of(cue_pair, {"reference": "teacher"}, teacher="hidden")
     # 8 rows of at most 8 new tokens and the end of the turn, each 4 MiB.
     assert texts(recipe, pair)[0].startswith("disk, teacher's hidden states: at most 288 MiB")
+
+
+@pytest.mark.parametrize("kept", ["hidden", "topk"])
+def test_the_estimate_is_what_is_then_kept(cue_pair: Path, tmp_path: Path, kept: str) -> None:
+    recipe = recipe_of(cue_pair, teacher=kept, top_k=9)
+    student, teacher = (look(getattr(recipe, role), role) for role in ("student", "teacher"))
+    problems, chat = load_problems(recipe.data), open_chat(student)
+    lesson = Lesson(
+        teacher=recipe.teacher,
+        source=teacher.source,
+        section=recipe.distill,
+        vocabulary=student.vocabulary,
+        store=tmp_path,
+    )
+    items = [chat.conversation(problem.content, "4") for problem in problems]
+    with opened(lesson, items, ALONE):
+        pass
+    found = {"part": 0, "head": 0}
+    for path in lesson.folder.glob("*.safetensors"):
+        found[path.stem[:4]] += sum(tensor.nbytes for tensor in load_file(path).values())
+    rows = count_rows(recipe, problems, chat)
+    expected = kept_bytes(recipe.distill, teacher, rows.responses)
+    assert (found["part"], found["head"]) == expected
 
 
 def test_what_does_not_fit_on_the_disk_is_bad_with_the_way_out(

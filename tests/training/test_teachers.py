@@ -9,10 +9,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+from leaf.distill import cache as cache_module
+from leaf.errors import ServerError
 from leaf.recipe import check_recipe
 from leaf.run import run_recipe
 from leaf.store import Store
-from tests.servers import LogprobServer
+from tests.servers import Answer, LogprobServer, refusal
 from tests.training.runs import largest_difference, metrics, run, values_of, weights
 
 
@@ -140,6 +142,30 @@ def test_a_student_is_named_by_the_server_that_taught_it_and_by_no_key(
             changes = {"teacher": "served", "top_k": 8, "served": served, "epochs": 1}
             students.append(run(cue_pair, store, **changes).results.students["kd"])
     assert students[0] == students[1] != students[2]
+
+
+def test_a_server_that_stops_leaves_what_it_answered(
+    cue_pair: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "ROWS_A_PART", 2)
+    model = AutoModelForCausalLM.from_pretrained(cue_pair / "teacher", dtype=torch.float32)
+    left = [5]
+
+    def tire(answer: Answer) -> Answer:
+        left[0] -= 1
+        return answer if left[0] >= 0 else refusal(400, "no more")
+
+    with LogprobServer(model, name="big", twist=tire) as server:
+        served = {"url": server.url, "model": "big", "workers": 1}
+        changes = {"teacher": "served", "top_k": 8, "served": served, "epochs": 1}
+        with pytest.raises(ServerError, match=r"\(400: no more\)"):
+            run(cue_pair, store, **changes)
+        left[0] = 99
+        server.asked.clear()
+        students = run(cue_pair, store, **changes).results.students
+    # Two parts of two rows were whole.
+    assert len(server.asked) == 8 - 4
+    assert (students["leaf"] / "done.json").is_file()
 
 
 def test_plain_cross_entropy_loads_no_teacher_and_keeps_nothing_of_it(

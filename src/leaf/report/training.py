@@ -35,10 +35,10 @@ def overhead(
     seconds = {stage["name"]: stage["seconds"] or 0.0 for stage in stages}
     if not {"training kd", "training leaf"} <= seconds.keys():
         return None
-    names = [stage["name"] for stage in stages]
+    trained = next(at for at, stage in enumerate(stages) if stage["name"].startswith("training "))
     before = [
         stage
-        for stage in stages[: names.index("training kd")]
+        for stage in stages[:trained]
         if not any(stage["name"].endswith((f"({name})", f"by {name}")) for name in controls)
     ]
     kd, leaf = seconds["training kd"], seconds["training leaf"]

@@ -1,0 +1,71 @@
+"""Losses and slopes over the likeliest tokens and the rest, against finite differences."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from leaf.config import DistillSection
+from leaf.distill.losses import LOSSES
+from leaf.distill.targets import TopKTargets, of_outcomes, with_rest
+from leaf.protocols import Loss
+
+STEP = 1e-6
+
+
+def loss_of(name: str) -> Loss:
+    return LOSSES[name](DistillSection())
+
+
+@pytest.fixture
+def logits() -> Tensor:
+    generator = torch.Generator().manual_seed(3)
+    return torch.randn(4, 11, generator=generator, dtype=torch.float64) * 2
+
+
+@pytest.fixture
+def teacher() -> tuple[Tensor, Tensor]:
+    """The three likeliest of eleven tokens at four positions, and their log-probabilities."""
+    generator = torch.Generator().manual_seed(4)
+    top = torch.randn(4, 11, generator=generator, dtype=torch.float64).log_softmax(-1).topk(3)
+    return top.indices, top.values
+
+
+def test_the_rest_is_all_that_the_kept_tokens_leave() -> None:
+    kept = torch.tensor([[0.5, 0.25], [0.5, 0.5]], dtype=torch.float64).log()
+    found = with_rest(kept).exp()
+    assert found[0].tolist() == pytest.approx([0.5, 0.25, 0.25])
+    # Nothing is left: its logarithm must be finite all the same.
+    assert 0.0 < found[1, 2] < 1e-11
+
+
+def test_kl_over_two_tokens_and_the_rest_is_the_sum_over_three_outcomes() -> None:
+    student = torch.tensor([[0.25, 0.25, 0.3, 0.2]], dtype=torch.float64).log()
+    kept = torch.tensor([[0.5, 0.25]], dtype=torch.float64).log()
+    loss, _ = of_outcomes(student, torch.tensor([[2, 0]]), with_rest(kept), loss_of("kl"))
+    # Token 2: 1/2 against 0.3; token 0: 1/4 against 1/4; the rest: 1/4 against 0.45.
+    expected = 0.5 * math.log(0.5 / 0.3) + 0.25 * math.log(0.25 / 0.45)
+    assert loss.tolist() == pytest.approx([expected])
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_slopes_are_finite_differences_of_the_loss_at_every_logit(
+    name: str, logits: Tensor, teacher: tuple[Tensor, Tensor]
+) -> None:
+    ids, log = teacher
+    targets = TopKTargets(ids_RK=ids, log_RK=log, loss=loss_of(name))
+    block = slice(0, 3)
+
+    def value(moved: Tensor) -> Tensor:
+        # Positions 1 to 3 as one chunk: its places are those of the teacher's rows from 1 on.
+        return targets.of_chunk(slice(1, 4))(moved[1:4].log_softmax(-1), block)[0]
+
+    _, slope = targets.of_chunk(slice(1, 4))(logits[1:4].log_softmax(-1), block)
+    for token in range(11):
+        moved = torch.zeros_like(logits)
+        moved[:, token] = STEP
+        expected = (value(logits + moved) - value(logits - moved)) / (2 * STEP)
+        torch.testing.assert_close(slope[:, token], expected, rtol=1e-5, atol=1e-8)
+    # A constant added to all logits changes nothing.
+    torch.testing.assert_close(slope.sum(1), torch.zeros(3, dtype=torch.float64))
