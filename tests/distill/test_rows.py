@@ -73,7 +73,8 @@ def test_at_response_level_the_cut_beginning_is_context_and_the_rest_is_learned(
     assert (made.problem_id, made.content, made.counterfactual) == ("a", "How many pens?", True)
     assert (made.begun, made.response) == ("One. Two.", " Four.")
     chat = Chat(load_tokenizer(find(ModelSection(model=str(cue_pair / "student")))), name="tiny")
-    _, (item,), _ = encode_rows(chat, [made], 1000)
+    (sample,), _ = encode_rows(chat, [made], 1000)
+    item = sample.tokens
     learned = item.ids[item.prompt_length :]
     assert chat.tokenizer.decode(learned) == " Four.<|im_end|>"
     assert chat.tokenizer.decode(item.ids[: item.prompt_length]) == (
