@@ -128,8 +128,7 @@ def _slopes(raw_CV: Tensor, head: Head, block_loss: BlockLoss, weights_C: Tensor
         if bend_BV is not None:
             slope_BV = slope_BV * bend_BV
         losses.append(loss_B)
-        torch.mul(slope_BV, weights_C[block, None], out=slope_BV)
-        raw_CV[block] = slope_BV
+        torch.mul(slope_BV, weights_C[block, None], out=raw_CV[block])
     return torch.cat(losses)
 
 

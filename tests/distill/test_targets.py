@@ -8,7 +8,8 @@ from torch import Tensor
 
 from leaf.config import DistillSection
 from leaf.distill.losses import LOSSES
-from leaf.distill.targets import TopKTargets, of_outcomes, with_rest
+from leaf.distill.targets import HiddenTargets, TopKTargets, of_outcomes, with_rest
+from leaf.heads import Head
 from leaf.protocols import Loss
 
 STEP = 1e-6
@@ -69,3 +70,23 @@ def test_slopes_are_finite_differences_of_the_loss_at_every_logit(
         torch.testing.assert_close(slope[:, token], expected, rtol=1e-5, atol=1e-8)
     # A constant added to all logits changes nothing.
     torch.testing.assert_close(slope.sum(1), torch.zeros(3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("window", [1, 3, 100])
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_a_window_smaller_than_a_chunk_or_a_block_changes_nothing(window: int, rows: int) -> None:
+    generator = torch.Generator().manual_seed(5)
+    hidden = torch.randn(9, 4, generator=generator, dtype=torch.float64)
+    weight = torch.randn(11, 4, generator=generator, dtype=torch.float64)
+    log = torch.randn(9, 11, generator=generator, dtype=torch.float64).log_softmax(-1)
+    expected, _ = loss_of("kl")(log, (hidden @ weight.T).log_softmax(-1))
+    targets = HiddenTargets(
+        hidden_RD=hidden, head=Head(weight), loss=loss_of("kl"), temperature=1.0, window=window
+    )
+    found = []
+    for start, stop in ((0, 6), (6, 9)):
+        divergence = targets.of_chunk(slice(start, stop))
+        for first in range(0, stop - start, rows):
+            block = slice(first, first + rows)
+            found.append(divergence(log[start:stop][block], block)[0])
+    torch.testing.assert_close(torch.cat(found), expected)

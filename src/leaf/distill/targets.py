@@ -1,7 +1,7 @@
 """What the teacher says about the response positions of a micro-batch, and how far off one is.
 
-Axes: R response positions, C positions of one chunk, B of one block, D width of the teacher, V
-vocabulary, K tokens that are told apart, J = K + 1 outcomes.
+Axes: R response positions, C positions of one chunk, W of a window in it, B of one block, D width
+of the teacher, V vocabulary, K tokens that are told apart, J = K + 1 outcomes.
 """
 
 from collections.abc import Callable
@@ -45,27 +45,44 @@ class HiddenTargets:
     head: Head
     loss: Loss
     temperature: float
+    window: int = 128
+    """Positions whose products with the head exist at the same time."""
     _buffers: list[Tensor] = field(default_factory=list)
 
     def look_at(self, hidden_RD: Tensor, head: Head) -> None:
         """Need nothing of it; see `Targets`."""
 
     def of_chunk(self, part: slice) -> Divergence:
-        """Compute a chunk's products with the head; see `Targets`."""
+        """See `Targets`; the chunk's blocks are to be asked for in their order."""
         hidden_CD = self.hidden_RD[part]
         weight_VD = self.head.weight.to(hidden_CD.dtype)
-        if not self._buffers:
-            # The first chunk is the longest: all others use its memory.
-            self._buffers.append(hidden_CD.new_empty(len(hidden_CD), len(weight_VD)))
-        raw_CV = self._buffers[0][: len(hidden_CD)]
-        torch.mm(hidden_CD, weight_VD.T, out=raw_CV)
+        start = stop = 0
+        raw_WV = hidden_CD.new_empty(0)
 
         def of_block(log_BV: Tensor, block: slice) -> tuple[Tensor, Tensor]:
-            teacher_BV = softened(self.head.finish(raw_CV[block]), self.temperature)
+            nonlocal start, stop, raw_WV
+            end = block.start + len(log_BV)
+            if end > stop:
+                rows = max(self.window, len(log_BV))
+                start, hidden_WD = block.start, hidden_CD[block.start : block.start + rows]
+                stop = start + len(hidden_WD)
+                raw_WV = self._buffer(rows, weight_VD)[: len(hidden_WD)]
+                torch.mm(hidden_WD, weight_VD.T, out=raw_WV)
+            raw_BV = raw_WV[block.start - start : end - start]
+            teacher_BV = softened(self.head.finish(raw_BV), self.temperature)
             loss_B, slope_BV = self.loss(log_BV, teacher_BV.to(log_BV.dtype))
             return loss_B, to_logits(slope_BV, log_BV)
 
         return of_block
+
+    def _buffer(self, rows: int, weight_VD: Tensor) -> Tensor:
+        """Return memory for so many positions' logits, the same every time.
+
+        Fresh memory costs a CPU as much as the sums done in it.
+        """
+        if not self._buffers or len(self._buffers[0]) < rows:
+            self._buffers[:] = [weight_VD.new_empty(rows, len(weight_VD))]
+        return self._buffers[0]
 
 
 @dataclass(frozen=True, kw_only=True)

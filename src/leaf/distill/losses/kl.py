@@ -1,5 +1,6 @@
 """Forward Kullback-Leibler divergence, KL(teacher || student): the paper's loss."""
 
+import torch
 from torch import Tensor
 
 
@@ -9,5 +10,5 @@ def kl(log_student_BJ: Tensor, log_teacher_BJ: Tensor) -> tuple[Tensor, Tensor]:
     Computed from log-probabilities: p * log(p) would underflow.
     """
     teacher_BJ = log_teacher_BJ.exp()
-    loss_B = (log_teacher_BJ - log_student_BJ).mul_(teacher_BJ).sum(dim=-1)
+    loss_B = torch.linalg.vecdot(teacher_BJ, log_teacher_BJ - log_student_BJ)
     return loss_B, teacher_BJ.neg_()
