@@ -92,7 +92,7 @@ class _ChunkedLinearLoss(torch.autograd.Function):
                 hidden_CD = hidden_RD[part]
                 raw_CV = buffer[: len(hidden_CD)]
                 torch.mm(hidden_CD, compute_VD.T, out=raw_CV)
-                losses_R[part] = _slopes(raw_CV, head, chunk_loss(part), weights_R[part])
+                _slopes(raw_CV, head, chunk_loss(part), weights_R[part], losses_R[part])
                 if grad_hidden_RD is not None:
                     torch.mm(raw_CV, compute_VD, out=grad_hidden_RD[part])
                 if grad_weight_VD is not None:
@@ -113,23 +113,26 @@ class _ChunkedLinearLoss(torch.autograd.Function):
         return grad_hidden_RD, grad_weight_VD, None, None, None, None
 
 
-def _slopes(raw_CV: Tensor, head: Head, block_loss: BlockLoss, weights_C: Tensor) -> Tensor:
-    """Turn a chunk's products into weights * d loss / d products, in place; return losses [C]."""
+def _slopes(
+    raw_CV: Tensor, head: Head, block_loss: BlockLoss, weights_C: Tensor, losses_C: Tensor
+) -> None:
+    """Turn a chunk's products into weights * d loss / d products, in place, and fill `losses_C`.
+
+    No block leaves anything behind: small tensors kept between large ones would scatter the memory
+    that the next block could use, as much as a chunk's logits in all.
+    """
     rows = len(raw_CV)
     if raw_CV.device.type == "cpu":
         # A softmax is shared out by rows: one at least for each thread.
         rows = max(torch.get_num_threads(), _BLOCK // raw_CV.shape[1])
-    losses = []
     for first in range(0, len(raw_CV), rows):
         block = slice(first, first + rows)
         logits_BV = head.finish(raw_CV[block])
         bend_BV = head.bend(logits_BV)
-        loss_B, slope_BV = block_loss(logits_BV, block)
+        losses_C[block], slope_BV = block_loss(logits_BV, block)
         if bend_BV is not None:
             slope_BV = slope_BV * bend_BV
-        losses.append(loss_B)
         torch.mul(slope_BV, weights_C[block, None], out=raw_CV[block])
-    return torch.cat(losses)
 
 
 def _add_product(grad_VD: Tensor, slope_CV: Tensor, hidden_CD: Tensor) -> None:

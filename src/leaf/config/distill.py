@@ -107,7 +107,7 @@ class DistillSection(Section):
     cutoff: Count = Field(
         4096, description="longest row in tokens; longer ones are dropped, counted"
     )
-    chunk_tokens: Count = Field(128, description="positions whose logits exist at the same time")
+    chunk_tokens: Count = Field(256, description="positions whose logits exist at the same time")
     compute_dtype: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="of forward and backward; master weights are always float32"
     )
