@@ -20,7 +20,7 @@ from leaf.distill.cache import TeacherCache, fill
 from leaf.distill.distiller import Distiller
 from leaf.distill.keep import keep_states
 from leaf.distill.optim import make_optimizer
-from leaf.distill.rows import Row
+from leaf.distill.rows import original_rows
 from leaf.distill.sample import Sample, encode_rows
 from leaf.distill.teacher import (
     HiddenTeacher,
@@ -87,15 +87,8 @@ def open_pair(pair: Pair) -> Opened:
 def read_samples(pair: Pair, chat: Chat) -> list[Sample]:
     """Return the first rows of the data that are within the cutoff."""
     problems = load_problems(DataSection(task="gsm8k", path=str(pair.data), limit=2 * pair.rows))
-    rows = [
-        Row(
-            problem_id=problem.id,
-            content=problem.content,
-            response=problem.solution,
-            counterfactual=False,
-        )
-        for problem in problems
-    ]
+    solutions = {problem.id: problem.solution for problem in problems}
+    rows = original_rows(problems, solutions, {}, DistillSection())
     return encode_rows(chat, rows, CUTOFF)[0][: pair.rows]
 
 

@@ -34,7 +34,7 @@ from benchmarks.common import AsJson, Measure, mean, measure, out_console, print
 from leaf import models
 from leaf.chat import Chat, Conversation
 from leaf.config import DataSection, DistillSection, GenerateSection, GradeSection, ModelSection
-from leaf.distill import Distiller, Plan, Row, Sample, encode_rows, train
+from leaf.distill import Distiller, Plan, Sample, encode_rows, original_rows, train
 from leaf.distill.align import Aligner
 from leaf.distill.aligned import AlignedTeacher
 from leaf.distill.buckets import Buckets
@@ -89,15 +89,8 @@ class Bench:
 
     def samples(self, problems: Sequence[Problem]) -> list[Sample]:
         """Return solutions as samples; those over the cutoff are left out."""
-        rows = [
-            Row(
-                problem_id=problem.id,
-                content=problem.content,
-                response=problem.solution,
-                counterfactual=False,
-            )
-            for problem in problems
-        ]
+        solutions = {problem.id: problem.solution for problem in problems}
+        rows = original_rows(problems, solutions, {}, self.section)
         return encode_rows(self.chat, rows, self.section.cutoff, self.aligner)[0]
 
     def trained(self, samples: Sequence[Sample], arm: str) -> Loaded:

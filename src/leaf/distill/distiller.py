@@ -159,10 +159,10 @@ class Distiller:
         for sample in samples:
             counts[sample.row.counterfactual] += sample.tokens.response_length
         shares = _shares(lambda_, counts)
+        per_token = [share / max(count, 1) for share, count in zip(shares, counts, strict=True)]
         sums = torch.zeros(2, 3, dtype=torch.float64, device=self.student.device)
         for part, counts_once in self.ranks.share(self._plan(samples)):
             chosen = [samples[at] for at in part]
-            per_token = [share / max(count, 1) for share, count in zip(shares, counts, strict=True)]
             objective = self._micro_batch(
                 chosen, per_token if counts_once else [0.0, 0.0], learn=learn
             )
