@@ -4,11 +4,12 @@ import multiprocessing
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from statistics import median
 from typing import ParamSpec, TypeVar
 
 import torch
+
+from leaf.memory import forget_peak, peak_bytes
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,16 +28,13 @@ def peak_growth(work: Callable[[], T], device: torch.device) -> tuple[int, T]:
 
     On CUDA that is memory allocated by PyTorch, elsewhere the process's resident memory (Linux).
     """
-    cuda = device.type == "cuda"
-    if cuda:
-        torch.cuda.reset_peak_memory_stats()
-    else:
-        # What came before has its own peak; 5 sets the highest memory back to what there is now.
-        Path("/proc/self/clear_refs").write_text("5")
-    before = torch.cuda.memory_allocated() if cuda else _highest()
+    forget_peak()
+    before = torch.cuda.memory_allocated() if device.type == "cuda" else peak_bytes()
     found = work()
     settle()
-    return (torch.cuda.max_memory_allocated() if cuda else _highest()) - before, found
+    highest = peak_bytes()
+    assert before is not None and highest is not None, "memory is counted on Linux and CUDA alone"
+    return highest - before, found
 
 
 def alone(work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
@@ -60,10 +58,3 @@ def settle() -> None:
     """Wait until the accelerator has done what it was told."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-
-
-def _highest() -> int:
-    """Return the most bytes that this process had in memory."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (line,) = (line for line in lines if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024

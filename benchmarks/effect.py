@@ -28,10 +28,11 @@ from scipy import stats
 from benchmarks.common import AsJson, out_console, print_json, start
 from leaf.config import Recipe
 from leaf.errors import UsageError, nearest
-from leaf.pipeline import Pipeline, Results
+from leaf.pipeline import Pipeline
 from leaf.playground import SPLITS
 from leaf.recipe import load_recipe
 from leaf.records import Outcome
+from leaf.results import Results
 from leaf.store import Store
 from leaf.tasks import load_problems
 from leaf.words import table

@@ -14,7 +14,7 @@ import yaml
 from leaf.config import PruneSection, Recipe
 from leaf.errors import StoreError, UsageError
 from leaf.ledger import Entry, entries, read_ledger, write_ledger
-from leaf.pipeline import Pipeline, Results
+from leaf.pipeline import Pipeline
 from leaf.recipe import check_recipe
 from leaf.records import (
     Answer,
@@ -28,6 +28,7 @@ from leaf.records import (
     Span,
     Verdict,
 )
+from leaf.results import Results
 from leaf.run import run_recipe
 from leaf.store import Store
 from leaf.tables import schema_of

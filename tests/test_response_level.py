@@ -14,9 +14,9 @@ from leaf.detection import _cutting, at_level
 from leaf.distill import Row
 from leaf.keys import digest, plain, stage_key
 from leaf.ledger import read_ledger
-from leaf.pipeline import Results
 from leaf.recipe import check_recipe
 from leaf.records import Problem
+from leaf.results import Results
 from leaf.run import run_recipe
 from leaf.store import Store
 

@@ -15,10 +15,11 @@ from safetensors.torch import save_file
 
 from leaf.errors import StoreError
 from leaf.keys import stage_key
+from leaf.memory import forget_peak
 from leaf.progress import Ticker
 from leaf.records import Drop
 from leaf.runner import Worker
-from leaf.store import Store, note_seconds, seconds_spent, space_guard
+from leaf.store import Store, note_cost, space_guard, spent
 
 KEY = "0123456789abcdef"
 
@@ -26,6 +27,7 @@ KILLER = """
 import contextlib, os, random, signal, sys, time
 from pathlib import Path
 from leaf.records import Drop
+from leaf.memory import forget_peak
 from leaf.store import Store
 
 def work(part):
@@ -58,6 +60,7 @@ print(kills)
 LOCKER = """
 import sys, time
 from pathlib import Path
+from leaf.memory import forget_peak
 from leaf.store import Store
 
 with Store(Path(sys.argv[1])).building("stage", sys.argv[2]):
@@ -265,16 +268,27 @@ def test_what_safetensors_finds_no_space_for_is_told_alike(tmp_path: Path) -> No
 
 def test_the_seconds_of_all_processes_are_added_up(tmp_path: Path) -> None:
     for seconds in (0.5, 1.25):
-        note_seconds(tmp_path, seconds)
-    assert seconds_spent(tmp_path) == 1.75
+        note_cost(tmp_path, seconds)
+    assert spent(tmp_path)["seconds"] == 1.75
 
 
 def test_a_note_of_seconds_cut_by_a_kill_does_not_stop_a_run(tmp_path: Path) -> None:
-    note_seconds(tmp_path, 0.5)
+    note_cost(tmp_path, 0.5)
     with (tmp_path / "times.jsonl").open("a") as file:
         file.write('{"secon\n')
-    note_seconds(tmp_path, 1.25)
-    assert seconds_spent(tmp_path) == 1.75
+    note_cost(tmp_path, 1.25)
+    assert spent(tmp_path)["seconds"] == 1.75
+
+
+def test_the_highest_memory_counts_and_a_peak_before_it_does_not(tmp_path: Path) -> None:
+    assert len(b"x" * 2**28) == 2**28  # 256 MiB, gone again
+    forget_peak()
+    note_cost(tmp_path, 1.0)
+    assert len(b"x" * 2**27) == 2**27  # 128 MiB
+    note_cost(tmp_path, 1.0)
+    before = json.loads((tmp_path / "times.jsonl").read_text().splitlines()[0])["peak_bytes"]
+    grown = spent(tmp_path)["peak_bytes"] - before
+    assert 2**26 < grown < 2**27 + 2**26
 
 
 KEYS: dict[str, Any] = {

@@ -269,7 +269,8 @@ app.command(
 app.command(
     "leaf.study.command:app",
     name="study",
-    help="Sweep over a recipe's settings.\n\nExample: leaf study thresholds --recipe demo --out s",
+    help="Make the paper's figures and tables for a recipe."
+    "\n\nExample: leaf study thresholds --recipe demo",
 )
 
 

@@ -20,6 +20,10 @@ class RecipeError(UsageError):
     """A recipe breaks a rule: names the file, the key, the value and what is allowed."""
 
 
+class StudyError(UsageError):
+    """A recipe has nothing for a study: the message says what it would need."""
+
+
 class DataError(UsageError):
     """A data file cannot be read as asked: the message names the file and the line or record."""
 

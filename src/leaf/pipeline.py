@@ -4,10 +4,8 @@ problems -> answers -> attributions -> counterfactuals -> verdicts -> students -
 `detection.py` and `workshop.py` the sole wiring of the rooms.
 """
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 
 from leaf.benchmark import Benchmark, load_benchmarks, robustness_of
 from leaf.config import DistillSection, Recipe
@@ -21,54 +19,29 @@ from leaf.distill import (
     split_rows,
 )
 from leaf.errors import DataError, LeafError
-from leaf.evaluate import Robustness, compare_values, estimate
+from leaf.evaluate import compare_values, estimate
 from leaf.generate import check_trainable
 from leaf.grade import check_sandbox
 from leaf.overlap import overlap
 from leaf.progress import say
 from leaf.prune import focus
 from leaf.records import (
-    Attribution,
-    Comparison,
     Counterfactual,
     Drop,
-    Estimate,
     Focus,
     Outcome,
     Problem,
     Score,
 )
+from leaf.results import Results
 from leaf.sources import Source, find
 from leaf.store import StageLog, Store
 from leaf.tasks import read_problems
 from leaf.vocabulary import meet
-from leaf.workshop import Graded, Workshop
+from leaf.workshop import Workshop
 
 STAGES = ("problems", "answers", "attribute", "prune", "verify", "distill", "evaluate")
 """What `--until` may name, in order."""
-
-
-@dataclasses.dataclass(kw_only=True)
-class Results:
-    """What a run has so far; None is not there yet."""
-
-    problems: list[Problem] | None = None
-    student: Graded | None = None
-    teacher: Graded | None = None
-    attributions: list[Attribution] | None = None
-    focus: list[Focus] | None = None
-    segments: dict[str, list[Problem]] = dataclasses.field(default_factory=dict)
-    """Problem to the response-level problems made of its reference."""
-    cuts: dict[str, Cuts] = dataclasses.field(default_factory=dict)
-    """The recipe's detector first, then its controls."""
-    students: dict[str, Path] = dataclasses.field(default_factory=dict)
-    """Arm (`kd`, `leaf`) to the trained student's stage folder."""
-    estimates: dict[str, dict[str, Estimate]] | None = None
-    comparisons: dict[str, Comparison] | None = None
-    robustness: dict[str, dict[str, Robustness]] = dataclasses.field(default_factory=dict)
-    """Benchmark of variants to arm to what they cost."""
-    drops: list[Drop] = dataclasses.field(default_factory=list)
-    notes: list[str] = dataclasses.field(default_factory=list)
 
 
 class Pipeline:
@@ -229,6 +202,7 @@ class Pipeline:
         estimates, comparisons = self.results.estimates, self.results.comparisons
         assert estimates is not None and comparisons is not None  # noqa: S101 - `evaluate` opened
         for label in measured["before"]:
+            self.results.values[label] = {arm: found[label] for arm, found in measured.items()}
             estimates[label] = {
                 arm: estimate(
                     measured[arm][label],

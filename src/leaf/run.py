@@ -11,10 +11,11 @@ from leaf.config import Recipe
 from leaf.errors import RecipeError
 from leaf.ledger import entries, write_ledger
 from leaf.manifest import build_manifest
-from leaf.pipeline import Pipeline, Results
+from leaf.pipeline import Pipeline
 from leaf.recipe import describe as describe_recipe
 from leaf.recipe import dump_recipe, load_recipe
 from leaf.report import SMALL_N, build_report, write_report
+from leaf.results import Results
 from leaf.store import StageLog, Store, write_whole
 
 
@@ -174,6 +175,7 @@ def _stage(log: StageLog) -> dict[str, Any]:
         "name": log.name,
         "key": log.key,
         "seconds": log.seconds,
+        "peak_bytes": log.peak_bytes,
         "items": log.items,
         "reused": log.computed == 0,
         "detail": f"{log.records} records",

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from leaf.errors import StoreError
+from leaf.memory import forget_peak, peak_bytes
 from leaf.progress import progress
 from leaf.runner import LocalRunner, OpenWorker, Runner
 from leaf.tables import from_table, schema_of, to_table
@@ -47,6 +48,8 @@ class StageLog:
     """Shards (or optimiser steps) computed now; 0 when all were there before."""
     seconds: float
     """Seconds that the whole result took, earlier processes included."""
+    peak_bytes: int | None = None
+    """Highest memory of a process that computed it (GPU memory where there is one)."""
 
 
 class Store:
@@ -144,7 +147,7 @@ class Store:
             items=total,
             records=_count(folder),
             computed=computed,
-            seconds=seconds_spent(folder),
+            **spent(folder),
         )
         return stream_records(folder, record_type), log
 
@@ -208,24 +211,28 @@ def _is_full(error: Exception) -> bool:
     return any(f"(os error {number})" in str(error) for number in full)
 
 
-def note_seconds(folder: Path, seconds: float) -> None:
-    """Add the time that one process spent on a result; it is not part of the result."""
+def note_cost(folder: Path, seconds: float) -> None:
+    """Add the time and memory that a process spent on a result; it is not part of the result."""
     times = folder / "times.jsonl"
+    line = {"seconds": round(seconds, 3), "peak_bytes": peak_bytes()}
     with space_guard(times), times.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"seconds": round(seconds, 3)}) + "\n")
+        file.write(json.dumps(line) + "\n")
 
 
-def seconds_spent(folder: Path) -> float:
-    """Return the seconds that all processes together spent on a result."""
+def spent(folder: Path) -> dict[str, Any]:
+    """Return what all processes together spent on a result: `seconds` and `peak_bytes`."""
     times = folder / "times.jsonl"
-    if not times.is_file():
-        return 0.0
-    seconds = 0.0
-    for line in times.read_text(encoding="utf-8").splitlines():
+    lines = times.read_text(encoding="utf-8").splitlines() if times.is_file() else []
+    notes = []
+    for line in lines:
         # A kill can cut a note in the middle: it is only a note.
         with contextlib.suppress(ValueError):
-            seconds += json.loads(line)["seconds"]
-    return seconds
+            notes.append(json.loads(line))
+    peaks = [note["peak_bytes"] for note in notes if note.get("peak_bytes") is not None]
+    return {
+        "seconds": float(sum(note["seconds"] for note in notes)),
+        "peak_bytes": max(peaks, default=None),
+    }
 
 
 def _fill(
@@ -246,6 +253,7 @@ def _fill(
     numbered = enumerate(zip(sizes, shards, strict=True))
     todo = ((at, shard) for at, (_size, shard) in numbered if at in missing)
     begun = time.monotonic()
+    forget_peak()
     with (
         progress(label, sum(sizes), unit=unit, done=there) as tick,
         # Closed at once when writing fails: a worker has a model in memory.
@@ -253,7 +261,7 @@ def _fill(
     ):
         for at, records in found:
             _write_shard(_shard(folder, at), records, record_type)
-            note_seconds(folder, time.monotonic() - begun)
+            note_cost(folder, time.monotonic() - begun)
             begun = time.monotonic()
     return len(missing)
 

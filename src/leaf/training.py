@@ -26,10 +26,11 @@ from leaf.distill.sample import Sample
 from leaf.distill.sharding import connect, disconnect, shard_student
 from leaf.distill.teacher import HiddenTeacher, Teacher
 from leaf.errors import LeafError
+from leaf.memory import forget_peak
 from leaf.models import Loaded
 from leaf.progress import console, say
 from leaf.sources import Source
-from leaf.store import note_seconds
+from leaf.store import note_cost
 from leaf.teaching import Lesson, opened
 from leaf.vocabulary import CommonTokens, common_tokens, same_tokenizer
 
@@ -114,10 +115,11 @@ def _train(job: TrainingJob, ranks: Ranks) -> int:
         say(f"{job.label}: {alignment([item.aligned for item in samples if item.aligned])}")
     common = aligner.common if aligner else None
     begun = time.monotonic()
+    forget_peak()
     with _teacher(job, [*samples, *held_out], ranks, common) as teacher:
         if ranks.first and section.teacher != "online":
             # What it took to compute what is kept is part of what this training took.
-            note_seconds(job.folder, time.monotonic() - begun)
+            note_cost(job.folder, time.monotonic() - begun)
         if ranks.world == 1:
             check_room(job.student_source, section, models.best_device())
         # Dropout is random, and not the same in all processes.

@@ -24,7 +24,7 @@ from leaf.records import Answer, Attribution, Counterfactual, Problem, Score, Se
 from leaf.runner import LocalRunner, Runner
 from leaf.runner_ray import RayRunner
 from leaf.sources import Source
-from leaf.store import StageLog, Store, seconds_spent
+from leaf.store import StageLog, Store, spent
 from leaf.training import TrainingJob, run_job
 from leaf.vocabulary import same_tokenizer
 
@@ -269,7 +269,7 @@ class Workshop:
                 items=len(rows),
                 records=done["steps"],
                 computed=computed,
-                seconds=seconds_spent(folder),
+                **spent(folder),
             )
         )
         return folder

@@ -13,8 +13,9 @@ from leaf.config import Recipe
 from leaf.pipeline import Pipeline
 from leaf.recipe import load_recipe
 from leaf.store import Store
-from leaf.study.plot import plot_yield
-from leaf.study.thresholds import Yield, thresholds
+from leaf.study.lab import Lab
+from leaf.study.output import write_finding
+from leaf.study.thresholds import Yield, count_yield, thresholds
 
 TAUS = (0.05, 0.3, 0.6)
 
@@ -50,7 +51,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def found(recipe: Recipe, store: Store) -> Yield:
-    return thresholds(recipe, store, TAUS)
+    return count_yield(recipe, store, TAUS)
 
 
 def test_every_rule_and_threshold_has_a_point(found: Yield) -> None:
@@ -75,7 +76,7 @@ def test_each_point_is_what_a_run_with_that_setting_gives(
         places = {(i.problem_id, s.start, s.end) for i in cuts.tried for s in i.spans}
         assert point.spans == len(places)
         assert point.refused == sum(bool(i.skipped and i.spans) for i in cuts.counterfactuals)
-        assert point.share is None or point.share.mean == point.verified / point.variants
+        assert point.share is None or point.share.value == point.verified / point.variants
 
 
 def test_a_question_of_several_settings_is_verified_once(
@@ -85,7 +86,7 @@ def test_a_question_of_several_settings_is_verified_once(
     assert max(point.variants for point in found.points) <= found.verified_once < asked
     # The same again computes nothing, in whatever order the thresholds are named.
     before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*.parquet")}
-    assert thresholds(recipe, store, [*reversed(TAUS), TAUS[0]]) == found
+    assert count_yield(recipe, store, [*reversed(TAUS), TAUS[0]]) == found
     assert {path: path.stat().st_mtime_ns for path in store.root.rglob("*.parquet")} == before
 
 
@@ -100,7 +101,7 @@ def test_transplants_leave_the_removals_they_are_made_of(
 ) -> None:
     section = recipe.prune.model_copy(update={"strategy": "transplant"})
     only = recipe.model_copy(update={"prune": section})
-    assert thresholds(only, store, TAUS) == found
+    assert count_yield(only, store, TAUS) == found
 
 
 def test_the_command_writes_numbers_and_pictures(
@@ -113,8 +114,11 @@ def test_the_command_writes_numbers_and_pictures(
     assert leaving.value.code == 0
     shown = capsys.readouterr().out
     values = json.loads((out / "thresholds.json").read_text())
-    assert values == json.loads(json.dumps(dataclasses.asdict(found)))
     point = found.points[0]
+    row = values["tables"][0]["rows"][0]
+    assert row["labels"] == {"rule": "value", "threshold": "0.05"}
+    assert row["cells"]["tried"] == point.variants
+    assert row["cells"]["share"] == dataclasses.asdict(point)["share"]
     (line,) = [line for line in shown.splitlines() if line.startswith("value     0.05")]
     assert line.split()[2:6] == [
         str(count) for count in (point.problems, point.spans, point.variants, point.verified)
@@ -123,17 +127,17 @@ def test_the_command_writes_numbers_and_pictures(
     assert "value (Eq. 5): verified" in (out / "thresholds.svg").read_text()
 
 
-def test_the_same_yield_gives_the_same_pictures(found: Yield, tmp_path: Path) -> None:
-    folders = [tmp_path / "a", tmp_path / "b"]
-    written = []
-    for folder in folders:
-        folder.mkdir()
-        written.append([path.read_bytes() for path in plot_yield(found, folder)])
-    assert written[0] == written[1]
-    assert [path.name for path in sorted(folders[0].iterdir())] == [
-        "thresholds.png",
-        "thresholds.svg",
+def test_the_same_finding_gives_the_same_files(
+    recipe: Recipe, store: Store, tmp_path: Path
+) -> None:
+    found = thresholds(Lab(recipe, store, taus=TAUS))
+    written = [
+        [path.read_bytes() for path in write_finding(found, tmp_path / name, {"seeds": [0]})]
+        for name in ("a", "b")
     ]
+    assert written[0] == written[1]
+    names = [path.name for path in sorted((tmp_path / "a").iterdir())]
+    assert names == [f"thresholds.{kind}" for kind in ("json", "md", "png", "svg")]
 
 
 @pytest.mark.parametrize(

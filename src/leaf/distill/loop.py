@@ -19,7 +19,7 @@ from leaf.distill.sample import Sample
 from leaf.distill.tracking import Trackers
 from leaf.errors import NonFiniteError
 from leaf.progress import progress, say
-from leaf.store import note_seconds, write_whole
+from leaf.store import note_cost, write_whole
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,12 +170,12 @@ def train(distiller: Distiller, plan: Plan, folder: Path, *, label: str) -> Trai
             if not last and number % section.checkpoint_every == 0:
                 loop.save(number)
                 if first:
-                    note_seconds(folder, time.monotonic() - begun)
+                    note_cost(folder, time.monotonic() - begun)
                 begun = time.monotonic()
             tick()
     kept = _keep_best(distiller, plan, folder, number)
     if first:
-        note_seconds(folder, time.monotonic() - begun)
+        note_cost(folder, time.monotonic() - begun)
     return Trained(computed=number - done, steps=number, kept=kept)
 
 

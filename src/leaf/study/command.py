@@ -1,61 +1,129 @@
 """The commands of `leaf study`."""
 
-import dataclasses
-import json
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from leaf.errors import UsageError
+from leaf.errors import StudyError, UsageError
 from leaf.recipe import dump_recipe, load_recipe
-from leaf.store import Store, write_whole
-from leaf.study.plot import plot_yield
-from leaf.study.thresholds import TAUS, Yield
-from leaf.study.thresholds import thresholds as sweep
-from leaf.words import AsJson, Overrides, out_console, say_line, table
+from leaf.study.studies import STUDIES
+from leaf.words import AsJson, Overrides, out_console, say_line
 
 app = App(name="study")
 
 
-@app.command
-def thresholds(  # noqa: D417 - `Overrides` and `AsJson` say what they are
-    *,
+TAUS = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30)
+"""Thresholds of both rules, as the paper's figures span them."""
+
+
+def _command(names: Sequence[str]) -> Callable[..., None]:
+    """Return the command that runs these studies, one after another."""
+
+    def study(
+        *,
+        recipe: str,
+        out: Path | None = None,
+        seeds: int = 1,
+        first_seed: int = 0,
+        set_: Overrides = None,
+        taus: str | None = None,
+        store: Path | None = None,
+        json_: AsJson = False,
+    ) -> None:
+        grid = TAUS if taus is None else _shares(taus)
+        chosen = range(first_seed, first_seed + seeds)
+        _run(names, recipe, out, chosen, set_ or [], grid, store, as_json=json_)
+
+    return study
+
+
+_ARGUMENTS = """
+
+Stages that settings share are computed once, and killed work goes on where it was with the same
+command.
+
+Args:
+    recipe: A shipped recipe (`leaf recipes`) or a YAML file.
+    out: Folder for a JSON, a table (Markdown) and a picture (PNG and SVG) of each study. Default:
+        runs/studies/NAME, the name of the recipe.
+    seeds: How often it is done, each time with other random choices (order of training, draws of
+        data, controls, transplants); intervals are over seeds from 2 on, else over questions.
+    first_seed: The first one; 0 is the recipe as it is.
+    taus: Thresholds of the study `thresholds`, as in --taus 0.05,0.10; each in [0, 1].
+    store: Where stage results are kept and shared. Default: runs/store, which `leaf run` has too.
+
+Example: leaf study {name} --recipe demo
+"""
+
+
+def _add(name: str, about: str, names: Sequence[str]) -> None:
+    command = _command(names)
+    command.__doc__ = about + _ARGUMENTS.format(name=name)
+    app.command(command, name=name)
+
+
+for _name, _study in STUDIES.items():
+    _add(_name, _study.about, [_name])
+_add("all", "Every study that the recipe has something for, one after another.", list(STUDIES))
+
+
+def _run(
+    names: Sequence[str],
     recipe: str,
-    out: Path,
-    set_: Overrides = None,
-    taus: Annotated[str | None, Parameter(help="Comma-separated shares in [0, 1].")] = None,
-    store: Path | None = None,
-    json_: AsJson = False,
+    out: Path | None,
+    seeds: range,
+    overrides: list[str],
+    taus: tuple[float, ...],
+    store: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
-    """Count spans, changed questions and verified ones over thresholds and both rules.
+    from leaf.store import Store, write_whole
+    from leaf.study.lab import Lab
+    from leaf.study.output import print_finding, write_finding
 
-    One attribution pass serves them all, and a question that several settings have in common is
-    verified once. Killed work goes on where it was with the same command.
-
-    Example: leaf study thresholds --recipe demo --out runs/thresholds
-
-    Args:
-        recipe: A shipped recipe (`leaf recipes`) or a YAML file.
-        out: Folder for thresholds.json, thresholds.png and thresholds.svg.
-        store: Where stage results are kept and shared. Default: store beside `out`.
-    """
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out}: is a file; name a folder")
-    grid = TAUS if taus is None else _shares(taus)
-    resolved = load_recipe(recipe, set_ or ())
-    found = sweep(resolved, Store(store or out.parent / "store"), grid)
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / "recipe.yaml", dump_recipe(resolved).encode())
-    text = json.dumps(dataclasses.asdict(found), indent=1, allow_nan=False)
-    write_whole(out / "thresholds.json", (text + "\n").encode())
-    pictures = plot_yield(found, out)
-    if json_:
-        print(text)
-        return
-    _print(found)
-    for path in (out / "thresholds.json", *pictures):
-        say_line(f"wrote:    {path}")
+    if len(seeds) < 1:
+        raise UsageError("--seeds 0: must be at least 1")
+    resolved = load_recipe(recipe, overrides)
+    folder = out or Path("runs") / "studies" / resolved.name
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--out {folder}: is a file; name a folder")
+    lab = Lab(resolved, Store(store or Path("runs") / "store"), seeds, taus)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "recipe.yaml", dump_recipe(resolved).encode())
+    left_out, written = [], []
+    for name in names:
+        try:
+            found = STUDIES[name].run(lab)
+        except StudyError as error:
+            if len(names) == 1:
+                raise
+            left_out.append(f"{name}: {error}")
+            continue
+        words = ["leaf", "study", name, "--recipe", recipe]
+        words += [word for override in overrides for word in ("--set", override)]
+        words += ["--seeds", str(len(seeds)), "--first-seed", str(seeds.start)]
+        setting = {
+            "command": shlex.join(words),
+            "recipe": resolved.name,
+            "student": resolved.student.model,
+            "teacher": resolved.teacher.model,
+            "data": resolved.data.path or resolved.data.task,
+            "seeds": list(seeds),
+        }
+        paths = write_finding(found, folder, setting)
+        written += paths
+        if as_json:
+            print(paths[0].read_text(encoding="utf-8"))
+        else:
+            print_finding(found, out_console)
+    if not as_json:
+        for line in left_out:
+            say_line(f"left out: {line}")
+        for path in written:
+            say_line(f"wrote:    {path}")
 
 
 def _shares(taus: str) -> tuple[float, ...]:
@@ -66,22 +134,3 @@ def _shares(taus: str) -> tuple[float, ...]:
     if not all(0 <= tau <= 1 for tau in found):
         raise UsageError(f"--taus {taus}: each must lie in [0, 1]")
     return found
-
-
-def _print(found: Yield) -> None:
-    rows = table("rule", "tau")
-    for name in ("problems", "spans", "tried", "verified", "share", "95% interval", "freed"):
-        rows.add_column(name, justify="right")
-    for point in found.points:
-        share, interval = "-", "-"
-        if point.share:
-            share = f"{point.share.mean:.1%}"
-            interval = f"{point.share.low:.1%} to {point.share.high:.1%}"
-        counts = (point.problems, point.spans, point.variants, point.verified)
-        cells = [*map(str, counts), share, interval, str(point.freed)]
-        rows.add_row(point.rule, f"{point.threshold:.2f}", *cells)
-    out_console.print(rows)
-    say_line(
-        f"{found.entered} problems entered detection; {found.verified_once} different changed "
-        "questions were verified, each once. freed: problems with a verified question."
-    )

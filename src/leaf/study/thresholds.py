@@ -13,18 +13,9 @@ from leaf.progress import say
 from leaf.prune import RULES
 from leaf.records import Counterfactual, Verdict
 from leaf.store import Store
-
-TAUS = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30)
-"""Thresholds of both rules, as the paper's figures span them."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Share:
-    """A share in [0, 1] with its 95% Wilson interval."""
-
-    mean: float
-    low: float
-    high: float
+from leaf.study.finding import Finding, Measured, Row, Table
+from leaf.study.lab import Lab
+from leaf.study.plot import draw_yield
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +38,7 @@ class Point:
     """Those that both models answer right."""
     freed: int
     """Problems with at least one of those."""
-    share: Share | None
+    share: Measured | None
     """`verified / variants`; None where there is no variant."""
 
 
@@ -63,7 +54,44 @@ class Yield:
     """By rule, then by threshold."""
 
 
-def thresholds(recipe: Recipe, store: Store, taus: Sequence[float] = TAUS) -> Yield:
+def thresholds(lab: Lab) -> Finding:
+    """Count what each rule and threshold cuts, and how much of it is verified."""
+    found = count_yield(lab.recipe, lab.store, lab.taus)
+    columns = {
+        "problems": "count",
+        "spans": "count",
+        "tried": "count",
+        "verified": "count",
+        "share": "share",
+        "freed": "count",
+    }
+    rows = tuple(
+        Row(
+            labels={"rule": point.rule, "threshold": f"{point.threshold:.2f}"},
+            cells={
+                "problems": point.problems,
+                "spans": point.spans,
+                "tried": point.variants,
+                "verified": point.verified,
+                "share": point.share,
+                "freed": point.freed,
+            },
+        )
+        for point in found.points
+    )
+    return Finding(
+        study="thresholds",
+        says=(
+            f"{found.entered} problems entered detection; {found.verified_once} different changed "
+            "questions were verified, each once. freed: problems with a verified question.",
+        ),
+        tables=(Table(title="What each threshold gives", columns=columns, rows=rows),),
+        draw=lambda figure: draw_yield(figure, found.points),
+        size=(9.0, 3.6),
+    )
+
+
+def count_yield(recipe: Recipe, store: Store, taus: Sequence[float]) -> Yield:
     """Cut with every rule and threshold, verify each different question once, and count.
 
     Transplants are left out: they are made of what was verified.
@@ -138,7 +166,7 @@ def _point(
     share = None
     if tried:
         low, high = wilson(len(kept), len(tried))
-        share = Share(mean=len(kept) / len(tried), low=low, high=high)
+        share = Measured(value=len(kept) / len(tried), low=low, high=high, n=len(tried))
     return Point(
         rule=rule,
         threshold=threshold,

@@ -1,0 +1,87 @@
+"""Where studies get their results: recipes with some values changed, run over one store.
+
+What two settings have in common is in the store once, so it is computed once; a killed study goes
+on where it was.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from leaf.config import Recipe
+from leaf.pipeline import Pipeline
+from leaf.progress import say
+from leaf.recipe import check_recipe, describe
+from leaf.results import Results
+from leaf.store import Store
+
+_SEEDED = ("data.", "attribute.", "prune.", "distill.")
+"""Sections whose seeds differ between the seeds of a study; the test questions stay the same."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One setting of a recipe, run up to some stage."""
+
+    recipe: Recipe
+    pipeline: Pipeline
+
+    @property
+    def results(self) -> Results:
+        """What it found."""
+        return self.pipeline.results
+
+
+class Lab:
+    """Runs variants of one recipe."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        store: Store,
+        seeds: Sequence[int] = (0,),
+        taus: Sequence[float] = (0.05, 0.10, 0.15),
+    ) -> None:
+        self.recipe = recipe
+        self.store = store
+        self.seeds = tuple(seeds)
+        """Seed 0 is the recipe as it is."""
+        self.taus = tuple(taus)
+        """Thresholds of a study that sweeps over them."""
+
+    def variant(self, changes: Mapping[str, Any], seed: int = 0) -> Recipe:
+        """Return the recipe with dotted keys changed and `seed` added to its random choices.
+
+        Raises:
+            RecipeError: a key or value out of the rules.
+        """
+        values = self.recipe.model_dump(by_alias=True)
+        moved = {
+            key: value + seed
+            for key, value, _ in describe(self.recipe)
+            if key.startswith(_SEEDED) and key.endswith("seed") and isinstance(value, int)
+        }
+        for key, value in {**moved, **changes}.items():
+            *sections, last = key.split(".")
+            place = values
+            for section in sections:
+                place = place[section]
+            place[last] = value
+        return check_recipe(values, source=f"recipe {self.recipe.name}")
+
+    def run(
+        self, changes: Mapping[str, Any] | None = None, *, until: str, seed: int = 0, label: str
+    ) -> Run:
+        """Run a variant up to a stage.
+
+        Args:
+            changes: Dotted keys of the recipe and their values.
+            until: One of `leaf.pipeline.STAGES`.
+            seed: One of `seeds`.
+            label: What is different, for people.
+        """
+        say(f"-- {label}" + f", seed {seed}" * (len(self.seeds) > 1))
+        recipe = self.variant(changes or {}, seed)
+        pipeline = Pipeline(recipe, self.store)
+        pipeline.run(until=until, after_stage=lambda: None)
+        return Run(recipe=recipe, pipeline=pipeline)
