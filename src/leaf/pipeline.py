@@ -34,7 +34,7 @@ from leaf.records import (
     Score,
 )
 from leaf.results import Results
-from leaf.sources import Source, find
+from leaf.sources import find, trained
 from leaf.store import StageLog, Store
 from leaf.tasks import read_problems
 from leaf.vocabulary import meet
@@ -83,6 +83,8 @@ class Pipeline:
         self.results.problems, refused = read_problems(recipe.data)
         self._refuse("the training data", [str(error) for error in refused])
         self._benchmarks = load_benchmarks(recipe.evaluate, recipe.generate)
+        if recipe.evaluate.decontaminate:
+            self._decontaminate()
         for name, benchmark in self._benchmarks.items():
             self._refuse(f"benchmark {name}", benchmark.refused)
             self._warn_of_overlap(name, benchmark.problems)
@@ -164,10 +166,7 @@ class Pipeline:
         section = self.recipe.evaluate
         arms = {"before": (self.recipe.student, self.workshop.sources["student"])}
         for arm, folder in self.results.students.items():
-            source = Source(
-                name=f"student {arm}", folder=folder / "model", fingerprint=f"student@{folder.name}"
-            )
-            arms[arm] = (self.recipe.student, source)
+            arms[arm] = (self.recipe.student, trained(arm, folder))
         if section.teacher:
             arms["teacher"] = (self.recipe.teacher, self.workshop.sources["teacher"])
         self.results.estimates, self.results.comparisons = {}, {}
@@ -302,6 +301,26 @@ class Pipeline:
         for row in longer:
             self._drop("distill", row.problem_id, f"longer than distill.cutoff of {cutoff} tokens")
         return [sample.row for sample in kept]
+
+    def _decontaminate(self) -> None:
+        """Leave out the training problems that a benchmark has too."""
+        met: dict[str, str] = {}
+        for name, benchmark in self._benchmarks.items():
+            shared = overlap(self._problems, benchmark.problems)
+            for one in (*shared.exact, *shared.near):
+                how = "word for word" if one.exact else "nearly"
+                met.setdefault(one.test_id, f"{how} in benchmark {name}")
+        for problem_id, reason in met.items():
+            self._drop("problems", problem_id, reason)
+        left = [problem for problem in self._problems if problem.id not in met]
+        if met:
+            self._note(f"{len(met)} training problems are left out: a benchmark has them too")
+        if not left:
+            raise DataError(
+                "no training problem is left: the benchmarks have all of them; with "
+                "evaluate.decontaminate: false they are trained on"
+            )
+        self.results.problems = left
 
     def _warn_of_overlap(self, name: str, test: Sequence[Problem]) -> None:
         shared = overlap(test, self._problems)

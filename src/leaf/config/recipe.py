@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 
 from leaf.config.base import Count, Section, Share
 from leaf.config.distill import DistillSection
-from leaf.config.engine import EngineName, GenerateSection, ServerSection
+from leaf.config.engine import GenerateSection, ServerSection
+from leaf.config.names import Detector, EngineName, GraderName
 
 
 class ModelSection(Section):
@@ -84,7 +85,7 @@ class DataSection(Section):
         description="translate each question to this language and back: it says it in other"
         " words; null: as it is",
     )
-    grader: Literal["numbers", "math", "olympiad", "qa", "qa_exact", "code"] | None = Field(
+    grader: GraderName | None = Field(
         None, description="how answers are judged; null: the task's own"
     )
     before: str | None = Field(None, description="text put before each question, never scored")
@@ -94,18 +95,6 @@ class DataSection(Section):
     limit: Count | None = Field(None, description="how many problems; null takes all")
     shuffle: bool = Field(False, description="take the problems in a seeded random order")
     seed: int = Field(0, description="seed of that order")
-
-
-Detector = Literal[
-    "gradient",
-    "teacher",
-    "attention",
-    "integrated_gradients",
-    "ablation",
-    "random",
-    "perplexity",
-    "oracle",
-]
 
 
 class AttributeSection(Section):
@@ -263,6 +252,10 @@ class EvaluateSection(Section):
         description="name: where its problems come from and how it is measured"
     )
     teacher: bool = Field(False, description="evaluate the teacher as well")
+    decontaminate: bool = Field(
+        False,
+        description="leave training problems out that a benchmark has too, word for word or nearly",
+    )
     resamples: Annotated[int, Field(ge=100)] = Field(
         9999, description="bootstrap resamples of the paired difference"
     )

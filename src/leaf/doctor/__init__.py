@@ -77,7 +77,8 @@ def examine(recipe: Recipe) -> list[Finding]:
     for name, section in recipe.evaluate.benchmarks.items():
         test = _read(findings, f"benchmark {name}", section)
         if test:
-            findings.append(check_overlap(name, test, train or ()))
+            left_out = recipe.evaluate.decontaminate
+            findings.append(check_overlap(name, test, train or (), left_out=left_out))
             findings.extend(_guarded(check_lengths(f"benchmark {name}", test, recipe, chats)))
     trained = student and _attempt(findings, count_parameters, student.source, recipe.distill)
     if student and teacher and trained:

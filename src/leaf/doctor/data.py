@@ -137,8 +137,15 @@ def check_cutoff(recipe: Recipe, problems: Sequence[Problem], chat: Chat) -> Ite
         yield Finding("good", f"{text}: none is longer")
 
 
-def check_overlap(name: str, test: Sequence[Problem], train: Sequence[Problem]) -> Finding:
-    """Count a benchmark's problems that are training problems too, word for word or nearly."""
+def check_overlap(
+    name: str, test: Sequence[Problem], train: Sequence[Problem], *, left_out: bool = False
+) -> Finding:
+    """Count a benchmark's problems that are training problems too, word for word or nearly.
+
+    `left_out` says that the run leaves those training problems out.
+    """
     shared = overlap(test, train)
     text = f"benchmark {name}: {len(test)} problems, {shared}"
+    if left_out and (shared.exact or shared.near):
+        return Finding("good", f"{text}; these are not trained on (evaluate.decontaminate)")
     return Finding("warn" if shared.exact or shared.near else "good", text)
