@@ -43,8 +43,9 @@ bench: install ## every benchmark; the last line of each is one JSON object
 		echo "== benchmarks.$$name"; $(BIN)/python -m "benchmarks.$$name" --json; \
 	done
 
-docs: install ## links of README.md, CONTRIBUTING.md and docs/ resolve
+docs: install ## the docs site in site/, strictly: links, anchors and names of functions resolve
 	$(BIN)/python tools/check_links.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 long: install ## tests that take minutes on real models
 	$(BIN)/python tools/offline_models.py --to "$(MODELS)"

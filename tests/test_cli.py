@@ -1,14 +1,11 @@
 """The command line: exit codes, one clear line for what is wrong, a whole run on tiny models."""
 
-import contextlib
-import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,40 +13,10 @@ import pytest
 import yaml
 from transformers import AutoModelForCausalLM
 
-from leaf.cli import main
 from leaf.recipe import recipe_names
+from tests.command_line import Done, complaint, leaf
 
-COMMANDS = ("run", "recipes", "show", "doctor", "evaluate", "report", "explain", "study")
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command gave back."""
-
-    code: int
-    out: str
-    err: str
-
-
-def leaf(*words: str | Path) -> Done:
-    """Run the command in this process; anything but an exit code is a traceback and fails."""
-    out, err = io.StringIO(), io.StringIO()
-    code = 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main([str(word) for word in words])
-        except SystemExit as leaving:
-            code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-    return Done(code, out.getvalue(), err.getvalue())
-
-
-def complaint(*words: str | Path) -> str:
-    """Run what must be refused: exit code 2, one line on standard error, no result."""
-    done = leaf(*words)
-    assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("leaf: ")
-    assert done.err.count("\n") == 1
-    return done.err.removeprefix("leaf: ").rstrip("\n")
+COMMANDS = ("run", "recipes", "show", "doctor", "evaluate", "report", "explain", "export", "study")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,8 +1,9 @@
 import math
 
+import numpy as np
 import pytest
 
-from leaf.intervals import mcnemar, wilson
+from leaf.intervals import bootstrap, mcnemar, wilson
 
 
 @pytest.mark.parametrize(("count", "n"), [(0, 7), (3, 10), (16, 16), (700, 1319)])
@@ -33,3 +34,7 @@ def test_a_share_of_nothing_or_above_one_is_refused(count: int, n: int) -> None:
 )
 def test_mcnemar_is_the_doubled_binomial_tail(wins: int, losses: int, p_value: float) -> None:
     assert mcnemar(wins, losses) == pytest.approx(p_value, abs=1e-12)
+
+
+def test_one_item_alone_has_no_bootstrap_interval() -> None:
+    assert bootstrap(np.mean, [np.array([0.5])], resamples=100, seed=0) is None

@@ -1,13 +1,16 @@
 """What names a result."""
 
 import dataclasses
+import importlib
 import json
+from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaf.keys import digest, digest_of, plain
+from leaf.keys import digest, digest_of, own_code, plain
 from leaf.records import Answer, Distractor, Problem, Protected
 
 values = st.recursive(
@@ -62,3 +65,34 @@ def test_protected_places_are_part_of_the_name(what: str) -> None:
     place = Protected(what=what, start=0, end=1)
     changed = dataclasses.replace(problem, protected=(place,))
     assert plain(changed) == {**plain(problem), "protected": [dataclasses.asdict(place)]}
+
+
+def test_code_of_this_package_names_nothing() -> None:
+    assert own_code(digest) == {}
+    assert own_code(partial(digest)) == {}
+
+
+def test_a_users_function_is_named_by_the_file_that_it_stands_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def written(name: str, text: str) -> dict[str, str]:
+        (tmp_path / f"{name}.py").write_text(text)
+        return own_code(importlib.import_module(name).score)
+
+    one = written("scores_one", "FACTOR = 1\n\n\ndef score():\n    return FACTOR\n")
+    same = written("scores_same", "FACTOR = 1\n\n\ndef score():\n    return FACTOR\n")
+    # What the function calls or reads decides too, so the whole file counts.
+    other = written("scores_other", "FACTOR = 2\n\n\ndef score():\n    return FACTOR\n")
+
+    assert one == same
+    assert one != other
+    assert set(one) == {"code"}
+
+
+def test_the_part_of_the_data_is_no_part_of_the_name() -> None:
+    problem = Problem(id="p", question="q", answer="1", solution="s")
+    named = dataclasses.replace(problem, source="gsm8k")
+    assert plain(named) == plain(problem)
+    assert "source" not in plain(problem)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from leaf.config import BenchmarkSection, EvaluateSection, GenerateSection
 from leaf.errors import RecipeError, nearest
 from leaf.evaluate import Robustness, measures, robustness
+from leaf.keys import digest
 from leaf.records import Problem, Score
 from leaf.tasks import read_problems
 
@@ -30,6 +31,14 @@ class Benchmark:
             for problem in self.problems
             for sample in range(self.section.samples)
         ]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Problem id to what tells questions of different runs apart."""
+        return {
+            problem.id: digest([problem.content, problem.answer, *problem.golds])
+            for problem in self.problems
+        }
 
     def generate(self, section: GenerateSection) -> GenerateSection:
         """Return how its answers are generated: the recipe's way, but for what it says itself."""

@@ -7,19 +7,14 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
 from rich.markup import escape
 
-from leaf.config import DataSection, GenerateSection, Recipe
 from leaf.errors import UsageError
-from leaf.recipe import check_recipe, describe, load_recipe, recipe_names
-from leaf.records import Estimate
-from leaf.words import AsJson, Overrides, out_console, run_app, say_line, table
-
-if TYPE_CHECKING:  # it imports torch
-    from leaf.evaluation import Evaluation
+from leaf.recipe import describe, load_recipe, recipe_names
+from leaf.words import AsJson, Overrides, out_console, refuse_file, run_app, say_line, table
 
 app = App(
     name="leaf",
@@ -65,7 +60,7 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
         raise UsageError(f"--until {until}: must be one of {', '.join(STAGES)}")
     resolved = load_recipe(recipe, set_ or ())
     folder = out or Path("runs") / resolved.name
-    _refuse_file(folder)
+    refuse_file(folder)
     check_out(resolved, folder, overwrite=overwrite)
     with together() as first:
         if not first:
@@ -160,67 +155,6 @@ def doctor(  # noqa: D417
 
 
 @app.command
-def evaluate(  # noqa: D417
-    *,
-    model: str,
-    benchmark: str,
-    out: Path,
-    limit: int | None = None,
-    max_new_tokens: int = 512,
-    dtype: str = "auto",
-    engine: str = "hf",
-    url: str | None = None,
-    samples: int = 1,
-    temperature: float | None = None,
-    pass_at: str = "",
-    set_: Overrides = None,
-    json_: AsJson = False,
-) -> None:
-    """Score one model on benchmarks, with intervals.
-
-    Example: leaf evaluate --model runs/a/student --benchmark gsm8k=data/test.jsonl --out runs/e
-
-    Args:
-        model: Hub id, local folder or GGUF file; with --engine openai, its name at the server.
-        benchmark: Comma-separated: a task (`leaf tasks`) or task=path of its data.
-        out: Folder for scores.json, the answers with their scores, and the store behind them.
-        limit: Problems of each benchmark; default all.
-        max_new_tokens: Longest answer in tokens.
-        dtype: auto, bfloat16, float16 or float32.
-        engine: hf, vllm, llamacpp or openai.
-        url: Of the server, with --engine openai: http://localhost:8000/v1.
-        samples: Answers to each problem; more than one needs --temperature.
-        temperature: Of sampled answers; default greedy.
-        pass_at: Comma-separated k of pass@k, each at most --samples.
-    """
-    from leaf.evaluation import evaluate_model
-    from leaf.tasks import EVALUATION_SPLITS
-
-    _refuse_file(out)
-    own = {
-        "limit": limit,
-        "samples": samples,
-        "temperature": temperature,
-        "pass_at": _whole_numbers(pass_at, "--pass-at"),
-    }
-    benchmarks: dict[str, Any] = {}
-    for item in benchmark.split(","):
-        task, _, path = item.partition("=")
-        name = item if task in benchmarks else task
-        split = EVALUATION_SPLITS.get(task, "test")
-        benchmarks[name] = {"task": task, "path": path or None, "split": split, **own}
-    section: dict[str, Any] = {"model": model, "dtype": dtype, "engine": engine}
-    if url is not None:
-        section["server"] = {"url": url}
-    recipe = _evaluation_recipe(section, benchmarks, max_new_tokens, set_ or ())
-    found = evaluate_model(recipe, out)
-    if json_:
-        print((out / "scores.json").read_text(encoding="utf-8"))
-        return
-    _print_evaluation(found, out)
-
-
-@app.command
 def tasks(*, json_: AsJson = False) -> None:
     """List the tasks: data to train on and benchmarks.
 
@@ -239,28 +173,24 @@ def tasks(*, json_: AsJson = False) -> None:
     out_console.print("Next: `leaf evaluate --model M --benchmark TASK --out DIR`, or `data.task`.")
 
 
-@app.command
-def report(run_folder: Path, /) -> None:
-    """Write the page of a run again from its report.json, finished or not.
-
-    Example: leaf report runs/gsm8k
-
-    Args:
-        run_folder: The folder that `leaf run` wrote.
-    """
-    from leaf.report import write_report
-
-    source = run_folder / "report.json"
-    if not source.is_file():
-        raise UsageError(f"{source}: not there; `leaf run RECIPE --out {run_folder}` writes it")
-    try:
-        content = json.loads(source.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UsageError(f"{source}:{error.lineno}: not JSON: {error.msg}") from None
-    say_line(f"report:   {write_report(content, run_folder)}")
-
-
 # By name, so that what they need is imported only when they are asked for.
+app.command(
+    "leaf.commands.evaluate:evaluate",
+    help="Score one model on benchmarks, with intervals."
+    "\n\nExample: leaf evaluate --model runs/a/student --benchmark gsm8k=data/test.jsonl"
+    " --out runs/e",
+)
+app.command(
+    "leaf.commands.report:report",
+    help="Write the page of a run again from its report.json, finished or not; or compare runs."
+    "\n\nExample: leaf report runs/gsm8k"
+    "\n\nExample: leaf report runs/a runs/b --out comparison.html",
+)
+app.command(
+    "leaf.commands.export:export",
+    help="Write what a run trained on as chat data that other trainers read."
+    "\n\nExample: leaf export runs/gsm8k --format trl --out train.jsonl",
+)
 app.command(
     "leaf.explain.command:explain",
     help="Show one prompt: who leans on which word, what was tried, what both models answered."
@@ -283,11 +213,6 @@ def main(words: Sequence[str] | None = None) -> None:
     run_app(app, words, name="leaf")
 
 
-def _refuse_file(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--out {folder}: is a file; name a folder")
-
-
 def _repeat(recipe: str, overrides: list[str], out: Path | None, store: Path | None) -> str:
     words = ["leaf", "run", recipe]
     for override in overrides:
@@ -297,59 +222,6 @@ def _repeat(recipe: str, overrides: list[str], out: Path | None, store: Path | N
     if store is not None:
         words += ["--store", str(store)]
     return shlex.join(words)
-
-
-def _print_evaluation(found: "Evaluation", out: Path) -> None:
-    """Print every score, and what was left out."""
-    from leaf.report import robustness_table
-
-    rows = table("benchmark", *_ESTIMATE)
-    for name, estimate in found.estimates.items():
-        rows.add_row(name, *_cells(estimate))
-    out_console.print(rows)
-    if found.robustness:
-        out_console.print(
-            robustness_table({name: {"": one} for name, one in found.robustness.items()})
-        )
-    for name, lines in found.refused.items():
-        say_line(f"{name}: {len(lines)} records left out, the first: {lines[0]}")
-    say_line(f"answers:  {out / 'answers'}")
-    say_line(f"scores:   {out / 'scores.json'}")
-
-
-def _evaluation_recipe(
-    section: dict[str, Any],
-    benchmarks: dict[str, Any],
-    max_new_tokens: int,
-    overrides: Sequence[str],
-) -> Recipe:
-    """Return the recipe that scores one model and trains nothing."""
-    budget = max(GenerateSection().token_budget, 2 * max_new_tokens)
-    first = next(iter(benchmarks.values()))
-    values = {
-        "name": "evaluate",
-        "student": section,
-        "teacher": section,
-        "data": {key: value for key, value in first.items() if key in DataSection.model_fields},
-        "generate": {"max_new_tokens": max_new_tokens, "token_budget": budget},
-        "evaluate": {"benchmarks": benchmarks},
-    }
-    return check_recipe(values, source="leaf evaluate", overrides=overrides)
-
-
-def _whole_numbers(text: str, option: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise UsageError(f"{option} {text}: must be whole numbers with commas between") from None
-
-
-_ESTIMATE = ("right", "95% interval", "not gradable", "n")
-
-
-def _cells(estimate: Estimate) -> tuple[str, ...]:
-    interval = f"{estimate.low:.1%} to {estimate.high:.1%}"
-    return f"{estimate.mean:.1%}", interval, str(estimate.ungradable), str(estimate.n)
 
 
 if __name__ == "__main__":

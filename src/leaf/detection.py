@@ -7,9 +7,9 @@ from typing import Any
 from leaf.attribute import DETECTORS
 from leaf.config import AttributeSection, PruneSection
 from leaf.grade.final import final_answer
-from leaf.keys import digest, plain
+from leaf.keys import digest, own_code, plain
 from leaf.pieces import Piece
-from leaf.prune import cut_question, focus, propose, segments, transplants
+from leaf.prune import RANKINGS, cut_question, focus, propose, segments, transplants
 from leaf.records import (
     Answer,
     Attribution,
@@ -219,6 +219,7 @@ class Detection:
             **_cutting(section),
             "detector": detector,
             "seed": recipe.attribute.seed if detector == "random" else None,
+            **(own_code(RANKINGS[detector]) if detector in RANKINGS else {}),
             "questions": digest(plain(self.levels[level])),
         }
         items = [

@@ -17,21 +17,26 @@ def bootstrap(
     *,
     resamples: int,
     seed: int,
+    together: bool = True,
 ) -> tuple[float, float] | None:
     """Return the 95% BCa bootstrap interval of a statistic; None where it is undefined.
 
     Args:
         statistic: Of `columns`, along `axis`.
-        columns: One value an item each, resampled together.
+        columns: One value an item each.
         resamples: How many resamples.
         seed: Of the resamples.
+        together: Whether an item is the same in all columns and so is drawn in all of them; False:
+            each column is resampled by itself and may have items of its own.
     """
+    if min(map(len, columns)) < 2:
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the NaN that scipy warns of is handled below
         interval = stats.bootstrap(
             columns,
             statistic,
-            paired=True,
+            paired=together,
             method="BCa",
             n_resamples=resamples,
             batch=_RESAMPLES_AT_ONCE,

@@ -2,8 +2,11 @@
 
 import dataclasses
 import hashlib
+import inspect
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 
@@ -28,17 +31,35 @@ def plain(value: Any) -> Any:
     """Turn records, or sequences of them, into JSON values that name a result.
 
     Fields marked `leaf.records.UNNAMED` are left out at their default, so that records which do not
-    use them have the names that they had before.
+    use them have the names that they had before; those marked `NEVER_NAMED` are left out always.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         named = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         for field in dataclasses.fields(value):
-            if "unnamed" in field.metadata and named[field.name] == field.default:
+            unused = "unnamed" in field.metadata and named[field.name] == field.default
+            if unused or "never_named" in field.metadata:
                 del named[field.name]
         return {name: plain(found) for name, found in named.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [plain(item) for item in value]
     return value
+
+
+def own_code(made: Callable[..., Any]) -> dict[str, str]:
+    """Return what names a result that a user's function decides: `code`, its file's content.
+
+    Nothing for a function of this package, whose stages have versions. One that was typed at a
+    prompt has no file: its name stands for it.
+    """
+    while isinstance(made, partial):
+        made = made.func
+    if made.__module__.partition(".")[0] == __package__:
+        return {}
+    try:
+        text = inspect.getsource(sys.modules[made.__module__])
+    except (OSError, TypeError):
+        text = f"{made.__module__}.{getattr(made, '__qualname__', '')}"
+    return {"code": digest(text)}
 
 
 def digest_of(values: Iterable[Any]) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 
 from leaf.errors import StoreError, UsageError
 from leaf.records import (
@@ -257,7 +256,8 @@ def iterate_ledger(path: Path, problem_id: str | None = None) -> Iterator[Entry]
                 if problem_id is not None:
                     table = table.filter(pc.field("problem_id") == problem_id)
                 yield from from_table(table, Entry)
-    except (pa.ArrowException, OSError, ValidationError) as error:
+    # A text that is not UTF-8, or a row that is no entry, is a ValueError.
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise StoreError(
             f"{path}: damaged; delete it, and `leaf run` with the recipe.yaml beside it writes it "
             "again"

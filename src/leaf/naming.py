@@ -8,6 +8,9 @@ from typing import Any
 
 from leaf.attribute import OPTIONS
 from leaf.config import AttributeSection, DistillSection, GenerateSection, ModelSection
+from leaf.distill import LOSSES
+from leaf.generate import ENGINES
+from leaf.keys import own_code
 
 _STUDENT = {
     "temperature",
@@ -45,6 +48,7 @@ def answer_settings(section: ModelSection, generate: GenerateSection) -> dict[st
     }
     if generate.temperature > 0:
         settings |= generate.model_dump(include={"temperature", "top_p", "seed"})
+    settings |= own_code(ENGINES[settings["engine"]])
     if settings["engine"] == "openai" and section.server:
         settings["served"] = section.server.model_dump(include={"url", "model"})
     return settings
@@ -87,6 +91,7 @@ def student_settings(
         name = section.served.model or teacher.model
         changed["served"] = {"url": section.served.url, "model": name}
     settings = {**named, **changed, "teacher_dtype": teacher.dtype, "system": student.system}
+    settings |= own_code(LOSSES[section.loss])
     if not one_tokenizer:
         # It sees the rows under its own template.
         settings["aligned"] = teacher.system

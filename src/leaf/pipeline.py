@@ -7,17 +7,10 @@ problems -> answers -> attributions -> counterfactuals -> verdicts -> students -
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
+from leaf.arms import training_arms
 from leaf.benchmark import Benchmark, load_benchmarks, robustness_of
-from leaf.config import DistillSection, Recipe
-from leaf.detection import Cuts, Detection, at_level
-from leaf.distill import (
-    Row,
-    counterfactual_rows,
-    encode_rows,
-    hold_out,
-    original_rows,
-    split_rows,
-)
+from leaf.config import Recipe
+from leaf.detection import Cuts, Detection
 from leaf.errors import DataError, LeafError
 from leaf.evaluate import compare_values, estimate
 from leaf.generate import check_trainable
@@ -141,7 +134,7 @@ class Pipeline:
         )
 
     def verify(self) -> None:
-        """Keep the counterfactuals that both models answer right (condition ii)."""
+        """Keep the counterfactuals that both models answer right (condition ii); they are rows."""
         self.detection.verify(self.results.cuts)
         for verdict in self._main.verdicts or ():
             if not verdict.kept:
@@ -151,14 +144,36 @@ class Pipeline:
                 f"{detector}: {len(cuts.kept)} of {len(cuts.tried)} counterfactuals kept"
                 + self._in_response(cuts.kept)
             )
+        assert self.results.student  # noqa: S101 - stages run in order
+        self.results.arms, drops = training_arms(
+            self.workshop,
+            self.detection,
+            self._references(),
+            self.results.student[1],
+            self._main.kept,
+        )
+        self.results.drops += drops
 
     def distill(self) -> None:
         """Train two students from the same start: plain distillation (kd) and LeaF (leaf)."""
-        arms = self._training_arms()
+        arms, section = self.results.arms, self.recipe.distill
+        if not (arms["kd"].rows or arms["kd"].held_out):
+            raise DataError(
+                "no training row is left: no problem has a reference response within "
+                f"distill.cutoff ({section.cutoff} tokens); with attribute.reference: gold the "
+                "data needs a solution column, with `teacher` the teacher must solve some problems"
+            )
+        if not any(row.counterfactual for row in (*arms["leaf"].rows, *arms["leaf"].held_out)):
+            self._note("no counterfactual to train on, so LeaF trained as plain distillation did")
+        if section.max_tokens is None:
+            # Both arms take as many steps.
+            steps = len(self.workshop.plan(arms["leaf"].rows, section))
+            section = section.model_copy(update={"max_steps": steps})
         # LeaF's rows hold those of the other: a teacher that is kept on disk is loaded once.
-        for arm in sorted(arms, key=lambda arm: len(arms[arm][0]), reverse=True):
-            rows, held_out, section = arms[arm]
-            self.results.students[arm] = self.workshop.student(arm, rows, section, held_out)
+        for name in sorted(arms, key=lambda name: len(arms[name].rows), reverse=True):
+            arm = arms[name]
+            student = self.workshop.student(name, arm.rows, section, arm.held_out)
+            self.results.students[name] = student
         self.results.students = {arm: self.results.students[arm] for arm in arms}
 
     def evaluate(self) -> None:
@@ -201,6 +216,7 @@ class Pipeline:
         estimates, comparisons = self.results.estimates, self.results.comparisons
         assert estimates is not None and comparisons is not None  # noqa: S101 - `evaluate` opened
         for label in measured["before"]:
+            self.results.questions[label] = benchmark.digests
             self.results.values[label] = {arm: found[label] for arm, found in measured.items()}
             estimates[label] = {
                 arm: estimate(
@@ -246,61 +262,12 @@ class Pipeline:
             if score.right
         }
 
-    def _training_arms(self) -> dict[str, tuple[list[Row], list[Row], DistillSection]]:
-        """Return each arm's rows, those held out, and settings.
-
-        Both arms have the same originals and hold out the same problems, and take as many steps (or
-        tokens).
-        """
-        assert self.results.student  # noqa: S101 - stages run in order
-        section = self.recipe.distill
-        detection = self.detection
-        references = self._references()
-        for problem in self._problems:
-            if problem.id not in references:
-                reason = f"no {self.recipe.attribute.reference} reference response to train on"
-                self._drop("distill", problem.id, reason)
-        scores = {score.problem_id: score for score in self.results.student[1]}
-        originals = self._cut_off(original_rows(self._problems, references, scores, section))
-        problems = detection.every_problem
-        kept = [
-            item
-            for item in self._main.kept
-            for level in [problems[item.problem_id].level]
-            if item.strategy in at_level(self.recipe.prune, level).strategies
-        ]
-        if not originals:
-            raise DataError(
-                "no training row is left: no problem has a reference response within "
-                f"distill.cutoff ({section.cutoff} tokens); with attribute.reference: gold the "
-                "data needs a solution column, with `teacher` the teacher must solve some problems"
-            )
-        if not kept:
-            self._note("no counterfactual was verified, so LeaF trained as plain distillation did")
-        references |= {name: problems[name].solution for name in detection.origins}
-        changed = counterfactual_rows(problems, references, kept, detection.origins)
-        leaf_rows = [*originals, *self._cut_off(changed)]
-        ids = [problem.id for problem in self._problems]
-        held_out = hold_out(ids, section.validation.share, section.validation.seed)
-        arms = {"kd": split_rows(originals, held_out), "leaf": split_rows(leaf_rows, held_out)}
-        if section.max_tokens is None:
-            steps = len(self.workshop.plan(arms["leaf"][0], section))
-            section = section.model_copy(update={"max_steps": steps})
-        return {arm: (*rows, section) for arm, rows in arms.items()}
-
     def _in_response(self, found: Sequence[Counterfactual]) -> str:
         """Say how many of some counterfactuals are of the response, where that level is cut."""
         if "response" not in self.recipe.prune.levels:
             return ""
         origins = self.detection.origins
         return f", {sum(item.problem_id in origins for item in found)} of them in the response"
-
-    def _cut_off(self, rows: Sequence[Row]) -> list[Row]:
-        cutoff = self.recipe.distill.cutoff
-        kept, longer = encode_rows(self.workshop.student_chat, rows, cutoff)
-        for row in longer:
-            self._drop("distill", row.problem_id, f"longer than distill.cutoff of {cutoff} tokens")
-        return [sample.row for sample in kept]
 
     def _decontaminate(self) -> None:
         """Leave out the training problems that a benchmark has too."""

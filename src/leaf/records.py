@@ -6,6 +6,9 @@ from enum import StrEnum
 UNNAMED = {"unnamed": True}
 """Metadata of a field that came later: at its default it is no part of what names a result."""
 
+NEVER_NAMED = {"never_named": True}
+"""Metadata of a field that changes no result: it is no part of what names one."""
+
 
 class Outcome(StrEnum):
     """The three outcomes of grading; "could not be graded" is never folded into wrong."""
@@ -107,6 +110,8 @@ class Problem:
     """The id of the problem that this one is a variant of (distracted, paraphrased), else ""."""
     sample: int = dataclasses.field(default=0, metadata=UNNAMED)
     """Which of several sampled answers this asks for; ids differ too."""
+    source: str = dataclasses.field(default="", metadata=NEVER_NAMED)
+    """The part of the data set that it comes from, as the data name it, else ""."""
 
     @property
     def content(self) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+from leaf.arms import Arm
 from leaf.detection import Cuts
 from leaf.evaluate import Robustness, Values
 from leaf.records import Attribution, Comparison, Drop, Estimate, Focus, Problem
@@ -22,12 +23,16 @@ class Results:
     """Problem to the response-level problems made of its reference."""
     cuts: dict[str, Cuts] = dataclasses.field(default_factory=dict)
     """The recipe's detector first, then its controls."""
+    arms: dict[str, Arm] = dataclasses.field(default_factory=dict)
+    """Arm (`kd`, `leaf`) to what it trains on; there after verification."""
     students: dict[str, Path] = dataclasses.field(default_factory=dict)
     """Arm (`kd`, `leaf`) to the trained student's stage folder."""
     estimates: dict[str, dict[str, Estimate]] | None = None
     comparisons: dict[str, Comparison] | None = None
     values: dict[str, dict[str, Values]] = dataclasses.field(default_factory=dict)
     """Benchmark and measure, as `estimates` name it, to arm to each question's value."""
+    questions: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    """Benchmark and measure to problem id to a digest of the question and its answer."""
     robustness: dict[str, dict[str, Robustness]] = dataclasses.field(default_factory=dict)
     """Benchmark of variants to arm to what they cost."""
     drops: list[Drop] = dataclasses.field(default_factory=list)

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shlex
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,24 +13,37 @@ from leaf.config import Recipe
 from leaf.errors import RecipeError
 from leaf.ledger import entries, write_ledger
 from leaf.manifest import build_manifest
-from leaf.pipeline import Pipeline
+from leaf.pipeline import STAGES, Pipeline
 from leaf.recipe import describe as describe_recipe
 from leaf.recipe import dump_recipe, load_recipe
 from leaf.report import SMALL_N, build_report, write_report
 from leaf.results import Results
+from leaf.run_files import ROWS, VALUES, QuestionValue, TrainingRow, write_records
 from leaf.store import StageLog, Store, write_whole
 
 
-def run_recipe(recipe: Recipe, *, out: Path, store: Store, until: str, command: str) -> Results:
+def run_recipe(
+    recipe: Recipe,
+    *,
+    out: Path,
+    store: Store | None = None,
+    until: str = STAGES[-1],
+    command: str | None = None,
+) -> Results:
     """Run a recipe up to a stage and keep `out` current: its report is there after every stage.
 
     Args:
         recipe: The resolved recipe.
         out: The run folder.
-        store: Where stage results are kept and found again.
+        store: Where stage results are kept and found again; None: the folder `store` beside `out`.
         until: The last stage, one of `leaf.pipeline.STAGES`.
-        command: What repeats or continues this run, for the report.
+        command: What repeats or continues this run, for the report; None: this script's own words.
+
+    Raises:
+        LeafError: the recipe's data or models cannot be used, or the work failed.
     """
+    command = shlex.join(["python", *sys.argv]) if command is None else command
+    store = store or Store(out.parent / "store")
     out.mkdir(parents=True, exist_ok=True)
     pipeline = Pipeline(recipe, store)
 
@@ -36,6 +51,8 @@ def run_recipe(recipe: Recipe, *, out: Path, store: Store, until: str, command: 
         # Not before: a run whose data or models cannot be found claims no folder.
         _claim(out, dump_recipe(recipe).encode())
         _write_ledger(pipeline.results, out / "ledger.parquet")
+        _write_rows(pipeline.results, out / ROWS)
+        _write_values(pipeline.results, out / VALUES)
         training = _training(pipeline.results.students)
         _write_metrics(training, out / "metrics.jsonl")
         report = _report(pipeline, training, command)
@@ -90,9 +107,10 @@ def check_out(recipe: Recipe, out: Path, *, overwrite: bool) -> None:
 
 def _claim(out: Path, recipe: bytes) -> None:
     """Write the recipe; what another one left goes, since its ledger would not be this run's."""
-    path, ledger = out / "recipe.yaml", out / "ledger.parquet"
+    path = out / "recipe.yaml"
     if not path.is_file() or path.read_bytes() != recipe:
-        ledger.unlink(missing_ok=True)
+        for name in ("ledger.parquet", ROWS, VALUES):
+            (out / name).unlink(missing_ok=True)
         write_whole(path, recipe)
 
 
@@ -116,6 +134,46 @@ def _write_ledger(results: Results, path: Path) -> None:
         segments=results.segments,
     )
     write_ledger(path, found)
+
+
+def _write_rows(results: Results, path: Path) -> None:
+    """Write what LeaF trains on, once stage 1 is done; the stages after it change nothing in it."""
+    if "leaf" not in results.arms or results.students:
+        return
+    arm = results.arms["leaf"]
+    rows = [
+        TrainingRow(
+            id=row.id,
+            problem_id=row.problem_id,
+            strategy=row.strategy,
+            prompt=row.content,
+            begun=row.begun,
+            response=row.response,
+            held_out=held_out,
+        )
+        for part, held_out in ((arm.rows, False), (arm.held_out, True))
+        for row in part
+    ]
+    write_records(path, rows, TrainingRow)
+
+
+def _write_values(results: Results, path: Path) -> None:
+    """Write what every model scored on every test question, which another run is held against."""
+    if not results.values:
+        return
+    values = [
+        QuestionValue(
+            benchmark=label,
+            arm=arm,
+            problem_id=problem_id,
+            question=results.questions[label][problem_id],
+            value=value,
+        )
+        for label, arms in results.values.items()
+        for arm, found in arms.items()
+        for problem_id, value in found.items()
+    ]
+    write_records(path, values, QuestionValue)
 
 
 def publish_students(students: Mapping[str, Path], out: Path) -> None:

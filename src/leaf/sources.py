@@ -75,6 +75,13 @@ def find(section: ModelSection, *, weights: bool = True) -> Source:
     return _find_on_hub(section)
 
 
+def trained(arm: str, folder: Path) -> Source:
+    """Return the student that an arm (`kd`, `leaf`) trained, by its stage folder in a store."""
+    return Source(
+        name=f"student {arm}", folder=folder / "model", fingerprint=f"student@{folder.name}"
+    )
+
+
 def cache_folder() -> Path:
     """Return where converted models are kept: `$LEAF_CACHE`, else `~/.cache/leaf`."""
     return Path(os.environ.get("LEAF_CACHE") or Path.home() / ".cache" / "leaf")

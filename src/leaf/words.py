@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from leaf.errors import LeafError
+from leaf.errors import LeafError, UsageError
 
 out_console = Console(highlight=False)
 """Standard output, for what a command was asked for."""
@@ -34,6 +35,16 @@ def table(*columns: str) -> Table:
 def say_line(text: str) -> None:
     """Print one line as it is: no markup, and no breaks but the terminal's own."""
     out_console.print(escape(text), soft_wrap=True)
+
+
+def refuse_file(folder: Path) -> None:
+    """Refuse an `--out` that must become a folder, but is a file.
+
+    Raises:
+        UsageError: there is such a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--out {folder}: is a file; name a folder")
 
 
 def run_app(app: App, words: Sequence[str] | None, *, name: str) -> None:

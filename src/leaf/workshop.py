@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from leaf import models
-from leaf.attribute import join
+from leaf.attribute import DETECTORS, join
 from leaf.chat import Chat, chat_of
 from leaf.config import (
     DistillSection,
@@ -17,8 +17,9 @@ from leaf.config import (
     Recipe,
 )
 from leaf.distill import Row, encode_rows, plan_steps
+from leaf.grade import GRADERS
 from leaf.jobs import Answering, Grading, Scoring
-from leaf.keys import digest, digest_of, plain, stage_key
+from leaf.keys import digest, digest_of, own_code, plain, stage_key
 from leaf.naming import answer_settings, detector_options, student_settings
 from leaf.records import Answer, Attribution, Counterfactual, Problem, Score, Sensitivity
 from leaf.runner import LocalRunner, Runner
@@ -111,6 +112,8 @@ class Workshop:
         limits: dict[str, Any] = {"time_limit": grade.time_limit}
         if any(problem.tests for problem in problems):
             limits |= grade.model_dump(include={"code_time_limit", "code_memory"})
+        for name in {problem.grader for problem in problems} & GRADERS.keys():
+            limits |= {f"{key} of {name}": code for key, code in own_code(GRADERS[name]).items()}
         # Version 2 reads more notations of mathematics than 1 did.
         key = self._key("scores", limits, inputs, version=2)
         scores, log = self.store.compute(
@@ -132,6 +135,7 @@ class Workshop:
         detector: str,
         pairs: Sequence[tuple[Problem, str]],
         places: Mapping[str, Sequence[tuple[int, int]]] | None = None,
+        source: Source | None = None,
     ) -> list[Sensitivity]:
         """Score questions with their references under the student or the teacher.
 
@@ -140,15 +144,18 @@ class Workshop:
             detector: A key of `leaf.attribute.DETECTORS`.
             pairs: Problems and their reference responses.
             places: Problem id to the pieces that `ablation` takes away; None: every piece.
+            source: Other weights of that model, such as a trained student's; None: its own.
         """
         section = self._section(role)
         attribute = self.recipe.attribute
-        source = self.sources[role]
+        who = role if source is None else source.name
+        source = source or self.sources[role]
         settings = {
             "detector": detector,
             "dtype": section.dtype,
             "system": section.system,
             **detector_options(detector, attribute),
+            **own_code(DETECTORS[detector]),
         }
         content = digest([[plain(problem), reference] for problem, reference in pairs])
         inputs = [source.fingerprint, content]
@@ -171,7 +178,8 @@ class Workshop:
             Sensitivity,
             job.open,
             shard_size=self.recipe.store.shard_size,
-            label=_LABELS[detector].format(role=role) + " in the response" * in_response,
+            label=_LABELS.get(detector, f"{{role}} {detector}").format(role=who)
+            + " in the response" * in_response,
             unit="problems",
             runner=self.runner,
         )

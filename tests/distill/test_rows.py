@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from leaf.chat import Chat
 from leaf.config import DistillSection, ModelSection
 from leaf.distill import Row, counterfactual_rows, encode_rows, original_rows, plan_steps
 from leaf.errors import DataError
+from leaf.keys import plain
 from leaf.models import load_tokenizer
 from leaf.records import Counterfactual, Outcome, Problem, Score
 from leaf.sources import find
@@ -194,3 +196,14 @@ def test_lengths_change_nothing_without_a_limit_of_tokens() -> None:
     rows = [row(str(name)) for name in range(12)]
     section = DistillSection(batch_size=5, epochs=2)
     assert plan_steps(rows, section, FIVES) == plan_steps(rows, section)
+
+
+def test_what_a_row_is_called_names_no_student():
+    row = Row(problem_id="a", content="c", response="r", counterfactual=True)
+    assert plain(replace(row, id="a/cf0", strategy="span")) == plain(row)
+    assert plain(row) == {
+        "problem_id": "a",
+        "content": "c",
+        "response": "r",
+        "counterfactual": True,
+    }

@@ -11,6 +11,9 @@ from leaf.config import Recipe
 from leaf.explain import explanation
 from leaf.ledger import Entry, Said
 from leaf.report import write_explanation
+from leaf.report.formats import visible
+from leaf.report.plain import TEXT_LIMIT, plain
+from tests.report.attacks import ATTACKS
 
 
 def written(entry: Entry, recipe: Recipe, folder: Path) -> Path:
@@ -41,7 +44,46 @@ def test_hostile_text_is_text_and_nothing_is_fetched_or_said(
     page, seen = opened(browser, written(changed, recipe, tmp_path))
     assert seen == []
     assert page.locator("h1").text_content() == hostile
-    assert page.locator("script, img").count() == 0
+    assert page.locator("img").count() == 0
+    assert page.locator("script").count() == 3  # settings, the problem, the page's own
+
+
+def test_an_attack_is_text_wherever_it_stands(
+    entry: Entry, recipe: Recipe, tmp_path: Path, browser: Browser
+) -> None:
+    for text in ATTACKS:
+        said = Said(text=text, outcome=entry.student.outcome)
+        models = {
+            role: getattr(recipe, role).model_copy(update={"model": text})
+            for role in ("student", "teacher")
+        }
+        variants = (
+            dataclasses.replace(entry.variants[0], student=said, teacher=said, reason=text),
+            dataclasses.replace(entry.variants[2], inserted=text, donor=text, student=said),
+            dataclasses.replace(entry.variants[3], reason=text),
+        )
+        changed = dataclasses.replace(
+            entry,
+            problem_id=text,
+            answer=text,
+            question=entry.question + text,
+            student=said,
+            teacher=said,
+            variants=variants,
+        )
+        page, seen = opened(browser, written(changed, recipe.model_copy(update=models), tmp_path))
+        shown = visible(str(plain(text[:TEXT_LIMIT])))
+        assert seen == []
+        assert page.evaluate("window.__hit") is None
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1100
+        assert page.locator("script").count() == 3
+        assert (page.locator("h1").text_content() or "").startswith(shown)
+        question = visible(str(plain((entry.question + text)[:TEXT_LIMIT])))
+        assert (page.locator(".question").first.text_content() or "").startswith(question)
+        answers = page.locator("#answers .text").all_text_contents()
+        assert len(answers) == 5
+        assert all(one.startswith(shown) for one in answers)
+        page.close()
 
 
 def test_each_heat_map_reads_back_as_the_question_in_its_own_colour(
@@ -51,7 +93,7 @@ def test_each_heat_map_reads_back_as_the_question_in_its_own_colour(
     colour = "element => getComputedStyle(element).backgroundColor"
     red = {}
     for view in ("by-student", "by-teacher", "by-gap"):
-        question = page.locator(f"p.{view}")
+        question = page.locator(f".question.{view}")
         assert question.text_content() == entry.question
         red[view] = question.locator(".u").nth(2).evaluate(colour)
     # The student leans on ` red` with all its weight, the teacher not at all.
@@ -67,7 +109,7 @@ def test_what_freed_the_student_is_struck_through_and_no_other_word(
 ) -> None:
     page, _ = opened(browser, written(entry, recipe, tmp_path))
     line = "elements => elements.map(e => getComputedStyle(e).textDecorationLine)"
-    struck = page.locator("p.by-gap .u").evaluate_all(line)
+    struck = page.locator(".question.by-gap .u").evaluate_all(line)
     assert struck == ["none", "none", "line-through", "none"]
 
 
@@ -105,4 +147,4 @@ def test_the_page_needs_nothing_outside_itself(
 ) -> None:
     page = written(entry, recipe, tmp_path).read_text()
     assert not re.search(r"(src|href)=\"(?!data:|#)", page)
-    assert "default-src 'none'" in page
+    assert "default-src &#39;none&#39;" in page

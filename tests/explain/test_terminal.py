@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import re
 
 import pytest
 from rich.cells import cell_len
@@ -10,6 +11,7 @@ from rich.console import Console
 from leaf.config import Recipe
 from leaf.explain import explanation, print_explanation, print_list
 from leaf.ledger import Entry, Said
+from tests.report.attacks import ATTACKS
 
 
 def printed(entry: Entry, recipe: Recipe, *, colour: bool = False, width: int = 100) -> str:
@@ -118,6 +120,40 @@ def test_text_is_never_read_as_markup_or_as_orders_to_the_terminal(
     text = printed(changed, recipe)
     assert text.count("[bold]x[/nothing] ␛[31m") == 2
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_no_attack_reaches_the_terminal_as_an_order(
+    entry: Entry, recipe: Recipe, colour: bool
+) -> None:
+    orders = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+    for text in ATTACKS:
+        said = Said(text=text, outcome=entry.student.outcome)
+        models = {
+            role: getattr(recipe, role).model_copy(update={"model": text})
+            for role in ("student", "teacher")
+        }
+        variants = (
+            dataclasses.replace(entry.variants[0], student=said, teacher=said, reason=text),
+            dataclasses.replace(entry.variants[3], reason=text),
+            dataclasses.replace(entry.variants[4], detector=text),
+        )
+        changed = dataclasses.replace(
+            entry,
+            problem_id=text,
+            answer=text,
+            question=entry.question + text,
+            student=said,
+            teacher=said,
+            variants=variants,
+        )
+        shown = printed(changed, recipe.model_copy(update=models), colour=colour)
+        listed = io.StringIO()
+        print_list([changed], "gradient", Console(file=listed, width=60))
+        # Rich's own colours are orders too.
+        plain_text = re.sub(r"\x1b\[[0-9;]*m", "", shown) if colour else shown
+        assert orders.search(plain_text) is None, ascii(text)
+        assert orders.search(listed.getvalue()) is None, ascii(text)
 
 
 def test_a_long_answer_is_cut_and_says_where_the_rest_is(entry: Entry, recipe: Recipe) -> None:

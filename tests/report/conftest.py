@@ -1,8 +1,11 @@
 """A small finished run, made by hand: three problems, two removals, one of them verified."""
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 from leaf.recipe import check_recipe
 from leaf.records import (
@@ -19,6 +22,7 @@ from leaf.records import (
     Span,
     Verdict,
 )
+from leaf.report import write_report
 
 QUESTION = "Tom has 3 red pens and 4 hats. How many pens?"
 """`red` is characters 10 to 13 (after its space at 9), `and 4 hats` is 19 to 29."""
@@ -151,6 +155,56 @@ def many(run: dict[str, Any]) -> dict[str, Any]:
     return run | {"recipe": recipe, "estimates": estimates, "comparisons": found}
 
 
+@pytest.fixture
+def opened(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., tuple[Page, list[str]]]]:
+    """Write a report and open it; the list fills with console messages, errors and requests."""
+    pages: list[Page] = []
+
+    def open_report(
+        report: dict[str, Any], *, width: int = 1200, hash_: str = "", scheme: Any = "light"
+    ) -> tuple[Page, list[str]]:
+        page_file = write_report(report, tmp_path)
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        pages.append(page)
+        seen: list[str] = []
+        page.on("console", lambda message: seen.append(message.text))
+        page.on("pageerror", lambda error: seen.append(str(error)))
+        page.on(
+            "request",
+            lambda request: (
+                request.url.startswith((page_file.as_uri(), "data:")) or seen.append(request.url)
+            ),
+        )
+        page.goto(page_file.as_uri() + hash_)
+        return page, seen
+
+    yield open_report
+    for page in pages:
+        page.close()
+
+
+@pytest.fixture
+def read_problems(opened: Callable[..., tuple[Page, list[str]]]) -> Callable[..., str]:
+    """Return what a reader sees of a report's problems once everything is unfolded."""
+
+    def read(report: dict[str, Any]) -> str:
+        page, seen = opened(report)
+        unfold(page)
+        assert seen == []
+        return " ".join(page.locator("#list").inner_text().split())
+
+    return read
+
+
+def unfold(page: Page) -> None:
+    """Open every row and everything folded in it."""
+    for _ in range(2):  # what a row holds is there once it is open
+        page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true })")
+        page.wait_for_function(
+            "[...document.querySelectorAll('.problem')].every(row => row.childElementCount > 1)"
+        )
+
+
 def span(start: int, end: int, gap: float) -> Span:
     return Span(start=start, end=end, text=QUESTION[start:end], gap=gap, units=1)
 
@@ -205,6 +259,7 @@ def stage(name: str, *, seconds: float, reused: bool) -> dict[str, Any]:
         "name": name,
         "key": f"key-of-{name}",
         "seconds": seconds,
+        "peak_bytes": 3 * 2**28,
         "items": 3,
         "reused": reused,
         "detail": "",

@@ -5,7 +5,7 @@ import pytest
 
 from leaf.records import Counterfactual, Focus, Problem, Span, Verdict
 from leaf.report import build_report
-from leaf.report.examples import CONTEXT, HOST_LIMIT, PROBLEM_LIMIT
+from leaf.report.excerpts import CONTEXT
 from leaf.report.plain import TEXT_LIMIT
 
 
@@ -34,29 +34,61 @@ def test_verified_removals_come_before_others(run: dict[str, Any]) -> None:
     assert (problem["kept"], problem["tried"]) == (1, 2)
 
 
-def test_verified_problems_come_first_and_at_most_fifty_are_shown(run: dict[str, Any]) -> None:
+def test_every_problem_is_there_by_what_became_of_it_then_in_order(run: dict[str, Any]) -> None:
     cuts, verdicts = run["cuts"]["gradient"]
-    cut, verdict = cuts[0], verdicts[1]
-    names = [f"p{i}" for i in range(PROBLEM_LIMIT + 9)]
+    kept, failed = verdicts[1], verdicts[0]
+    names = [f"p{i}" for i in range(60)]
     run["problems"] = [dataclasses.replace(run["problems"][0], id=name) for name in names]
+    run["attributions"] = [
+        dataclasses.replace(run["attributions"][0], problem_id=name) for name in names
+    ]
+    tried = names[:58]
     run["cuts"]["gradient"] = (
-        [dataclasses.replace(cut, id=f"{name}/cf0", problem_id=name) for name in names],
-        [dataclasses.replace(verdict, problem_id=names[-1], counterfactual_id=f"{names[-1]}/cf0")],
+        [dataclasses.replace(cuts[0], id=f"{name}/cf0", problem_id=name) for name in tried],
+        [
+            dataclasses.replace(
+                kept if name == "p57" else failed, problem_id=name, counterfactual_id=f"{name}/cf0"
+            )
+            for name in tried
+        ],
     )
     distraction = build_report(**run)["distraction"]
-    assert distraction["total"] == len(names)
-    assert [problem["id"] for problem in distraction["problems"]] == [
-        names[-1],
-        *names[: PROBLEM_LIMIT - 1],
+    assert (distraction["total"], distraction["hosts"]) == (58, 0)
+    assert [(problem["id"], problem["status"]) for problem in distraction["problems"]] == [
+        ("p57", "verified"),
+        *((name, "unverified") for name in names[:57]),
+        ("p58", "unscored"),
+        ("p59", "unscored"),
     ]
 
 
-def test_a_skipped_problem_is_not_shown(run: dict[str, Any]) -> None:
+def test_a_problem_in_which_nothing_could_be_cut_is_shown_with_the_reason(
+    run: dict[str, Any],
+) -> None:
     skipped = Counterfactual(
-        id="p0/cf0", problem_id="p0", strategy="span", spans=(), question="", skipped="none"
+        id="p0/none", problem_id="p0", strategy="span", spans=(), question="", skipped="flat"
     )
     run["cuts"]["gradient"] = ([skipped], [])
-    assert build_report(**run)["distraction"] == {"total": 0, "hosts": 0, "problems": []}
+    (problem,) = shown(run)
+    assert (problem["status"], problem["tried"], problem["lengths"]) == ("uncut", 0, [])
+    assert problem["refused"] == [{"reason": "flat", "count": 1}]
+    assert any("gap" in unit for unit in problem["units"])
+
+
+def test_after_attribution_problems_are_there_with_their_scores_alone(run: dict[str, Any]) -> None:
+    (problem,) = shown(run | {"cuts": {}})
+    assert (problem["status"], problem["removals"]) == ("pending", [])
+    assert any("gap" in unit for unit in problem["units"])
+    assert build_report(**(run | {"cuts": {}, "attributions": None}))["distraction"] is None
+
+
+def test_a_problem_says_how_many_characters_its_removals_took_and_where_it_is_from(
+    run: dict[str, Any],
+) -> None:
+    run["problems"][0] = dataclasses.replace(run["problems"][0], source="amc")
+    (problem,) = shown(run)
+    assert problem["lengths"] == [len(" red"), len(" and 4 hats")]
+    assert problem["source"] == "amc"
 
 
 def test_unverified_removals_have_no_verdict_and_no_count_of_kept_ones(
@@ -175,22 +207,22 @@ def test_transplants_that_teach_come_first_then_kept_ones(transplanted: dict[str
     cuts, verdicts = transplanted["cuts"]["gradient"]
     host = dataclasses.replace(cuts[2], problem_id="p1")  # p0/tp0, which the student fails
     transplanted["cuts"]["gradient"] = ([cuts[4], cuts[3], host], verdicts)
-    (problem,) = shown(transplanted)
+    problem = shown(transplanted)[0]
+    assert problem["id"] == "p1"
     assert [change["id"] for change in problem["transplants"]] == ["p0/tp0", "p1/tp0", "p1/tp1"]
 
 
-def test_problems_that_only_took_a_transplant_come_last_and_few(
-    transplanted: dict[str, Any],
-) -> None:
+def test_every_problem_that_took_a_transplant_is_there(transplanted: dict[str, Any]) -> None:
     cuts, verdicts = transplanted["cuts"]["gradient"]
+    hosts = [f"h{i}" for i in range(70)]
     first = transplanted["problems"][0]
-    hosts = [f"h{i}" for i in range(HOST_LIMIT + 3)]
-    others = [f"q{i}" for i in range(PROBLEM_LIMIT)]
-    transplanted["problems"] = [dataclasses.replace(first, id=name) for name in (*hosts, *others)]
+    transplanted["problems"] = [first, *(dataclasses.replace(first, id=name) for name in hosts)]
     made = [dataclasses.replace(cuts[3], id=name, problem_id=name) for name in hosts]
-    removed = [dataclasses.replace(cuts[0], id=name, problem_id=name) for name in others]
-    transplanted["cuts"]["gradient"] = ([*made, *removed], verdicts)
+    judged = [dataclasses.replace(verdicts[3], counterfactual_id=name) for name in hosts]
+    transplanted["cuts"]["gradient"] = ([*cuts[:2], *made], [*verdicts[:2], *judged])
     distraction = build_report(**transplanted)["distraction"]
-    assert (distraction["total"], distraction["hosts"]) == (PROBLEM_LIMIT, HOST_LIMIT + 3)
-    ids = [problem["id"] for problem in distraction["problems"]]
-    assert ids == [*others[: PROBLEM_LIMIT - HOST_LIMIT], *hosts[:HOST_LIMIT]]
+    assert (distraction["total"], distraction["hosts"]) == (1, 70)
+    assert [(problem["id"], problem["status"]) for problem in distraction["problems"]] == [
+        ("p0", "verified"),
+        *((name, "transplant") for name in hosts),
+    ]

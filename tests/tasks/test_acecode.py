@@ -50,6 +50,7 @@ def test_a_record_becomes_a_problem(tmp_path: Path) -> None:
     assert problem.tests is not None
     assert problem.tests.entry_point == "double"
     assert problem.tests.program == "\n".join(RECORD["test_cases"]) + "\n"
+    assert problem.source == "oss"
 
 
 def test_the_reference_is_the_first_answer_that_passed_every_test(tmp_path: Path) -> None:

@@ -155,6 +155,7 @@ def test_numina_math_takes_the_four_parts_of_the_paper_in_file_order(tmp_path: P
         "amc_aime 0?",
     ]
     assert problems[0].id == "numina_math-train-2"
+    assert [problem.source for problem in problems] == ["math", "math", "gsm8k", "amc_aime"]
     assert [str(error)[: len(path) + 19] for error in refused] == [f"{path}:1: no gold answer:"]
 
 

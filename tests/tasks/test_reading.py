@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -207,3 +208,49 @@ def test_a_column_that_is_no_text_is_refused(value: object) -> None:
     row = Row(place="own.jsonl:7", name="own-7", values={"answer": value})
     with pytest.raises(DataError, match=r"own\.jsonl:7: column `answer` must hold a text or a num"):
         text_of(row, "answer")
+
+
+def parquet_bytes(**options: Any) -> bytes:
+    """A Parquet file of 500 records that differ, so that its pages are no repetition."""
+    sink = pa.BufferOutputStream()
+    records = [{"question": f"How many pens are {n}?", "answer": str(n)} for n in range(500)]
+    pq.write_table(pa.Table.from_pylist(records), sink, **options)
+    return sink.getvalue().to_pybytes()
+
+
+@pytest.mark.parametrize("codec", ["snappy", "zstd", "none"])
+@pytest.mark.parametrize("place", ["cut in the middle", "magic", "footer", "pages"])
+def test_a_damaged_parquet_file_is_named_with_the_way_out(
+    tmp_path: Path, codec: str, place: str
+) -> None:
+    whole = parquet_bytes(compression=codec)
+    damaged = {
+        "cut in the middle": whole[: len(whole) // 2],
+        "magic": whole[:-4] + b"NOPE",
+        "footer": whole[:-200] + b"\xff" * 192 + whole[-8:],
+        "pages": whole[:40] + b"\xfe" * 1000 + whole[1040:],
+    }[place]
+    path = tmp_path / "own.parquet"
+    path.write_bytes(damaged)
+    message = error_of(path)
+    assert message.startswith(f"{path}: not a Parquet file, or a damaged one: ")
+    assert message.endswith("; fetch or write it again")
+
+
+def test_a_parquet_file_without_a_record_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.parquet"
+    pq.write_table(pa.Table.from_pylist(RECORDS).slice(0, 0), path)
+    assert error_of(path) == f"{path}: holds no records"
+
+
+@pytest.mark.parametrize("at", [0, 40])
+def test_the_damaged_file_of_a_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "data"
+    folder.mkdir()
+    whole = parquet_bytes()
+    (folder / "a.parquet").write_bytes(whole)
+    (folder / "b.parquet").write_bytes(whole[:at] + b"\xfe" * 1000 + whole[at + 1000 :])
+    assert error_of(folder).startswith(f"{folder}/b.parquet: not a Parquet file, or a damaged one")

@@ -5,13 +5,13 @@
 
 from leaf.config.base import Section
 from leaf.config.distill import DistillSection, LoraSection, ServedSection, ValidationSection
-from leaf.config.engine import EngineName, GenerateSection, ServerSection
+from leaf.config.engine import GenerateSection, ServerSection
+from leaf.config.names import Detector, EngineName, GraderName, LossName, OneOf
 from leaf.config.recipe import (
     AttributeSection,
     BenchmarkSection,
     ColumnsSection,
     DataSection,
-    Detector,
     EvaluateSection,
     GradeSection,
     ModelSection,
@@ -35,8 +35,11 @@ __all__ = [
     "EvaluateSection",
     "GenerateSection",
     "GradeSection",
+    "GraderName",
     "LoraSection",
+    "LossName",
     "ModelSection",
+    "OneOf",
     "PruneSection",
     "RaySection",
     "Recipe",

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from leaf.config.base import Count, Section, Share
+from leaf.config.names import LossName
 
 
 class LoraSection(Section):
@@ -55,7 +56,7 @@ class DistillSection(Section):
         None, description="lambda of the last step, reached in a straight line; null: constant"
     )
     temperature: Annotated[float, Field(gt=0)] = Field(1.0, description="softens both models")
-    loss: Literal["kl", "reverse_kl", "jsd", "skew_kl", "tv"] = Field(
+    loss: LossName = Field(
         "kl",
         description="over the vocabulary: kl, KL(teacher || student); reverse_kl; jsd, generalised"
         " Jensen-Shannon; skew_kl, KL to a mixture; tv, total variation",

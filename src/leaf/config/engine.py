@@ -1,12 +1,11 @@
 """How models answer, and by whom."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from leaf.config.base import Count, Section
-
-EngineName = Literal["hf", "vllm", "llamacpp", "openai"]
+from leaf.config.names import EngineName
 
 
 class ServerSection(Section):

@@ -8,7 +8,7 @@ import torch
 
 from leaf.config import DistillSection
 from leaf.errors import DataError, LeafError
-from leaf.records import UNNAMED, Counterfactual, Problem, Score
+from leaf.records import NEVER_NAMED, UNNAMED, Counterfactual, Problem, Score
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +24,10 @@ class Row:
     """Whether the prompt was changed: its tokens then count in L_cd, else in L_kd."""
     begun: str = field(default="", metadata=UNNAMED)
     """How the response begins, before `response`: context, no part of the loss."""
+    id: str = field(default="", metadata=NEVER_NAMED)
+    """Of the problem, or of the counterfactual."""
+    strategy: str = field(default="", metadata=NEVER_NAMED)
+    """How the counterfactual was made: `span`, `transplant` ...; "" of an original."""
 
 
 def original_rows(
@@ -42,6 +46,7 @@ def original_rows(
             content=problem.content,
             response=references[problem.id],
             counterfactual=False,
+            id=problem.id,
         )
         for problem in problems
         if problem.id in references
@@ -72,6 +77,8 @@ def counterfactual_rows(
             response=references[item.problem_id],
             counterfactual=True,
             begun=changed.begun,
+            id=item.id,
+            strategy=item.strategy,
         )
         for item in kept
         for changed in [replace(problems[item.problem_id], question=item.question)]

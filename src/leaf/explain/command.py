@@ -10,8 +10,8 @@ from leaf.errors import UsageError, nearest
 from leaf.explain import explanation, print_explanation, print_list
 from leaf.explain.prompt import OwnPrompt, explain_prompt
 from leaf.ledger import Entry, read_ledger
-from leaf.recipe import load_recipe
 from leaf.report import write_explanation
+from leaf.run_folder import recipe_of
 from leaf.words import AsJson, out_console, say_line
 
 SHOWN = "explain RUN [PROBLEM] or explain --student M --teacher M --question Q --reference R"
@@ -71,7 +71,7 @@ def explain(  # noqa: D417 - `AsJson` says what it is
             raise UsageError(f"{SHOWN}: {given[0]} is for a prompt of your own, without RUN")
         ledger = run_folder / "ledger.parquet"
         entries = read_ledger(ledger, problem)
-        recipe = load_recipe(str(run_folder / "recipe.yaml"))
+        recipe = recipe_of(run_folder)
         if problem is None:
             _list(entries, recipe.attribute.detector, run_folder, as_json=json_)
             return

@@ -75,7 +75,7 @@ _VIEWS = (
 
 def print_list(found: Sequence[Entry], detector: str, console: Console) -> None:
     """Print one line an entry: its id, how many changed prompts were kept, what was cut in."""
-    width = max((cell_len(entry.problem_id) for entry in found), default=0)
+    width = max((cell_len(visible(entry.problem_id)) for entry in found), default=0)
     cut: Any = {"no_wrap": True, "overflow": "ellipsis"} if console.is_terminal else {}
     for entry in found:
         tried = entry.tried(detector)
@@ -93,14 +93,16 @@ def print_explanation(found: Explanation, console: Console) -> None:
     """Print one prompt: heat maps, what was tried, and the answers before and after."""
     problem = found.problem
     before = problem["before"]
-    console.print(Rule(Text(problem["id"], "bold"), align="left", style="dim"))
+    console.print(
+        Rule(Text(" ".join(visible(problem["id"]).split()), "bold"), align="left", style="dim")
+    )
     console.print(
         Text.assemble(
             ("student ", "dim"),
             _OUTCOMES[before["student"]["outcome"]],
-            (f" ({found.recipe['student']['model']})   teacher ", "dim"),
+            (f" ({visible(found.recipe['student']['model'])})   teacher ", "dim"),
             _OUTCOMES[before["teacher"]["outcome"]],
-            (f" ({found.recipe['teacher']['model']})   answer ", "dim"),
+            (f" ({visible(found.recipe['teacher']['model'])})   answer ", "dim"),
             (visible(problem["answer"]), "bold"),
         )
     )
@@ -115,7 +117,7 @@ def _print_heat(found: Explanation, console: Console) -> None:
     if found.problem["prompt"]:
         _print_context(found.problem, console)
     if found.skipped or not found.entered:
-        why = found.skipped or "the student solves it, so it was not scored"
+        why = visible(found.skipped or "") or "the student solves it, so it was not scored"
         console.print(Text.assemble("\n", _text(units), "\n", (f"no scores: {why}", "dim")))
         return
     for view in _VIEWS:
@@ -205,7 +207,7 @@ def _print_tried(
     for change in changes:
         verdict = change["verdict"]
         mark = Text("✓", "bold green") if verdict["kept"] else Text("✗", "dim")
-        why = verdict["reason"]
+        why = visible(verdict["reason"])
         if verdict["kept"] and why == "kept":
             why = "both right" if "donor" not in change else "teacher still right"
         said = Text.assemble(
@@ -220,10 +222,11 @@ def _print_tried(
     console.print(grid)
     for refused in found.refused:
         plural = "s" * (refused.count != 1)
-        console.print(Text(f"not tried: {refused.count} span{plural}: {refused.reason}", "dim"))
+        line = f"not tried: {refused.count} span{plural}: {visible(refused.reason)}"
+        console.print(Text(line, "dim"))
     for control in found.controls:
         share = f"{control.kept} of {control.tried} changed prompts kept"
-        console.print(Text(f"control {control.detector}: {share}", "dim"))
+        console.print(Text(f"control {visible(control.detector)}: {share}", "dim"))
 
 
 def _excerpt(pieces: Sequence[Mapping[str, Any]], console: Console) -> Text:

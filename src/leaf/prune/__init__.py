@@ -3,14 +3,16 @@
 from leaf.prune.cut import distinct, prune, remove, spans
 from leaf.prune.guards import refusal
 from leaf.prune.question import cut_question
-from leaf.prune.rank import propose, rank, widen
+from leaf.prune.rank import RANKINGS, by_gap, propose, rank, widen
 from leaf.prune.segments import segments
 from leaf.prune.select import RULES, candidates, focus, min_max, sensitivity_gap
 from leaf.prune.substitute import substitutes
 from leaf.prune.transplant import transplants
 
 __all__ = [
+    "RANKINGS",
     "RULES",
+    "by_gap",
     "candidates",
     "cut_question",
     "distinct",

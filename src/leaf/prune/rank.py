@@ -68,7 +68,7 @@ Ranking = Callable[[Focus, str, Any], Focus | str]
 """(the gradient's scores, the question, both models' scores) -> the ranking, or why none."""
 
 
-def _by_gap(_scores: Focus, _question: str, measured: Attribution) -> Focus | str:
+def by_gap(_scores: Focus, _question: str, measured: Attribution) -> Focus | str:
     """Rank by Eq. 3 to 5, whatever was measured in place of Eq. 2."""
     return focus(measured)
 
@@ -95,11 +95,15 @@ def _by_effect(scores: Focus, question: str, measured: Attribution) -> Focus | s
 RANKINGS: dict[str, Ranking] = {
     "gradient": lambda scores, _question, _measured: scores,
     "teacher": lambda scores, _question, _measured: replace(scores, gap=scores.teacher),
-    "attention": _by_gap,
-    "integrated_gradients": _by_gap,
+    "attention": by_gap,
+    "integrated_gradients": by_gap,
     "ablation": _by_effect,
 }
-"""How detectors that look at both models rank; the rule then says how many are candidates."""
+"""How detectors rank; the rule then says how many are candidates.
+
+A detector of your own has its line here and, where it measures models, one of the same name in
+`leaf.attribute.DETECTORS`, whose scores under both models are `measured` (else None).
+"""
 
 
 def propose(scores: Focus, question: str, unit: str, count: int) -> tuple[Piece, ...]:

@@ -1,7 +1,8 @@
 """One report of a run: every number as JSON, one self-contained page, a few closing lines."""
 
-from leaf.report.content import SMALL_N, build_report
+from leaf.report.content import build_report
 from leaf.report.page import write_explanation, write_report
+from leaf.report.scores import SMALL_N
 from leaf.report.terminal import print_results, robustness_table
 
 __all__ = [

@@ -8,7 +8,7 @@ from leaf.records import Counterfactual, Verdict
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Changes:
-    """Only counterfactuals that are questions to answer: skipped ones are drops."""
+    """What was tried, and what was refused before it could be."""
 
     removals: Sequence[Counterfactual]
     """Those with a filler in place included: they are verified alike."""
@@ -16,6 +16,8 @@ class Changes:
     """Made while removals are verified, so there are none before."""
     verdicts: Mapping[str, Verdict] | None
     """By counterfactual; None before verification."""
+    refused: Sequence[Counterfactual] = ()
+    """No questions to answer: `skipped` says why."""
     origins: Mapping[str, str] = field(default_factory=dict)
     """Response-level problem to the problem whose response it begins."""
 
@@ -42,6 +44,7 @@ def changes(
     return Changes(
         removals=[item for item in tried if item.strategy != "transplant"],
         transplants=[item for item in tried if item.strategy == "transplant"],
+        refused=[item for item in counterfactuals if item.skipped is not None],
         verdicts=None if verdicts is None else {v.counterfactual_id: v for v in verdicts},
         origins=origins or {},
     )

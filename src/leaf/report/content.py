@@ -22,24 +22,19 @@ from leaf.records import (
     Verdict,
 )
 from leaf.report.changes import changes
-from leaf.report.counts import drop_counts, outcome_table, steps
+from leaf.report.counts import outcome_table, steps
 from leaf.report.detectors import detectors
+from leaf.report.drops import drop_counts, passed_over
 from leaf.report.examples import distractions
 from leaf.report.plain import plain
-from leaf.report.readings import reading
-from leaf.report.training import overhead, training_arms
+from leaf.report.scores import scores, variants
+from leaf.report.training import overhead, training_arms, training_rows
 
 Cuts = tuple[Sequence[Counterfactual], Sequence[Verdict] | None]
 """What one detector led to; the verdicts are None before verification."""
 
-FORMAT = 2
+FORMAT = 3
 """Of report.json; another one cannot be shown by this page."""
-
-ARMS = ("before", "kd", "leaf", "teacher")
-"""The students before and after training, and perhaps the teacher, in the order shown."""
-
-SMALL_N = 200
-"""Below this many questions a 95% interval is wider than about 14 points: worth a warning."""
 
 
 def build_report(
@@ -66,10 +61,10 @@ def build_report(
 ) -> dict[str, Any]:
     """Gather everything that a report shows; None stands for what the run has not reached.
 
-    `command` continues or repeats the run. Each of `stages` has name, key, seconds, items, reused
-    and detail. `training` maps the arms `kd` and `leaf` to their steps: step, loss, kl_original,
-    kl_counterfactual (or None), learning_rate, grad_norm, and of that step alone seconds, rows and
-    response_tokens. `cuts` maps each detector to what it led to, the recipe's own
+    `command` continues or repeats the run. Each of `stages` has name, key, seconds, peak_bytes (or
+    None), items, reused and detail. `training` maps the arms `kd` and `leaf` to their steps: step,
+    loss, kl_original, kl_counterfactual (or None), learning_rate, grad_norm, and of that step alone
+    seconds, rows and response_tokens. `cuts` maps each detector to what it led to, the recipe's own
     first, then its controls; steps, examples and drops are of the recipe's own. `estimates` maps a
     benchmark to its arms `before`, `kd`, `leaf` and perhaps `teacher`; `comparisons` holds LeaF
     against plain distillation on the same questions. `segments` maps a problem to its
@@ -82,6 +77,11 @@ def build_report(
     entered = {origins.get(item.problem_id, item.problem_id) for item in attributions or ()}
     found = {name: changes(*each, origins) for name, each in cuts.items()}
     verified = found and all(each.verdicts is not None for each in found.values())
+    look: Any = {
+        "problems": [*(problems or ()), *(one for within in segments.values() for one in within)],
+        "answers": (student_answers or (), teacher_answers or ()),
+        "changes": found.get(own),
+    }
     report = {
         "format": FORMAT,
         "recipe": recipe.model_dump(by_alias=True),
@@ -89,13 +89,8 @@ def build_report(
         "manifest": manifest,
         "notes": list(notes),
         "problems": None if problems is None else len(problems),
-        "results": _results(recipe, estimates, comparisons),
-        "robustness": [
-            {"benchmark": name, "arm": arm, **plain(arms[arm])}
-            for name, arms in (robustness or {}).items()
-            for arm in ARMS
-            if arm in arms
-        ],
+        "results": scores(recipe, estimates, comparisons),
+        "robustness": variants(robustness),
         "steps": steps(
             problems=problems,
             answers=(student_answers, teacher_answers),
@@ -103,13 +98,16 @@ def build_report(
             attributions=attributions,
             changes=found.get(own),
             origins=origins,
+            rows=training_rows(stages),
         ),
         "outcomes": outcome_table(student_scores, teacher_scores),
-        "drops": drop_counts(drops),
+        "passed_over": drop_counts(passed_over(student_scores, teacher_scores), **look),
+        "drops": drop_counts(drops, **look),
         "detectors": detectors(found, own=own, entered=len(entered)) or None,
         "distraction": distractions(
             problems=problems or (),
             segments=segments,
+            entered=None if attributions is None else {one.problem_id for one in attributions},
             answers=(student_answers or (), teacher_answers or ()),
             scores=(student_scores or (), teacher_scores or ()),
             focus=focus or (),
@@ -139,41 +137,6 @@ def build_report(
 def _missing(results: Mapping[str, object]) -> str | None:
     """Name the first stage, in running order, whose result is not there."""
     return next((stage for stage, result in results.items() if result is None), None)
-
-
-def _results(
-    recipe: Recipe,
-    estimates: Mapping[str, Mapping[str, Estimate | None] | None] | None,
-    comparisons: Mapping[str, Comparison | None] | None,
-) -> list[dict[str, Any]] | None:
-    if estimates is None:
-        return None
-    # A benchmark with several measures has a line for each; one that is not there yet has its own.
-    names = [
-        label
-        for name in recipe.evaluate.benchmarks
-        for label in [found for found in estimates if f"{found} ".startswith(f"{name} ")] or [name]
-    ]
-    names = list(dict.fromkeys([*names, *estimates]))
-    return [
-        {
-            "benchmark": name,
-            "arms": _arms(estimates.get(name) or {}),
-            "comparison": _compared((comparisons or {}).get(name)),
-        }
-        for name in names
-    ]
-
-
-def _arms(estimates: Mapping[str, Estimate | None]) -> list[dict[str, Any]]:
-    return [{"arm": arm, **plain(estimates[arm])} for arm in ARMS if estimates.get(arm) is not None]
-
-
-def _compared(comparison: Comparison | None) -> dict[str, Any] | None:
-    if comparison is None:
-        return None
-    values: dict[str, Any] = plain(comparison)
-    return {**values, "reading": reading(comparison), "small": comparison.n < SMALL_N}
 
 
 def _cost(stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

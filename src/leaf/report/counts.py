@@ -1,14 +1,10 @@
-"""From problems to training rows: how many are left after each step, and why others left."""
+"""From problems to training rows: how many are left after each step."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from leaf.records import Answer, Attribution, Counterfactual, Drop, Outcome, Problem, Score
+from leaf.records import Answer, Attribution, Counterfactual, Outcome, Problem, Score
 from leaf.report.changes import Changes
-
-EXAMPLE_IDS = 3
-"""How many problems are named for each reason."""
 
 Answers = Sequence[Answer] | None
 Scores = Sequence[Score] | None
@@ -22,16 +18,18 @@ def steps(
     attributions: Sequence[Attribution] | None,
     changes: Changes | None,
     origins: Mapping[str, str],
+    rows: Mapping[str, int],
 ) -> list[dict[str, Any]]:
     """Count what is left after each step: `step`, `unit` and `count` (None: not reached).
 
     `answers` and `scores` are the student's, then the teacher's. Transplants, fillers and the
     response level have steps of their own, where there are some; a problem whose response was cut
-    as well is one problem. `origins` maps a response-level problem to the problem it is of.
+    as well is one problem. `origins` maps a response-level problem to the problem it is of, `rows`
+    the arms `kd` and `leaf` to the rows that they train on.
     """
     cut = None if changes is None else changes.removals
     kept = None if changes is None or changes.verdicts is None else changes.kept(changes.removals)
-    rows = (
+    found = (
         ("problems", "problem", None if problems is None else len(problems)),
         ("answered", "problem", _answered_by_both(*answers)),
         ("student_wrong_teacher_right", "problem", _teachable(*scores)),
@@ -45,8 +43,10 @@ def steps(
         *_substitutes(cut, kept),
         *(_in_response(changes, cut or (), kept) if changes and origins else ()),
         *(_transplants(changes) if changes and changes.transplants else ()),
+        ("rows_kd", "row", rows.get("kd")),
+        ("rows_leaf", "row", rows.get("leaf")),
     )
-    return [{"step": step, "unit": unit, "count": count} for step, unit, count in rows]
+    return [{"step": step, "unit": unit, "count": count} for step, unit, count in found]
 
 
 def outcome_table(student: Scores, teacher: Scores) -> dict[str, dict[str, int]] | None:
@@ -59,24 +59,6 @@ def outcome_table(student: Scores, teacher: Scores) -> dict[str, dict[str, int]]
         if score.problem_id in teacher_of:
             table[score.outcome.value][teacher_of[score.problem_id].value] += 1
     return table
-
-
-def drop_counts(drops: Sequence[Drop]) -> list[dict[str, Any]]:
-    """Count drops by stage and reason, stages in order of appearance, the most frequent first."""
-    ids: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for drop in drops:
-        ids[drop.stage, drop.reason].append(drop.problem_id)
-    order = list(dict.fromkeys(stage for stage, _ in ids))
-    ranked = sorted(ids.items(), key=lambda item: (order.index(item[0][0]), -len(item[1])))
-    return [
-        {
-            "stage": stage,
-            "reason": reason,
-            "count": len(found),
-            "examples": list(dict.fromkeys(found))[:EXAMPLE_IDS],
-        }
-        for (stage, reason), found in ranked
-    ]
 
 
 def _problems(changes: Changes | None, cut: Sequence[Counterfactual] | None) -> int | None:

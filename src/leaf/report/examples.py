@@ -1,19 +1,14 @@
 """Where the student was distracted: problems as coloured units, and what each change did."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from leaf.records import Answer, Counterfactual, Focus, Outcome, Problem, Score, Span, Verdict
 from leaf.report.changes import Changes
+from leaf.report.excerpts import excerpt
 from leaf.report.plain import TEXT_LIMIT, clipped
-
-PROBLEM_LIMIT = 50
-"""Problems shown: those with a verified removal first, those that only took a transplant last."""
-
-HOST_LIMIT = 5
-"""Problems shown that only took a transplant: the student had solved them, nothing was removed."""
 
 REMOVAL_LIMIT = 12
 """Removals shown of one problem; kept ones come first."""
@@ -21,18 +16,9 @@ REMOVAL_LIMIT = 12
 TRANSPLANT_LIMIT = 6
 """Transplants shown of one problem; kept ones that the student fails come first."""
 
-CONTEXT = 70
-"""Characters shown on each side of a change."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Piece:
-    """A stretch of a changed question: as it was, removed from it, or inserted."""
-
-    text: str | None
-    """None stands for text that is left out here."""
-    removed: bool = False
-    inserted: bool = False
+STATUSES = ("verified", "transplant", "unverified", "pending", "uncut", "unscored")
+"""What became of a problem, in the order shown: a removal was verified; a transplant was kept;
+tried, but nothing was kept; not judged yet; scored, but nothing was tried; without scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,53 +46,59 @@ class _Tried:
 
     removals: list[Counterfactual]
     transplants: list[Counterfactual]
+    refused: list[Counterfactual]
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is a changed question to answer."""
+        return bool(self.removals or self.transplants)
+
+
+_NOTHING = _Tried([], [], [])
 
 
 def distractions(
     *,
     problems: Sequence[Problem],
     segments: Mapping[str, Sequence[Problem]],
+    entered: Collection[str] | None,
     answers: tuple[Sequence[Answer], Sequence[Answer]],
     scores: tuple[Sequence[Score], Sequence[Score]],
     focus: Sequence[Focus],
     changes: Changes | None,
 ) -> dict[str, Any] | None:
-    """Describe up to `PROBLEM_LIMIT` changed problems, those with a verified removal first.
+    """Describe every problem that entered detection or took a transplant, by status, then in order.
 
     `answers` and `scores` are the student's, then the teacher's. The response-level problems of
-    `segments` come after their own and count beside them. `total` counts problems with removals,
-    `hosts` those that only took a transplant. None before pruning.
+    `segments` come after their own and count beside them. `entered` are the ids of what was to be
+    scored, at either level; None before that, and so is what is returned. `total` counts problems
+    with removals, `hosts` those that only took a transplant.
     """
-    if changes is None:
+    if entered is None:
         return None
-    tried: dict[str, _Tried] = defaultdict(lambda: _Tried([], []))
-    for cut in changes.removals:
-        tried[cut.problem_id].removals.append(cut)
-    for cut in changes.transplants:
-        tried[cut.problem_id].transplants.append(cut)
+    changes = changes or Changes(removals=(), transplants=(), verdicts=None)
+    tried = _by_problem(changes)
     focus_of = {one.problem_id: one for one in focus}
     before = {
         model: _Before({a.problem_id: a for a in answered}, {s.problem_id: s for s in scored})
         for model, answered, scored in zip(("student", "teacher"), answers, scores, strict=True)
     }
     every = [each for problem in problems for each in (problem, *segments.get(problem.id, ()))]
-    changed = [problem for problem in every if problem.id in tried]
-    cut_in = [problem for problem in changed if tried[problem.id].removals]
-    hosts = [problem for problem in changed if not tried[problem.id].removals]
-    cut_in.sort(key=lambda problem: not changes.kept(tried[problem.id].removals))
-    hosts.sort(
-        key=lambda problem: min(_rank(changes, cut) for cut in tried[problem.id].transplants)
-    )
-    last = hosts[:HOST_LIMIT]
     described = [
         {
-            **_problem(problem, focus_of.get(problem.id), tried[problem.id], changes),
+            **_problem(problem, focus_of.get(problem.id), tried.get(problem.id, _NOTHING), changes),
             "before": {model: said.of(asked) for model, said in before.items()},
         }
-        for problem in [*cut_in[: PROBLEM_LIMIT - len(last)], *last]
+        for problem in every
+        if problem.id in entered or problem.id in tried
         for asked in [changes.origins.get(problem.id, problem.id)]
     ]
-    return {"total": len(cut_in), "hosts": len(hosts), "problems": described}
+    described.sort(key=lambda one: STATUSES.index(one["status"]))
+    return {
+        "total": sum(one["tried"] > 0 for one in described),
+        "hosts": sum(one["transplanted"] > 0 and not one["tried"] for one in described),
+        "problems": described,
+    }
 
 
 def one_problem(
@@ -123,7 +115,7 @@ def one_problem(
         focus: Its normalised scores; None where it has none.
         changes: What was tried.
     """
-    tried = _Tried(list(changes.removals), list(changes.transplants))
+    tried = _Tried(list(changes.removals), list(changes.transplants), list(changes.refused))
     student, teacher = (
         _Before({problem.id: answer}, {problem.id: score}).of(problem.id)
         for answer, score in answers
@@ -132,6 +124,19 @@ def one_problem(
         **_problem(problem, focus, tried, changes, limits=(None, None)),
         "before": {"student": student, "teacher": teacher},
     }
+
+
+def _by_problem(changes: Changes) -> dict[str, _Tried]:
+    tried: dict[str, _Tried] = {}
+    for kind, found in (
+        ("removals", changes.removals),
+        ("transplants", changes.transplants),
+        ("refused", changes.refused),
+    ):
+        for cut in found:
+            one = tried.setdefault(cut.problem_id, _Tried([], [], []))
+            getattr(one, kind).append(cut)
+    return tried
 
 
 def _problem(
@@ -144,17 +149,21 @@ def _problem(
     question = problem.question
     removals = sorted(tried.removals, key=lambda cut: not changes.kept([cut]))
     transplants = sorted(tried.transplants, key=lambda cut: _rank(changes, cut))
+    kept = changes.kept(removals)
     verified = changes.verdicts is not None
     return {
         "id": problem.id,
+        "source": problem.source,
+        "status": _status(tried, focus, changes),
         "level": problem.level,
         "prompt": clipped(problem.prompt) if problem.prompt else None,
         "earlier": clipped(problem.before) if problem.prompt and problem.before else None,
         "answer": problem.answer,
-        "units": _units(question, focus, _spans(removals), _spans(changes.kept(removals))),
+        "units": _units(question, focus, _spans(removals), _spans(kept)),
         "omitted": max(len(question) - TEXT_LIMIT, 0),
         "tried": len(removals),
-        "kept": len(changes.kept(removals)) if verified else None,
+        "kept": len(kept) if verified else None,
+        "lengths": sorted({sum(span.end - span.start for span in cut.spans) for cut in removals}),
         "removals": [
             _removal(question, cut, changes.verdict(cut)) for cut in removals[: limits[0]]
         ],
@@ -163,7 +172,25 @@ def _problem(
         "transplants": [
             _transplant(question, cut, changes.verdict(cut)) for cut in transplants[: limits[1]]
         ],
+        "refused": [
+            {"reason": reason, "count": count}
+            for reason, count in Counter(cut.skipped for cut in tried.refused).items()
+        ],
     }
+
+
+def _status(tried: _Tried, focus: Focus | None, changes: Changes) -> str:
+    """Return the first of `STATUSES` that fits."""
+    if changes.kept(tried.removals):
+        return "verified"
+    if changes.kept(tried.transplants):
+        return "transplant"
+    if tried.changed:
+        return "pending" if changes.verdicts is None else "unverified"
+    if focus is None:
+        return "unscored"
+    # Whoever was pruned without a change was refused one.
+    return "uncut" if tried.refused else "pending"
 
 
 def _rank(changes: Changes, transplant: Counterfactual) -> int:
@@ -223,7 +250,7 @@ def _removal(question: str, cut: Counterfactual, verdict: Verdict | None) -> dic
     return {
         "id": cut.id,
         "strategy": cut.strategy,
-        "pieces": list(_excerpt(question, cut.spans, _inserted(question, cut))),
+        "pieces": excerpt(question, cut),
         "gap": min((span.gap for span in cut.spans), default=None),
         "units": sum(span.units for span in cut.spans),
         "verdict": verdict and _verdict(verdict),
@@ -234,17 +261,9 @@ def _transplant(question: str, cut: Counterfactual, verdict: Verdict | None) -> 
     return {
         "id": cut.id,
         "donor": cut.donor,
-        "pieces": list(_excerpt(question, cut.spans, _inserted(question, cut))),
+        "pieces": excerpt(question, cut),
         "verdict": verdict and _verdict(verdict),
     }
-
-
-def _inserted(question: str, cut: Counterfactual) -> str:
-    """Return what came in, read off the question: with the spaces that came along."""
-    if not cut.inserted:
-        return ""
-    (span,) = cut.spans
-    return cut.question[span.start : len(cut.question) - (len(question) - span.end)]
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
@@ -256,37 +275,3 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "student_text": clipped(verdict.student_text),
         "teacher_text": None if verdict.teacher_text is None else clipped(verdict.teacher_text),
     }
-
-
-def _excerpt(question: str, spans: Sequence[Span], inserted: str = "") -> Iterator[Piece]:
-    """Yield each change and `CONTEXT` characters around it; `inserted` follows the last span."""
-    place = 0
-    for span in spans:
-        yield from _context(question[place : span.start], first=place == 0)
-        if span.start < span.end:
-            yield Piece(text=question[span.start : span.end][:TEXT_LIMIT], removed=True)
-        place = span.end
-    if inserted:
-        yield Piece(text=inserted[:TEXT_LIMIT], inserted=True)
-    rest = question[place:]
-    yield Piece(text=_head(rest))
-    if len(rest) > CONTEXT:
-        yield Piece(text=None)
-
-
-def _context(text: str, *, first: bool) -> Iterator[Piece]:
-    if len(text) <= (CONTEXT if first else 2 * CONTEXT):
-        yield Piece(text=text)
-        return
-    if not first:
-        yield Piece(text=_head(text))
-    yield Piece(text=None)
-    yield Piece(text=_head(text[::-1])[::-1])
-
-
-def _head(text: str) -> str:
-    """Return at most `CONTEXT` characters, ending with a whole word where that is near."""
-    if len(text) <= CONTEXT:
-        return text
-    words = text[:CONTEXT].rpartition(" ")[0]
-    return words if len(words) > CONTEXT // 2 else text[:CONTEXT]

@@ -74,8 +74,8 @@ def accuracy_plot(results: Sequence[Mapping[str, Any]], description: str) -> Mar
     return _svg("accuracy", draw, description, height=0.8 + 0.34 * rows)
 
 
-def curve_plot(arms: Sequence[Mapping[str, Any]], key: str, description: str) -> Markup:
-    """Draw the KL `key` of every arm that has one, over optimiser steps."""
+def curve_plot(arms: Sequence[Mapping[str, Any]], key: str, unit: str, description: str) -> Markup:
+    """Draw the values `key` of every arm that has some, over optimiser steps."""
 
     def draw(axes: Axes) -> None:
         for arm in arms:
@@ -83,13 +83,13 @@ def curve_plot(arms: Sequence[Mapping[str, Any]], key: str, description: str) ->
             if points:
                 _curve(axes, arm["arm"], points)
         axes.set_ylim(bottom=0)
-        # Every step of the training, also where only few of them have this KL.
+        # Every step of the training, also where only few of them have this value.
         steps = [p["step"] for arm in arms for p in arm["curve"]]
         margin = max(0.5, 0.02 * max(steps, default=1))
         axes.set_xlim(min(steps, default=1) - margin, max(steps, default=1) + margin)
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True, min_n_ticks=1))
         axes.set_xlabel("optimiser step")
-        axes.set_ylabel("KL, nats per token")
+        axes.set_ylabel(unit)
         axes.tick_params(length=3, labelcolor=_MUTED)
         axes.grid(axis="y", color=_RULE, linewidth=0.7)
         # Above the axes, where no curve runs.

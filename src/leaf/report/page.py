@@ -1,19 +1,24 @@
 """Writes the report: `report.json`, and the page rendered from exactly those values."""
 
+import base64
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 import yaml
 from markupsafe import Markup
 
 from leaf.errors import StoreError, UsageError
+from leaf.memory import size_of
 from leaf.report.content import FORMAT
 from leaf.report.figures import ARM_NAMES, accuracy_plot, curve_plot
-from leaf.report.formats import duration, level, number, percent, points, visible, whole
+from leaf.report.formats import duration, number, percent, points, visible, whole
+from leaf.report.inert import index_entry, inert, problem_data
 from leaf.report.readings import in_words, listed
 from leaf.store import write_whole
 
@@ -35,14 +40,28 @@ def write_report(report: Any, folder: Path) -> Path:
             f"format {FORMAT}; `leaf run` with {folder / 'recipe.yaml'} writes it again"
         )
     page = render(report)
-    values = json.dumps(report, indent=1, allow_nan=False)
+    # Not indented: that takes minutes where a report has thousands of problems.
+    values = json.dumps(report, allow_nan=False)
     _write(folder / "report.json", values + "\n")
     return _write(folder / "report.html", page)
 
 
 def render(report: dict[str, Any]) -> str:
     """Return the page of a report as HTML that needs nothing outside itself."""
-    return _environment().get_template("report.html.j2").render(report=report, arms=ARM_NAMES)
+    problems = (report["distraction"] or {}).get("problems", [])
+    return (
+        _environment("problem.js", "list.js")
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            arms=ARM_NAMES,
+            settings=inert(_settings(report, single=False)),
+            index=inert([index_entry(problem) for problem in problems]),
+            problems=map(problem_data, problems),
+            counts={step["step"]: step["count"] for step in report["steps"]},
+            listed={problem["id"] for problem in problems},
+        )
+    )
 
 
 def write_explanation(page: dict[str, Any], path: Path) -> Path:
@@ -55,10 +74,34 @@ def write_explanation(page: dict[str, Any], path: Path) -> Path:
     Raises:
         StoreError: the file cannot be written.
     """
-    return _write(path, _environment().get_template("explain.html.j2").render(report=page))
+    text = (
+        _environment("problem.js")
+        .get_template("explain.html.j2")
+        .render(
+            report=page,
+            settings=inert(_settings(page, single=True)),
+            problems=[problem_data(page["problem"])],
+        )
+    )
+    return _write(path, text)
 
 
-def _environment() -> jinja2.Environment:
+def _settings(report: Mapping[str, Any], *, single: bool) -> dict[str, Any]:
+    """Return what the script must know besides problems."""
+    detector, units = report["recipe"]["attribute"]["detector"], report["recipe"]["prune"]["units"]
+    # With several units a cut does not tell which it was made of; the oracle always marks tokens.
+    cut_by = ["token"] if detector == "oracle" else units
+    return {
+        "single": single,
+        "ranked": detector == "gradient",
+        "unit": cut_by[0] if len(cut_by) == 1 else "unit",
+    }
+
+
+def _environment(*scripts: str) -> jinja2.Environment:
+    """Return what renders pages; `scripts` are run as one, which nothing on a page can add to."""
+    script = f'"use strict";\n(() => {{\n{"".join(map(_file, scripts))}}})();\n'
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("leaf.report"),
         autoescape=True,
@@ -73,18 +116,27 @@ def _environment() -> jinja2.Environment:
         "number": number,
         "whole": whole,
         "duration": duration,
-        "level": level,
         "yaml": _yaml,
         "flat": _flat,
+        "size": size_of,
+        "anchor": _anchor,
     }
     environment.globals |= {
         "accuracy_plot": accuracy_plot,
         "curve_plot": curve_plot,
         "in_words": _in_words,
         "plurals": _plurals,
-        "style": _style(),
+        "style": Markup(_file("style.css")),  # noqa: S704 - our own file
+        "script": Markup(script),  # noqa: S704 - our own files
+        "policy": f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
     }
     return environment
+
+
+def _anchor(problem_id: str) -> str:
+    """Return the address of a problem within the page."""
+    return f"#problem-{quote(visible(problem_id), safe='')}"
 
 
 def _finalize(value: Any) -> Any:
@@ -117,9 +169,8 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return leaves
 
 
-def _style() -> Markup:
-    sheet = resources.files("leaf.report") / "templates" / "style.css"
-    return Markup(sheet.read_text(encoding="utf-8"))  # noqa: S704 - our own file
+def _file(name: str) -> str:
+    return (resources.files("leaf.report") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _write(path: Path, text: str) -> Path:

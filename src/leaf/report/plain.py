@@ -18,21 +18,28 @@ def plain(value: Any) -> Any:
 
     NaN and infinities become None; lone surrogates, which UTF-8 cannot hold, become U+FFFD.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {_scalar(str(key)): plain(item) for key, item in value.items()}
+    # Large reports are millions of plain values: those are told first, by their exact type.
+    if type(value) in _PLAIN:
+        return _scalar(value)
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {_scalar(str(key)): plain(item) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     return _scalar(value.item() if isinstance(value, np.generic) else value)
 
 
+_PLAIN = frozenset({float, str, int, bool, type(None)})
+
+
 def _scalar(value: Any) -> str | int | float | None:
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return str(value).translate(_SURROGATES)
+    text = str(value)
+    return text if text.isascii() else text.translate(_SURROGATES)
 
 
 def clipped(text: str) -> dict[str, Any]:

@@ -23,6 +23,12 @@ def training_arms(
     return [_arm(arm, training[arm]) for arm in ("kd", "leaf") if arm in training]
 
 
+def training_rows(stages: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return how many rows each arm trains on, of those whose training is there."""
+    items = {stage["name"]: stage["items"] for stage in stages}
+    return {arm: items[f"training {arm}"] for arm in ("kd", "leaf") if f"training {arm}" in items}
+
+
 def overhead(
     stages: Sequence[Mapping[str, Any]], controls: Sequence[str]
 ) -> dict[str, float] | None:
@@ -59,6 +65,8 @@ def _arm(arm: str, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "kl_original": _ends(lines, "kl_original"),
         "kl_counterfactual": _ends(lines, "kl_counterfactual"),
         "validation_loss": _ends(lines, "validation_loss"),
+        "learning_rate": _ends(lines, "learning_rate"),
+        "grad_norm": _ends(lines, "grad_norm"),
         "curve": [{key: line.get(key) for key in _CURVE_KEYS} for line in lines],
     }
 

@@ -14,10 +14,6 @@ from leaf.words import AsJson, Overrides, out_console, say_line
 app = App(name="study")
 
 
-TAUS = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30)
-"""Thresholds of both rules, as the paper's figures span them."""
-
-
 def _command(names: Sequence[str]) -> Callable[..., None]:
     """Return the command that runs these studies, one after another."""
 
@@ -32,7 +28,7 @@ def _command(names: Sequence[str]) -> Callable[..., None]:
         store: Path | None = None,
         json_: AsJson = False,
     ) -> None:
-        grid = TAUS if taus is None else _shares(taus)
+        grid = None if taus is None else _shares(taus)
         chosen = range(first_seed, first_seed + seeds)
         _run(names, recipe, out, chosen, set_ or [], grid, store, as_json=json_)
 
@@ -51,7 +47,9 @@ Args:
     seeds: How often it is done, each time with other random choices (order of training, draws of
         data, controls, transplants); intervals are over seeds from 2 on, else over questions.
     first_seed: The first one; 0 is the recipe as it is.
-    taus: Thresholds of the study `thresholds`, as in --taus 0.05,0.10; each in [0, 1].
+    taus: Thresholds of the studies of thresholds, as in --taus 0.05,0.10; each in [0, 1].
+        Default: 0.01 to 0.30 for `thresholds`, which trains nothing; 0.05, 0.10 and 0.15 for
+        `threshold-accuracy`, which trains a student and its KD for each.
     store: Where stage results are kept and shared. Default: runs/store, which `leaf run` has too.
 
 Example: leaf study {name} --recipe demo
@@ -75,7 +73,7 @@ def _run(
     out: Path | None,
     seeds: range,
     overrides: list[str],
-    taus: tuple[float, ...],
+    taus: tuple[float, ...] | None,
     store: Path | None,
     *,
     as_json: bool,
@@ -105,6 +103,7 @@ def _run(
         words = ["leaf", "study", name, "--recipe", recipe]
         words += [word for override in overrides for word in ("--set", override)]
         words += ["--seeds", str(len(seeds)), "--first-seed", str(seeds.start)]
+        words += [] if taus is None else ["--taus", ",".join(map(str, taus))]
         setting = {
             "command": shlex.join(words),
             "recipe": resolved.name,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 Unit = str
 """How a column is written: `share` (as percent), `points` (a difference of shares, in percentage
-points), `count`, `number`, `seconds`, `tokens` or `text`."""
+points), `count`, `number`, `seconds`, `bytes`, `tokens` or `text`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -40,14 +40,14 @@ class Lab:
         recipe: Recipe,
         store: Store,
         seeds: Sequence[int] = (0,),
-        taus: Sequence[float] = (0.05, 0.10, 0.15),
+        taus: Sequence[float] | None = None,
     ) -> None:
         self.recipe = recipe
         self.store = store
         self.seeds = tuple(seeds)
         """Seed 0 is the recipe as it is."""
-        self.taus = tuple(taus)
-        """Thresholds of a study that sweeps over them."""
+        self.taus = None if taus is None else tuple(taus)
+        """Thresholds of a study that sweeps over them; None: its own."""
 
     def variant(self, changes: Mapping[str, Any], seed: int = 0) -> Recipe:
         """Return the recipe with dotted keys changed and `seed` added to its random choices.

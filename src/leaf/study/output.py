@@ -1,17 +1,21 @@
-"""A finding written down: JSON for programs, Markdown, a picture and a terminal table for people."""
+"""A finding written down: JSON for programs, Markdown, picture and terminal table for people."""
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import rich.table
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 
+from leaf.memory import size_of
 from leaf.report.formats import duration, number, percent, points, whole
 from leaf.store import write_whole
 from leaf.study.finding import Cell, Finding, Measured, Row, Table, Unit
@@ -70,18 +74,27 @@ def print_finding(found: Finding, console: Console) -> None:
         console.print()
         of_paper = " (the paper's)" if one in found.paper else ""
         console.print(f"[bold]{escape(one.title)}[/bold]{of_paper}", highlight=False)
-        headings, lines = _written(one)
-        rows = table(*headings[: len(one.rows[0].labels) if one.rows else 0])
-        for heading in headings[len(rows.columns) :]:
-            rows.add_column(escape(heading), justify="right")
-        for cells in lines:
-            rows.add_row(*map(escape, cells))
+        rows = _terminal_table(one, intervals=True)
+        room = console.options.update(max_width=10_000)
+        if Measurement.get(console, room, rows).maximum > console.width:
+            rows = _terminal_table(one, intervals=False)
         console.print(rows)
     console.print()
     for line in found.says:
         console.print(escape(line), highlight=False)
     for line in found.differs:
         console.print(f"[dim]differs from the paper: {escape(line)}[/dim]", highlight=False)
+
+
+def _terminal_table(one: Table, *, intervals: bool) -> rich.table.Table:
+    """Lay a table out; without `intervals` those of shares are left to the files."""
+    headings, lines = _written(one, intervals=intervals)
+    rows = table(*headings[: len(one.rows[0].labels) if one.rows else 0])
+    for heading in headings[len(rows.columns) :]:
+        rows.add_column(escape(heading), justify="right")
+    for cells in lines:
+        rows.add_row(*map(escape, cells))
+    return rows
 
 
 def written(cell: Cell, unit: Unit) -> str:
@@ -99,26 +112,33 @@ def written(cell: Cell, unit: Unit) -> str:
 def _plain(value: float | str, unit: Unit) -> str:
     if isinstance(value, str):
         return value
-    if unit == "count":
+    if unit in {"count", "bytes"}:
+        return (whole if unit == "count" else size_of)(round(value))
+    if unit == "tokens" and value >= 1000:
         return whole(round(value))
     ways = {"share": percent, "points": points, "seconds": duration}
     return ways.get(unit, number)(value)
 
 
-def _written(one: Table) -> tuple[list[str], list[list[str]]]:
+def _written(one: Table, *, intervals: bool = True) -> tuple[list[str], list[list[str]]]:
     """Return headings and lines; a column with numbers of the paper has theirs beside it."""
     labels = list(one.rows[0].labels) if one.rows else []
     beside = [name for name in one.columns if any(name in row.paper for row in one.rows)]
     headings = list(labels)
     for name in one.columns:
         headings += [name, f"{name}, paper"] if name in beside else [name]
-    return headings, [_line(row, one.columns, beside) for row in one.rows]
+    return headings, [_line(row, one.columns, beside, intervals=intervals) for row in one.rows]
 
 
-def _line(row: Row, columns: Mapping[str, Unit], beside: list[str]) -> list[str]:
+def _line(
+    row: Row, columns: Mapping[str, Unit], beside: list[str], *, intervals: bool
+) -> list[str]:
     line = list(row.labels.values())
     for name, unit in columns.items():
-        line.append(written(row.cells.get(name), unit))
+        cell = row.cells.get(name)
+        if not intervals and unit == "share" and isinstance(cell, Measured):
+            cell = cell.value
+        line.append(written(cell, unit))
         if name in beside:
             line.append(written(row.paper.get(name), unit))
     return line
@@ -150,7 +170,8 @@ def _values(found: Finding) -> dict[str, Any]:
 def _pictures(found: Finding, stem: Path) -> list[Path]:
     if found.draw is None:
         return []
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # SVG viewers have it
         figure = Figure(figsize=found.size, layout="constrained")
         FigureCanvasAgg(figure)
         found.draw(figure)

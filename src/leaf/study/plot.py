@@ -1,11 +1,16 @@
-"""The picture of a yield: how much there is at each threshold, and how much of it is verified."""
+"""Pictures of studies: dots with intervals, lines over thresholds, and that of a yield."""
 
-from collections.abc import Sequence
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from leaf.study.finding import Measured, Table, Unit
 
 if TYPE_CHECKING:
     from leaf.study.thresholds import Point
@@ -15,6 +20,129 @@ _LOOKS: dict[str, dict[str, Any]] = {
     "quantile": {"color": "#d55e00", "marker": "s"},
 }
 """Colours that colour-blind readers tell apart, and markers for print."""
+
+_SERIES: tuple[dict[str, Any], ...] = (
+    {"color": "#0072b2", "marker": "o"},
+    {"color": "#d55e00", "marker": "s"},
+    {"color": "#009e73", "marker": "D"},
+    {"color": "#b0528c", "marker": "^"},
+    {"color": "#7a6a00", "marker": "v"},
+    {"color": "#3d3d3d", "marker": "P"},
+)
+"""The same for any number of series, in this order."""
+
+_AXES = {"share": "share right, %", "points": "percentage points"}
+
+Series = Mapping[str, Sequence[Measured | None]]
+"""Name of a series to its value in each row, or at each place; None: there is none."""
+
+
+def series_of(table: Table, heading: str, column: str) -> Series:
+    """Return a column's measured values by the label under a heading, in the order of the rows."""
+    found: dict[str, list[Measured | None]] = {}
+    for row in table.rows:
+        cell = row.cells.get(column)
+        values = found.setdefault(row.labels[heading], [])
+        values.append(cell if isinstance(cell, Measured) else None)
+    return found
+
+
+def draw_dots(axes: Axes, rows: Sequence[str], series: Series, *, unit: Unit, title: str) -> None:
+    """Draw values with their intervals, one row a label, the series of a row under each other.
+
+    Args:
+        axes: Empty axes.
+        rows: From top to bottom; long ones are broken.
+        series: Each with a colour and a marker, all with a value for each row.
+        unit: `share` or `points`.
+        title: Above the axes.
+    """
+    # Within a row of height 1; few series stand close, so that rows stay apart.
+    step = min(0.22, 0.6 / max(1, len(series) - 1))
+    for at, ((name, values), look) in enumerate(zip(series.items(), cycle(_SERIES), strict=False)):
+        shift = step * (at - (len(series) - 1) / 2)
+        there = [(row + shift, one) for row, one in enumerate(values) if one is not None]
+        axes.errorbar(
+            [100 * one.value for _, one in there],
+            [place for place, _ in there],
+            xerr=_errors([one for _, one in there]),
+            linestyle="none", elinewidth=1.3, capsize=2.5, markersize=5.5,
+            label=_literal(name), **look,
+        )  # fmt: skip
+    axes.set_yticks(range(len(rows)), [_literal(textwrap.fill(row, 22)) for row in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)  # the first row on top
+    axes.grid(visible=False, axis="y")
+    for border in range(1, len(rows)):
+        axes.axhline(border - 0.5, color="#dfe0dc", linewidth=0.7)
+    axes.set_xlabel(_AXES[unit])
+    axes.set_title(title, loc="left", fontsize=10)
+    if unit == "points":
+        axes.axvline(0, color="#3d3d3d", linewidth=1)
+
+
+def draw_lines(
+    axes: Axes, places: Sequence[float], series: Series, *, unit: Unit, title: str
+) -> None:
+    """Draw a line for each series over places such as thresholds, with intervals.
+
+    Args:
+        axes: Empty axes.
+        places: In rising order.
+        series: Each with a colour and a marker, all with a value for each place.
+        unit: `share` or `points`.
+        title: Above the axes.
+    """
+    gap = min((b - a for a, b in pairwise(places)), default=1.0)
+    for at, ((name, values), look) in enumerate(zip(series.items(), cycle(_SERIES), strict=False)):
+        # Side by side, so that intervals do not hide each other.
+        shift = gap * 0.05 * (at - (len(series) - 1) / 2)
+        there = [
+            (place + shift, one)
+            for place, one in zip(places, values, strict=True)
+            if one is not None
+        ]
+        axes.errorbar(
+            [place for place, _ in there],
+            [100 * one.value for _, one in there],
+            yerr=_errors([one for _, one in there]),
+            linewidth=1.4, elinewidth=1, capsize=2, markersize=5, label=_literal(name), **look,
+        )  # fmt: skip
+    axes.set_xticks(list(places), [f"{place:g}" for place in places])
+    axes.set_ylabel(_AXES[unit])
+    axes.set_title(title, loc="left", fontsize=10)
+    if unit == "points":
+        axes.axhline(0, color="#3d3d3d", linewidth=1)
+
+
+def add_legend(figure: Figure, axes: Axes) -> None:
+    """Name the series of some axes below the whole figure."""
+    handles, names = axes.get_legend_handles_labels()
+    # About 11 characters to an inch; a name's mark is as wide as 8.
+    lines = math.ceil(sum(len(name) + 8 for name in names) / (11 * figure.get_figwidth()))
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=math.ceil(len(names) / lines),
+        frameon=False, fontsize=9,
+    )  # fmt: skip
+
+
+def height_of(rows: int, series: int) -> float:
+    """Return the height in inches of dots that do not touch."""
+    return 1.4 + rows * max(0.45, 0.2 * series)
+
+
+def _literal(text: str) -> str:
+    """Keep a name as it is: no formula between dollars, and shown though it begins with `_`."""
+    plain = text.replace("$", r"\$")
+    return f"\N{ZERO WIDTH SPACE}{plain}" if plain.startswith("_") else plain
+
+
+def _errors(found: Sequence[Measured]) -> list[list[float]]:
+    """Return how far the intervals reach below and above; 0 where there is none."""
+    return [
+        [0.0 if one.low is None else 100 * max(0.0, one.value - one.low) for one in found],
+        [0.0 if one.high is None else 100 * max(0.0, one.high - one.value) for one in found],
+    ]
+
 
 _NAMES = {"value": "value (Eq. 5)", "quantile": "quantile"}
 

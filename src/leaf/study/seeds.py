@@ -12,6 +12,8 @@ from leaf.study.finding import Measured
 def over_seeds(found: Sequence[Measured]) -> Measured:
     """Return the mean over seeds with its 95% t-interval; one seed keeps its own interval.
 
+    Seeds that all found the same leave no interval: nothing tells how far others would be.
+
     Raises:
         ValueError: there is no value.
     """
@@ -21,6 +23,8 @@ def over_seeds(found: Sequence[Measured]) -> Measured:
         return found[0]
     values = np.array([one.value for one in found])
     mean, error = float(values.mean()), float(stats.sem(values))
+    if np.allclose(values, values[0], rtol=0, atol=1e-12):
+        return Measured(value=mean, low=None, high=None, n=found[0].n, seeds=len(found))
     reach = float(stats.t.ppf(0.975, len(values) - 1)) * error
     return Measured(value=mean, low=mean - reach, high=mean + reach, n=found[0].n, seeds=len(found))
 

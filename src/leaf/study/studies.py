@@ -26,10 +26,72 @@ class Study:
 
 
 STUDIES: dict[str, Study] = {
+    "main": Study(
+        about="Does it help: before, plain distillation (KD) and LeaF (Tables 1, 2).",
+        place="leaf.study.main:main",
+        trains=True,
+    ),
+    "masking": Study(
+        about="LeaF with spans marked by gradients, at random or by perplexity (Fig. 7).",
+        place="leaf.study.masking:masking",
+        trains=True,
+    ),
+    "splits": Study(
+        about="LeaF pruning the instruction, or responses in 2 or 3 segments (Fig. 8).",
+        place="leaf.study.splits:splits",
+        trains=True,
+    ),
     "thresholds": Study(
-        about="How much each threshold cuts, how much of it is verified, and what that teaches "
-        "(Fig. 9, 10, Table 7).",
+        about="How much each threshold cuts, and how much of it is verified; no training "
+        "(Fig. 9, 10).",
         place="leaf.study.thresholds:thresholds",
+    ),
+    "threshold-accuracy": Study(
+        about="What each threshold teaches: LeaF against plain distillation (Fig. 9, 10, Table 7).",
+        place="leaf.study.threshold_accuracy:threshold_accuracy",
+        trains=True,
+    ),
+    "span-vs-collective": Study(
+        about="LeaF cutting one span at a time, or all marked at once (Table 3).",
+        place="leaf.study.collective:collective",
+        trains=True,
+    ),
+    "contrastive-pairs": Study(
+        about="LeaF with and without the originals that the student got wrong (Table 6).",
+        place="leaf.study.contrastive:contrastive",
+        trains=True,
+    ),
+    "robustness": Study(
+        about="What distracted or paraphrased questions cost each student (Table 5).",
+        place="leaf.study.robustness:robustness",
+        trains=True,
+    ),
+    "pruning-gain": Study(
+        about="What cutting what a detector marks frees, without training (Fig. 1).",
+        place="leaf.study.pruning_gain:pruning_gain",
+    ),
+    "overhead": Study(
+        about="Time and memory of LeaF against plain distillation (Table 4).",
+        place="leaf.study.overhead:overhead",
+        trains=True,
+    ),
+    "data-statistics": Study(
+        about="How many originals and counterfactuals there are, and how long (Tables 8, 9).",
+        place="leaf.study.data_statistics:data_statistics",
+    ),
+    "jaccard": Study(
+        about="How like the reference the answers are, before and after pruning (Fig. 13).",
+        place="leaf.study.jaccard:similarity",
+    ),
+    "focus-audit": Study(
+        about="Do trained students look less at what distracts, and answer better where they do.",
+        place="leaf.study.focus_audit:focus_audit",
+        trains=True,
+    ),
+    "case": Study(
+        about="A few problems in full: heat maps, attention of KD and LeaF, answers (Fig. 2, 11, "
+        "12).",
+        place="leaf.study.case:case",
         trains=True,
     ),
 }

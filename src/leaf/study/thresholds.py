@@ -1,6 +1,7 @@
-"""Yield: what each rule and threshold would give, from one attribution pass (Fig. 9, 10, Table 7).
+"""Yield: what each rule and threshold would give, from one attribution pass (Fig. 9, 10).
 
-Questions that several settings have in common are verified once.
+Questions that several settings have in common are verified once. What thresholds teach is the study
+`threshold-accuracy`.
 """
 
 import dataclasses
@@ -16,6 +17,9 @@ from leaf.store import Store
 from leaf.study.finding import Finding, Measured, Row, Table
 from leaf.study.lab import Lab
 from leaf.study.plot import draw_yield
+
+TAUS = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30)
+"""Thresholds of both rules, as the paper's figures span them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +60,7 @@ class Yield:
 
 def thresholds(lab: Lab) -> Finding:
     """Count what each rule and threshold cuts, and how much of it is verified."""
-    found = count_yield(lab.recipe, lab.store, lab.taus)
+    found = count_yield(lab.recipe, lab.store, TAUS if lab.taus is None else lab.taus)
     columns = {
         "problems": "count",
         "spans": "count",
@@ -67,7 +71,7 @@ def thresholds(lab: Lab) -> Finding:
     }
     rows = tuple(
         Row(
-            labels={"rule": point.rule, "threshold": f"{point.threshold:.2f}"},
+            labels={"rule": point.rule, "threshold": threshold_text(point.threshold)},
             cells={
                 "problems": point.problems,
                 "spans": point.spans,
@@ -89,6 +93,11 @@ def thresholds(lab: Lab) -> Finding:
         draw=lambda figure: draw_yield(figure, found.points),
         size=(9.0, 3.6),
     )
+
+
+def threshold_text(tau: float) -> str:
+    """Write a threshold with two digits, or as many as tell it from others."""
+    return f"{tau:.2f}" if round(tau, 2) == tau else f"{tau:g}"
 
 
 def count_yield(recipe: Recipe, store: Store, taus: Sequence[float]) -> Yield:

@@ -12,6 +12,7 @@ and becomes the problem
     solution:  the first answer whose pass rate is 1; "" where none passed every test
     protected: `double`, wherever the question says it
     tests:     entry point `double`; the program is `test_cases`
+    source:    oss      (the id without its number)
 
 The tests were written and filtered by models, so a few are wrong.
 """
@@ -40,8 +41,9 @@ def _problem(row: Row) -> Problem:
     question = unix(text_of(row, "question")).strip()
     assertions = assertions_of(row, "test_cases")
     entry_point = called_by(assertions, "", row.place)
+    id = text_of(row, "id")
     return Problem(
-        id=f"acecode/{text_of(row, 'id')}",
+        id=f"acecode/{id}",
         question=question,
         answer="",
         solution=_passed(row),
@@ -49,6 +51,7 @@ def _problem(row: Row) -> Problem:
         grader="code",
         protected=names_in(question, entry_point),
         tests=Tests(entry_point=entry_point, program="\n".join(assertions) + "\n"),
+        source=id.rpartition("_")[0],
     )
 
 

@@ -11,6 +11,7 @@ and becomes the problem
     answer:   12       (what the last box of the solution holds)
     solution: as above
     after:    the same request as GSM8K's
+    source:   amc_aime
 
 `sources` are amc_aime, olympiads, gsm8k and math unless named otherwise; the paper's 12,000
 problems are 3,000 of each (`per_source: 3000`), drawn by `seed`. A drawn record without a filled
@@ -21,6 +22,7 @@ and MATH train stand in (tasks `aime` and `math`), and results say so.
 import random
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from leaf.config import DataSection
 from leaf.errors import DataError, nearest
@@ -92,7 +94,9 @@ def _drawn(
 
 
 def _problem(row: Row) -> Problem:
-    problem = boxed_problem(row, id=f"numina_math-{row.name}")
+    problem = replace(
+        boxed_problem(row, id=f"numina_math-{row.name}"), source=text_of(row, "source")
+    )
     if _PROVED.match(problem.answer):
         raise DataError(f"{row.place}: no gold answer: the box holds {problem.answer!r:.40}")
     return problem

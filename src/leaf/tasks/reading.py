@@ -184,9 +184,14 @@ def _json_list(path: str, data: bytes) -> list[Row | DataError]:
 
 def _parquet(path: str, data: bytes) -> list[Row | DataError]:
     try:
-        values = pq.read_table(pa.BufferReader(data)).to_pylist()
-    except pa.ArrowException as error:
-        raise DataError(f"{path}: not a Parquet file: {_first_line(error)}") from None
+        with pq.ParquetFile(pa.BufferReader(data)) as file:
+            values = file.read().to_pylist()
+    # Of damaged pages pyarrow says OSError, of damaged texts in them UnicodeDecodeError.
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: not a Parquet file, or a damaged one: {_first_line(error)}; fetch or write "
+            "it again"
+        ) from None
     return _numbered(values, place=path, label=_stem_of(path))
 
 
@@ -216,9 +221,14 @@ def _read_data_set(
         values = datasets.load_dataset(source, name, split=split)
         if columns is not None:
             values = values.select_columns([one for one in columns if one in values.column_names])
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, datasets.exceptions.DatasetsError) as error:
+        # Where one of its files is damaged, this says which.
+        for file in sorted(Path(source).rglob("*.parquet")) if Path(source).is_dir() else ():
+            _parquet(str(file), file.read_bytes())
+        # What is wrong with a record is the cause of "an error occurred".
+        why = _first_line(error.__cause__ or error)
         raise DataError(
-            f"{wanted}: cannot be loaded: {_first_line(error)}; check `path`, `name`, `split` and "
+            f"{wanted}: cannot be loaded: {why}; check `path`, `name`, `split` and "
             "the connection, or give a local .jsonl, .json or .parquet file"
         ) from None
     rows = _numbered(values, place=wanted, label=split)
@@ -244,5 +254,5 @@ def _record(value: Any, place: str) -> Mapping[str, Any]:
     return value
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

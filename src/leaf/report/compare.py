@@ -1,0 +1,158 @@
+"""Runs side by side: one self-contained page, and the same in short on a terminal."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.text import Text
+
+from leaf.report.figures import ARM_NAMES
+from leaf.report.formats import duration, percent, points
+from leaf.report.page import _environment, _write
+from leaf.report.readings import listed
+from leaf.words import table
+
+_SHOWS = {"higher": "better", "lower": "worse", "equal": "same", "open": "not shown"}
+"""What a reading says of a student against that of the first run."""
+
+_UNBOUNDED = 10_000
+"""Columns in which any table fits, to learn its natural width."""
+
+
+def write_comparison(found: Mapping[str, Any], path: Path) -> Path:
+    """Write the page of a comparison as HTML that needs nothing outside itself.
+
+    Args:
+        found: What `leaf.comparison.compare` returns.
+        path: The file to write, whole or not at all.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    template = _environment().get_template("compare.html.j2")
+    return _write(path, template.render(found=found, arms=ARM_NAMES))
+
+
+def print_comparison(found: Mapping[str, Any], console: Console) -> None:
+    """Print what differs, every score side by side, and the students of each run against the first.
+
+    Args:
+        found: What `leaf.comparison.compare` returns.
+        console: Where to.
+    """
+    names = [run["name"] for run in found["runs"]]
+    _print(console, ["setting", *names], [_setting(one) for one in found["settings"]])
+    if not found["settings"]:
+        console.print("The recipes do not differ.")
+    scores = [row for one in found["benchmarks"] for row in _scores(one, names)]
+    if scores:
+        console.print()
+        _print(console, ["benchmark", "student", *names], scores)
+    pairs = [_pair(one["benchmark"], pair) for one in found["benchmarks"] for pair in one["paired"]]
+    if pairs:
+        console.print()
+        head = f"against {names[0]}"
+        _print(console, [head, "student", "run", "points", "n", "wins", "losses", "shows"], pairs)
+    console.print()
+    _print(console, ["", *names], _facts(found["runs"]))
+    for line in _lines(found):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _print(console: Console, columns: list[str], rows: list[list[str]]) -> None:
+    if not rows:
+        return
+    shown = table(*columns)
+    for row in rows:
+        shown.add_row(*map(Text, row))
+    if not console.is_terminal:
+        # In a file a row is one line, however long.
+        unbounded = console.options.update(width=_UNBOUNDED)
+        shown.width = Measurement.get(console, unbounded, shown).maximum
+    console.print(shown, crop=False)
+
+
+def _setting(one: Mapping[str, Any]) -> list[str]:
+    return [one["key"], *("-" if value is None else str(value) for value in one["values"])]
+
+
+def _scores(benchmark: Mapping[str, Any], names: list[str]) -> list[list[str]]:
+    """Return a row for each student of a benchmark, then LeaF minus KD."""
+    by_run = {one["run"]: one for one in benchmark["scores"]}
+    rows = []
+    for arm, label in ARM_NAMES.items():
+        cells = []
+        for name in names:
+            arms = by_run[name]["arms"] if name in by_run else []
+            one = next((one for one in arms if one["arm"] == arm), None)
+            cells.append(f"{percent(one['mean'])}{_interval(one, percent)}" if one else "-")
+        if any(cell != "-" for cell in cells):
+            rows.append([benchmark["benchmark"], label, *cells])
+    minus = [
+        f"{points(one['difference'])}{_interval(one, points)}" if one else "-"
+        for name in names
+        for one in [by_run[name]["comparison"] if name in by_run else None]
+    ]
+    return [*rows, [benchmark["benchmark"], "LeaF - KD", *minus]]
+
+
+def _pair(benchmark: str, one: Mapping[str, Any]) -> list[str]:
+    difference = f"{points(one['difference'])}{_interval(one, points)}"
+    counts = [str(one[key]) for key in ("n", "wins", "losses")]
+    return [
+        benchmark,
+        ARM_NAMES[one["arm"]],
+        one["run"],
+        difference,
+        *counts,
+        _SHOWS[one["reading"]],
+    ]
+
+
+def _interval(one: Mapping[str, Any], write: Any) -> str:
+    if one["low"] is None or one["high"] is None:
+        return ""
+    return f" ({write(one['low'])} to {write(one['high'])})"
+
+
+def _facts(runs: list[Mapping[str, Any]]) -> list[list[str]]:
+    def share(one: Mapping[str, Any] | None) -> str:
+        return f"{percent(one['mean'])} of {one['n']}" if one else "-"
+
+    return [
+        ["verified prompts", *(share(run["verified"]) for run in runs)],
+        ["problems freed", *(share(run["freed"]) for run in runs)],
+        ["time in all", *(duration(run["seconds"]) for run in runs)],
+    ]
+
+
+def _lines(found: Mapping[str, Any]) -> list[str]:
+    """Return, in words, what could not be compared."""
+    lines = [
+        f"{run['name']} stopped before {run['missing']}; go on with: {run['command']}"
+        for run in found["runs"]
+        if run["missing"]
+    ]
+    lines += [
+        f"{one['run']} alone has {listed(one['benchmarks'])}: not compared"
+        for one in found["alone"]
+    ]
+    lines += [
+        f"{one['run']} kept no value of single questions, so nothing is paired; "
+        f"`{one['command']}` writes them"
+        for one in found["without_values"]
+    ]
+    for benchmark in found["benchmarks"]:
+        for one in benchmark["paired"]:
+            if one["arm"] == "leaf" and (one["only_first"] or one["only_this"]):
+                lines.append(
+                    f"{benchmark['benchmark']}: {one['n']} questions are the same; "
+                    f"{one['only_first']} more only {found['runs'][0]['name']} was asked, "
+                    f"{one['only_this']} more only {one['run']}"
+                )
+        unpaired = not benchmark["paired"] and not found["without_values"]
+        if unpaired:
+            lines.append(f"{benchmark['benchmark']}: no question is the same, so nothing is paired")
+    return lines

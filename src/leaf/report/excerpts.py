@@ -1,0 +1,67 @@
+"""A changed question in short: what went, what came, and a few words around it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from leaf.records import Counterfactual, Span
+from leaf.report.plain import TEXT_LIMIT
+
+CONTEXT = 70
+"""Characters shown on each side of a change."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """A stretch of a changed question: as it was, removed from it, or inserted."""
+
+    text: str | None
+    """None stands for text that is left out here."""
+    removed: bool = False
+    inserted: bool = False
+
+
+def excerpt(question: str, cut: Counterfactual) -> list[Piece]:
+    """Return each change of `question` and `CONTEXT` characters around it."""
+    return list(_pieces(question, cut.spans, _inserted(question, cut)))
+
+
+def _inserted(question: str, cut: Counterfactual) -> str:
+    """Return what came in, read off the question: with the spaces that came along."""
+    if not cut.inserted:
+        return ""
+    (span,) = cut.spans
+    return cut.question[span.start : len(cut.question) - (len(question) - span.end)]
+
+
+def _pieces(question: str, spans: Sequence[Span], inserted: str) -> Iterator[Piece]:
+    """Yield the pieces in order; `inserted` follows the last span."""
+    place = 0
+    for span in spans:
+        yield from _context(question[place : span.start], first=place == 0)
+        if span.start < span.end:
+            yield Piece(text=question[span.start : span.end][:TEXT_LIMIT], removed=True)
+        place = span.end
+    if inserted:
+        yield Piece(text=inserted[:TEXT_LIMIT], inserted=True)
+    rest = question[place:]
+    yield Piece(text=_head(rest))
+    if len(rest) > CONTEXT:
+        yield Piece(text=None)
+
+
+def _context(text: str, *, first: bool) -> Iterator[Piece]:
+    if len(text) <= (CONTEXT if first else 2 * CONTEXT):
+        yield Piece(text=text)
+        return
+    if not first:
+        yield Piece(text=_head(text))
+    yield Piece(text=None)
+    yield Piece(text=_head(text[::-1])[::-1])
+
+
+def _head(text: str) -> str:
+    """Return at most `CONTEXT` characters, ending with a whole word where that is near."""
+    if len(text) <= CONTEXT:
+        return text
+    words = text[:CONTEXT].rpartition(" ")[0]
+    return words if len(words) > CONTEXT // 2 else text[:CONTEXT]

@@ -1,0 +1,208 @@
+// One problem as elements: its heat map, what was tried on it, the answers. `leaf explain` and the
+// report share it. Text from outside only ever becomes text nodes and attributes, never markup.
+const COLOUR_STEPS = 6; // on either side, as leaf.report.formats.level
+const REMOVED = 1, FREED = 2; // marks of a unit, as leaf.report.inert writes them
+const HINT = "Point at a word for its numbers, or reach it with Tab and the arrow keys.";
+
+const find = (name) => document.getElementById(name);
+const settings = JSON.parse(find("settings").textContent);
+const stored = document.getElementsByClassName("problem-data");
+const problemAt = (at) => JSON.parse(stored[at].textContent);
+
+// Small pieces.
+
+function make(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value !== null) element.setAttribute(key, value);
+  }
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+const whole = (count) => String(count).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+const number = (value) => (value === null ? "–" : String(value).replace("-", "−"));
+const plural = (count, one) => `${whole(count)} ${one}${count === 1 ? "" : "s"}`;
+const chip = (kind, text) => make("span", { class: `chip ${kind}` }, text);
+const heading = (text) => make(settings.single ? "h3" : "h4", { class: "part" }, text);
+
+function outcome(value) {
+  if (value === null) return chip("none", "– not asked");
+  const said = { right: ["right", "✓ right"], wrong: ["wrong", "✗ wrong"] };
+  return chip(...(said[value] || ["none", "? not gradable"]));
+}
+
+function omitted(count) {
+  return count ? make("span", { class: "cut" }, `… ${whole(count)} more characters are in the store`) : null;
+}
+
+// Spaces in front of a removed word are not struck through: the line would read as a minus sign.
+function marked(name, text) {
+  const word = text.trimStart();
+  const space = text.slice(0, text.length - word.length);
+  if (!word || !space) return make(name, { dir: "auto" }, text);
+  return make(name, { dir: "auto" }, make("span", { class: "gap" }, space), word);
+}
+
+function excerpt(pieces) {
+  const shown = pieces.map((piece, at) => {
+    if (piece.text === null) return make("span", { class: "muted" }, at ? " … " : "… ");
+    if (piece.removed) return marked("del", piece.text);
+    return piece.inserted ? marked("ins", piece.text) : piece.text;
+  });
+  return make("p", { class: "excerpt", dir: "auto" }, ...shown);
+}
+
+// The heat map: one tab stop, arrow keys from word to word, the word's numbers in a line below.
+
+const level = (value) => Math.round(Math.max(-1, Math.min(1, value)) * COLOUR_STEPS);
+
+function unit([text, student, teacher, , marks]) {
+  const step = level(teacher - student);
+  const colour = step < 0 ? `n${-step}` : `d${step}`;
+  const cut = (marks & REMOVED ? " cut-here" : "") + (marks & FREED ? " freed" : "");
+  return make("span", { class: `u ${colour} t${level(teacher)} s${level(student)}${cut}`, tabindex: "-1" }, text);
+}
+
+function reading([text, student, teacher, gap, marks]) {
+  const numbers = ` student ${number(student)} · teacher ${number(teacher)} · gap ${number(gap)}`;
+  const cut = marks & FREED ? " · taken out, verified" : marks & REMOVED ? " · taken out" : "";
+  return [make("strong", {}, make("bdi", {}, text.trim() || "(space)")), numbers + cut];
+}
+
+function heat(problem, view) {
+  const scored = problem.units.filter((piece) => typeof piece !== "string");
+  const words = new Map();
+  const pieces = problem.units.map((piece) => {
+    if (typeof piece === "string") return piece;
+    const word = unit(piece);
+    words.set(word, piece);
+    return word;
+  });
+  const named = { class: `question${view ? ` by-${view}` : ""}`, dir: "auto" };
+  if (scored.length) Object.assign(named, { role: "group", "aria-label": "Question by word, arrow keys move" });
+  const map = make("div", named, ...pieces, omitted(problem.omitted));
+  if (!scored.length) return [map];
+  const line = make("p", { class: "reading", "aria-live": "polite" }, HINT);
+  const order = [...words.keys()];
+  order[0].tabIndex = 0;
+  const show = (word) => line.replaceChildren(...reading(words.get(word)));
+  map.addEventListener("mouseover", (event) => words.has(event.target) && show(event.target));
+  map.addEventListener("focusin", (event) => {
+    order.forEach((word) => { word.tabIndex = word === event.target ? 0 : -1; });
+    show(event.target);
+  });
+  map.addEventListener("keydown", (event) => {
+    const at = order.indexOf(event.target);
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: order.length - 1 }[event.key];
+    if (to === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    (order[to] || event.target).focus();
+  });
+  return [map, line];
+}
+
+// What a response-level problem stands in: the message, and what the response says before it.
+function context(problem) {
+  if (!problem.prompt) return [];
+  const asked = make("p", { class: "asked muted", dir: "auto" },
+    make("span", { class: "small" }, "Asked:"), " ", problem.prompt.text, omitted(problem.prompt.omitted));
+  const rest = "what is scored and cut; its rest is what the models must still say:";
+  const place = make("p", { class: "muted small" });
+  if (problem.earlier) {
+    place.append("The response went on, after ", make("q", { dir: "auto" }, problem.earlier.text), `, with ${rest}`);
+  } else {
+    place.append("The response begins with ", rest);
+  }
+  return [asked, place];
+}
+
+// What was tried.
+
+const fact = (name, value) => make("div", {}, make("dt", {}, name), make("dd", {}, value));
+
+function judged(verdict, name, why) {
+  if (!verdict) return [fact("Verdict", "not there yet")];
+  return [fact("Student", outcome(verdict.student)), fact("Teacher", outcome(verdict.teacher)),
+    fact(verdict.kept ? name : `Not ${name.toLowerCase()}`,
+      verdict.kept && verdict.reason === "kept" ? why(verdict) : verdict.reason)];
+}
+
+function change(found, facts) {
+  const kept = found.verdict && found.verdict.kept;
+  return make("li", { class: kept ? "kept" : null }, excerpt(found.pieces), make("dl", {}, ...facts));
+}
+
+function removal(found) {
+  const how = found.strategy === "substitute" ? "both right with it" : "both right without it";
+  const size = plural(found.units, settings.unit);
+  const cut = settings.ranked ? fact("Gap", `${number(found.gap)} over ${size}`) : fact("Removed", size);
+  return change(found, [...judged(found.verdict, "Verified", () => how), cut]);
+}
+
+function transplant(found) {
+  const why = (verdict) => `teacher still right${verdict.student === "right" ? "" : ", student not: here it learns"}`;
+  return change(found, [...judged(found.verdict, "Kept", why), fact("Taken from", make("code", {}, found.donor))]);
+}
+
+function listed(title, name, found, total, build) {
+  if (!total) return [];
+  const more = total - found.length;
+  return [heading(title), make("ol", { class: `changes ${name}s` }, ...found.map(build)), more
+    ? make("p", { class: "muted small" }, `${plural(more, `more ${name}`)} of this problem in `, make("code", {}, "ledger.parquet"), ".")
+    : null];
+}
+
+function changes(problem) {
+  const refused = problem.refused.map((one) => make("li", {}, `${one.reason}${one.count > 1 ? ` (${whole(one.count)} times)` : ""}`));
+  return [
+    make("p", { class: "gold" }, make("span", { class: "muted" }, "Right answer "), make("bdi", {}, problem.answer)),
+    ...listed("Tried removals", "removal", problem.removals, problem.tried, removal),
+    ...listed("Transplants", "transplant", problem.transplants, problem.transplanted, transplant),
+    ...(refused.length ? [heading("Not tried"), make("ul", { class: "plain" }, ...refused)] : []),
+  ];
+}
+
+// Answers before and after.
+
+function answer(model, found, said) {
+  const name = make("h5", {}, model, " ", found && said ? outcome(said) : "");
+  const text = found
+    ? make("div", { class: "text", dir: "auto" }, found.text, omitted(found.omitted))
+    : make("p", { class: "muted" }, "not asked");
+  return make("div", {}, name, text);
+}
+
+function pair(title, student, teacher) {
+  return [make("h5", { class: "row" }, ...title), make("div", { class: "two" }, student, teacher)];
+}
+
+function answersTo({ pieces, verdict }) {
+  const gone = pieces.filter((piece) => piece.removed).flatMap((piece, at) => [at ? ", " : "", marked("del", piece.text)]);
+  const come = pieces.filter((piece) => piece.inserted).map((piece) => marked("ins", piece.text));
+  const title = come.length ? ["With ", ...come, gone.length ? " instead of " : "", ...gone] : ["Without ", ...gone];
+  return pair(title, answer("Student", verdict.student_text, verdict.student),
+    answer("Teacher", verdict.teacher_text, verdict.teacher));
+}
+
+function answers(problem) {
+  const [student, teacher] = ["student", "teacher"].map((role) => problem.before[role]);
+  const judgedOnes = [...problem.removals, ...problem.transplants].filter((one) => one.verdict);
+  const kept = judgedOnes.filter((one) => one.verdict.kept);
+  const others = judgedOnes.filter((one) => !one.verdict.kept);
+  return [
+    ...pair(["The whole question"], answer("Student", student, student && student.outcome),
+      answer("Teacher", teacher, teacher && teacher.outcome)),
+    ...kept.flatMap(answersTo),
+    others.length
+      ? make("details", { class: "others" }, make("summary", {}, "Answers to the prompts that did not pass"), ...others.flatMap(answersTo))
+      : null,
+  ].filter((part) => part !== null);
+}
+
+// A page of one problem has places for its parts.
+const PARTS = { context, changes, answers, heat: (problem) => heat(problem, "") };
+for (const view of ["student", "teacher", "gap"]) PARTS[`heat-${view}`] = (problem) => heat(problem, view);
+for (const place of document.querySelectorAll("[data-part]")) {
+  place.replaceChildren(...PARTS[place.dataset.part](problemAt(0)).filter((part) => part !== null));
+}

@@ -1,0 +1,60 @@
+"""Tables of several seeds as one: what was measured becomes a mean over seeds."""
+
+from collections.abc import Collection, Sequence
+
+from leaf.intervals import wilson
+from leaf.study.finding import Cell, Measured, Row, Table
+from leaf.study.seeds import over_seeds
+
+
+def merged(found: Sequence[Table], *, of_one: Collection[str] = ()) -> Table:
+    """Return tables of the same shape as one, rows matched by their labels.
+
+    A row that some seeds lack rests on those that have it. Numbers without an interval become their
+    mean, texts stay where all are the same.
+
+    Args:
+        found: One table a seed, at least one.
+        of_one: Columns that mean nothing over seeds, such as p-values: empty with more than one.
+    """
+    first = found[0]
+    if len(found) == 1:
+        return first
+    by_labels: dict[tuple[tuple[str, str], ...], list[Row]] = {}
+    for table in found:
+        for row in table.rows:
+            by_labels.setdefault(tuple(row.labels.items()), []).append(row)
+    return Table(
+        title=first.title,
+        columns=first.columns,
+        rows=tuple(
+            Row(
+                labels=dict(labels),
+                cells={
+                    name: None if name in of_one else _cell([row.cells.get(name) for row in rows])
+                    for name in first.columns
+                },
+                paper=rows[0].paper,
+            )
+            for labels, rows in by_labels.items()
+        ),
+    )
+
+
+def share(count: int, n: int) -> Measured | None:
+    """Return `count / n` with its Wilson interval; None where `n` is 0."""
+    if n == 0:
+        return None
+    low, high = wilson(count, n)
+    return Measured(value=count / n, low=low, high=high, n=n)
+
+
+def _cell(cells: Sequence[Cell]) -> Cell:
+    measured = [cell for cell in cells if isinstance(cell, Measured)]
+    if measured:
+        return over_seeds(measured)
+    numbers = [cell for cell in cells if isinstance(cell, int | float)]
+    if numbers:
+        return sum(numbers) / len(numbers)
+    texts = {cell for cell in cells if isinstance(cell, str)}
+    return texts.pop() if len(texts) == 1 else None

@@ -1,0 +1,143 @@
+"""What LeaF costs beside plain distillation: time and memory (Table 4, appendix D)."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from leaf.report.training import overhead as overhead_of
+from leaf.store import StageLog
+from leaf.study.finding import Cell, Finding, Measured, Row, Table
+from leaf.study.lab import Lab
+from leaf.study.merge import merged
+from leaf.study.output import written
+from leaf.study.paper import differs, of_student, printed_table
+
+_TRAINING = {"training kd": "training KD", "training leaf": "training LeaF"}
+
+
+def overhead(lab: Lab) -> Finding:
+    """Add up what the stages took until both students were trained."""
+    # Without controls there is nothing but what the recipe's own detector needs.
+    runs = [
+        lab.run({"attribute.controls": []}, until="distill", seed=seed, label="both trainings")
+        for seed in lab.seeds
+    ]
+    paper = of_student(lab.recipe, "4").get("training", {})
+    whole = merged([whole_of(run.pipeline.logs, paper.get("overhead")) for run in runs])
+    parts = merged([parts_of(run.pipeline.logs) for run in runs])
+    stages = merged([_stages(run.pipeline.logs) for run in runs])
+    return Finding(
+        study="overhead",
+        says=_says(whole, kept=lab.recipe.distill.teacher != "online"),
+        tables=(whole, parts, stages),
+        paper=(printed_table("4"),),
+        differs=differs(lab.recipe, "4"),
+        draw=lambda figure: _draw(figure, parts),
+        size=(7.0, 2.4),
+    )
+
+
+def whole_of(logs: Sequence[StageLog], paper: float | None = None) -> Table:
+    """Return how much more LeaF takes than plain distillation.
+
+    Args:
+        logs: Of a run that trained both students, without controls.
+        paper: The paper's overhead of training, for this student.
+    """
+    found = overhead_of([{"name": log.name, "seconds": log.seconds} for log in logs], ())
+    assert found is not None  # noqa: S101 - both are trained
+    rows = [
+        Row(
+            labels={"compared": "the training alone"},
+            cells={
+                "KD": found["kd_seconds"],
+                "LeaF": found["leaf_seconds"],
+                "overhead": found.get("training"),
+            },
+            paper={} if paper is None else {"overhead": paper},
+        ),
+        Row(
+            labels={"compared": "with all before it"},
+            cells={
+                "KD": found["kd_seconds"],
+                "LeaF": found["stage_1_seconds"] + found["leaf_seconds"],
+                "overhead": found.get("whole"),
+            },
+        ),
+    ]
+    return Table(
+        title="Time of LeaF against plain distillation",
+        columns={"KD": "seconds", "LeaF": "seconds", "overhead": "share"},
+        rows=tuple(rows),
+    )
+
+
+def parts_of(logs: Sequence[StageLog]) -> Table:
+    """Return time and peak memory of stage 1 and of both trainings."""
+    trained = {name: [log for log in logs if log.name == name] for name in _TRAINING}
+    first = next(at for at, log in enumerate(logs) if log.name in _TRAINING)
+    parts = {"stage 1": logs[:first]} | {title: trained[name] for name, title in _TRAINING.items()}
+    rows = [Row(labels={"part": name}, cells=_cost(found)) for name, found in parts.items()]
+    return Table(
+        title="What each part took",
+        columns={"time": "seconds", "peak memory": "bytes"},
+        rows=tuple(rows),
+    )
+
+
+def _stages(logs: Sequence[StageLog]) -> Table:
+    """Return time and peak memory of every stage that took a tenth of a second."""
+    rows = [
+        Row(labels={"stage": log.name}, cells=_cost([log])) for log in logs if log.seconds >= 0.1
+    ]
+    return Table(
+        title="What each stage took",
+        columns={"time": "seconds", "peak memory": "bytes"},
+        rows=tuple(rows),
+    )
+
+
+def _cost(logs: Sequence[StageLog]) -> dict[str, Cell]:
+    peaks = [log.peak_bytes for log in logs if log.peak_bytes is not None]
+    return {
+        "time": sum(log.seconds for log in logs),
+        "peak memory": max(peaks, default=None),
+    }
+
+
+def _says(whole: Table, *, kept: bool) -> tuple[str, ...]:
+    training, everything = [row.cells for row in whole.rows]
+    lines = [
+        f"LeaF's training took {written(training['overhead'], 'share')} more time than plain "
+        f"distillation ({written(training['LeaF'], 'seconds')} against "
+        f"{written(training['KD'], 'seconds')}); with all before it, "
+        f"{written(everything['overhead'], 'share')} more.",
+        "Stage 1 is answering the training problems, detection, pruning and verification. Times "
+        "are those of the process that computed a result, also where it was found in the store: "
+        "compare them only if nothing else ran beside it.",
+    ]
+    if kept:
+        lines.append(
+            "What the teacher says is kept on disk here. LeaF is trained first and computes it for "
+            "both, so that it bears this cost of plain distillation too."
+        )
+    return tuple(lines)
+
+
+def _draw(figure: Figure, parts: Table) -> None:
+    """Draw plain distillation's time above LeaF's, what comes before training beside it."""
+    axes = figure.subplots()
+    seconds = [_value(row.cells["time"]) for row in parts.rows]
+    stage_1, kd, leaf = seconds
+    axes.barh(["KD", "LeaF"], [0.0, stage_1], color="#b0b0b0", label="stage 1")
+    axes.barh(["KD", "LeaF"], [kd, leaf], left=[0.0, stage_1], color="#0072b2", label="training")
+    axes.invert_yaxis()
+    axes.set_xlabel("seconds")
+    axes.grid(axis="y", visible=False)
+    axes.legend(frameon=False, fontsize=9)
+
+
+def _value(cell: Cell) -> float:
+    if isinstance(cell, Measured):
+        return cell.value
+    return float(cell) if isinstance(cell, int | float) else 0.0

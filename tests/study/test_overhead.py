@@ -1,0 +1,79 @@
+"""What LeaF costs beside plain distillation."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from leaf.recipe import load_recipe
+from leaf.store import StageLog, Store
+from leaf.study.lab import Lab
+from leaf.study.overhead import overhead, parts_of, whole_of
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LEAF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def log(name: str, seconds: float, peak: int | None = None) -> StageLog:
+    return StageLog(
+        name=name, key="k", items=1, records=1, computed=1, seconds=seconds, peak_bytes=peak
+    )
+
+
+LOGS = [
+    log("student answers", 10.0, 700),
+    log("pruned", 20.0),
+    log("training leaf", 110.0, 900),
+    log("training kd", 100.0, 800),
+]
+
+
+def test_training_and_the_whole_are_compared_with_plain_distillation() -> None:
+    training, whole = whole_of(LOGS).rows
+    assert training.cells == {"KD": 100.0, "LeaF": 110.0, "overhead": pytest.approx(0.1)}
+    # (10 + 20 + 110) / 100 - 1.
+    assert whole.cells == {"KD": 100.0, "LeaF": 140.0, "overhead": pytest.approx(0.4)}
+
+
+def test_the_paper_stands_beside_the_training_alone() -> None:
+    training, whole = whole_of(LOGS, paper=0.115).rows
+    assert (training.paper, whole.paper) == ({"overhead": 0.115}, {})
+
+
+def test_parts_have_their_time_and_highest_memory() -> None:
+    assert {row.labels["part"]: row.cells for row in parts_of(LOGS).rows} == {
+        "stage 1": {"time": 30.0, "peak memory": 700},
+        "training KD": {"time": 100.0, "peak memory": 800},
+        "training LeaF": {"time": 110.0, "peak memory": 900},
+    }
+
+
+def test_a_run_s_stages_are_added_up_without_its_controls(cue_pair: Path, tmp_path: Path) -> None:
+    values = {
+        **yaml.safe_load((cue_pair / "recipe.yaml").read_text()),
+        "attribute": {"controls": ["random"]},
+        "distill": {"max_steps": 2, "batch_size": 4},
+    }
+    path = tmp_path / "cue.yaml"
+    path.write_text(yaml.safe_dump(values))
+    lab = Lab(load_recipe(str(path)), Store(tmp_path / "store"))
+    lab.run({}, until="distill", label="with its controls")
+    found = overhead(lab)
+    whole, parts, _ = found.tables
+    own = lab.run({"attribute.controls": []}, until="distill", label="without").pipeline.logs
+    seconds = {one.name: one.seconds for one in own}
+    assert not any("random" in name for name in seconds)
+    first, kd, leaf = (row.cells for row in parts.rows)
+    assert (kd["time"], leaf["time"]) == (seconds["training kd"], seconds["training leaf"])
+    before = sum(one.seconds for one in own if not one.name.startswith("training "))
+    assert first["time"] == pytest.approx(before)
+    assert isinstance(first["peak memory"], int)
+    assert whole.rows[0].cells["overhead"] == pytest.approx(
+        seconds["training leaf"] / seconds["training kd"] - 1
+    )
+    assert found.paper[0].rows

@@ -1,0 +1,83 @@
+"""Pictures show each value at its place, with its interval, and each name as it is."""
+
+import io
+from typing import Any
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from leaf.study.finding import Measured, Row, Table
+from leaf.study.plot import Series, add_legend, draw_dots, draw_lines, height_of, series_of
+
+A = Measured(value=0.5, low=0.4, high=0.7, n=10)
+B = Measured(value=0.25, low=None, high=None, n=10)
+
+
+def figure() -> Figure:
+    made = Figure(figsize=(7, 4), layout="constrained")
+    FigureCanvasAgg(made)
+    return made
+
+
+def bars(axes: Any) -> list[tuple[list[float], list[float], list[list[list[float]]]]]:
+    """Return of each series where its dots are, and the ends of its intervals."""
+    return [
+        (
+            list(container.lines[0].get_xdata()),
+            list(container.lines[0].get_ydata()),
+            [bar.tolist() for bar in container.lines[2][0].get_segments()],
+        )
+        for container in axes.containers
+    ]
+
+
+def test_dots_stand_in_their_rows_with_their_intervals() -> None:
+    axes = figure().subplots()
+    series: Series = {"one": [A, None], "two": [B, A]}
+    draw_dots(axes, ["top", "below"], series, unit="share", title="t")
+    (x, y, ends), (x2, y2, _) = bars(axes)
+    assert x == [50]
+    assert [[round(a) for a, _ in bar] for bar in ends] == [[40, 70]]
+    assert (x2, [round(place) for place in y2]) == ([25, 50], [0, 1])
+    # In one row, under each other; the first row on top.
+    assert y[0] < y2[0]
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]
+    bars_of: Any = axes.containers
+    looks = {(one.lines[0].get_color(), one.lines[0].get_marker()) for one in bars_of}
+    assert len({color for color, _ in looks}) == len({marker for _, marker in looks}) == 2
+
+
+def test_lines_go_through_their_places() -> None:
+    axes = figure().subplots()
+    draw_lines(axes, [0.05, 0.1, 0.15], {"one": [A, None, B]}, unit="points", title="t")
+    ((x, y, _),) = bars(axes)
+    assert x == pytest.approx([0.05, 0.15])
+    assert y == [50, 25]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.05", "0.1", "0.15"]
+
+
+def test_names_are_no_formulas_and_none_is_hidden() -> None:
+    made = figure()
+    axes = made.subplots()
+    names = ["$x^{$ and more", "_hidden", "a" * 60]
+    draw_dots(axes, names, {name: [A] * 3 for name in names}, unit="share", title="t")
+    add_legend(made, axes)
+    made.savefig(io.BytesIO())
+    (legend,) = made.legends
+    assert len(legend.get_texts()) == 3
+    assert all(len(line) <= 22 for tick in axes.get_yticklabels()
+               for line in tick.get_text().replace("\\", "").split("\n"))  # fmt: skip
+
+
+def test_more_rows_and_series_take_more_room() -> None:
+    assert height_of(6, 4) > height_of(3, 4) > height_of(3, 2)
+
+
+def test_a_column_is_split_by_label_in_the_order_of_the_rows() -> None:
+    rows = tuple(
+        Row(labels={"benchmark": benchmark, "way": way}, cells={"right": cell})
+        for benchmark, way, cell in (("a", "x", A), ("a", "y", B), ("b", "x", 3), ("b", "y", A))
+    )
+    table = Table(title="t", columns={"right": "share"}, rows=rows)
+    assert series_of(table, "way", "right") == {"x": [A, None], "y": [B, A]}
