@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# The real-model results of docs/results.md, with one command: Qwen2.5-Coder 1.5B teaches 0.5B on GSM8K, LeaF against
+# plain distillation, tested on GSM8K, GSM-IC and SVAMP; then what detection, pruning and the threshold give.
+#
+#     GSM_IC=gsm_ic.json examples/reproduce.sh                              # one GPU; models and GSM8K from the hub
+#     GSM_IC=gsm_ic.json RECIPE=gsm8k-shifted-cpu examples/reproduce.sh     # two CPU cores, about two hours
+#
+# GSM-IC has no hub id: take a JSON file of github.com/google-research-datasets/GSM-IC. All other words go to every
+# command, such as --set student.model=FILE.gguf. Whatever was done is kept in OUT/store: the same command goes on
+# where it was, also on another machine that has that folder.
+set -euo pipefail
+
+recipe=${RECIPE:-gsm8k-shifted}
+out=${OUT:-runs/$recipe}
+leaf=${LEAF:-$(dirname "$0")/../.venv/bin/leaf}
+gsm_ic=${GSM_IC:?name a GSM-IC file: GSM_IC=gsm_ic.json $0}
+
+words=(--set "evaluate.benchmarks.gsm_ic.path=$gsm_ic" --set "evaluate.benchmarks.gsm_ic_base.path=$gsm_ic" "$@")
+
+"$leaf" doctor "$recipe" "${words[@]}"
+# Without training first: of what these tell, some is known long before the students are.
+for study in pruning-gain thresholds jaccard data-statistics; do
+  "$leaf" study "$study" --recipe "$recipe" --out "$out/studies" --store "$out/store" "${words[@]}"
+done
+"$leaf" run "$recipe" --out "$out/run" --store "$out/store" "${words[@]}"
+for study in overhead focus-audit case; do
+  "$leaf" study "$study" --recipe "$recipe" --out "$out/studies" --store "$out/store" "${words[@]}"
+done

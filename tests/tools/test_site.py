@@ -1,0 +1,59 @@
+"""The docs site as it is built: opened from disk in a real browser."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built strictly: a link, an anchor or a name that leads nowhere ends it."""
+    folder = tmp_path_factory.mktemp("site")
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr[-2000:]
+    return folder
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 400), ("dark", 1280)])
+def test_no_page_asks_for_anything_outside_or_runs_over_its_side(
+    site: Path, browser: Browser, scheme: str, width: int
+) -> None:
+    pages = sorted(site.glob("*.html"))
+    faults: list[str] = []
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page.on("request", lambda asked: faults.append(asked.url) if "http" in asked.url[:4] else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    for path in pages:
+        page.goto(path.as_uri())
+        room = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        if page.evaluate(room) > 0:
+            faults.append(f"{path.name} is wider than {width}")
+    page.close()
+
+    assert len(pages) > 20
+    assert faults == []
+
+
+def test_the_search_works_from_disk(site: Path, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto((site / "index.html").as_uri())
+    page.locator("[data-md-component=search-query]").fill("transplants")
+
+    found = page.locator(".md-search-result__item a").first
+    found.wait_for(timeout=20_000)
+
+    assert (found.get_attribute("href") or "").startswith("file://")
+    page.close()
