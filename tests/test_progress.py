@@ -21,3 +21,11 @@ def test_longer_work_ends_with_one_line_of_count_and_rate(capfd):
     (line,) = err.splitlines()
     assert line.startswith("slow: 30/30 items, ")
     assert line.endswith(" items/s, 0 s left")
+
+
+def test_fast_work_says_its_rate_without_a_power_of_ten(capfd):
+    with progress("fast", 10_000_000, unit="items") as tick:
+        time.sleep(1.05)
+        tick(10_000_000)
+    rate = capfd.readouterr().err.split(", ")[1].removesuffix(" items/s")
+    assert rate.isdigit() and len(rate) == 7

@@ -20,6 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Task as RichTask
+from rich.table import Column
 from rich.text import Text
 
 console = Console(stderr=True, highlight=False)
@@ -64,11 +65,16 @@ def progress(label: str, total: int, *, unit: str, done: int = 0) -> Iterator[Ti
 class _Rate(ProgressColumn):
     def __init__(self, unit: str) -> None:
         self.unit = unit
-        super().__init__()
+        super().__init__(table_column=Column(no_wrap=True))
 
     def render(self, task: RichTask) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:.2g} {self.unit}/s" if speed else f"- {self.unit}/s")
+        return Text(f"{_two_digits(speed)} {self.unit}/s" if speed else f"- {self.unit}/s")
+
+
+def _two_digits(rate: float) -> str:
+    """Write a rate with two significant digits, and never as a power of ten."""
+    return f"{rate:.2g}" if rate < 10 else f"{rate:.0f}"
 
 
 def _bar(unit: str) -> Progress:
@@ -97,6 +103,6 @@ def _plain(label: str, total: int, unit: str, done: int) -> Ticker:
         last = now
         rate = (finished - at_start) / max(now - begun, 1e-9)
         left = (total - finished) / rate if rate else 0.0
-        say(f"{label}: {finished}/{total} {unit}, {rate:.2g} {unit}/s, {left:.0f} s left")
+        say(f"{label}: {finished}/{total} {unit}, {_two_digits(rate)} {unit}/s, {left:.0f} s left")
 
     return tick

@@ -31,6 +31,20 @@ def test_what_was_measured_becomes_a_mean_over_seeds() -> None:
     assert (cell.n, cell.seeds) == (9, 3)
 
 
+@pytest.mark.parametrize(
+    ("unit", "ends"),
+    # Of 0 and 1 the mean is 0.5 and the error 0.5; t of one degree of freedom is 12.7062.
+    [("share", (0.0, 1.0)), ("points", (-1.0, 1.0)), ("number", (-5.8531, 6.8531))],
+)
+def test_an_interval_ends_where_its_unit_does(unit: str, ends: tuple[float, float]) -> None:
+    cells = [Measured(value=value, low=None, high=None, n=9) for value in (0.0, 1.0)]
+    rows = [Row(labels={"of": "it"}, cells={"a": cell}) for cell in cells]
+    found = merged([Table(title="t", columns={"a": unit}, rows=(row,)) for row in rows])
+    cell = found.rows[0].cells["a"]
+    assert isinstance(cell, Measured)
+    assert (cell.low, cell.high) == pytest.approx(ends, abs=1e-4)
+
+
 def test_counts_are_averaged_and_texts_stay_where_they_agree() -> None:
     first: dict[str, Cell] = {"count": 3, "same": "x", "other": "x", "p": 0.5, "gone": None}
     second: dict[str, Cell] = {"count": 6, "same": "x", "other": "y", "p": 0.7, "gone": None}

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from leaf.report.figures import ARM_NAMES
 from leaf.report.formats import duration, percent, points
-from leaf.report.page import _environment, _write
+from leaf.report.page import environment, write_text
 from leaf.report.readings import listed
 from leaf.words import table
 
@@ -31,8 +31,8 @@ def write_comparison(found: Mapping[str, Any], path: Path) -> Path:
     Raises:
         StoreError: the file cannot be written.
     """
-    template = _environment().get_template("compare.html.j2")
-    return _write(path, template.render(found=found, arms=ARM_NAMES))
+    template = environment().get_template("compare.html.j2")
+    return write_text(path, template.render(found=found, arms=ARM_NAMES))
 
 
 def print_comparison(found: Mapping[str, Any], console: Console) -> None:

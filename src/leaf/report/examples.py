@@ -18,7 +18,7 @@ TRANSPLANT_LIMIT = 6
 
 STATUSES = ("verified", "transplant", "unverified", "pending", "uncut", "unscored")
 """What became of a problem, in the order shown: a removal was verified; a transplant was kept;
-tried, but nothing was kept; not judged yet; scored, but nothing was tried; without scores."""
+tried, but nothing was kept; nothing judged yet; scored, but nothing was tried; without scores."""
 
 
 @dataclass(frozen=True, slots=True)

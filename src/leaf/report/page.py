@@ -42,15 +42,15 @@ def write_report(report: Any, folder: Path) -> Path:
     page = render(report)
     # Not indented: that takes minutes where a report has thousands of problems.
     values = json.dumps(report, allow_nan=False)
-    _write(folder / "report.json", values + "\n")
-    return _write(folder / "report.html", page)
+    write_text(folder / "report.json", values + "\n")
+    return write_text(folder / "report.html", page)
 
 
 def render(report: dict[str, Any]) -> str:
     """Return the page of a report as HTML that needs nothing outside itself."""
     problems = (report["distraction"] or {}).get("problems", [])
     return (
-        _environment("problem.js", "list.js")
+        environment("problem.js", "list.js")
         .get_template("report.html.j2")
         .render(
             report=report,
@@ -75,7 +75,7 @@ def write_explanation(page: dict[str, Any], path: Path) -> Path:
         StoreError: the file cannot be written.
     """
     text = (
-        _environment("problem.js")
+        environment("problem.js")
         .get_template("explain.html.j2")
         .render(
             report=page,
@@ -83,7 +83,7 @@ def write_explanation(page: dict[str, Any], path: Path) -> Path:
             problems=[problem_data(page["problem"])],
         )
     )
-    return _write(path, text)
+    return write_text(path, text)
 
 
 def _settings(report: Mapping[str, Any], *, single: bool) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def _settings(report: Mapping[str, Any], *, single: bool) -> dict[str, Any]:
     }
 
 
-def _environment(*scripts: str) -> jinja2.Environment:
+def environment(*scripts: str) -> jinja2.Environment:
     """Return what renders pages; `scripts` are run as one, which nothing on a page can add to."""
     script = f'"use strict";\n(() => {{\n{"".join(map(_file, scripts))}}})();\n'
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -173,7 +173,12 @@ def _file(name: str) -> str:
     return (resources.files("leaf.report") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _write(path: Path, text: str) -> Path:
+def write_text(path: Path, text: str) -> Path:
+    """Write a file whole or not at all, and its folder where there is none.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text.encode(errors="replace"))

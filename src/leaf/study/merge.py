@@ -3,7 +3,8 @@
 from collections.abc import Collection, Sequence
 
 from leaf.intervals import wilson
-from leaf.study.finding import Cell, Measured, Row, Table
+from leaf.study.finding import Cell, Measured, Row, Table, Unit
+from leaf.study.scores import within
 from leaf.study.seeds import over_seeds
 
 
@@ -31,8 +32,10 @@ def merged(found: Sequence[Table], *, of_one: Collection[str] = ()) -> Table:
             Row(
                 labels=dict(labels),
                 cells={
-                    name: None if name in of_one else _cell([row.cells.get(name) for row in rows])
-                    for name in first.columns
+                    name: None
+                    if name in of_one
+                    else _cell([row.cells.get(name) for row in rows], unit)
+                    for name, unit in first.columns.items()
                 },
                 paper=rows[0].paper,
             )
@@ -49,10 +52,15 @@ def share(count: int, n: int) -> Measured | None:
     return Measured(value=count / n, low=low, high=high, n=n)
 
 
-def _cell(cells: Sequence[Cell]) -> Cell:
+_LOWEST = {"share": 0.0, "points": -1.0}
+"""The lowest value there is, by unit; the highest of both is 1."""
+
+
+def _cell(cells: Sequence[Cell], unit: Unit) -> Cell:
     measured = [cell for cell in cells if isinstance(cell, Measured)]
     if measured:
-        return over_seeds(measured)
+        found = over_seeds(measured)
+        return within(_LOWEST[unit], found) if unit in _LOWEST else found
     numbers = [cell for cell in cells if isinstance(cell, int | float)]
     if numbers:
         return sum(numbers) / len(numbers)

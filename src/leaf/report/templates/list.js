@@ -5,7 +5,7 @@ const BATCH = 25; // rows that one press of the button adds
 const OPEN_FIRST = 3;
 const STATUSES = {
   verified: "a removal verified", transplant: "a transplant kept", unverified: "nothing verified",
-  pending: "not judged yet", uncut: "nothing to remove", unscored: "not scored",
+  pending: "nothing judged yet", uncut: "nothing to remove", unscored: "not scored",
 };
 
 const index = JSON.parse(find("index").textContent);
