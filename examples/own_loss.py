@@ -24,7 +24,7 @@ def hellinger(log_student_BJ: Tensor, log_teacher_BJ: Tensor) -> Tensor:
 
 LOSSES["hellinger"] = lambda _section: differentiable(hellinger)
 
-TEST = "{task: playground, split: conflict, world: {size: 100}}"
+TEST = "{task: playground, split: conflict, world: {size: 50}}"
 
 
 def main(folder: Path) -> None:
@@ -36,7 +36,7 @@ def main(folder: Path) -> None:
                 f"name={loss}",
                 f"distill.loss={loss}",
                 "attribute.controls=[]",
-                "data.world.size=300",
+                "data.world.size=150",
                 "prune.transplants=2",
                 "distill.max_steps=20",
                 "distill.batch_size=16",

@@ -45,14 +45,14 @@ def recipe():
             f"evaluate.benchmarks.sums.path={SUMS / 'test.jsonl'}",
             f"student.model={STUDENT}",
             f"teacher.model={TEACHER}",
-            "data.limit=16",
+            "data.limit=8",
             "generate.max_new_tokens=32",
             "distill.max_steps=2",
             "distill.batch_size=4",
-            "distill.checkpoint_every=1",
+            "distill.checkpoint_every=2",
             "evaluate.teacher=false",
             "evaluate.benchmarks.sums.limit=4",
-            "store.shard_size=8",
+            "store.shard_size=4",
         ],
     )
 
