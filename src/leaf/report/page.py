@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -98,8 +99,12 @@ def _settings(report: Mapping[str, Any], *, single: bool) -> dict[str, Any]:
     }
 
 
+@cache
 def environment(*scripts: str) -> jinja2.Environment:
-    """Return what renders pages; `scripts` are run as one, which nothing on a page can add to."""
+    """Return what renders pages; `scripts` are run as one, which nothing on a page can add to.
+
+    Kept, since a run writes its page after every stage and templates are compiled only once.
+    """
     script = f'"use strict";\n(() => {{\n{"".join(map(_file, scripts))}}})();\n'
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     environment = jinja2.Environment(
