@@ -114,8 +114,8 @@ class Workshop:
             limits |= grade.model_dump(include={"code_time_limit", "code_memory"})
         for name in {problem.grader for problem in problems} & GRADERS.keys():
             limits |= {f"{key} of {name}": code for key, code in own_code(GRADERS[name]).items()}
-        # Version 2 reads more notations of mathematics than 1 did.
-        key = self._key("scores", limits, inputs, version=2)
+        # Version 2 reads more notations of mathematics than 1 did, 3 a language below its fence.
+        key = self._key("scores", limits, inputs, version=3)
         scores, log = self.store.compute(
             "scores",
             key,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from leaf import records
-from leaf.grade.code import find_program, judge
+from leaf.grade.code import code_blocks, find_program, judge
 from leaf.grade.judgement import NOT_FINISHED, Judgement, Program
 from leaf.records import Answer, Outcome, Problem
 
@@ -70,6 +70,17 @@ def test_of_a_whole_program_the_last_python_block_counts() -> None:
 @pytest.mark.parametrize("language", ["", "py", "Python", "python3", "python title=a.py", "java"])
 def test_any_language_of_a_block_that_defines_the_entry_point_is_taken(language: str) -> None:
     assert found(block(PROGRAM, language)) == PROGRAM
+
+
+@pytest.mark.parametrize("name", ["python", "Python", "py", "python3 "])
+def test_a_language_below_the_fence_is_no_part_of_the_program(name: str) -> None:
+    (block,) = code_blocks(f"```\n{name}\ndef f():\n    return python\n```")
+    assert block.code == "def f():\n    return python"
+
+
+def test_a_language_after_the_fence_leaves_the_first_line_alone() -> None:
+    (block,) = code_blocks("```python\npython\n```")
+    assert block.code == "python"
 
 
 def test_a_block_in_a_list_loses_the_indentation_of_its_fence() -> None:

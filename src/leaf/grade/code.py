@@ -8,7 +8,8 @@ The program of an answer is, in this order:
   4. without blocks, an answer that begins indented: it goes on where the question's code ends, as
      HumanEval's completions do.
 
-A block without an end is taken whole. Of an answer that was cut at the token limit, what follows
+The language may stand after the fence or alone in the first line of the block. A block without an
+end is taken whole. Of an answer that was cut at the token limit, what follows
 the last complete top-level statement is left out, and an answer whose entry point was being
 written then is not gradable: nobody knows what it would have been. Other harnesses count such
 answers, and those without a program, as wrong; here they are the third outcome, and no accuracy
@@ -26,7 +27,8 @@ from leaf.records import Answer, Problem
 
 # Possessive, or a line of a million characters takes the square of that.
 _FENCE = re.compile(r"[ \t]*+(?P<marks>`{3,}+|~{3,}+)[ \t]*+(?P<language>[^\s`]*+)[^`]*+")
-_PYTHON = {"", "python", "python2", "python3", "py"}
+_NAMED = {"python", "python2", "python3", "py"}
+_PYTHON = {"", *_NAMED}
 
 _FIRST_LINE = re.compile(
     r"""^(?:from[ ]+[\w.]+[ ]+import\b|import[ ]+\w
@@ -112,6 +114,9 @@ def code_blocks(text: str) -> list[Block]:
     lines: list[str] = []
 
     def end(*, closed: bool) -> None:
+        # Small models write the language below the fence; as a statement it is a NameError.
+        if fence and not fence["language"] and lines and lines[0].strip().lower() in _NAMED:
+            del lines[0]
         code = "\n".join(lines)
         if fence and code.strip():
             python = fence["language"].lower() in _PYTHON
