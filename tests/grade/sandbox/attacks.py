@@ -130,7 +130,7 @@ ATTACKS = {
     "thread bomb": calls(
         "import threading, time\n"
         "while True: threading.Thread(target=time.sleep, args=(99,)).start()",
-        "can't start new thread",
+        f"can't start new thread|{_LATE}",
     ),
     "memory": calls("return bytearray(10**11)", _MEMORY),
     "memory step by step": calls("all = []\nwhile True: all.append('x' * 10**6 + str(x))", _MEMORY),
