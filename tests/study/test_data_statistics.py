@@ -1,7 +1,6 @@
 """Counts and lengths of originals and verified counterfactuals."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -13,13 +12,6 @@ from leaf.sources import find
 from leaf.store import Store
 from leaf.study.data_statistics import Samples, data_statistics, statistics_of
 from leaf.study.lab import Lab
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LEAF_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")

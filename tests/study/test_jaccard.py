@@ -1,7 +1,6 @@
 """Similarity of answers to the reference."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -15,13 +14,6 @@ from leaf.study.jaccard import Pair, jaccard, similarities, similarity
 from leaf.study.lab import Lab
 
 SECTION = EvaluateSection.model_validate({"benchmarks": {}, "resamples": 200})
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LEAF_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def value(cell: Cell) -> float:

@@ -21,13 +21,6 @@ from leaf.study.main import main
 from leaf.study.seeds import of_comparison, of_estimate
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LEAF_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="module")
 def path(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recipe with two benchmarks: four new questions, and the eight that were trained on."""
@@ -46,11 +39,6 @@ def path(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recipes") / "cue.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("store"))
 
 
 def words(path: Path, store: Store, out: Path) -> list[str]:

@@ -1,7 +1,6 @@
 """What LeaF costs beside plain distillation."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -10,13 +9,6 @@ from leaf.recipe import load_recipe
 from leaf.store import StageLog, Store
 from leaf.study.lab import Lab
 from leaf.study.overhead import overhead, parts_of, whole_of
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LEAF_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def log(name: str, seconds: float, peak: int | None = None) -> StageLog:

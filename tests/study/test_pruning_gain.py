@@ -1,7 +1,6 @@
 """What cutting alone frees, by hand and as verdicts of a run say."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -16,13 +15,6 @@ from leaf.study.lab import Lab
 from leaf.study.pruning_gain import Freed, Pruned, accuracy_of, category, pruning_gain, shares_of
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LEAF_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="module")
 def path(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     values = {
@@ -32,11 +24,6 @@ def path(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recipes") / "cue.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("store"))
 
 
 def problem(key: str, source: str) -> Problem:

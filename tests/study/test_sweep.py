@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -21,13 +20,6 @@ from leaf.study.output import write_finding
 from leaf.study.splits import splits
 from leaf.study.threshold_accuracy import threshold_accuracy
 from leaf.study.thresholds import thresholds
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LEAF_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +41,6 @@ def path(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "cue.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("store"))
 
 
 def run(path: Path, store: Store, *overrides: str) -> Results:
