@@ -117,6 +117,21 @@ def test_shifted_splits_are_not_paired(tmp_path: Path) -> None:
     assert "lost" not in table.columns
 
 
+def test_several_benchmarks_have_an_average_in_which_each_counts_alike(tmp_path: Path) -> None:
+    values = {
+        "kd": {"clean": [1.0], "conflict": [0.0, 1.0], "both": [0.0]},
+        "leaf": {"clean": [1.0], "conflict": [1.0, 1.0], "both": [0.0]},
+    }
+    found = trained(values, {})
+    table = unpaired_table(lab(tmp_path, "demo"), found, "clean", ["conflict", "both"])
+    kd, leaf = (row.cells for row in table.rows if row.labels["variants"] == "average")
+    # (1/2 + 0) / 2 against (1 + 0) / 2, on three questions.
+    assert isinstance(kd["variants"], Measured)
+    assert (kd["variants"].value, kd["n"]) == (0.25, 3)
+    assert isinstance(leaf["variants minus KD"], Measured)
+    assert leaf["variants minus KD"].value == 0.25
+
+
 def test_a_recipe_without_variants_is_told_which_lines_add_them(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="has no benchmark of variants; add one") as refused:
         study(lab(tmp_path, "gsm8k"))

@@ -83,11 +83,12 @@ def paired_table(lab: Lab, found: Trained, benchmarks: Sequence[str]) -> Table:
         costs = [one[name][arm] for one in found.robustness]
         cells = _costs(costs)
         if arm == "leaf":
-            cells["variants minus KD"] = _minus_kd(lab, found, name)
+            cells["variants minus KD"] = _minus_kd(lab, found, [name])
         rows.append(_row(lab, name, arm, heading, cells))
     title = "Share right on the questions that have variants, and on the variants"
     extra = {"lost": "count", "gained": "count"}
-    return Table(title=title, columns={**_COLUMNS, **extra}, rows=tuple(rows))
+    every = (*rows, *_average(lab, found, benchmarks))
+    return Table(title=title, columns={**_COLUMNS, **extra}, rows=every)
 
 
 def _costs(costs: Sequence[Robustness]) -> dict[str, Cell]:
@@ -124,18 +125,32 @@ def unpaired_table(lab: Lab, found: Trained, base: str, others: Sequence[str]) -
             "n": there.n,
         }
         if arm == "leaf":
-            cells["variants minus KD"] = _minus_kd(lab, found, name)
+            cells["variants minus KD"] = _minus_kd(lab, found, [name])
         rows.append(_row(lab, name, arm, heading, cells))
     return Table(
         title=f"Share right on `{base}` (unchanged) and where something distracts",
         columns=_COLUMNS,
-        rows=tuple(rows),
+        rows=(*rows, *_average(lab, found, others)),
     )
 
 
-def _minus_kd(lab: Lab, found: Trained, name: str) -> Measured:
+def _average(lab: Lab, found: Trained, names: Sequence[str]) -> list[Row]:
+    """Return what each student gets right of variants on average over several benchmarks."""
+    rows = []
+    for arm, heading in _ARMS.items() if len(names) > 1 else ():
+        if arm not in found.students:
+            continue
+        there = mean_of(found.students[arm], names, lab.recipe.evaluate)
+        cells: dict[str, Cell] = {"variants": there, "n": there.n}
+        if arm == "leaf":
+            cells["variants minus KD"] = _minus_kd(lab, found, names)
+        rows.append(_row(lab, paper.AVERAGE, arm, heading, cells))
+    return rows
+
+
+def _minus_kd(lab: Lab, found: Trained, names: Sequence[str]) -> Measured:
     students = found.students
-    return difference_of(students["leaf"], students["kd"], [name], lab.recipe.evaluate)
+    return difference_of(students["leaf"], students["kd"], names, lab.recipe.evaluate)
 
 
 def _row(lab: Lab, name: str, arm: str, heading: str, cells: Mapping[str, Cell]) -> Row:
@@ -153,6 +168,7 @@ def _says(table: Table) -> tuple[str, ...]:
     drops = {
         (row.labels["variants"], row.labels["student"]): written(row.cells["drop"], "points")
         for row in table.rows
+        if "drop" in row.cells
     }
     names = dict.fromkeys(name for name, _ in drops)
     return tuple(
