@@ -48,7 +48,7 @@ def recipe(train: Path, test: Path) -> leaf.Recipe:
                 "strategy": "transplant",
             },
             "verify": {"transplants": "student_wrong"},
-            "distill": {"max_steps": 30, "batch_size": 32, "learning_rate": 5e-4},
+            "distill": {"max_steps": 25, "batch_size": 16, "learning_rate": 5e-4},
             "evaluate": {
                 "benchmarks": {"held-out": {"task": "table", "path": str(test), "columns": columns}}
             },
@@ -60,8 +60,8 @@ def recipe(train: Path, test: Path) -> leaf.Recipe:
 def main(folder: Path) -> None:
     """Write the records, run the recipe and print what came out."""
     folder.mkdir(parents=True, exist_ok=True)
-    train = _write(folder / "train.jsonl", records(300, test=False))
-    test = _write(folder / "test.jsonl", records(100, test=True))
+    train = _write(folder / "train.jsonl", records(200, test=False))
+    test = _write(folder / "test.jsonl", records(60, test=True))
 
     results = leaf.run_recipe(recipe(train, test), out=folder / "run")
 

@@ -50,7 +50,7 @@ def main(folder: Path) -> None:
             "prune.strategy=span",
             "prune.rule=value",
             "prune.threshold=0.1",
-            "data.world.size=250",
+            "data.world.size=150",
         ],
     )
     results = leaf.run_recipe(recipe, out=folder, until="verify")

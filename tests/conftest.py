@@ -1,5 +1,6 @@
 """What tests share: tiny random models. Real models are brought by tools/offline_models.py."""
 
+import gc
 import json
 import os
 import shutil
@@ -237,3 +238,9 @@ def browser() -> Iterator[Browser]:
     yield started
     started.close()
     playwright.stop()
+
+
+def pytest_collection_finish() -> None:
+    """Spare what lives as long as the process: runs collect garbage after every model."""
+    gc.collect()
+    gc.freeze()
