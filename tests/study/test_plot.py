@@ -48,6 +48,19 @@ def test_dots_stand_in_their_rows_with_their_intervals() -> None:
     assert len({color for color, _ in looks}) == len({marker for _, marker in looks}) == 2
 
 
+def test_a_student_has_the_same_colour_in_every_picture() -> None:
+    colours = []
+    for names in (("before", "KD", "LeaF"), ("teacher", "LeaF (instruction)", "KD", "other")):
+        axes: Any = figure().subplots()
+        draw_dots(axes, ["row"], {name: [A] for name in names}, unit="share", title="t")
+        drawn = zip(names, axes.containers, strict=True)
+        colours.append({name: one.lines[0].get_color() for name, one in drawn})
+    first, second = colours
+    assert second["KD"] == first["KD"]
+    assert second["LeaF (instruction)"] == first["LeaF"]
+    assert len(set(second.values())) == 4
+
+
 def test_lines_go_through_their_places() -> None:
     axes = figure().subplots()
     draw_lines(axes, [0.05, 0.1, 0.15], {"one": [A, None, B]}, unit="points", title="t")

@@ -29,7 +29,10 @@ _SERIES: tuple[dict[str, Any], ...] = (
     {"color": "#7a6a00", "marker": "v"},
     {"color": "#3d3d3d", "marker": "P"},
 )
-"""The same for any number of series, in this order."""
+"""The same for any number of series."""
+
+_STUDENTS = ("before", "KD", "LeaF", "teacher")
+"""Have the first looks of those, in this order, in every picture."""
 
 _AXES = {"share": "share right, %", "points": "percentage points"}
 
@@ -59,7 +62,8 @@ def draw_dots(axes: Axes, rows: Sequence[str], series: Series, *, unit: Unit, ti
     """
     # Within a row of height 1; few series stand close, so that rows stay apart.
     step = min(0.22, 0.6 / max(1, len(series) - 1))
-    for at, ((name, values), look) in enumerate(zip(series.items(), cycle(_SERIES), strict=False)):
+    looks = _looks(series)
+    for at, (name, values) in enumerate(series.items()):
         shift = step * (at - (len(series) - 1) / 2)
         there = [(row + shift, one) for row, one in enumerate(values) if one is not None]
         axes.errorbar(
@@ -67,7 +71,7 @@ def draw_dots(axes: Axes, rows: Sequence[str], series: Series, *, unit: Unit, ti
             [place for place, _ in there],
             xerr=_errors([one for _, one in there]),
             linestyle="none", elinewidth=1.3, capsize=2.5, markersize=5.5,
-            label=_literal(name), **look,
+            label=_literal(name), **looks[name],
         )  # fmt: skip
     axes.set_yticks(range(len(rows)), [_literal(textwrap.fill(row, 22)) for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)  # the first row on top
@@ -93,7 +97,8 @@ def draw_lines(
         title: Above the axes.
     """
     gap = min((b - a for a, b in pairwise(places)), default=1.0)
-    for at, ((name, values), look) in enumerate(zip(series.items(), cycle(_SERIES), strict=False)):
+    looks = _looks(series)
+    for at, (name, values) in enumerate(series.items()):
         # Side by side, so that intervals do not hide each other.
         shift = gap * 0.05 * (at - (len(series) - 1) / 2)
         there = [
@@ -105,7 +110,8 @@ def draw_lines(
             [place for place, _ in there],
             [100 * one.value for _, one in there],
             yerr=_errors([one for _, one in there]),
-            linewidth=1.4, elinewidth=1, capsize=2, markersize=5, label=_literal(name), **look,
+            linewidth=1.4, elinewidth=1, capsize=2, markersize=5,
+            label=_literal(name), **looks[name],
         )  # fmt: skip
     axes.set_xticks(list(places), [f"{place:g}" for place in places])
     axes.set_ylabel(_AXES[unit])
@@ -128,6 +134,17 @@ def add_legend(figure: Figure, axes: Axes) -> None:
 def height_of(rows: int, series: int) -> float:
     """Return the height in inches of dots that do not touch."""
     return 1.4 + rows * max(0.45, 0.2 * series)
+
+
+def _looks(series: Series) -> dict[str, dict[str, Any]]:
+    """Return the look of each series: students have their own, others take what is left."""
+    own: dict[str, int] = {}
+    for name in series:
+        student = name.partition(" (")[0]
+        if student in _STUDENTS and (place := _STUDENTS.index(student)) not in own.values():
+            own[name] = place
+    left = cycle([place for place in range(len(_SERIES)) if place not in own.values()])
+    return {name: _SERIES[own[name] if name in own else next(left)] for name in series}
 
 
 def _literal(text: str) -> str:
