@@ -69,3 +69,10 @@ def test_a_share_has_its_wilson_interval() -> None:
     half = z * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5 / (1 + z**2 / n)
     assert (found.low, found.high) == pytest.approx((centre - half, centre + half), abs=1e-6)
     assert share(0, 0) is None
+
+
+def test_a_row_that_the_first_seed_lacks_stands_where_others_have_it() -> None:
+    rows = [Row(labels={"of": name}, cells={"a": 1}) for name in ("first", "rare", "last")]
+    every = Table(title="t", columns={"a": "number"}, rows=tuple(rows))
+    two = Table(title="t", columns={"a": "number"}, rows=(rows[0], rows[2]))
+    assert [row.labels["of"] for row in merged([two, every]).rows] == ["first", "rare", "last"]

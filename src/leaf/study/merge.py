@@ -7,12 +7,14 @@ from leaf.study.finding import Cell, Measured, Row, Table, Unit
 from leaf.study.scores import within
 from leaf.study.seeds import over_seeds
 
+_Labels = tuple[tuple[str, str], ...]
+
 
 def merged(found: Sequence[Table], *, of_one: Collection[str] = ()) -> Table:
     """Return tables of the same shape as one, rows matched by their labels.
 
-    A row that some seeds lack rests on those that have it. Numbers without an interval become their
-    mean, texts stay where all are the same.
+    A row that some seeds lack rests on those that have it, and stands where they have it. Numbers
+    without an interval become their mean, texts stay where all are the same.
 
     Args:
         found: One table a seed, at least one.
@@ -21,10 +23,16 @@ def merged(found: Sequence[Table], *, of_one: Collection[str] = ()) -> Table:
     first = found[0]
     if len(found) == 1:
         return first
-    by_labels: dict[tuple[tuple[str, str], ...], list[Row]] = {}
+    by_labels: dict[_Labels, list[Row]] = {}
+    order: list[_Labels] = []
     for table in found:
+        place = 0
         for row in table.rows:
-            by_labels.setdefault(tuple(row.labels.items()), []).append(row)
+            labels = tuple(row.labels.items())
+            if labels not in by_labels:
+                order.insert(place, labels)
+            by_labels.setdefault(labels, []).append(row)
+            place = order.index(labels) + 1
     return Table(
         title=first.title,
         columns=first.columns,
@@ -39,7 +47,8 @@ def merged(found: Sequence[Table], *, of_one: Collection[str] = ()) -> Table:
                 },
                 paper=rows[0].paper,
             )
-            for labels, rows in by_labels.items()
+            for labels in order
+            for rows in [by_labels[labels]]
         ),
     )
 
