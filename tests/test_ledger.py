@@ -74,13 +74,14 @@ def finished(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 
 def run(recipe: Recipe, folder: Path, out: str = "run", until: str = "verify") -> Results:
-    store = Store(folder / "store")
-    return run_recipe(recipe, out=folder / out, store=store, until=until, command="again")
+    store = Store(str(folder / "store"))
+    # Scripts name folders by text, too.
+    return run_recipe(recipe, out=str(folder / out), store=store, until=until, command="again")
 
 
 @pytest.fixture(scope="module")
 def ledger(finished: tuple[Path, Results]) -> list[Entry]:
-    return read_ledger(finished[0] / "run" / "ledger.parquet")
+    return read_ledger(str(finished[0] / "run" / "ledger.parquet"))
 
 
 def test_its_counts_are_the_reports(finished: tuple[Path, Results], ledger: list[Entry]) -> None:

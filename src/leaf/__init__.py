@@ -1,7 +1,7 @@
 """LeaF, Learning to Focus: find the words that distract a small model and distil them away.
 
     recipe = leaf.load_recipe("demo")
-    results = leaf.run_recipe(recipe, out=Path("runs/demo"))
+    results = leaf.run_recipe(recipe, out="runs/demo")
 
 The names below are what scripts use. To add a task, a grader, an engine, a detector or a loss, put
 it in its room's table (docs/extending.md).

@@ -229,14 +229,14 @@ def write_ledger(path: Path, found: Iterable[Entry]) -> None:
         aside.unlink(missing_ok=True)
 
 
-def read_ledger(path: Path, problem_id: str | None = None) -> list[Entry]:
+def read_ledger(path: Path | str, problem_id: str | None = None) -> list[Entry]:
     """Read a ledger, or the entry of one problem alone (an empty list where there is none).
 
     Raises:
         UsageError: there is no such file, or another version of leaf wrote it.
         StoreError: the file is damaged.
     """
-    return list(iterate_ledger(path, problem_id))
+    return list(iterate_ledger(Path(path), problem_id))
 
 
 def iterate_ledger(path: Path, problem_id: str | None = None) -> Iterator[Entry]:

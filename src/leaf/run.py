@@ -25,7 +25,7 @@ from leaf.store import StageLog, Store, write_whole
 def run_recipe(
     recipe: Recipe,
     *,
-    out: Path,
+    out: Path | str,
     store: Store | None = None,
     until: str = STAGES[-1],
     command: str | None = None,
@@ -43,24 +43,25 @@ def run_recipe(
         LeafError: the recipe's data or models cannot be used, or the work failed.
     """
     command = shlex.join(["python", *sys.argv]) if command is None else command
-    store = store or Store(out.parent / "store")
-    out.mkdir(parents=True, exist_ok=True)
+    folder = Path(out)
+    store = store or Store(folder.parent / "store")
+    folder.mkdir(parents=True, exist_ok=True)
     pipeline = Pipeline(recipe, store)
 
     def after_stage() -> None:
         # Not before: a run whose data or models cannot be found claims no folder.
-        _claim(out, dump_recipe(recipe).encode())
-        _write_ledger(pipeline.results, out / "ledger.parquet")
-        _write_rows(pipeline.results, out / ROWS)
-        _write_values(pipeline.results, out / VALUES)
+        _claim(folder, dump_recipe(recipe).encode())
+        _write_ledger(pipeline.results, folder / "ledger.parquet")
+        _write_rows(pipeline.results, folder / ROWS)
+        _write_values(pipeline.results, folder / VALUES)
         training = _training(pipeline.results.students)
-        _write_metrics(training, out / "metrics.jsonl")
+        _write_metrics(training, folder / "metrics.jsonl")
         report = _report(pipeline, training, command)
-        write_whole(out / "manifest.json", json.dumps(report["manifest"], indent=1).encode())
-        write_report(report, out)
+        write_whole(folder / "manifest.json", json.dumps(report["manifest"], indent=1).encode())
+        write_report(report, folder)
 
     results = pipeline.run(until=until, after_stage=after_stage)
-    publish_students(results.students, out)
+    publish_students(results.students, folder)
     return results
 
 

@@ -55,8 +55,8 @@ class StageLog:
 class Store:
     """Stage results below one folder; one process computes a stage at a time."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
 
     def folder(self, stage: str, key: str) -> Path:
         """Return where a result lies, whether it is there or not."""
