@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,26 @@ def test_a_loaded_model_is_frozen_and_in_evaluation_mode(cue_pair: Path) -> None
     assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
     assert {parameter.dtype for parameter in loaded.model.parameters()} == {torch.float32}
     assert loaded.context == 128
+
+
+def test_memory_is_given_back_when_the_model_before_is_gone(
+    cue_pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[weakref.ref[Any]] = []
+    living: list[list[bool]] = []
+
+    def release() -> None:
+        living.append([one() is not None for one in made])
+
+    def use() -> None:
+        student = section(cue_pair / "student")
+        with models.loaded(student, find(student)) as loaded:
+            made.append(weakref.ref(loaded.model))
+
+    monkeypatch.setattr(models, "release_memory", release)
+    use()
+    use()
+    assert living == [[], [False]]
 
 
 def test_auto_dtype_is_bfloat16_only_where_the_processor_multiplies_it() -> None:

@@ -106,16 +106,16 @@ def skeleton(source: Source) -> Any:
 
 @contextmanager
 def loaded(section: ModelSection, source: Source) -> Iterator[Loaded]:
-    """Load a model for the length of a block and give its memory back."""
+    """Load a model for the length of a block, once earlier ones have given their memory back.
+
+    Not at the end of a block: whoever entered it still names the model there.
+    """
+    release_memory()
     model = load(section, source)
     size = sum(parameter.numel() for parameter in model.model.parameters())
     kind = f"{dtype_name(model.dtype)}, {model.device}"
     say(f"loaded {source.name}: {size / 1e6:.3g} M parameters, {kind}")
-    try:
-        yield model
-    finally:
-        del model
-        release_memory()
+    yield model
 
 
 def load_tokenizer(source: Source) -> Tokenizer:

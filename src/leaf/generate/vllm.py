@@ -44,6 +44,7 @@ def open_vllm(
     # What no answer may need takes no room from the others.
     context = min(models.context_of(models.load_config(source)), generate.token_budget)
     dtype = models.resolve_dtype(section.dtype, models.best_device())
+    models.release_memory()  # vLLM takes a share of what is free
     with readable(f"{source.name}: vLLM cannot load it"):
         llm: Any = vllm.LLM(
             model=str(source.folder),
