@@ -35,6 +35,14 @@ FAMILIES: dict[str, tuple[type, type]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A module's own folder of converted models."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LEAF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_model() -> Callable[..., Any]:
     """A factory of tiny random causal models: tiny_model("llama", seed=0, dtype=torch.float64)."""

@@ -15,10 +15,8 @@ from tests.training.runs import run
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LEAF_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
+def cache(own_cache: None) -> None:
+    """Every module has converted models of its own."""
 
 
 @pytest.fixture(scope="module")
