@@ -3,7 +3,8 @@
 A job can be pickled: it says what to load, and `open` loads it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,10 +13,12 @@ from leaf.attribute import DETECTORS
 from leaf.chat import chat_of
 from leaf.config import AttributeSection, GenerateSection, GradeSection, ModelSection
 from leaf.generate import open_engine
+from leaf.generate.order import in_order
 from leaf.grade import open_graders
 from leaf.progress import Ticker, say
+from leaf.protocols import Engine
 from leaf.records import Answer, Problem, Score, Sensitivity
-from leaf.runner import Worker
+from leaf.runner import Shards, Worker
 from leaf.sources import Source
 
 
@@ -34,17 +37,44 @@ class Answering:
     @contextmanager
     def open(self, tick: Ticker) -> Iterator[Worker[Problem, Answer]]:
         """Load the model and its engine."""
-        drafts = self.drafts
         with open_engine(self.section, self.source, self.generate, tick) as engine:
-            if drafts is None:
-                yield engine.answer
-            else:
-                yield lambda part: engine.answer(
-                    part, [drafts.get(problem.id, "") for problem in part]
-                )
-                spent = engine.effort
-                if spent.row_passes:
-                    say(f"{self.label}: {spent.tokens} tokens in {spent.row_passes} passes")
+            yield _Answerer(engine, self.drafts or {})
+            spent = engine.effort
+            if self.drafts is not None and spent.row_passes:
+                say(f"{self.label}: {spent.tokens} tokens in {spent.row_passes} passes")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answerer:
+    """An engine at work: those who end in one shard make room for those of the next."""
+
+    engine: Engine
+    drafts: Mapping[str, str]
+
+    def __call__(self, problems: Sequence[Problem]) -> list[Answer]:
+        return in_order(self.engine.stream(self._asked(problems)))
+
+    def stream(self, shards: Shards[Problem]) -> Generator[tuple[int, list[Answer]], None, None]:
+        places: dict[int, tuple[int, int]] = {}
+        found: dict[int, dict[int, Answer]] = {}
+        sizes: dict[int, int] = {}
+
+        def asked() -> Iterator[tuple[Problem, str]]:
+            numbers = itertools.count()
+            for shard, problems in shards:
+                found[shard], sizes[shard] = {}, len(problems)
+                for at, one in enumerate(self._asked(problems)):
+                    places[next(numbers)] = shard, at
+                    yield one
+
+        for number, answer in self.engine.stream(asked()):
+            shard, at = places.pop(number)
+            found[shard][at] = answer
+            if len(found[shard]) == sizes[shard]:
+                yield shard, in_order(found.pop(shard).items())
+
+    def _asked(self, problems: Sequence[Problem]) -> Iterator[tuple[Problem, str]]:
+        return ((problem, self.drafts.get(problem.id, "")) for problem in problems)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,6 @@
 """The extension points. To add one: one file in its room, one line in that room's table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,6 +46,13 @@ class Engine(Protocol):
 
         A response that is begun (`Problem.begun`) is continued; the answer's text is the whole
         of it. `drafts` are likely answers ("" for none), which may only make it faster.
+        """
+        ...
+
+    def stream(self, asked: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Answer]]:
+        """Answer problems, each with its draft, that are asked for as there is room for them.
+
+        Yields the number of the problem (the first is 0) and its answer, in any order.
         """
         ...
 

@@ -2,15 +2,33 @@
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from leaf.progress import Ticker
 
 T = TypeVar("T")
 R = TypeVar("R")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 Worker = Callable[[Sequence[T]], list[R]]
 """Turns the items of one shard into its records."""
+
+Shards = Iterable[tuple[int, Sequence[T]]]
+"""Numbers and items of shards."""
+
+
+@runtime_checkable
+class StreamWorker(Protocol[T_contra, R]):
+    """A `Worker` that would rather have the next shard's items before a shard is finished."""
+
+    def __call__(self, items: Sequence[T_contra], /) -> list[R]:
+        """Turn the items of one shard into its records."""
+        ...
+
+    def stream(self, shards: Shards[T_contra], /) -> Generator[tuple[int, list[R]], None, None]:
+        """Yield each shard's number and records as it is finished, in any order."""
+        ...
+
 
 OpenWorker = Callable[[Ticker], AbstractContextManager[Worker[T, R]]]
 """Loads what a stage needs. It ticks finished items."""
@@ -22,7 +40,7 @@ class Runner(Protocol):
     def run(
         self,
         open_worker: OpenWorker[T, R],
-        shards: Iterable[tuple[int, Sequence[T]]],
+        shards: Shards[T],
         tick: Ticker,
     ) -> Generator[tuple[int, list[R]], None, None]:
         """Yield each shard's number and records as it is finished, in any order.
@@ -43,18 +61,21 @@ class Runner(Protocol):
 
 
 class LocalRunner:
-    """Works in this process, one shard after another."""
+    """Works in this process."""
 
     def run(
         self,
         open_worker: OpenWorker[T, R],
-        shards: Iterable[tuple[int, Sequence[T]]],
+        shards: Shards[T],
         tick: Ticker,
     ) -> Generator[tuple[int, list[R]], None, None]:
-        """Yield each shard's number and records, in order; a shard is asked for when it is due."""
+        """Yield each shard's number and records; a shard is asked for when it is due."""
         with open_worker(tick) as work:
-            for at, shard in shards:
-                yield at, work(shard)
+            if isinstance(work, StreamWorker):
+                yield from work.stream(shards)
+            else:
+                for at, shard in shards:
+                    yield at, work(shard)
 
     def close(self) -> None:
         """Do nothing: nothing is held."""

@@ -4,7 +4,7 @@ To hold a new engine to it: make a `Case` of it in test_conformance.py.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -176,37 +176,54 @@ def killed_work_goes_on_with_what_is_missing(
     }
     recipe = check_recipe(values, source="test")
     name = str(section.engine)
-    opener, asked = ENGINES[name], []
+    opener = ENGINES[name]
 
-    def work(fail_at: int | None) -> list[Answer]:
+    def work(*, die: bool = False) -> tuple[list[str], list[Answer]]:
+        """Return the problems that the engine was asked, and all answers."""
+        asked: list[str] = []
+
+        def noted(pairs: Iterable[tuple[Problem, str]]) -> Iterator[tuple[Problem, str]]:
+            for one, draft in pairs:
+                asked.append(one.id)
+                yield one, draft
+
         @contextlib.contextmanager
         def watched(*given: Any) -> Iterator[Any]:
             with opener(*given) as engine:
-                ask = engine.answer
+                own = engine.stream
 
-                def answer(part: list[Problem], drafts: Any = None) -> list[Answer]:
-                    if len(asked) == fail_at:
-                        raise KeyboardInterrupt
-                    asked.append([one.id for one in part])
-                    return ask(part, drafts)
+                def stream(pairs: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Answer]]:
+                    for found in own(noted(pairs)):
+                        if die and any(folder.rglob("part-*.parquet")):
+                            raise KeyboardInterrupt
+                        yield found
 
-                engine.answer = answer  # type: ignore[method-assign, assignment]
+                engine.stream = stream  # type: ignore[method-assign]
                 yield engine
 
         monkeypatch.setitem(ENGINES, name, watched)
         problems = [problem(text) for text in case.prompts]
-        return Workshop(recipe, Store(folder)).answers(section, case.source, problems, "x")[0]
+        return asked, Workshop(recipe, Store(folder)).answers(section, case.source, problems, "x")[
+            0
+        ]
 
     with pytest.raises(KeyboardInterrupt):
-        work(fail_at=1)
-    answers = work(fail_at=None)
-    assert asked == [list(case.prompts[:2]), list(case.prompts[2:])]
+        work(die=True)
+    asked, answers = work()
+    halves = [list(case.prompts[:2]), list(case.prompts[2:])]
+    assert asked in halves
     assert [answer.problem_id for answer in answers] == list(case.prompts)
-    work(fail_at=2)
-    assert len(asked) == 2
+    assert work()[0] == []
+
+
+def a_stream_has_the_same_answers_under_their_numbers(case: Case) -> None:
+    with case.open(max_batch=2) as engine:
+        found = dict(engine.stream((problem(text), "") for text in case.prompts))
+    assert [found[at] for at in range(len(case.prompts))] == case.greedy
 
 
 CHECKS = (
+    a_stream_has_the_same_answers_under_their_numbers,
     greedy_answers_are_the_same_alone_and_in_another_order,
     answers_are_in_order_under_their_problem_s_id,
     the_template_is_rendered_once_around_each_prompt,

@@ -6,6 +6,7 @@ from scipy import stats
 
 from leaf.generate.decoding import Request, Sampling, decode, draw
 from leaf.heads import output_head
+from tests.generate.said import all_said
 
 PROMPTS = [[5, 9, 33, 2, 17], [44, 12], [5, 9, 33, 2, 8, 8, 1], [3], [7, 7, 7, 40, 2, 2], [20, 21]]
 LIMITS = [9, 3, 12, 6, 1, 8]
@@ -17,24 +18,17 @@ def model(tiny_model):
 
 
 def said_by(model, requests, *, max_rows=64, token_budget=10_000, **options):
-    said, order = {}, []
-
-    def finished(at, tokens):
-        assert at not in said
-        said[at] = tokens
-        order.append(at)
-
-    effort = decode(
+    found = decode(
         model,
         output_head(model),
-        requests,
-        finished,
+        enumerate(requests),
         stops=set(),
         max_rows=max_rows,
         token_budget=token_budget,
         **options,
     )
-    return [said[at] for at in range(len(requests))], order, effort
+    said, effort = all_said(found)
+    return [said[at] for at in range(len(requests))], list(said), effort
 
 
 def requests(**settings):
@@ -63,12 +57,31 @@ def test_however_many_have_room_at_a_time_each_says_what_it_says_alone(model, ma
 
 
 def test_who_waits_takes_the_row_of_who_has_finished(model):
-    # Most room first: 2 (7 + 12) and 0 (5 + 9); when 0 ends after 9 tokens, 3 more are due of 2,
-    # and with one row each the four others follow one after another.
+    # Two at a time, of these the one with most room first: 1 ends after 3 tokens and lets 2 in, for
+    # 12; 0 ends after 9 and lets 3 in, for 6. Both are done at 15, and 5 goes on for 8 beside 4.
     _, order, effort = said_by(model, requests(), max_rows=2, drafting=False)
-    assert order[0] == 0
-    # Two rows are never idle together: 39 tokens take no more than 39 / 2 rounded up, and 1 spare.
-    assert effort.passes - len(PROMPTS) <= 20
+    assert order[:2] == [1, 0]
+    assert set(order[2:4]) == {2, 3}
+    assert order[4:] == [4, 5]
+    # The first token of each comes with its prompt: four times alone, and together for 5 and 4.
+    assert effort.tokens == sum(LIMITS)
+
+
+def test_requests_are_taken_when_there_is_room_for_them(model):
+    taken = []
+
+    def coming():
+        for at, request in enumerate(requests()):
+            taken.append(at)
+            yield at, request
+
+    found = decode(
+        model, output_head(model), coming(), stops=set(), max_rows=2, token_budget=10_000
+    )
+    next(found)
+    # Two are open or just done, two more wait; the others are not looked at yet.
+    assert taken == [0, 1, 2, 3]
+    assert sorted([1, *(number for number, _ in found)]) == list(range(len(PROMPTS)))
 
 
 def test_the_token_budget_bounds_the_open_rows(model):

@@ -10,6 +10,7 @@ from leaf.generate.decoding import Request, decode
 from leaf.generate.drafted import Draft, boldness
 from leaf.heads import output_head
 from leaf.protocols import Effort
+from tests.generate.said import all_said
 
 PROMPTS = [
     [5, 9, 33, 2, 17, 40, 8, 21, 3],
@@ -38,19 +39,19 @@ def naive(model, prompt, limit, stops):
 
 def said_by(model, drafts, *, prompts=PROMPTS, limits=None, stops=frozenset()):
     limits = limits or [LIMIT] * len(prompts)
-    said = {}
-    effort = decode(
+    requests = [
+        Request(prompt=prompt, limit=limit, draft=draft)
+        for prompt, limit, draft in zip(prompts, limits, drafts, strict=True)
+    ]
+    found = decode(
         model,
         output_head(model),
-        [
-            Request(prompt=prompt, limit=limit, draft=draft)
-            for prompt, limit, draft in zip(prompts, limits, drafts, strict=True)
-        ],
-        said.__setitem__,
+        enumerate(requests),
         stops=set(stops),
         token_budget=10_000,
         max_rows=64,
     )
+    said, effort = all_said(found)
     return [said[at] for at in range(len(prompts))], effort
 
 

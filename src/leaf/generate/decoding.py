@@ -1,13 +1,14 @@
 """Many answers side by side: rows come and go, and nothing is computed for padding.
 
-Prompts wait, those with most room first. As long as there is room, the next ones are fed and join
-those that are being answered; who has finished makes room. Each pass gives every open answer its
+Prompts wait in line. As long as there is room, the next ones are fed and join those that are being
+answered; who has finished makes room. Each pass gives every open answer its
 next token, or several where a draft was right (`leaf.generate.drafted`).
 
 Axes: B rows, D width of a hidden state, V vocabulary, N positions.
 """
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,23 +69,21 @@ class Request:
 def decode(
     model: Any,
     head: Head,
-    requests: Sequence[Request],
-    finished: Callable[[int, list[int]], None],
+    requests: Iterable[tuple[int, Request]],
     *,
     stops: set[int],
     token_budget: int,
     max_rows: int,
     sampling: Sampling | None = None,
     drafting: bool = True,
-) -> Effort:
-    """Answer every request and return what that took.
+) -> Generator[tuple[int, list[int]], None, Effort]:
+    """Yield each request's number and the tokens said, as it ends; return what all that took.
 
     Args:
         model: One that `leaf.rows.can_share`.
         head: Its output head.
-        requests: What is asked; prompts with a common beginning that are fed together share its
-            computation.
-        finished: Told of each answer as it ends: the request's number and the tokens said.
+        requests: Number and what is asked, `max_rows` of them taken whenever nobody waits; prompts
+            with a common beginning that are fed together share its computation.
         stops: Tokens that end an answer; they are part of what is said.
         token_budget: Most tokens of all open rows, each counted as long as the longest may become;
             a request that is longer is answered alone.
@@ -93,36 +92,29 @@ def decode(
         drafting: Whether tokens are proposed, from drafts and from what was said before.
     """
     limits = _Limits(token_budget, max_rows, _most_prompts(model))
-    waiting = sorted(range(len(requests)), key=lambda at: (-requests[at].room, at))
+    line = _Line(requests, max_rows)
     table = _Table(model)
-    effort = Effort(answers=len(requests))
-
-    def settle(speakers: Sequence["_Speaker"]) -> None:
-        for speaker in speakers:
-            if speaker.finished:
-                finished(speaker.number, speaker.said)
-
-    while waiting or table.open:
-        while group := _next_group(requests, waiting, table.open, limits):
-            del waiting[: len(group)]
+    effort = Effort()
+    while line.waiting or table.open:
+        while group := line.next_group(table.open, limits):
             speakers = [
-                _Speaker(at, requests[at], stops, drafting and sampling is None) for at in group
+                _Speaker(number, request, stops, drafting and sampling is None)
+                for number, request in group
             ]
-            rows, last_BD = feed_shared(model, [requests[at].prompt for at in group])
+            rows, last_BD = feed_shared(model, [request.prompt for _, request in group])
             for speaker, token in zip(
                 speakers, _tokens(last_BD, head, speakers, sampling), strict=True
             ):
                 speaker.say([token])
-            settle(speakers)
-            effort += Effort(passes=1, row_passes=len(group), tokens=len(group))
+            effort += Effort(answers=len(group), passes=1, row_passes=len(group), tokens=len(group))
             table.seat(rows, speakers)
+            yield from ((one.number, one.said) for one in speakers if one.finished)
         if not table.open:
             continue
-        if not waiting:
+        if not line.waiting:
             table.close_ranks()
         effort += _step(table, head, sampling)
-        settle(table.open)
-        table.free()
+        yield from table.free()
     return effort
 
 
@@ -159,26 +151,36 @@ class _Limits:
     prompts: int
 
 
-def _next_group(
-    requests: Sequence[Request],
-    waiting: Sequence[int],
-    open_: Sequence["_Speaker"],
-    limits: _Limits,
-) -> list[int]:
-    """Return the first of those waiting for whom there is room now."""
-    longest = max((speaker.room for speaker in open_), default=0)
-    group: list[int] = []
-    tokens = 0
-    for at in waiting:
-        longest = max(longest, requests[at].room)
-        rows = len(open_) + len(group) + 1
-        tokens += len(requests[at].prompt)
-        alone = rows == 1
-        fits = rows <= limits.max_rows and rows * longest <= limits.token_budget
-        if not (alone or (fits and (not group or tokens <= limits.prompts))):
-            break
-        group.append(at)
-    return group
+class _Line:
+    """Who waits: of the next `take`, those with most room first."""
+
+    def __init__(self, requests: Iterable[tuple[int, Request]], take: int) -> None:
+        self.waiting: list[tuple[int, Request]] = []
+        self._coming = iter(requests)
+        self._take = take
+        self._refill()
+
+    def next_group(self, open_: Sequence["_Speaker"], limits: _Limits) -> list[tuple[int, Request]]:
+        """Take out the first of those waiting for whom there is room now."""
+        longest = max((speaker.room for speaker in open_), default=0)
+        count = tokens = 0
+        for _, request in self.waiting:
+            longest = max(longest, request.room)
+            rows = len(open_) + count + 1
+            tokens += len(request.prompt)
+            alone = rows == 1
+            fits = rows <= limits.max_rows and rows * longest <= limits.token_budget
+            if not (alone or (fits and (not count or tokens <= limits.prompts))):
+                break
+            count += 1
+        group, self.waiting = self.waiting[:count], self.waiting[count:]
+        self._refill()
+        return group
+
+    def _refill(self) -> None:
+        if not self.waiting:
+            coming = itertools.islice(self._coming, self._take)
+            self.waiting = sorted(coming, key=lambda one: (-one[1].room, one[0]))
 
 
 def _most_prompts(model: Any) -> int:
@@ -251,12 +253,13 @@ class _Table:
         """Forget the last tokens of a row."""
         self.rows.lengths[speaker.row] -= count
 
-    def free(self) -> None:
-        """Let go of who has finished; the row stays for another one."""
-        for speaker in self.open:
-            if speaker.finished:
-                self.rows.lengths[speaker.row] = 0
+    def free(self) -> list[tuple[int, list[int]]]:
+        """Let go of who has finished, and return what they said; the row stays for another one."""
+        gone = [speaker for speaker in self.open if speaker.finished]
+        for speaker in gone:
+            self.rows.lengths[speaker.row] = 0
         self.open = [speaker for speaker in self.open if not speaker.finished]
+        return [(speaker.number, speaker.said) for speaker in gone]
 
     def close_ranks(self) -> None:
         """Let go of empty rows where they are many."""

@@ -1,6 +1,7 @@
 """Answers from a Hugging Face model, many side by side; drafted where a draft is known."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,7 @@ from leaf.config import GenerateSection, ModelSection
 from leaf.errors import ModelError
 from leaf.generate.decoding import Request, Sampling, decode
 from leaf.generate.failures import too_long
+from leaf.generate.order import in_order
 from leaf.generate.seeds import seed_of
 from leaf.heads import Head, output_head
 from leaf.models import Loaded
@@ -23,7 +25,11 @@ from leaf.records import Answer, Problem
 from leaf.rows import can_share
 from leaf.sources import Source
 
-Finished = Callable[[int, list[int]], None]
+Said = Generator[tuple[int, list[int]], None, None]
+"""Number of a request and the tokens said, as it ends."""
+
+_BLOCK = 1024
+"""Requests that are sorted into fixed batches together."""
 
 
 @contextmanager
@@ -68,36 +74,50 @@ class HuggingFaceEngine:
             drafts: A likely answer to each (the rest of one that is begun), "" where none is known:
                 fewer passes to the same text. With `generate.draft` off they are passed over.
         """
-        prompts = [self._chat.prompt_ids(problem.content, problem.begun) for problem in problems]
-        said: dict[int, list[int]] = {}
+        return in_order(self.stream(zip(problems, drafts or itertools.repeat(""), strict=False)))
 
-        def finished(at: int, tokens: list[int]) -> None:
-            said[at] = tokens
+    def stream(self, asked: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Answer]]:
+        """Answer problems as `answer` does; the next one comes in when an answer ends."""
+        problems: dict[int, Problem] = {}
+        open_: dict[int, Request] = {}
+        refused: list[tuple[int, Answer]] = []
+
+        def requests() -> Iterator[tuple[int, Request]]:
+            for number, (problem, draft) in enumerate(asked):
+                prompt = self._chat.prompt_ids(problem.content, problem.begun)
+                if len(prompt) < self._loaded.context:
+                    problems[number] = problem
+                    open_[number] = self._request(problem, prompt, draft)
+                    yield number, open_[number]
+                else:
+                    answer = too_long(problem, len(prompt), self._loaded.context)
+                    refused.append((number, answer))
+
+        said = (
+            self._decode(requests(), open_, self._head)
+            if self._head
+            else self._generate(requests())
+        )
+        for number, tokens in said:
+            prompt_tokens = len(open_.pop(number).prompt)
+            answer = self._finish(problems.pop(number), prompt_tokens, tokens)
+            yield from self._told([*refused, (number, answer)])
+            refused.clear()
+        yield from self._told(refused)
+
+    def _told(self, found: Sequence[tuple[int, Answer]]) -> Iterator[tuple[int, Answer]]:
+        for one in found:
             if self._tick:
                 self._tick(1)
+            yield one
 
-        open_items = [at for at, prompt in enumerate(prompts) if len(prompt) < self._loaded.context]
-        if self._tick and len(open_items) < len(problems):
-            self._tick(len(problems) - len(open_items))
-        requests = {
-            at: Request(
-                prompt=prompts[at],
-                limit=min(self._section.max_new_tokens, self._loaded.context - len(prompts[at])),
-                draft=self._draft(drafts[at]) if drafts else (),
-                seed=seed_of(self._section.seed, problems[at].id),
-            )
-            for at in open_items
-        }
-        if self._head:
-            self._decode(requests, finished, self._head)
-        else:
-            self._generate(requests, finished)
-        return [
-            self._finish(problem, len(prompts[at]), said[at])
-            if at in said
-            else too_long(problem, len(prompts[at]), self._loaded.context)
-            for at, problem in enumerate(problems)
-        ]
+    def _request(self, problem: Problem, prompt: Sequence[int], draft: str) -> Request:
+        return Request(
+            prompt=prompt,
+            limit=min(self._section.max_new_tokens, self._loaded.context - len(prompt)),
+            draft=self._draft(draft),
+            seed=seed_of(self._section.seed, problem.id),
+        )
 
     @cached_property
     def _head(self) -> Head | None:
@@ -126,52 +146,54 @@ class HuggingFaceEngine:
         ids = self._chat.tokenizer(text, add_special_tokens=False)["input_ids"]
         return [*ids, *self._chat.end_of_turn]
 
-    def _decode(self, requests: Mapping[int, Request], finished: Finished, head: Head) -> None:
-        """Answer side by side; with less memory than that takes, fewer at a time."""
-        left = dict(requests)
+    def _decode(
+        self, requests: Iterator[tuple[int, Request]], open_: Mapping[int, Request], head: Head
+    ) -> Said:
+        """Answer side by side; with less memory than that takes, fewer at a time.
 
-        def done(at: int, tokens: list[int]) -> None:
-            finished(numbers[at], tokens)
-            del left[numbers[at]]
-
-        rows = max(1, min(self._section.max_batch, len(left)))
-        while left:
-            numbers = list(left)
+        `open_` are those that were taken from `requests` and are not answered yet.
+        """
+        rows = self._section.max_batch
+        while True:
             try:
-                self.effort += decode(
+                effort = yield from decode(
                     self._loaded.model,
                     head,
-                    [left[at] for at in numbers],
-                    done,
+                    # What an attempt without enough memory left open comes first in the next one.
+                    itertools.chain(list(open_.items()), requests),
                     stops=self.stops,
                     token_budget=self._section.token_budget,
                     max_rows=rows,
                     sampling=self._sampling,
                     drafting=self._section.draft,
                 )
-                return
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
+            else:
+                self.effort += effort
+                return
             # Outside the handler, so that the failed attempt's tensors are no longer referenced.
-            rows = halved(rows, what=f"answers of {self._loaded.source.name}")
+            rows = halved(min(rows, len(open_)), what=f"answers of {self._loaded.source.name}")
 
-    def _generate(self, requests: Mapping[int, Request], finished: Finished) -> None:
+    def _generate(self, requests: Iterator[tuple[int, Request]]) -> Said:
         """Answer in fixed batches by the model's own loop, all rows to the last one's end."""
-        numbers = list(requests)
         alone = self._sampling is not None  # the library has one stream of random numbers
+        while block := list(itertools.islice(requests, _BLOCK)):
+            found: list[tuple[int, list[int]]] = []
 
-        def speak(part: Sequence[int]) -> None:
-            rows = self._batch([requests[numbers[at]] for at in part])
-            for at, tokens in zip(part, rows, strict=True):
-                finished(numbers[at], tokens)
+            def speak(part: Sequence[int], block: Any = block, found: Any = found) -> None:
+                rows = self._batch([block[at][1] for at in part])
+                found += [(block[at][0], tokens) for at, tokens in zip(part, rows, strict=True)]
 
-        for batch in plan_batches(
-            [requests[at].room for at in numbers],
-            token_budget=self._section.token_budget,
-            max_items=1 if alone else self._section.max_batch,
-        ):
-            run_halving(batch, speak, what=f"answers of {self._loaded.source.name}")
+            for batch in plan_batches(
+                [request.room for _, request in block],
+                token_budget=self._section.token_budget,
+                max_items=1 if alone else self._section.max_batch,
+            ):
+                run_halving(batch, speak, what=f"answers of {self._loaded.source.name}")
+                yield from found
+                found.clear()
 
     def _batch(self, requests: Sequence[Request]) -> list[list[int]]:
         """Return the tokens that the model says after each prompt, padded side by side."""

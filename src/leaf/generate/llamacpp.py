@@ -7,7 +7,7 @@ now and then a greedy answer. On one core, 8 answers at once gave 1.3 times as m
 
 import math
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,7 @@ from leaf.chat import Chat, chat_of
 from leaf.config import GenerateSection, ModelSection
 from leaf.errors import ModelError, UsageError
 from leaf.generate.failures import failed, too_long
+from leaf.generate.order import by_parts
 from leaf.generate.seeds import seed_of
 from leaf.progress import Ticker, say
 from leaf.protocols import Effort
@@ -126,6 +127,10 @@ class LlamaCppEngine:
         said = sum(answer.response_tokens for answer in answers)
         self.effort += Effort(answers=len(answers), tokens=said, passes=said, row_passes=said)
         return answers
+
+    def stream(self, asked: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Answer]]:
+        """Answer problems as `answer` does, one after another."""
+        return by_parts(self.answer, asked, 1)
 
     def _answer(self, problem: Problem, prompt: Sequence[int]) -> Answer:
         limit = min(self._section.max_new_tokens, self._context - len(prompt))

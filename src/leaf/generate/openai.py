@@ -5,7 +5,7 @@ and how to sample, which every such server takes. What else it does by default (
 stays its own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from leaf.client import Access
 from leaf.config import GenerateSection, ModelSection
 from leaf.errors import ServerError, UsageError
 from leaf.generate.failures import failed
+from leaf.generate.order import by_parts
 from leaf.generate.seeds import seed_of
 from leaf.progress import Ticker
 from leaf.protocols import Effort
@@ -31,6 +32,9 @@ _WHAT = "a chat completion"
 
 _PATIENCE = 10.0
 """Seconds in which a server must say anything at all to count as there."""
+
+_ROUNDS = 16
+"""A stream is asked for so many problems for each worker at a time."""
 
 
 def access_of(section: ModelSection) -> Access:
@@ -131,6 +135,10 @@ class ServedEngine:
             answers=len(answers), tokens=sum(answer.response_tokens for answer in answers)
         )
         return answers
+
+    def stream(self, asked: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Answer]]:
+        """Answer problems as `answer` does, `_ROUNDS` times as many at a time as are asked."""
+        return by_parts(self.answer, asked, _ROUNDS * self._workers)
 
     def _answer(self, problem: Problem) -> Answer:
         import openai

@@ -1,7 +1,7 @@
 """Answers by vLLM in this process: its own batches on a GPU, prompts tokenised here."""
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -11,11 +11,15 @@ from leaf.chat import Chat, chat_of
 from leaf.config import GenerateSection, ModelSection
 from leaf.errors import UsageError
 from leaf.generate.failures import failed, too_long
+from leaf.generate.order import by_parts
 from leaf.generate.seeds import seed_of
 from leaf.progress import Ticker, say
 from leaf.protocols import Effort
 from leaf.records import Answer, Problem
 from leaf.sources import Source, readable
+
+_PART = 1024
+"""Problems of a call: vLLM fills its batches best where it has many to choose from."""
 
 
 def missing_vllm() -> str | None:
@@ -130,6 +134,10 @@ class VllmEngine:
         said = sum(answer.response_tokens for answer in answers)
         self.effort += Effort(answers=len(answers), tokens=said)
         return answers
+
+    def stream(self, asked: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Answer]]:
+        """Answer problems as `answer` does, many in one call."""
+        return by_parts(self.answer, asked, _PART)
 
     def _params(self, problem: Problem, prompt_tokens: int) -> Any:
         from vllm import SamplingParams
