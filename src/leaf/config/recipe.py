@@ -280,7 +280,9 @@ class GradeSection(Section):
 class StoreSection(Section):
     """How stage results are kept."""
 
-    shard_size: Count = Field(64, description="problems in a shard; a kill costs at most one shard")
+    shard_size: Count = Field(
+        64, description="problems in a shard; a kill costs the shards that are not finished"
+    )
 
 
 class RaySection(Section):

@@ -9,6 +9,7 @@ from leaf.errors import ModelError
 from leaf.generate.hf import HuggingFaceEngine, open_hf
 from leaf.generate.llamacpp import open_llamacpp
 from leaf.generate.openai import access_of, open_openai
+from leaf.generate.order import by_parts
 from leaf.generate.vllm import open_vllm
 from leaf.progress import Ticker
 from leaf.protocols import Engine
@@ -33,6 +34,7 @@ __all__ = [
     "ENGINES",
     "HuggingFaceEngine",
     "OpenEngine",
+    "by_parts",
     "check_trainable",
     "engine_of",
     "find_for",
