@@ -5,6 +5,8 @@
 #     GSM_IC=gsm_ic.json examples/reproduce.sh                              # one GPU; models and GSM8K from the hub
 #     GSM_IC=gsm_ic.json RECIPE=gsm8k-shifted-cpu examples/reproduce.sh     # two CPU cores, about two hours
 #
+# On two cores the yield of every threshold takes long: YIELD="--rules value --taus 0.05,0.10,0.20" asks for some.
+#
 # GSM-IC has no hub id: take a JSON file of github.com/google-research-datasets/GSM-IC. All other words go to every
 # command, such as --set student.model=FILE.gguf. Whatever was done is kept in OUT/store: the same command goes on
 # where it was, also on another machine that has that folder.
@@ -19,10 +21,15 @@ words=(--set "evaluate.benchmarks.gsm_ic.path=$gsm_ic" --set "evaluate.benchmark
 
 "$leaf" doctor "$recipe" "${words[@]}"
 # Without training first: of what these tell, some is known long before the students are.
-for study in pruning-gain thresholds jaccard data-statistics; do
-  "$leaf" study "$study" --recipe "$recipe" --out "$out/studies" --store "$out/store" "${words[@]}"
-done
+study() {
+  "$leaf" study "$@" --recipe "$recipe" --out "$out/studies" --store "$out/store" "${words[@]}"
+}
+study pruning-gain
+study jaccard
+study data-statistics
+# shellcheck disable=SC2086 # options, a word each
+study thresholds ${YIELD:-}
 "$leaf" run "$recipe" --out "$out/run" --store "$out/store" "${words[@]}"
-for study in overhead focus-audit case; do
-  "$leaf" study "$study" --recipe "$recipe" --out "$out/studies" --store "$out/store" "${words[@]}"
-done
+study overhead
+study focus-audit
+study case

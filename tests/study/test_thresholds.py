@@ -128,16 +128,29 @@ def test_the_same_finding_gives_the_same_files(
     assert names == [f"thresholds.{kind}" for kind in ("json", "md", "png", "svg")]
 
 
+def test_one_rule_gives_what_it_gives_beside_the_other(
+    recipe: Recipe, store: Store, found: Yield
+) -> None:
+    (table,) = thresholds(Lab(recipe, store, taus=TAUS, rules=("quantile",))).tables
+    beside = [point for point in found.points if point.rule == "quantile"]
+    assert {row.labels["rule"] for row in table.rows} == {"quantile"}
+    assert [row.cells["verified"] for row in table.rows] == [one.verified for one in beside]
+
+
 @pytest.mark.parametrize(
-    ("taus", "said"),
-    [("0.1,x", "--taus 0.1,x: must be numbers"), ("0.1,2", "--taus 0.1,2: each must lie in")],
+    ("word", "value", "said"),
+    [
+        ("--taus", "0.1,x", "--taus 0.1,x: must be numbers"),
+        ("--taus", "0.1,2", "--taus 0.1,2: each must lie in"),
+        ("--rules", "values", "--rules values: 'values' is none; must be of value, quantile"),
+    ],
 )
 def test_wrong_thresholds_are_one_line(
-    path: Path, taus: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    path: Path, word: str, value: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["study", "thresholds", "--recipe", str(path), "--out", str(tmp_path / "s")]
     with pytest.raises(SystemExit) as leaving:
-        main([*words, "--taus", taus])
+        main([*words, word, value])
     assert leaving.value.code == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "s").exists()

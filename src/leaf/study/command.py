@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cyclopts import App
@@ -25,12 +26,16 @@ def _command(names: Sequence[str]) -> Callable[..., None]:
         first_seed: int = 0,
         set_: Overrides = None,
         taus: str | None = None,
+        rules: str | None = None,
         store: Path | None = None,
         json_: AsJson = False,
     ) -> None:
-        grid = None if taus is None else _shares(taus)
-        chosen = range(first_seed, first_seed + seeds)
-        _run(names, recipe, out, chosen, set_ or [], grid, store, as_json=json_)
+        sweep = _Sweep(
+            seeds=range(first_seed, first_seed + seeds),
+            taus=None if taus is None else _shares(taus),
+            rules=None if rules is None else _rules(rules),
+        )
+        _run(names, recipe, out, set_ or [], sweep, store, as_json=json_)
 
     return study
 
@@ -50,6 +55,8 @@ Args:
     taus: Thresholds of the studies of thresholds, as in --taus 0.05,0.10; each in [0, 1].
         Default: 0.01 to 0.30 for `thresholds`, which trains nothing; 0.05, 0.10 and 0.15 for
         `threshold-accuracy`, which trains a student and its KD for each.
+    rules: Rules of the study `thresholds`, as in --rules value; of value (Eq. 5) and quantile.
+        Default: both.
     store: Where stage results are kept and shared. Default: runs/store, which `leaf run` has too.
 
 Example: leaf study {name} --recipe demo
@@ -67,13 +74,28 @@ for _name, _study in STUDIES.items():
 _add("all", "Every study that the recipe has something for, one after another.", list(STUDIES))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sweep:
+    """Over what a study goes."""
+
+    seeds: range
+    taus: tuple[float, ...] | None
+    rules: tuple[str, ...] | None
+
+    @property
+    def words(self) -> list[str]:
+        """Return it as words of the command line."""
+        words = ["--seeds", str(len(self.seeds)), "--first-seed", str(self.seeds.start)]
+        words += [] if self.taus is None else ["--taus", ",".join(map(str, self.taus))]
+        return words + ([] if self.rules is None else ["--rules", ",".join(self.rules)])
+
+
 def _run(
     names: Sequence[str],
     recipe: str,
     out: Path | None,
-    seeds: range,
     overrides: list[str],
-    taus: tuple[float, ...] | None,
+    sweep: _Sweep,
     store: Path | None,
     *,
     as_json: bool,
@@ -82,13 +104,14 @@ def _run(
     from leaf.study.lab import Lab
     from leaf.study.output import print_finding, write_finding
 
-    if len(seeds) < 1:
+    if len(sweep.seeds) < 1:
         raise UsageError("--seeds 0: must be at least 1")
     resolved = load_recipe(recipe, overrides)
     folder = out or Path("runs") / "studies" / resolved.name
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {folder}: is a file; name a folder")
-    lab = Lab(resolved, Store(store or Path("runs") / "store"), seeds, taus)
+    kept = Store(store or Path("runs") / "store")
+    lab = Lab(resolved, kept, sweep.seeds, sweep.taus, sweep.rules)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "recipe.yaml", dump_recipe(resolved).encode())
     left_out, written = [], []
@@ -102,15 +125,14 @@ def _run(
             continue
         words = ["leaf", "study", name, "--recipe", recipe]
         words += [word for override in overrides for word in ("--set", override)]
-        words += ["--seeds", str(len(seeds)), "--first-seed", str(seeds.start)]
-        words += [] if taus is None else ["--taus", ",".join(map(str, taus))]
+        words += sweep.words
         setting = {
             "command": shlex.join(words),
             "recipe": resolved.name,
             "student": resolved.student.model,
             "teacher": resolved.teacher.model,
             "data": resolved.data.path or resolved.data.task,
-            "seeds": list(seeds),
+            "seeds": list(sweep.seeds),
         }
         paths = write_finding(found, folder, setting)
         written += paths
@@ -132,4 +154,14 @@ def _shares(taus: str) -> tuple[float, ...]:
         raise UsageError(f"--taus {taus}: must be numbers, as in --taus 0.05,0.10") from None
     if not all(0 <= tau <= 1 for tau in found):
         raise UsageError(f"--taus {taus}: each must lie in [0, 1]")
+    return found
+
+
+def _rules(words: str) -> tuple[str, ...]:
+    from leaf.prune import RULES
+
+    found = tuple(dict.fromkeys(words.split(",")))
+    wrong = [rule for rule in found if rule not in RULES]
+    if wrong:
+        raise UsageError(f"--rules {words}: {wrong[0]!r} is none; must be of {', '.join(RULES)}")
     return found

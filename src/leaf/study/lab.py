@@ -41,6 +41,7 @@ class Lab:
         store: Store,
         seeds: Sequence[int] = (0,),
         taus: Sequence[float] | None = None,
+        rules: Sequence[str] | None = None,
     ) -> None:
         self.recipe = recipe
         self.store = store
@@ -48,6 +49,8 @@ class Lab:
         """Seed 0 is the recipe as it is."""
         self.taus = None if taus is None else tuple(taus)
         """Thresholds of a study that sweeps over them; None: its own."""
+        self.rules = None if rules is None else tuple(rules)
+        """Rules (`leaf.prune.RULES`) of a study that sweeps over them; None: all."""
 
     def variant(self, changes: Mapping[str, Any], seed: int = 0) -> Recipe:
         """Return the recipe with dotted keys changed and `seed` added to its random choices.

@@ -60,7 +60,7 @@ class Yield:
 
 def thresholds(lab: Lab) -> Finding:
     """Count what each rule and threshold cuts, and how much of it is verified."""
-    found = count_yield(lab.recipe, lab.store, TAUS if lab.taus is None else lab.taus)
+    found = count_yield(lab.recipe, lab.store, lab.taus or TAUS, lab.rules or tuple(RULES))
     columns = {
         "problems": "count",
         "spans": "count",
@@ -100,7 +100,9 @@ def threshold_text(tau: float) -> str:
     return f"{tau:.2f}" if round(tau, 2) == tau else f"{tau:g}"
 
 
-def count_yield(recipe: Recipe, store: Store, taus: Sequence[float]) -> Yield:
+def count_yield(
+    recipe: Recipe, store: Store, taus: Sequence[float], rules: Sequence[str] = tuple(RULES)
+) -> Yield:
     """Cut with every rule and threshold, verify each different question once, and count.
 
     Transplants are left out: they are made of what was verified.
@@ -108,14 +110,15 @@ def count_yield(recipe: Recipe, store: Store, taus: Sequence[float]) -> Yield:
     Args:
         recipe: Models, data, detector, units, guards; its rule and threshold are not looked at.
         store: Where answers, scores and verdicts are kept and found again.
-        taus: Thresholds for both rules, each in [0, 1].
+        taus: Thresholds for the rules, each in [0, 1].
+        rules: Of `leaf.prune.RULES`.
     """
     pipeline = Pipeline(recipe, store)
     results = pipeline.run(until="attribute", after_stage=lambda: None)
     attributions = results.attributions or []
     grid = {
         (rule, tau): pipeline.detection.cuts_with(_section(recipe.prune, rule, tau), attributions)
-        for rule in RULES
+        for rule in rules
         for tau in sorted(set(taus))
     }
     different = _different([item for cuts in grid.values() for item in cuts])
