@@ -1,12 +1,15 @@
 """Batches by token budget, halved and tried again when memory runs out."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 
 from leaf.errors import OutOfMemoryError
 from leaf.models import release_memory
 from leaf.progress import say
+
+T = TypeVar("T")
 
 
 def plan_batches(lengths: Sequence[int], *, token_budget: int, max_items: int) -> list[list[int]]:
@@ -55,7 +58,7 @@ def pack_batches(lengths: Sequence[int], *, token_budget: int) -> list[list[int]
     return batches
 
 
-def run_halving(batch: Sequence[int], run: Callable[[Sequence[int]], None], *, what: str) -> None:
+def run_halving(batch: Sequence[T], run: Callable[[Sequence[T]], None], *, what: str) -> None:
     """Run a batch; when memory runs out, say so and run its two halves instead.
 
     `run` must leave no trace when it fails. A single item that does not fit raises

@@ -1,8 +1,8 @@
 """Many answers side by side: rows come and go, and nothing is computed for padding.
 
 Prompts wait in line. As long as there is room, the next ones are fed and join those that are being
-answered; who has finished makes room. Each pass gives every open answer its
-next token, or several where a draft was right (`leaf.generate.drafted`).
+answered; who has finished makes room. Each pass gives every open answer its next token, or several
+where a draft was right (`leaf.generate.drafted`).
 
 Axes: B rows, D width of a hidden state, V vocabulary, N positions.
 """

@@ -74,7 +74,8 @@ class HuggingFaceEngine:
             drafts: A likely answer to each (the rest of one that is begun), "" where none is known:
                 fewer passes to the same text. With `generate.draft` off they are passed over.
         """
-        return in_order(self.stream(zip(problems, drafts or itertools.repeat(""), strict=False)))
+        drafts = [""] * len(problems) if drafts is None else drafts
+        return in_order(self.stream(zip(problems, drafts, strict=True)))
 
     def stream(self, asked: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Answer]]:
         """Answer problems as `answer` does; the next one comes in when an answer ends."""
@@ -180,20 +181,23 @@ class HuggingFaceEngine:
         """Answer in fixed batches by the model's own loop, all rows to the last one's end."""
         alone = self._sampling is not None  # the library has one stream of random numbers
         while block := list(itertools.islice(requests, _BLOCK)):
-            found: list[tuple[int, list[int]]] = []
-
-            def speak(part: Sequence[int], block: Any = block, found: Any = found) -> None:
-                rows = self._batch([block[at][1] for at in part])
-                found += [(block[at][0], tokens) for at, tokens in zip(part, rows, strict=True)]
-
             for batch in plan_batches(
                 [request.room for _, request in block],
                 token_budget=self._section.token_budget,
                 max_items=1 if alone else self._section.max_batch,
             ):
-                run_halving(batch, speak, what=f"answers of {self._loaded.source.name}")
-                yield from found
-                found.clear()
+                yield from self._spoken([block[at] for at in batch])
+
+    def _spoken(self, batch: Sequence[tuple[int, Request]]) -> list[tuple[int, list[int]]]:
+        """Answer one batch, in parts where memory does not reach."""
+        found: list[tuple[int, list[int]]] = []
+
+        def speak(part: Sequence[tuple[int, Request]]) -> None:
+            rows = self._batch([request for _, request in part])
+            found.extend(zip((number for number, _ in part), rows, strict=True))
+
+        run_halving(batch, speak, what=f"answers of {self._loaded.source.name}")
+        return found
 
     def _batch(self, requests: Sequence[Request]) -> list[list[int]]:
         """Return the tokens that the model says after each prompt, padded side by side."""
