@@ -147,12 +147,15 @@ def test_a_damaged_shard_is_named_with_the_way_out(
     finished: Path, tmp_path: Path, make_run: Any, damage: Any
 ) -> None:
     store = shutil.copytree(finished.parent / "store", tmp_path / "store")
-    (shard, *_) = sorted(store.glob("answers/*/part-00000.parquet"))
-    shard.write_bytes(damage(shard.read_bytes()))
+    # Which of them a run reads first depends on its keys, and these on the processor.
+    shards = sorted(store.glob("answers/*/part-00000.parquet"))
+    for shard in shards:
+        shard.write_bytes(damage(shard.read_bytes()))
     words = ("--out", tmp_path / "again", "--store", store, "--until", "answers")
     done = leaf("run", finished / "recipe.yaml", *words)
     assert done.code == StoreError.exit_code == 1
-    assert done.err.splitlines()[-1] == (
+    assert done.err.splitlines()[-1] in {
         f"leaf: {shard}: damaged or missing; delete the folder {shard.parent} and run the same "
         "command to compute it again"
-    )
+        for shard in shards
+    }
