@@ -3,7 +3,7 @@
 # plain distillation, tested on GSM8K, GSM-IC and SVAMP; then what detection, pruning and the threshold give.
 #
 #     GSM_IC=gsm_ic.json examples/reproduce.sh                              # one GPU; models and GSM8K from the hub
-#     GSM_IC=gsm_ic.json RECIPE=gsm8k-shifted-cpu examples/reproduce.sh     # two CPU cores, about two hours
+#     GSM_IC=gsm_ic.json RECIPE=gsm8k-shifted-cpu examples/reproduce.sh     # two CPU cores, three to four hours
 #
 # On two cores the yield of every threshold takes long: YIELD="--rules value --taus 0.05,0.10,0.20" asks for some.
 #
