@@ -73,7 +73,7 @@ def test_models_are_described_with_their_numbers(values: dict[str, Any]) -> None
     count = sum(parameter.numel() for parameter in model.parameters())
     entries = model.config.vocab_size
     assert (
-        f"student {values['student']['model']}: {count} parameters, context of 128 tokens, "
+        f"student {values['student']['model']}: {count:,} parameters, context of 128 tokens, "
         f"vocabulary of {entries} entries" in found(values, "good")
     )
 

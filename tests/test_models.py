@@ -18,7 +18,7 @@ from leaf import models
 from leaf.config import ModelSection
 from leaf.errors import ModelError
 from leaf.heads import backbone, output_head
-from leaf.models import load, load_config, load_tokenizer, resolve_dtype
+from leaf.models import load, load_config, load_tokenizer, resolve_dtype, size_text
 from leaf.sources import Source, find
 
 SMOL = (
@@ -208,6 +208,14 @@ def test_a_loaded_model_is_frozen_and_in_evaluation_mode(cue_pair: Path) -> None
     assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
     assert {parameter.dtype for parameter in loaded.model.parameters()} == {torch.float32}
     assert loaded.context == 128
+
+
+@pytest.mark.parametrize(
+    ("parameters", "text"),
+    [(134_208, "134,208"), (134_515_008, "135 M"), (999_600_000, "1 B"), (1_777_088_000, "1.78 B")],
+)
+def test_a_number_of_parameters_is_told_as_papers_do(parameters: int, text: str) -> None:
+    assert size_text(parameters) == text
 
 
 def test_memory_is_given_back_when_the_model_before_is_gone(

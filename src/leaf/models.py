@@ -112,9 +112,8 @@ def loaded(section: ModelSection, source: Source) -> Iterator[Loaded]:
     """
     release_memory()
     model = load(section, source)
-    size = sum(parameter.numel() for parameter in model.model.parameters())
-    kind = f"{dtype_name(model.dtype)}, {model.device}"
-    say(f"loaded {source.name}: {size / 1e6:.3g} M parameters, {kind}")
+    size = size_text(sum(parameter.numel() for parameter in model.model.parameters()))
+    say(f"loaded {source.name}: {size} parameters, {dtype_name(model.dtype)}, {model.device}")
     yield model
 
 
@@ -173,6 +172,14 @@ def own_dtype(config: Any) -> torch.dtype:
 def dtype_name(dtype: torch.dtype) -> str:
     """Return a dtype's name as recipes write it."""
     return str(dtype).removeprefix("torch.")
+
+
+def size_text(parameters: int) -> str:
+    """Tell a number of parameters as papers do: `134,208`, `135 M`, `1.54 B`."""
+    if parameters < 10**6:
+        return f"{parameters:,}"
+    billions = parameters >= 999.5e6
+    return f"{parameters / 1e9:.3g} B" if billions else f"{parameters / 1e6:.3g} M"
 
 
 def _cpu_multiplies_bfloat16() -> bool:

@@ -151,7 +151,7 @@ def test_the_papers_own_setting_differs_in_nothing() -> None:
     [
         ("student.model=my/student", "The student is my/student; the paper's: Llama-3.2-1B"),
         ("teacher.model=my/teacher", "The teacher is my/teacher; the paper's: Llama-3.3-70B"),
-        ("data.limit=60", "It was trained on 60 problems of numina_math; the paper's students on"),
+        ("data.limit=60", "Training is on at most 60 problems of numina_math; the paper's"),
         ("evaluate.benchmarks.svamp.task=svamp", "this table of the paper lacks: svamp."),
         ("evaluate.benchmarks.gsm8k.limit=24", "Not all questions of a benchmark: gsm8k (24)."),
         ("evaluate.benchmarks={gsm8k: {task: gsm8k, split: test}}", "lacks: MATH-500, Olympiad"),

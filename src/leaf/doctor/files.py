@@ -74,7 +74,7 @@ def describe(model: ModelFiles) -> Finding:
     """Say how large a model is."""
     return Finding(
         "good",
-        f"{model.role} {model.section.model}: {_count(model.parameters)} parameters, "
+        f"{model.role} {model.section.model}: {models.size_text(model.parameters)} parameters, "
         f"context of {model.context} tokens, vocabulary of {model.vocabulary} entries",
     )
 
@@ -129,10 +129,6 @@ def check_pair(recipe: Recipe, student: Chat, teacher: Chat) -> Iterator[Finding
     size = len(student.tokenizer.get_vocab())
     same = f"the same {size} tokens in student and teacher"
     yield Finding("good", f"tokenizers: {line or same}")
-
-
-def _count(parameters: int) -> str:
-    return f"{parameters / 1e6:.0f} M" if parameters >= 10**6 else str(parameters)
 
 
 def _count_parameters(source: Source) -> int:

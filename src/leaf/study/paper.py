@@ -237,8 +237,8 @@ def _data(recipe: Recipe, one: PaperTable) -> list[str]:
     if recipe.data.task == one.corpus["task"] and count == one.corpus["problems"]:
         return []
     of = recipe.data.path or recipe.data.task
-    mine = f"all problems of {of}" if count is None else f"{count} problems of {of}"
-    return [f"It was trained on {mine}; the paper's students on {one.corpus['says']}."]
+    mine = f"all problems of {of}" if count is None else f"at most {count} problems of {of}"
+    return [f"Training is on {mine}; the paper's students learned from {one.corpus['says']}."]
 
 
 def _asked_for(recipe: Recipe) -> int | None:
