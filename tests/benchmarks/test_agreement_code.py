@@ -1,15 +1,13 @@
 """The agreement benchmark grades each answer twice and lists what differs."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from benchmarks.agreement_code import app, program_in
 from leaf.errors import DataError
-
-needs_bwrap = pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
+from tests.marks import needs_bwrap
 
 RECORD = {
     "task_id": "HumanEval/0",

@@ -1,17 +1,17 @@
 """The sandbox benchmark: real programs of the real data, a few of them."""
 
 import json
-import shutil
 
 import pytest
 
 from benchmarks import sandbox
 from benchmarks.common import ROOT
+from tests.marks import needs_bwrap
 
 DATA = ROOT.parent / "shared" / "data"
 pytestmark = [
     pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not there"),
-    pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed"),
+    needs_bwrap,
 ]
 
 

@@ -1,7 +1,6 @@
 """Every reference program of the real data passes its tests in the sandbox; wrong ones fail."""
 
 import random
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,11 +11,12 @@ from leaf.grade import open_graders
 from leaf.protocols import Grader
 from leaf.records import Answer, Outcome, Problem
 from leaf.tasks import load_problems
+from tests.marks import needs_bwrap
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 pytestmark = [
     pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not there"),
-    pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed"),
+    needs_bwrap,
 ]
 
 SETS = {

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import psutil
 import pytest
 
 from leaf.grade.sandbox import inside
+from tests.marks import needs_bwrap
 
 ROOT = Path(__file__).parents[3]
 NOBODY = 65534
@@ -38,7 +38,7 @@ def load_attacks() -> ModuleType:
 
 attacks = load_attacks()
 RIGHT = f"def f(x): return {attacks.EXPECTED!r}"
-pytestmark = pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
+pytestmark = needs_bwrap
 
 
 @dataclass

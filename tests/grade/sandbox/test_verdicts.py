@@ -11,8 +11,9 @@ from leaf.errors import SandboxError
 from leaf.grade.judgement import Judgement, Program
 from leaf.grade.sandbox import SandboxPool
 from leaf.records import Case, Outcome, Tests
+from tests.marks import needs_bwrap
 
-pytestmark = pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
+pytestmark = needs_bwrap
 
 ADD = Tests(entry_point="add", program="assert candidate(1, 2) == 3\nassert add(2, 2) == 4")
 SUM = Tests(cases=(Case(given="1 2\n", expected="3\n"), Case(given="1 5\n", expected="6.0")))
