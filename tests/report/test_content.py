@@ -157,15 +157,20 @@ def test_every_seed_of_the_recipe_is_listed(run: dict[str, Any]) -> None:
     assert build_report(**run)["seeds"] == {
         "attribute.seed": 0,
         "data.seed": 7,
-        "data.world.seed": 0,
         "distill.seed": 0,
         "distill.validation.seed": 0,
         "evaluate.benchmarks.gsm8k.seed": 0,
-        "evaluate.benchmarks.gsm8k.world.seed": 0,
         "evaluate.seed": 0,
         "generate.seed": 0,
         "prune.seed": 0,
     }
+
+
+def test_the_embedded_world_has_a_seed_of_its_own(run: dict[str, Any]) -> None:
+    data = run["recipe"].data.model_copy(update={"task": "playground"})
+    run["recipe"] = run["recipe"].model_copy(update={"data": data})
+    seeds = build_report(**run)["seeds"]
+    assert [key for key in seeds if "world" in key] == ["data.world.seed"]
 
 
 def test_a_report_is_strict_json(run: dict[str, Any]) -> None:

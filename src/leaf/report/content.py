@@ -116,7 +116,7 @@ def build_report(
         "training": training_arms(training),
         "cost": _cost(stages),
         "overhead": overhead(stages, recipe.attribute.controls),
-        "seeds": {key: value for key, value, _ in describe(recipe) if key.endswith("seed")},
+        "seeds": _seeds(recipe),
         "missing": _missing(
             {
                 "reading the problems": problems,
@@ -132,6 +132,17 @@ def build_report(
     }
     result: dict[str, Any] = plain(report)
     return result
+
+
+def _seeds(recipe: Recipe) -> dict[str, Any]:
+    """Return each seed by its key; only the embedded world has a seed of its own."""
+    values = {key: value for key, value, _ in describe(recipe)}
+
+    def has_use(key: str) -> bool:
+        section = key.removesuffix(".world.seed")
+        return section == key or values[f"{section}.task"] == "playground"
+
+    return {key: value for key, value in values.items() if key.endswith(".seed") and has_use(key)}
 
 
 def _missing(results: Mapping[str, object]) -> str | None:
