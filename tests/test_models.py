@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -216,6 +217,24 @@ def test_a_loaded_model_is_frozen_and_in_evaluation_mode(cue_pair: Path) -> None
 )
 def test_a_number_of_parameters_is_told_as_papers_do(parameters: int, text: str) -> None:
     assert size_text(parameters) == text
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
+def test_the_system_has_the_memory_of_deleted_weights_again() -> None:
+    """A second training in one process is not refused for what the first one held."""
+    script = """
+import psutil, torch
+from leaf.models import release_memory
+held = psutil.Process().memory_info
+blocks = [torch.ones(2**16) for _ in range(2000)]  # 500 MiB in blocks of 256 KiB
+last = torch.ones(2**16)
+before = held().rss
+del blocks
+release_memory()
+print((before - held().rss) / 2**20)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.PIPE)
+    assert float(done.stdout) > 400
 
 
 def test_memory_is_given_back_when_the_model_before_is_gone(
