@@ -11,6 +11,7 @@ from leaf import models
 from leaf.attribute import DETECTORS, join
 from leaf.chat import Chat, chat_of
 from leaf.config import (
+    MEASUREMENTS,
     DistillSection,
     GenerateSection,
     ModelSection,
@@ -178,7 +179,7 @@ class Workshop:
             Sensitivity,
             job.open,
             shard_size=self.recipe.store.shard_size,
-            label=_LABELS.get(detector, f"{{role}} {detector}").format(role=who)
+            label=f"{who} {MEASUREMENTS.get(detector, detector)}"
             + " in the response" * in_response,
             unit="problems",
             runner=self.runner,
@@ -312,13 +313,3 @@ class Workshop:
     ) -> str:
         settings = {**settings, "shard_size": self.recipe.store.shard_size}
         return stage_key(stage, version, settings, inputs)
-
-
-_LABELS = {
-    "gradient": "{role} sensitivity",
-    "perplexity": "{role} surprisal",
-    "attention": "{role} attention",
-    "integrated_gradients": "{role} integrated gradients",
-    "ablation": "{role} ablation",
-}
-"""What each detector measures, for progress lines and the cost table."""

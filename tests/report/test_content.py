@@ -123,14 +123,23 @@ def test_reused_time_is_not_counted_as_spent(run: dict[str, Any]) -> None:
     assert (cost["computed_seconds"], cost["reused_seconds"]) == (3.25, 90.0)
 
 
+ONLY_FOR_CONTROLS = (
+    "student surprisal",
+    "student surprisal in the response",
+    "pruning by random",
+    "pruning by random in the response",
+    "student on pruned prompts (random)",
+)
+
+
 def test_overhead_sets_leafs_way_to_the_student_against_plain_distillation(
     run: dict[str, Any],
 ) -> None:
     assert build_report(**run)["overhead"] is None, "nobody was trained yet"
     stages = [("student answers", 4.0), ("student sensitivity", 2.0), ("training kd", 20.0)]
-    stages[2:2] = [("pruning by random", 50.0), ("student on pruned prompts (random)", 50.0)]
+    stages[2:2] = [(name, 50.0) for name in ONLY_FOR_CONTROLS]
     stages += [("training leaf", 21.0), ("clean: before", 9.0)]
-    attribute = run["recipe"].attribute.model_copy(update={"controls": ["random"]})
+    attribute = run["recipe"].attribute.model_copy(update={"controls": ["random", "perplexity"]})
     run["recipe"] = run["recipe"].model_copy(update={"attribute": attribute})
     run["stages"] = [
         {**run["stages"][0], "name": name, "seconds": seconds, "reused": False}

@@ -6,7 +6,7 @@
 from leaf.config.base import Section
 from leaf.config.distill import DistillSection, LoraSection, ServedSection, ValidationSection
 from leaf.config.engine import GenerateSection, ServerSection
-from leaf.config.names import Detector, EngineName, GraderName, LossName, OneOf
+from leaf.config.names import MEASUREMENTS, Detector, EngineName, GraderName, LossName, OneOf
 from leaf.config.recipe import (
     AttributeSection,
     BenchmarkSection,
@@ -25,6 +25,7 @@ from leaf.config.recipe import (
 )
 
 __all__ = [
+    "MEASUREMENTS",
     "AttributeSection",
     "BenchmarkSection",
     "ColumnsSection",

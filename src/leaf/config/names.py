@@ -64,6 +64,13 @@ Detector = Annotated[
     ),
 ]
 
+MEASUREMENTS = {
+    "gradient": "sensitivity",
+    "perplexity": "surprisal",
+    "integrated_gradients": "integrated gradients",
+}
+"""What a detector measures in a model, where that is not its own name: `student surprisal`."""
+
 LossName = Annotated[
     str, OneOf(("kl", "reverse_kl", "jsd", "skew_kl", "tv"), "leaf.distill.losses:LOSSES")
 ]

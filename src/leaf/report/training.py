@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from leaf.config import MEASUREMENTS
+
 _CURVE_KEYS = (
     "step",
     "loss",
@@ -45,7 +47,7 @@ def overhead(
     before = [
         stage
         for stage in stages[:trained]
-        if not any(stage["name"].endswith((f"({name})", f"by {name}")) for name in controls)
+        if not any(_is_alone(stage["name"], control) for control in controls)
     ]
     kd, leaf = seconds["training kd"], seconds["training leaf"]
     stage_1 = sum(stage["seconds"] or 0.0 for stage in before)
@@ -53,6 +55,14 @@ def overhead(
     if kd:
         found |= {"training": leaf / kd - 1.0, "whole": (stage_1 + leaf) / kd - 1.0}
     return found
+
+
+def _is_alone(stage: str, detector: str) -> bool:
+    """Whether a stage is there for one detector; the gradient is measured for all of them."""
+    stage = stage.removesuffix(" in the response")
+    measured = MEASUREMENTS.get(detector, detector)
+    models = () if detector == "gradient" else (f"student {measured}", f"teacher {measured}")
+    return stage in models or stage.endswith((f"({detector})", f"by {detector}"))
 
 
 def _arm(arm: str, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
