@@ -11,11 +11,11 @@ from leaf import models
 from leaf.attribute import DETECTORS, join
 from leaf.chat import Chat, chat_of
 from leaf.config import (
-    MEASUREMENTS,
     DistillSection,
     GenerateSection,
     ModelSection,
     Recipe,
+    measurement,
 )
 from leaf.distill import Row, encode_rows, plan_steps
 from leaf.grade import GRADERS
@@ -179,8 +179,7 @@ class Workshop:
             Sensitivity,
             job.open,
             shard_size=self.recipe.store.shard_size,
-            label=f"{who} {MEASUREMENTS.get(detector, detector)}"
-            + " in the response" * in_response,
+            label=f"{who} {measurement(detector)}" + " in the response" * in_response,
             unit="problems",
             runner=self.runner,
         )

@@ -6,7 +6,6 @@ import torch
 from benchmarks import _steps
 from benchmarks._steps import Opened, Trainer
 from benchmarks._trl import Job
-from benchmarks.common import ROOT
 from benchmarks.distill import main, run_trl
 from leaf.chat import Chat, Conversation
 from leaf.config import DataSection, DistillSection, ModelSection, WorldSection
@@ -15,11 +14,9 @@ from leaf.distill.sample import Sample, encode_rows
 from leaf.errors import UsageError
 from leaf.models import load
 from leaf.tasks import load_problems
+from tests.marks import needs_rivals
 
 CUTOFF = 160
-needs_rivals = pytest.mark.skipif(
-    not (ROOT / ".venv-rivals" / "done.txt").is_file(), reason="no rivals: run tools/rivals.py"
-)
 
 
 @pytest.fixture

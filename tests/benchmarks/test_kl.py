@@ -7,13 +7,8 @@ import torch
 
 from benchmarks import kl
 from benchmarks._rivals import liger_jsd
-from benchmarks.common import ROOT
 from leaf.errors import UsageError
-
-RIVALS = ROOT / ".venv-rivals"
-needs_rivals = pytest.mark.skipif(
-    not (RIVALS / "done.txt").is_file(), reason="no rivals: run tools/rivals.py"
-)
+from tests.marks import RIVALS, needs_rivals
 
 
 def inputs() -> kl.Inputs:

@@ -5,14 +5,9 @@ import json
 import pytest
 
 from benchmarks import sandbox
-from benchmarks.common import ROOT
-from tests.marks import needs_bwrap
+from tests.marks import DATA, needs_bwrap, needs_data
 
-DATA = ROOT.parent / "shared" / "data"
-pytestmark = [
-    pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not there"),
-    needs_bwrap,
-]
+pytestmark = [needs_data, needs_bwrap]
 
 
 def test_the_last_line_says_what_was_measured(capsys: pytest.CaptureFixture[str]) -> None:

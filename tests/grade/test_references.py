@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -11,13 +10,9 @@ from leaf.grade import open_graders
 from leaf.protocols import Grader
 from leaf.records import Answer, Outcome, Problem
 from leaf.tasks import load_problems
-from tests.marks import needs_bwrap
+from tests.marks import DATA, needs_bwrap, needs_data
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
-pytestmark = [
-    pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not there"),
-    needs_bwrap,
-]
+pytestmark = [needs_data, needs_bwrap]
 
 SETS = {
     "humaneval": "humaneval/HumanEval.jsonl.gz",

@@ -2,7 +2,6 @@ r"""The graders accept every gold answer of the real files and reject the next p
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -10,8 +9,8 @@ from leaf.config import DataSection, GradeSection
 from leaf.grade import open_graders
 from leaf.records import Answer, Problem, Score
 from leaf.tasks import read_problems
+from tests.marks import DATA, needs_data
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 FILES = {
     "gsm8k train": ("gsm8k", "gsm8k/train.jsonl", 7473),
     "gsm8k test": ("gsm8k", "gsm8k/test.jsonl", 1319),
@@ -25,7 +24,7 @@ FILES = {
 }
 EQUAL_NEIGHBOURS = {"x=5", "K=8", "25", r"120^\circ", "21", "18"}
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not there")
+pytestmark = needs_data
 
 
 def load(name: str) -> list[Problem]:

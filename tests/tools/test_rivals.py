@@ -4,27 +4,23 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.marks import RIVALS, ROOT, needs_rivals
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / ".venv-rivals"
-
-if not (FOLDER / "done.txt").is_file():
-    pytest.skip("no rivals: run tools/rivals.py", allow_module_level=True)
+pytestmark = needs_rivals
 
 
 def test_making_it_again_keeps_it_and_names_its_python():
-    before = (FOLDER / "done.txt").stat().st_mtime_ns
+    before = (RIVALS / "done.txt").stat().st_mtime_ns
     words = [sys.executable, str(ROOT / "tools" / "rivals.py")]
     made = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert made.stdout.strip() == str(FOLDER / "bin" / "python")
-    assert (FOLDER / "done.txt").stat().st_mtime_ns == before
+    assert made.stdout.strip() == str(RIVALS / "bin" / "python")
+    assert (RIVALS / "done.txt").stat().st_mtime_ns == before
 
 
 def test_the_rivals_are_its_own_and_torch_is_the_one_of_here():
     code = "from importlib.util import find_spec as f; print(f('trl').origin, f('torch').origin)"
-    words = [str(FOLDER / "bin" / "python"), "-c", code]
+    words = [str(RIVALS / "bin" / "python"), "-c", code]
     found = subprocess.run(words, capture_output=True, text=True, check=True, cwd="/")
     rival, torch = found.stdout.split()
-    assert Path(rival).is_relative_to(FOLDER)
+    assert Path(rival).is_relative_to(RIVALS)
     assert Path(torch).is_relative_to(sys.prefix)

@@ -6,7 +6,7 @@
 from leaf.config.base import Section
 from leaf.config.distill import DistillSection, LoraSection, ServedSection, ValidationSection
 from leaf.config.engine import GenerateSection, ServerSection
-from leaf.config.names import MEASUREMENTS, Detector, EngineName, GraderName, LossName, OneOf
+from leaf.config.names import Detector, EngineName, GraderName, LossName, OneOf, measurement
 from leaf.config.recipe import (
     AttributeSection,
     BenchmarkSection,
@@ -25,7 +25,6 @@ from leaf.config.recipe import (
 )
 
 __all__ = [
-    "MEASUREMENTS",
     "AttributeSection",
     "BenchmarkSection",
     "ColumnsSection",
@@ -52,4 +51,5 @@ __all__ = [
     "ValidationSection",
     "VerifySection",
     "WorldSection",
+    "measurement",
 ]

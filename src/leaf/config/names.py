@@ -64,12 +64,17 @@ Detector = Annotated[
     ),
 ]
 
-MEASUREMENTS = {
+_MEASUREMENTS = {
     "gradient": "sensitivity",
     "perplexity": "surprisal",
     "integrated_gradients": "integrated gradients",
 }
-"""What a detector measures in a model, where that is not its own name: `student surprisal`."""
+
+
+def measurement(detector: str) -> str:
+    """Say what a detector measures in a model: `surprisal`; its own name where nothing better."""
+    return _MEASUREMENTS.get(detector, detector)
+
 
 LossName = Annotated[
     str, OneOf(("kl", "reverse_kl", "jsd", "skew_kl", "tv"), "leaf.distill.losses:LOSSES")

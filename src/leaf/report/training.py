@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from leaf.config import MEASUREMENTS
+from leaf.config import measurement
 
 _CURVE_KEYS = (
     "step",
@@ -60,7 +60,7 @@ def overhead(
 def _is_alone(stage: str, detector: str) -> bool:
     """Whether a stage is there for one detector; the gradient is measured for all of them."""
     stage = stage.removesuffix(" in the response")
-    measured = MEASUREMENTS.get(detector, detector)
+    measured = measurement(detector)
     models = () if detector == "gradient" else (f"student {measured}", f"teacher {measured}")
     return stage in models or stage.endswith((f"({detector})", f"by {detector}"))
 
