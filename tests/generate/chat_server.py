@@ -48,7 +48,7 @@ class ChatServer:
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.together = 0
-        """Most requests at one time."""
+        """Most requests for which an answer was being made at one time."""
         server, lock, now = self, threading.Lock(), 0
 
         class Handler(BaseHTTPRequestHandler):
@@ -67,12 +67,14 @@ class ChatServer:
                     server.together = max(server.together, now)
                 try:
                     if text == "Hello":
-                        self.send(try_out or said("x", end="length"))
+                        found = try_out or said("x", end="length")
                     else:
-                        self.send(reply(text, before))
+                        found = reply(text, before)
                 finally:
+                    # Before the answer is sent: who has it may ask again at once.
                     with lock:
                         now -= 1
+                self.send(found)
 
             def send(self, found: Reply) -> None:
                 self.send_response(found.status)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -103,7 +104,10 @@ def test_counts_and_the_limit_are_read_from_the_answer() -> None:
 
 
 def test_requests_go_side_by_side_and_answers_keep_their_order() -> None:
+    here = threading.Barrier(3)
+
     def reply(text: str, _: int) -> Reply:
+        here.wait(timeout=60)
         # The first is the slowest.
         time.sleep(0.02 * (9 - int(text)))
         return said(f"re: {text}")
@@ -165,12 +169,15 @@ def test_a_faulty_answer_is_one_failure_in_one_line(reply: Reply, words: str) ->
 
 
 def test_a_request_without_an_answer_in_time_fails_alone() -> None:
+    asked_no_more = threading.Event()
+
     def late(_: int) -> Reply:
-        time.sleep(0.6)
+        asked_no_more.wait(60)
         return said("late")
 
-    with ChatServer(only_b(late)) as server, engine(server, timeout=0.2) as opened:
+    with ChatServer(only_b(late)) as server, engine(server, timeout=2.0) as opened:
         a, b, c = opened.answer([problem(text) for text in "abc"])
+        asked_no_more.set()
     assert (a.failure, c.failure) == (None, None)
     assert "no answer in time" in str(b.failure)
 

@@ -80,7 +80,7 @@ def test_an_unmarked_text_has_no_final_answer(text: str) -> None:
     "part", ["\\boxed{", "{", "}", "\\", "#### ", "####1\n", "answer is ", "answer is. ", " ", "$$"]
 )
 def test_hostile_repetition_is_read_in_linear_time(part: str) -> None:
-    begun = time.perf_counter()
+    begun = time.thread_time()
     final_answer(part * (100_000 // len(part)))
     # Linear: under 0.1 s here. Quadratic would be 10^10 steps, minutes.
-    assert time.perf_counter() - begun < 5
+    assert time.thread_time() - begun < 5

@@ -148,7 +148,7 @@ def test_hostile_repetition_is_read_in_linear_time(part: str) -> None:
     text = part * (100_000 // len(part))
     problem = Problem(id="p", question="?", answer="18", solution="")
     answer = Answer(problem_id="p", text=text, prompt_tokens=1, response_tokens=1, truncated=False)
-    begun = time.perf_counter()
+    begun = time.thread_time()
     numbers.judge(problem, answer)
     # Linear: about 0.2 s here. Quadratic would be 10^10 steps, minutes.
-    assert time.perf_counter() - begun < 5
+    assert time.thread_time() - begun < 5

@@ -170,10 +170,10 @@ def test_three_measures_come_with_every_answer(grader: Grader) -> None:
     ],
 )
 def test_a_million_characters_are_judged_at_once(text: str) -> None:
-    begun = time.perf_counter()
+    begun = time.thread_time()
     judge(text, "a" * 500 + "c", "Paris", "aab" * 400 + "c")
     # Ten times the 0.3 s of the slowest; anything quadratic takes minutes.
-    assert time.perf_counter() - begun < 3.0
+    assert time.thread_time() - begun < 3.0
 
 
 # Against others, on the real sets.
