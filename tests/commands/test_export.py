@@ -15,9 +15,7 @@ from leaf.commands.export import BEGUN, FORMATS, HELD_OUT, choose
 from leaf.errors import UsageError
 from leaf.run_files import ROWS, VALUES, TrainingRow, read_records, write_records
 from tests.command_line import complaint, leaf
-
-ROOT = Path(__file__).resolve().parents[2]
-RIVALS = ROOT / ".venv-rivals"
+from tests.marks import RIVALS, ROOT, needs_rivals
 
 
 def row(name: str = "a", **changes: Any) -> TrainingRow:
@@ -202,8 +200,6 @@ print(json.dumps(found))
 @pytest.fixture(scope="module")
 def taken_by_trl(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What TRL's trainer and helpers make of the files, in an environment that has it."""
-    if not (RIVALS / "done.txt").is_file():
-        pytest.skip("no rivals: run tools/rivals.py")
     folder = tmp_path_factory.mktemp("trl")
     for name in ("trl", "sharegpt"):
         leaf("export", finished, "--format", name, "--out", folder / f"{name}.jsonl")
@@ -215,6 +211,7 @@ def taken_by_trl(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> di
     return found
 
 
+@needs_rivals
 def test_trl_trains_on_the_completions_alone(finished: Path, taken_by_trl: dict[str, Any]) -> None:
     assert taken_by_trl["conversational"]
     assert len(taken_by_trl["losses"]) == 2
@@ -223,6 +220,7 @@ def test_trl_trains_on_the_completions_alone(finished: Path, taken_by_trl: dict[
     assert Counter(taken_by_trl["learned"]) == Counter(f"{one.response}<|end|>" for one in trained)
 
 
+@needs_rivals
 def test_trl_reads_a_sharegpt_conversation_as_the_same_messages(
     finished: Path, taken_by_trl: dict[str, Any]
 ) -> None:

@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from leaf.grade.sandbox import inside
+from tests.grade.sandbox.processes import processes
 from tests.marks import needs_bwrap
 
 ROOT = Path(__file__).parents[3]
@@ -53,16 +54,6 @@ class Aftermath:
     connections: int = 0
     seen: int = 0
     """Most sandbox processes at one time: shows that looking for them finds them."""
-
-    def processes(self) -> list[psutil.Process]:
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if f"main({self.memory}," in " ".join(process.cmdline()):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
 
 
 class Listener:
@@ -143,7 +134,7 @@ def after(
 
 def look(found: Aftermath, stop: threading.Event) -> None:
     while not stop.wait(2):
-        found.seen = max(found.seen, len(found.processes()))
+        found.seen = max(found.seen, len(processes(found.memory)))
 
 
 def judge_as_nobody(sources: dict[str, str], memory: int) -> dict[str, list[str]]:
@@ -211,5 +202,5 @@ def test_nobody_was_called(after: Aftermath) -> None:
 
 def test_no_process_is_left(after: Aftermath) -> None:
     assert after.seen > 0
-    psutil.wait_procs(after.processes(), timeout=5)
-    assert after.processes() == []
+    psutil.wait_procs(processes(after.memory), timeout=10)
+    assert processes(after.memory) == []

@@ -10,6 +10,7 @@ import contextlib
 import math
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -93,6 +94,7 @@ class Layout:
                 pass_fds=[*self._files, read],
                 env={"PATH": os.defpath},  # the first process inside keeps what it was started with
                 cwd="/",
+                process_group=0,
             )
         except OSError as error:
             near.close()
@@ -122,7 +124,7 @@ class Sandbox:
         except frames.FrameError:
             said = None
         if said != ["ready"]:
-            self._process.kill()
+            self.stop()
             errors = _tail(self._process.stderr)
             self.close()
             raise SandboxError(_refusal(errors))
@@ -148,11 +150,15 @@ class Sandbox:
 
     def stop(self) -> None:
         """End all its processes at once; from any thread."""
-        self._process.kill()
+        # The first process inside waits to be let in, for ever if bubblewrap is killed before it
+        # lets it: until then it belongs to the same group.
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """End it, and give back what it held here."""
-        self._process.kill()
+        self.stop()
         self._process.wait()
         self.line.close()
         if self._process.stderr is not None:
