@@ -9,8 +9,9 @@ from leaf.benchmark import load_benchmarks, robustness_of
 from leaf.config import EvaluateSection, GenerateSection
 from leaf.errors import RecipeError
 from leaf.records import Outcome, Score
+from tests.marks import DATA
 
-GSM_IC = Path(__file__).parents[2] / "shared" / "data" / "gsm_ic" / "gsm_ic_test.json"
+GSM_IC = DATA / "gsm_ic" / "gsm_ic_test.json"
 GENERATE = GenerateSection(max_new_tokens=64)
 
 

@@ -3,14 +3,13 @@
 import gzip
 import json
 import re
-from pathlib import Path
 
 import pytest
 
 from leaf.overlap import Meeting, meetings, overlap
 from leaf.records import Problem, Protected
+from tests.marks import DATA
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
 LONG = "A farmer has 12 red hens and 7 white ones, and each of them lays 3 eggs in a week."
 
 

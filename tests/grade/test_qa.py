@@ -6,7 +6,6 @@ import string
 import time
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 
 import pytest
 from torchmetrics.functional.text import squad
@@ -17,9 +16,9 @@ from leaf.grade.qa import final_text, golds_of, meet, normalised
 from leaf.protocols import Grader
 from leaf.records import Answer, Measure, Outcome, Problem, Score
 from leaf.tasks import read_problems
+from tests.marks import DATA
 
 RIGHT, WRONG, UNGRADABLE = Outcome.RIGHT, Outcome.WRONG, Outcome.UNGRADABLE
-DATA = Path(__file__).parents[3] / "shared" / "data"
 FILES = {
     "hotpotqa/dev_distractor_eval500.jsonl": "hotpotqa",
     "hotpotqa/dev_distractor_rest.jsonl": "hotpotqa",

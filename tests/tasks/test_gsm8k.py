@@ -10,8 +10,9 @@ from leaf.errors import DataError
 from leaf.grade import open_graders
 from leaf.records import Answer, Outcome, Problem
 from leaf.tasks import load_problems
+from tests import marks
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "gsm8k"
+DATA = marks.DATA / "gsm8k"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data/gsm8k is not there")
 
 

@@ -11,8 +11,9 @@ from leaf.errors import DataError
 from leaf.grade import open_graders
 from leaf.records import Answer, Distractor, Problem
 from leaf.tasks import load_problems
+from tests.marks import DATA
 
-FILE = Path(__file__).parents[3] / "shared" / "data" / "gsm_ic" / "gsm_ic_test.json"
+FILE = DATA / "gsm_ic" / "gsm_ic_test.json"
 needs_data = pytest.mark.skipif(not FILE.is_file(), reason="../shared/data/gsm_ic is not there")
 
 RECORD = {

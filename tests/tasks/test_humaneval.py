@@ -10,8 +10,9 @@ from leaf.config import DataSection
 from leaf.errors import DataError
 from leaf.records import Problem
 from leaf.tasks import load_problems, read_problems
+from tests import marks
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "humaneval"
+DATA = marks.DATA / "humaneval"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data/humaneval is not there")
 
 PROMPT = '''from typing import List

@@ -11,8 +11,9 @@ from leaf.config import DataSection
 from leaf.errors import DataError
 from leaf.records import Problem
 from leaf.tasks import load_problems, read_problems
+from tests import marks
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "leetcode"
+DATA = marks.DATA / "leetcode"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data/leetcode is not there")
 
 STARTER = "class Solution:\n    def double(self, n: int) -> int:\n        "

@@ -14,8 +14,9 @@ from leaf.config import DataSection
 from leaf.errors import DataError
 from leaf.records import Case, Problem
 from leaf.tasks import load_problems, read_problems
+from tests import marks
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "livecodebench"
+DATA = marks.DATA / "livecodebench"
 needs_data = pytest.mark.skipif(
     not DATA.is_dir(), reason="../shared/data/livecodebench is not there"
 )

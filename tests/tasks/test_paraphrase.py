@@ -13,8 +13,8 @@ from leaf.errors import DataError
 from leaf.records import Distractor, Problem, Protected
 from leaf.tasks import read_problems
 from leaf.tasks.paraphrase import checked, paraphrase, shield
+from tests.marks import DATA
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_apertium = pytest.mark.skipif(
     shutil.which("apertium") is None, reason="apertium is not installed"
 )

@@ -9,8 +9,7 @@ import pytest
 from leaf.config import DataSection
 from leaf.records import Problem
 from leaf.tasks import read_problems
-
-DATA = Path(__file__).parents[3] / "shared" / "data"
+from tests.marks import DATA
 
 
 def real(task: str, name: str) -> list[Problem]:

@@ -13,3 +13,9 @@ def processes(memory: int) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
+
+
+def left(memory: int) -> list[psutil.Process]:
+    """Return those that are still there after five seconds."""
+    psutil.wait_procs(processes(memory), timeout=5)
+    return processes(memory)

@@ -4,10 +4,8 @@ import contextlib
 import secrets
 import time
 
-import psutil
-
 from leaf.grade.sandbox.bubble import Layout
-from tests.grade.sandbox.processes import processes
+from tests.grade.sandbox.processes import left
 from tests.marks import needs_bwrap
 
 pytestmark = needs_bwrap
@@ -23,8 +21,7 @@ def test_a_sandbox_that_is_closed_while_it_starts_leaves_no_process() -> None:
             sandbox = layout.start("solver", memory=memory, seconds=1)
             time.sleep(_EARLY * number / starts)
             sandbox.close()
-    psutil.wait_procs(processes(memory), timeout=10)
-    left = processes(memory)
-    for process in left:
+    orphans = left(memory)
+    for process in orphans:
         process.kill()
-    assert left == []
+    assert orphans == []
