@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow as pa
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -21,6 +22,7 @@ from leaf.progress import Ticker
 from leaf.records import Drop
 from leaf.runner import Worker
 from leaf.store import Store, note_cost, space_guard, spent
+from leaf.tables import from_table
 
 KEY = "0123456789abcdef"
 
@@ -258,6 +260,24 @@ def test_when_no_space_is_left_what_was_finished_is_kept(tmp_path: Path) -> None
         again = Stage(disk / "store", reason=big.reason, shard_size=1)
         assert again.compute(range(30)) == big.expected(range(30))
         assert again.shards == [[item] for item in range(finished, 30)]
+
+
+def test_no_shard_is_open_after_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What closes a file late keeps the disk that it lies on from being unmounted."""
+    opened: set[str] = set()
+
+    def noting(table: pa.Table, record_type: type[Drop]) -> list[Drop]:
+        for number in os.listdir("/proc/self/fd"):  # noqa: PTH208 (pathlib is too slow to see it)
+            with contextlib.suppress(OSError):  # the listing's own is gone
+                opened.add(os.readlink(f"/proc/self/fd/{number}"))  # noqa: PTH115
+        return from_table(table, record_type)
+
+    monkeypatch.setattr("leaf.store.from_table", noting)
+    stage = Stage(tmp_path / "store", reason=os.urandom(150_000).hex())
+    for _ in range(300):
+        stage.compute(range(6))
+    assert opened
+    assert not {path for path in opened if path.endswith(".parquet")}
 
 
 def test_what_safetensors_finds_no_space_for_is_told_alike(tmp_path: Path) -> None:
