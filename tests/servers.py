@@ -1,14 +1,28 @@
 """A server of prompt log-probabilities on this machine, in the format of vLLM, for tests."""
 
+import contextlib
 import json
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 import torch
 
 Answer = tuple[int, dict[str, Any]]
+
+
+@contextlib.contextmanager
+def held_port() -> Iterator[int]:
+    """A port of this machine that nothing listens on, and that nobody is given meanwhile.
+
+    A server that the test itself starts there may listen: servers set SO_REUSEADDR, as this does.
+    """
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 class LogprobServer:

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -271,7 +270,7 @@ def test_a_deleted_part_is_filled_again_and_the_others_stay(
 # Kills.
 
 FILL = """
-import sys, time
+import os, signal, sys
 from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -292,26 +291,31 @@ items = [Conversation(ids=(n, 2 * n % 61, 7, 5, 2), prompt_length=1 + n % 3) for
 cache.ROWS_A_PART = 3
 produce = keep_states(OnlineStates(teacher), token_budget=16)
 opened = cache.TeacherCache(Path(sys.argv[1]), "key", "hidden")
-cache.fill(opened, items, produce, lambda done: time.sleep(float(sys.argv[2])))
+
+
+def keep_or_die(done):
+    if sys.argv[2] == "killed" and len(list(Path(sys.argv[1]).glob("part-*.safetensors"))) >= 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+cache.fill(opened, items, produce, keep_or_die)
 """
 
 
-def fill_elsewhere(folder: Path, pause: float = 0.0) -> "subprocess.Popen[str]":
+def fill_elsewhere(folder: Path, fate: str) -> "subprocess.Popen[str]":
     folder.mkdir(exist_ok=True)
-    words = [sys.executable, "-c", FILL, str(folder), str(pause)]
+    words = [sys.executable, "-c", FILL, str(folder), fate]
     return subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
 
 
 def test_a_killed_fill_goes_on_and_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    whole = fill_elsewhere(tmp_path / "whole")
-    killed = fill_elsewhere(tmp_path / "killed", pause=0.5)
-    while killed.poll() is None and len(parts(tmp_path / "killed")) < 3:
-        time.sleep(0.01)
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait(60) == -signal.SIGKILL
+    whole = fill_elsewhere(tmp_path / "whole", "whole")
+    killed = fill_elsewhere(tmp_path / "killed", "killed")
+    _, errors = killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL, errors
     there = parts(tmp_path / "killed")
     assert 3 <= len(there) < 8
-    again = fill_elsewhere(tmp_path / "killed")
+    again = fill_elsewhere(tmp_path / "killed", "whole")
     for process in (whole, again):
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors

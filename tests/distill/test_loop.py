@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from safetensors.torch import load_file
 
 TRAIN = """
-import json, sys
+import json, os, signal, sys
 from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -36,7 +35,7 @@ def load(seed):
                   device=torch.device("cpu"), dtype=torch.float32)
 
 
-out, changes = Path(sys.argv[1]), json.loads(sys.argv[2])
+out, changes, killed_after = Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
 out.mkdir(parents=True, exist_ok=True)
 settings = {"batch_size": 2, "max_steps": 24, "checkpoint_every": 3, "learning_rate": 1e-2,
             "compute_dtype": "float32", "warmup_steps": 2}
@@ -50,6 +49,17 @@ if section.tuning == "lora":
     add_adapters(student.model, section.lora, seed=0)
 torch.manual_seed(5)
 made = Distiller(student, online_teacher(load(2)), section)
+backward = made.backward
+
+
+def backward_or_die(*args):
+    metrics = out / "metrics.jsonl"
+    if killed_after and metrics.exists() and len(metrics.read_text().splitlines()) >= killed_after:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return backward(*args)
+
+
+made.backward = backward_or_die
 plan = Plan(samples=samples[:9], steps=plan_steps(rows[:9], section), key="tiny",
             held_out=samples[9:] if section.validation.share else ())
 computed = train(made, plan, out, label="training").computed
@@ -60,8 +70,9 @@ finish(out, {})
 """
 
 
-def start(folder: Path, **changes: Any) -> "subprocess.Popen[str]":
-    words = [sys.executable, "-c", TRAIN, str(folder), json.dumps(changes)]
+def start(folder: Path, killed_after: int = 0, **changes: Any) -> "subprocess.Popen[str]":
+    """Train in a process of its own; with `killed_after` it is killed in the step after that."""
+    words = [sys.executable, "-c", TRAIN, str(folder), json.dumps(changes), str(killed_after)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -93,15 +104,10 @@ def uninterrupted(tmp_path_factory) -> Path:
 
 def killed_and_finished(folder: Path, **changes: Any) -> int:
     """Kill a training twice with SIGKILL, let it end, and return the steps of the last process."""
-    kills = 0
-    for wanted in (5, 14):
-        process = start(folder, **changes)
-        while process.poll() is None and len(lines(folder)) < wanted:
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        kills += not (folder / "done.json").exists()
-    assert kills, "the training was over before it could be killed"
+    for steps in (5, 14):
+        process = start(folder, steps, **changes)
+        process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL
     return finish(start(folder, **changes))[0]
 
 

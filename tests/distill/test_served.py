@@ -22,7 +22,7 @@ from leaf.heads import output_head
 from leaf.models import Loaded
 from leaf.recipe import RecipeError, load_recipe
 from leaf.sources import Source
-from tests.servers import Answer, LogprobServer
+from tests.servers import Answer, LogprobServer, held_port
 
 ITEMS = [
     Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6),
@@ -217,12 +217,11 @@ def test_a_missing_client_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_server_that_is_not_there_is_named() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    section = ServedSection(url=url)
-    with open_client(section, retries=0) as client, pytest.raises(ServerError) as raised:
-        keep_served(section, client, "teacher", k=8, vocabulary=61)(ITEMS)
+    with held_port() as port, pytest.raises(ServerError) as raised:
+        url = f"http://127.0.0.1:{port}/v1"
+        section = ServedSection(url=url)
+        with open_client(section, retries=0) as client:
+            keep_served(section, client, "teacher", k=8, vocabulary=61)(ITEMS)
     assert str(raised.value).startswith(f"{url}: cannot be reached (")
     assert "start the teacher's server" in str(raised.value)
 

@@ -1,6 +1,5 @@
 """The doctor says who answers, and what would stop that."""
 
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from leaf.doctor.engines import check_engines
 from leaf.doctor.finding import Finding
 from leaf.recipe import check_recipe
 from tests.generate.chat_server import ChatServer, Reply
+from tests.servers import held_port
 
 
 def check(cue_pair: Path, **changes: dict[str, Any]) -> list[Finding]:
@@ -48,10 +48,9 @@ def test_a_server_with_the_model_is_good(cue_pair: Path) -> None:
 
 
 def test_a_server_that_is_not_there_is_bad(cue_pair: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    (found,) = check(cue_pair, teacher=served(url))
+    with held_port() as port:
+        url = f"http://127.0.0.1:{port}/v1"
+        (found,) = check(cue_pair, teacher=served(url))
     assert found.level == "bad"
     assert found.text.startswith(f"teacher: {url}: cannot be reached")
 

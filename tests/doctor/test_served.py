@@ -1,6 +1,5 @@
 """The doctor asks a teacher's server whether it is there and has the model."""
 
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from transformers import AutoModelForCausalLM
 from leaf.doctor.finding import Finding
 from leaf.doctor.served import check_served
 from leaf.recipe import check_recipe
-from tests.servers import LogprobServer
+from tests.servers import LogprobServer, held_port
 
 
 @pytest.fixture
@@ -44,10 +43,9 @@ def test_a_server_without_the_model_is_bad_and_says_what_it_has(
 
 
 def test_a_server_that_is_not_there_is_bad(cue_pair: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    (found,) = check(cue_pair, {"url": url})
+    with held_port() as port:
+        url = f"http://127.0.0.1:{port}/v1"
+        (found,) = check(cue_pair, {"url": url})
     assert found.level == "bad"
     assert found.text.startswith(f"{url}: cannot be reached")
 

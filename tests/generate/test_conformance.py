@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from leaf.sources import find
 from tests.generate import fake_vllm
 from tests.generate.conformance import CHECKS, Case, killed_work_goes_on_with_what_is_missing
 from tests.generate.conftest import SAYINGS
+from tests.servers import held_port
 
 OFFLINE = Path(os.environ.get("LEAF_OFFLINE_MODELS") or Path.home() / ".cache" / "leaf" / "offline")
 SMOL = OFFLINE / "smollm2-135m.gguf"
@@ -99,26 +99,28 @@ def transformers_serve(talker: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = str(talker)
     # It samples only where the model's own settings say so; a temperature of 0 is greedy anyhow.
     model_folder = sampling_copy(Path(folder), tmp_path_factory.mktemp("served") / "student")
-    url = free_url()
     command = [str(Path(sys.executable).parent / "transformers"), "serve", str(model_folder)]
-    options = ["--port", url.rpartition(":")[2], "--device", "cpu", "--dtype", "float32"]
+    options = ["--device", "cpu", "--dtype", "float32"]
     log = tmp_path_factory.mktemp("serve") / "log"
     quiet = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    with log.open("wb") as output:
+    with log.open("wb") as output, held_port() as port:
         process = subprocess.Popen(
-            [*command, *options], stdout=output, stderr=output, env={**os.environ, **quiet}
+            [*command, *options, "--port", str(port)],
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **quiet},
         )
-    try:
-        wait_for(f"{url}/health", process, log)
-        # Its random numbers are those of the whole process: one request at a time.
-        server = ServerSection(url=f"{url}/v1", retries=0, workers=1)
-        section = ModelSection(model=str(model_folder), engine="openai", server=server)
-        yield case_of(
-            section, ModelSection(model=folder), prompts=tuple(SAYINGS), hot=2.0, continues=False
-        )
-    finally:
-        process.terminate()
-        process.wait(20)
+        url = f"http://127.0.0.1:{port}"
+        try:
+            wait_for(f"{url}/health", process, log)
+            # Its random numbers are those of the whole process: one request at a time.
+            server = ServerSection(url=f"{url}/v1", retries=0, workers=1)
+            section = ModelSection(model=str(model_folder), engine="openai", server=server)
+            model = ModelSection(model=folder)
+            yield case_of(section, model, prompts=tuple(SAYINGS), hot=2.0, continues=False)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def sampling_copy(folder: Path, copy: Path) -> Path:
@@ -127,12 +129,6 @@ def sampling_copy(folder: Path, copy: Path) -> Path:
     config.do_sample, config.top_k = True, 0
     config.save_pretrained(copy)
     return copy
-
-
-def free_url() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from leaf.generate.seeds import seed_of
 from leaf.records import Problem
 from leaf.sources import Source
 from tests.generate.chat_server import ChatServer, Reply, refused, said
+from tests.servers import held_port
 
 NOWHERE = Source(name="small", folder=Path(), fingerprint="small")
 
@@ -56,12 +56,6 @@ def failure_of(reply: Reply, **changes: Any) -> str:
     assert b.failure
     assert "\n" not in b.failure
     return b.failure
-
-
-def free_url() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}/v1"
 
 
 # What is asked and read.
@@ -204,9 +198,10 @@ def test_a_fault_that_stays_is_tried_so_often_and_then_reported() -> None:
 
 
 def test_a_server_that_is_not_there_is_named() -> None:
-    url = free_url()
-    with pytest.raises(ServerError) as raised, engine(url):
-        pass
+    with held_port() as port, pytest.raises(ServerError) as raised:
+        url = f"http://127.0.0.1:{port}/v1"
+        with engine(url):
+            pass
     assert str(raised.value).startswith(f"{url}: cannot be reached (")
     assert str(raised.value).endswith("start the model's server, or set server.url")
 

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from leaf.errors import SandboxError
 from leaf.grade.judgement import Judgement, Program
 from leaf.grade.sandbox import SandboxPool
+from leaf.grade.sandbox.bubble import Layout, Sandbox
 from leaf.records import Case, Outcome, Tests
 from tests.marks import needs_bwrap
 
@@ -159,6 +162,19 @@ def test_too_slow_is_wrong_and_the_next_program_is_judged() -> None:
         endless = Tests(entry_point="add", program="candidate(1, 2)\nwhile True: pass")
         assert one(pool, "def add(a, b): return 3", endless).reason == "took longer than 1 s"
         pool.close()  # and it opens again
+
+
+def test_the_start_of_the_judge_is_not_the_programs_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = Layout.start
+
+    def late(layout: Layout, module: str, **limits: Any) -> Sandbox:
+        if module == "judge":
+            time.sleep(1.5)
+        return start(layout, module, **limits)
+
+    monkeypatch.setattr(Layout, "start", late)
+    with SandboxPool(time_limit=1, memory=2**29, workers=1) as pool:
+        assert one(pool, "def add(a, b): return a + b", ADD).outcome is Outcome.RIGHT
 
 
 def test_order_is_kept_and_nothing_is_left() -> None:

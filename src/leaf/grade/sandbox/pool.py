@@ -140,12 +140,11 @@ class _Station:
             return ungradable("the problem has no tests", program.source)
         solver = (self._next or self._start("solver")).ready()
         self._next = self._start("solver")  # it starts while this one works
-        watch = _Watch(solver, time_limit=self._time_limit, memory=self._memory)
         try:
             if tests.cases and not tests.entry_point:
-                outcome, reason = _printed(program, solver, watch)
+                outcome, reason = _printed(program, solver, self._watch(solver))
             else:
-                outcome, reason = self._tested(program, solver, watch)
+                outcome, reason = self._tested(program, solver)
         except _OverError as over:
             outcome, reason = Outcome.WRONG, str(over)
         finally:
@@ -154,9 +153,10 @@ class _Station:
             raise SandboxError("the sandboxes were closed while a program ran")
         return Judgement(outcome=outcome, extracted=program.source, reason=reason or None)
 
-    def _tested(self, program: Program, solver: Sandbox, watch: "_Watch") -> tuple[Outcome, str]:
+    def _tested(self, program: Program, solver: Sandbox) -> tuple[Outcome, str]:
         """Let the judge run the tests, which ask the solver."""
         judge = self._ready_judge()
+        watch = self._watch(solver)  # not before: the judge's start is not the program's time
         near, far = socket.socketpair()
         nonce = secrets.token_hex(16)
         with near:
@@ -180,6 +180,9 @@ class _Station:
         if said != nonce:
             return Outcome.WRONG, "forged a verdict"
         return _OUTCOMES[outcome], reason
+
+    def _watch(self, solver: Sandbox) -> "_Watch":
+        return _Watch(solver, time_limit=self._time_limit, memory=self._memory)
 
     def _ready_judge(self) -> Sandbox:
         if self._judge not in self._live or not self._judge.alive:
