@@ -15,6 +15,7 @@ from leaf.errors import DataError, LeafError
 from leaf.evaluate import compare_values, estimate
 from leaf.generate import check_trainable
 from leaf.grade import check_sandbox
+from leaf.needs import check_needs
 from leaf.overlap import overlap
 from leaf.progress import say
 from leaf.prune import focus
@@ -62,7 +63,11 @@ class Pipeline:
             "distill": self.distill,
             "evaluate": self.evaluate,
         }
-        for stage in STAGES[: STAGES.index(until) + 1]:
+        stages = STAGES[: STAGES.index(until) + 1]
+        for stage in stages:
+            # What is in the store can be read without what made it.
+            if stage == "answers" and not self.workshop.has_answers("student", self._problems):
+                check_needs(self.recipe, training="distill" in stages)
             steps[stage]()
             after_stage()
         return self.results

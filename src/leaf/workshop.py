@@ -68,10 +68,8 @@ class Workshop:
             generate: How; None: as the recipe says.
         """
         generate = generate or self.recipe.generate
-        settings = answer_settings(section, generate)
         problems_key = digest(plain(problems))
-        key = self._key("answers", settings, [source.fingerprint, problems_key])
-
+        key = self._answers_key(section, source, generate, problems_key)
         job = Answering(
             section=section, source=source, generate=generate, label=label, drafts=drafts
         )
@@ -98,6 +96,22 @@ class Workshop:
     ) -> Graded:
         """Answer and grade problems by the recipe's student or teacher."""
         return self.answers(self._section(role), self.sources[role], problems, label, drafts)
+
+    def has_answers(self, role: str, problems: Sequence[Problem]) -> bool:
+        """Whether all of `answers_of` is in the store."""
+        key = self._answers_key(
+            self._section(role),
+            self.sources[role],
+            self.recipe.generate,
+            digest(plain(problems)),
+        )
+        return self.store.is_done("answers", key)
+
+    def _answers_key(
+        self, section: ModelSection, source: Source, generate: GenerateSection, problems_key: str
+    ) -> str:
+        settings = answer_settings(section, generate)
+        return self._key("answers", settings, [source.fingerprint, problems_key])
 
     def _section(self, role: str) -> ModelSection:
         return self.recipe.student if role == "student" else self.recipe.teacher

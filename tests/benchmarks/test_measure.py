@@ -31,4 +31,4 @@ def test_alone_runs_in_another_process_and_hands_the_result_back():
 def test_timed_returns_what_the_work_returned_and_its_seconds():
     seconds, found = timed(lambda: sum(range(10)))
     assert found == 45
-    assert 0.0 < seconds < 1.0
+    assert 0.0 < seconds < 60.0

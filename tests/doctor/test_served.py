@@ -8,6 +8,7 @@ import yaml
 from transformers import AutoModelForCausalLM
 
 from leaf.doctor.finding import Finding
+from leaf.doctor.machine import check_extras
 from leaf.doctor.served import check_served
 from leaf.recipe import check_recipe
 from tests.servers import LogprobServer, held_port
@@ -21,7 +22,8 @@ def teacher(cue_pair: Path) -> Any:
 def check(cue_pair: Path, served: dict[str, Any], **distill: Any) -> list[Finding]:
     values = yaml.safe_load((cue_pair / "recipe.yaml").read_text())
     settings = {"teacher": "served", "served": served, **distill}
-    return list(check_served(check_recipe({**values, "distill": settings}, source="test")))
+    recipe = check_recipe({**values, "distill": settings}, source="test")
+    return [*check_extras(recipe), *check_served(recipe)]
 
 
 def test_a_server_with_the_model_is_good_and_told_how_much_it_must_allow(

@@ -7,9 +7,8 @@ from leaf.config import ModelSection, Recipe
 from leaf.doctor.finding import Finding
 from leaf.errors import LeafError
 from leaf.generate import check_trainable, engine_of
-from leaf.generate.llamacpp import missing_llamacpp
 from leaf.generate.openai import EXTRA, USE, access_of
-from leaf.generate.vllm import missing_vllm
+from leaf.needs import missing_to_answer
 
 _PATIENCE = 2.0
 """Seconds that a server has to answer."""
@@ -33,15 +32,9 @@ def check_engines(recipe: Recipe) -> Iterator[Finding]:
 
 
 def _check(role: str, section: ModelSection, engine: str) -> Iterator[Finding]:
-    missing = None
-    if engine == "vllm":
-        missing = missing_vllm()
-    elif engine == "llamacpp":
-        missing = missing_llamacpp(section)
-    elif engine == "openai":
+    if engine == "openai":
         yield _check_server(role, section)
-        return
-    if missing:
+    elif missing := missing_to_answer(section, engine):
         yield Finding("bad", f"{role}: {missing}")
     elif engine != "hf":
         yield Finding("good", f"{role}: engine {engine} answers")

@@ -9,7 +9,6 @@ import torch
 
 from leaf import models
 from leaf.config import DistillSection, Recipe
-from leaf.distill.optim import missing_8bit
 from leaf.distill.room import (
     Parameters,
     checkpoint_bytes,
@@ -17,11 +16,11 @@ from leaf.distill.room import (
     student_dtype,
     training_bytes,
 )
-from leaf.distill.tracking import missing_trackers
 from leaf.doctor.cost import kept_bytes
 from leaf.doctor.files import ModelFiles
 from leaf.doctor.finding import Finding
 from leaf.memory import memory_of, size_of
+from leaf.needs import missing_to_train
 from leaf.runner_ray import missing_ray
 
 
@@ -57,10 +56,7 @@ def check_runner(recipe: Recipe) -> Iterator[Finding]:
 
 def check_extras(recipe: Recipe) -> Iterator[Finding]:
     """Name what training needs beyond the plain installation and does not find here."""
-    wanted = [missing_trackers(recipe.distill.tracking)]
-    if recipe.distill.optimizer == "adamw_8bit":
-        wanted.append(missing_8bit())
-    yield from (Finding("bad", missing) for missing in wanted if missing)
+    yield from (Finding("bad", missing) for missing in missing_to_train(recipe.distill))
 
 
 def check_memory(

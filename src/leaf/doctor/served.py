@@ -17,10 +17,8 @@ def check_served(recipe: Recipe) -> Iterator[Finding]:
     if distill.teacher != "served" or distill.cross_entropy == 1.0:
         return
     section = distill.served
-    missing = missing_served(section)
-    if missing:
-        yield Finding("bad", missing)
-        return
+    if missing_served(section):
+        return  # `check_extras` says it
     name = section.model or recipe.teacher.model
     try:
         with open_client(section, retries=0, timeout=_PATIENCE) as client:
