@@ -8,6 +8,7 @@ import pytest
 from leaf.errors import UsageError
 from leaf.pipeline import Pipeline
 from leaf.recipe import check_recipe
+from leaf.run import run_recipe
 from leaf.store import Store
 from tests.training.runs import run, values_of
 
@@ -42,6 +43,13 @@ def test_what_training_lacks_stops_a_run_before_it_answers(
     assert not list(tmp_path.rglob("*.parquet"))
 
 
+def test_a_run_that_cannot_go_on_claims_no_folder(cue_pair: Path, tmp_path: Path) -> None:
+    recipe = check_recipe(values_of(cue_pair, tracking=["wandb"]), source="test")
+    with pytest.raises(UsageError, match="wandb is not installed"):
+        run_recipe(recipe, out=tmp_path / "run")
+    assert not list((tmp_path / "run").iterdir())
+
+
 @pytest.mark.parametrize(("distill", "line"), TRAINING, ids=["tracker", "8bit", "key"])
 def test_it_stops_no_run_that_does_not_train(
     cue_pair: Path, tmp_path: Path, distill: dict[str, Any], line: str
@@ -71,3 +79,13 @@ def test_what_the_teacher_lacks_stops_a_run_before_the_student_answers(
         Pipeline(recipe, Store(tmp_path)).run(until="answers", after_stage=lambda: None)
     assert str(caught.value).startswith(line)
     assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_answers_that_are_there_need_no_engine(
+    cue_pair: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(cue_pair, tmp_path, until="answers")
+    monkeypatch.setattr("leaf.needs.missing_to_answer", lambda section, engine: "all is missing")
+    run(cue_pair, tmp_path, until="answers")
+    with pytest.raises(UsageError, match="student: all is missing"):
+        run(cue_pair, tmp_path / "empty", until="answers")

@@ -1,6 +1,6 @@
 """What a recipe needs on this machine beyond the plain installation: packages and keys."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from leaf import client
 from leaf.config import DistillSection, ModelSection, Recipe
@@ -35,18 +35,20 @@ def missing_to_train(section: DistillSection) -> Iterator[str]:
     yield from filter(None, wanted)
 
 
-def check_needs(recipe: Recipe, *, training: bool) -> None:
+def check_needs(recipe: Recipe, asked: Collection[str], *, training: bool) -> None:
     """Look for all that a run needs, so that its last stage does not fail for a missing package.
 
     Args:
         recipe: The resolved recipe.
-        training: Whether the run goes as far as that.
+        asked: Who has to answer: `student`, `teacher`.
+        training: Whether a student is trained.
 
     Raises:
         UsageError: something is missing; says what, and how it is had.
     """
     for role, section in (("student", recipe.student), ("teacher", recipe.teacher)):
-        if missing := missing_to_answer(section, engine_of(section, recipe.generate)):
+        missing = missing_to_answer(section, engine_of(section, recipe.generate))
+        if missing and role in asked:
             raise UsageError(f"{role}: {missing}")
-    for missing in missing_to_train(recipe.distill) if training else ():
-        raise UsageError(missing)
+    for line in missing_to_train(recipe.distill) if training else ():
+        raise UsageError(line)

@@ -65,10 +65,10 @@ class Pipeline:
         }
         stages = STAGES[: STAGES.index(until) + 1]
         for stage in stages:
-            # What is in the store can be read without what made it.
-            if stage == "answers" and not self.workshop.has_answers("student", self._problems):
-                check_needs(self.recipe, training="distill" in stages)
             steps[stage]()
+            if stage == "problems" and until != stage:
+                # Before `after_stage`: a run that cannot go on claims no folder.
+                self._check_needs(training="distill" in stages)
             after_stage()
         return self.results
 
@@ -273,6 +273,12 @@ class Pipeline:
             return ""
         origins = self.detection.origins
         return f", {sum(item.problem_id in origins for item in found)} of them in the response"
+
+    def _check_needs(self, *, training: bool) -> None:
+        """Look for what the long work needs, unless the store shows that it was done already."""
+        has = self.workshop.has_answers
+        asked = [role for role in ("student", "teacher") if not has(role, self._problems)]
+        check_needs(self.recipe, asked, training=training and "student" in asked)
 
     def _decontaminate(self) -> None:
         """Leave out the training problems that a benchmark has too."""
