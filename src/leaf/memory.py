@@ -18,6 +18,8 @@ def memory_of(device: torch.device) -> tuple[int, int]:
 
 def size_of(count: int) -> str:
     """Say a number of bytes."""
+    if count < 2**20:
+        return f"{count / 2**10:.0f} KiB"
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
