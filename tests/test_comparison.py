@@ -12,9 +12,19 @@ from leaf.report.content import FORMAT
 from leaf.run_files import VALUES, QuestionValue, write_records
 
 
-def run(name: str, recipe: dict[str, Any], values: dict[str, float] | None = None) -> Run:
+def scored(question: str, value: float, name: str = "t", base: str = "") -> QuestionValue:
+    return QuestionValue(
+        benchmark="own", arm="kd", problem_id=name, question=question, base=base, value=value
+    )
+
+
+def run(
+    name: str, recipe: dict[str, Any], values: dict[str, float] | None = None, base: str = ""
+) -> Run:
     evaluate = {"resamples": 100, "seed": 0}
-    questions = {(digest, 0): value for digest, value in (values or {}).items()}
+    questions = {
+        (digest, 0): scored(digest, value, base=base) for digest, value in (values or {}).items()
+    }
     return Run(
         name=name,
         folder=Path(name),
@@ -45,6 +55,14 @@ def test_students_are_paired_by_question_and_the_later_run_comes_first() -> None
     assert found.lone == (1, 2)
 
 
+def test_variants_of_one_problem_are_drawn_together() -> None:
+    first = run("a", {}, {"q1": 1.0, "q2": 0.0, "q3": 1.0}, base="b")
+    later = run("b", {}, {"q1": 1.0, "q2": 1.0, "q3": 0.0}, base="b")
+    (found,) = paired([first, later], "own")
+    assert (found.comparison.n, found.comparison.problems) == (3, 1)
+    assert found.comparison.low is None
+
+
 def test_runs_without_a_question_in_common_are_not_paired() -> None:
     assert paired([run("a", {}, {"q1": 1.0}), run("b", {}, {"q2": 1.0})], "own") == []
     assert paired([run("a", {}, {"q1": 1.0}), run("b", {}, {"q1": 1.0})], "other") == []
@@ -58,10 +76,8 @@ def test_a_folder_named_twice_is_refused_however_it_is_written(tmp_path: Path) -
 def test_a_question_that_is_asked_twice_counts_twice(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(json.dumps({"format": FORMAT}))
     asked = [("t-1", "q1", 1.0), ("t-2", "q2", 0.0), ("t-3", "q1", 0.0)]
-    values = [
-        QuestionValue(benchmark="own", arm="kd", problem_id=name, question=question, value=value)
-        for name, question, value in asked
-    ]
+    values = [scored(question, value, name) for name, question, value in asked]
     write_records(tmp_path / VALUES, values, QuestionValue)
     (found,) = read_runs([tmp_path])
-    assert found.values == {("own", "kd"): {("q1", 0): 1.0, ("q2", 0): 0.0, ("q1", 1): 0.0}}
+    keys = [("q1", 0), ("q2", 0), ("q1", 1)]
+    assert found.values == {("own", "kd"): dict(zip(keys, values, strict=True))}

@@ -40,6 +40,11 @@ class Benchmark:
             for problem in self.problems
         }
 
+    @property
+    def bases(self) -> dict[str, str]:
+        """Problem id to the base problem that it is a variant of, "" where it is none."""
+        return {problem.id: problem.base for problem in self.problems}
+
     def generate(self, section: GenerateSection) -> GenerateSection:
         """Return how its answers are generated: the recipe's way, but for what it says itself."""
         own = {
@@ -113,7 +118,7 @@ def robustness_of(
         name: robustness(
             scores[name],
             scores[one.section.against],
-            {problem.id: problem.base for problem in one.problems},
+            one.bases,
             resamples=resamples,
             seed=seed,
         )

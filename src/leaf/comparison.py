@@ -16,8 +16,8 @@ from leaf.report.scores import SMALL_N
 from leaf.run_files import VALUES, QuestionValue, read_records
 from leaf.run_folder import repeat, report_of
 
-Questions = dict[tuple[str, int], float]
-"""Digest of a question, and which time it is asked, to the value of its answer."""
+Questions = dict[tuple[str, int], QuestionValue]
+"""Digest of a question, and which time it is asked, to what was scored on it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,6 +132,7 @@ def paired(runs: Sequence[Run], benchmark: str) -> list[Paired]:
                 continue
             comparison = compare_values(
                 *(_named(shared, values) for values in (ours, theirs)),
+                base_of={_name(one): theirs[one].base for one in shared},
                 resamples=section["resamples"],
                 seed=section["seed"],
             )
@@ -210,12 +211,17 @@ def _values(folder: Path) -> dict[tuple[str, str], Questions] | None:
         # The same question may stand in a benchmark twice.
         while (one.question, time) in questions:
             time += 1
-        questions[one.question, time] = one.value
+        questions[one.question, time] = one
     return found
 
 
 def _named(questions: Sequence[tuple[str, int]], values: Questions) -> Values:
-    return {f"{digest} {time}": values[digest, time] for digest, time in questions}
+    return {_name(one): values[one].value for one in questions}
+
+
+def _name(question: tuple[str, int]) -> str:
+    digest, time = question
+    return f"{digest} {time}"
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

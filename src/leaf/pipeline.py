@@ -222,6 +222,7 @@ class Pipeline:
         assert estimates is not None and comparisons is not None  # noqa: S101 - `evaluate` opened
         for label in measured["before"]:
             self.results.questions[label] = benchmark.digests
+            self.results.bases[label] = benchmark.bases
             self.results.values[label] = {arm: found[label] for arm, found in measured.items()}
             estimates[label] = {
                 arm: estimate(
@@ -232,7 +233,10 @@ class Pipeline:
                 for arm, found in scores.items()
             }
             comparisons[label] = compare_values(
-                measured["leaf"][label], measured["kd"][label], **options
+                measured["leaf"][label],
+                measured["kd"][label],
+                base_of=benchmark.bases,
+                **options,
             )
 
     # What the stages share.

@@ -342,6 +342,10 @@ class Comparison:
     high: float | None
     """Upper end of that interval; None where undefined."""
     p_value: float
-    """Exact two-sided McNemar test of `wins` against `losses`."""
+    """Exact two-sided McNemar test of `wins` against `losses`; with `problems` the sign test over
+    these, of those on which the first model is better against those on which the baseline is."""
+    problems: int | None = None
+    """Base problems of which the questions are variants: the interval draws these, each with all
+    its questions; None where every question stands by itself."""
     note: str | None = None
     """Why there is no interval, else None."""

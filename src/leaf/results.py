@@ -33,6 +33,8 @@ class Results:
     """Benchmark and measure, as `estimates` name it, to arm to each question's value."""
     questions: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     """Benchmark and measure to problem id to a digest of the question and its answer."""
+    bases: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    """Benchmark and measure to problem id to its base problem (`Problem.base`)."""
     robustness: dict[str, dict[str, Robustness]] = dataclasses.field(default_factory=dict)
     """Benchmark of variants to arm to what they cost."""
     drops: list[Drop] = dataclasses.field(default_factory=list)

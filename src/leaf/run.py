@@ -168,6 +168,7 @@ def _write_values(results: Results, path: Path) -> None:
             arm=arm,
             problem_id=problem_id,
             question=results.questions[label][problem_id],
+            base=results.bases[label][problem_id],
             value=value,
         )
         for label, arms in results.values.items()

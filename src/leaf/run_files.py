@@ -17,7 +17,7 @@ from leaf.tables import from_table, schema_of, to_table
 
 R = TypeVar("R")
 
-FORMAT = "1"
+FORMAT = "2"
 """Stands in the files' metadata under `leaf.file`; raised when a column changes its meaning."""
 
 ROWS, VALUES = "rows.parquet", "values.parquet"
@@ -57,6 +57,8 @@ class QuestionValue:
     problem_id: str
     question: str
     """A digest of what was asked and what is right: the same in two runs for the same question."""
+    base: str
+    """The base problem that it is a variant of, "" where it stands by itself."""
     value: float
     """In [0, 1]; of accuracy 0 or 1."""
 

@@ -126,6 +126,43 @@ def test_runs_of_the_same_name_are_told_apart(finished: Path, tmp_path: Path) ->
     assert [run["name"] for run in found["runs"]] == [str(finished), str(other)]
 
 
+def test_variants_are_compared_by_their_base_problems(make_run: Any, finished: Path) -> None:
+    rows = [
+        {
+            "original_question": f"{base} and 1?",
+            "new_question": f"{base} and 1, at {hour}?",
+            "answer": str(base + 1),
+            "sentence_template": "{role} {number}",
+            "role": "at",
+            "number": str(hour),
+        }
+        for base in (3, 4)
+        for hour in (7, 8, 9)
+    ]
+    path = finished.parent / "variants.json"
+    path.write_text(json.dumps(rows))
+    changes = {
+        "evaluate.benchmarks.variants.task": "gsm_ic",
+        "evaluate.benchmarks.variants.path": path,
+        "evaluate.benchmarks.variants.split": "test",
+    }
+    runs = [
+        make_run("variants", changes),
+        make_run("variants-again", {**changes, "distill.lambda": 0.25}),
+    ]
+    for run in runs:
+        by_name = {one["benchmark"]: one["comparison"] for one in report_of(run)["results"]}
+        assert (by_name["variants"]["n"], by_name["variants"]["problems"]) == (6, 2)
+        assert by_name["own"]["problems"] is None
+    found = json.loads(leaf("report", *runs, "--json").out)
+    paired = {one["benchmark"]: one["paired"] for one in found["benchmarks"]}
+    assert [one["problems"] for one in paired["variants"]] == [2, 2]
+    assert [one["problems"] for one in paired["own"]] == [None, None]
+    done = leaf("report", *runs)
+    said = "variants: the 6 questions that variants-again shares are variants of 2 problems; "
+    assert said + "intervals draw whole problems" in done.out
+
+
 # The page.
 
 

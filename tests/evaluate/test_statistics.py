@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from leaf.errors import LeafError
-from leaf.evaluate import accuracy, compare
+from leaf.evaluate import accuracy, compare, compare_values
 from leaf.records import Outcome, Score
 
 
@@ -107,3 +107,91 @@ def test_a_problem_scored_twice_is_refused_by_name() -> None:
 def test_comparing_nothing_is_refused() -> None:
     with pytest.raises(LeafError, match="`scores` has none"):
         compare([], [], resamples=200, seed=0)
+
+
+OURS = {f"q{i}": float(i % 3 > 0) for i in range(60)}
+THEIRS = {f"q{i}": float(i % 4 > 1) for i in range(60)}
+
+
+def copied(values: dict[str, float], times: int) -> dict[str, float]:
+    return {f"{one}/{copy}": value for one, value in values.items() for copy in range(times)}
+
+
+def test_copies_of_a_question_say_nothing_new() -> None:
+    once = compare_values(OURS, THEIRS, resamples=2000, seed=0)
+    ours, theirs = copied(OURS, 5), copied(THEIRS, 5)
+    base_of = {one: one.partition("/")[0] for one in ours}
+    found = compare_values(ours, theirs, base_of=base_of, resamples=2000, seed=0)
+    assert (found.n, found.wins, found.losses) == (300, 5 * once.wins, 5 * once.losses)
+    assert (found.problems, once.problems) == (60, None)
+    assert (found.difference, found.p_value) == (once.difference, once.p_value)
+    assert (found.low, found.high) == (once.low, once.high)
+    # Taken one by one they would seem to be five times as many questions.
+    alone = compare_values(ours, theirs, resamples=2000, seed=0)
+    assert alone.p_value < once.p_value
+    assert None not in (alone.low, alone.high, once.low, once.high)
+    assert (alone.high or 0) - (alone.low or 0) < 0.6 * ((once.high or 0) - (once.low or 0))
+
+
+def test_an_interval_over_base_problems_agrees_with_the_variance_of_clusters() -> None:
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(1, 9, 400)
+    lean = rng.normal(0.1, 0.3, 400)
+    ours, theirs, base_of = {}, {}, {}
+    for base, size in enumerate(sizes):
+        for number in range(size):
+            name = f"{base}-{number}"
+            ours[name] = float(np.clip(0.5 + lean[base] + rng.normal(0, 0.05), 0, 1))
+            theirs[name], base_of[name] = 0.5, str(base)
+    found = compare_values(ours, theirs, base_of=base_of, resamples=2000, seed=0)
+    # Of a ratio of sums over clusters c: sqrt(sum_c (won_c - ratio size_c)^2) / n.
+    won = np.zeros(400)
+    for name, value in ours.items():
+        won[int(base_of[name])] += value - 0.5
+    spread = 1.96 * math.sqrt(((won - found.difference * sizes) ** 2).sum()) / sizes.sum()
+    assert found.difference == pytest.approx(won.sum() / sizes.sum())
+    assert found.low == pytest.approx(found.difference - spread, abs=0.1 * spread)
+    assert found.high == pytest.approx(found.difference + spread, abs=0.1 * spread)
+
+
+def test_the_test_counts_base_problems_on_which_one_model_is_better() -> None:
+    # Four base problems: won by 2 questions to 1, won 1 to 0, lost 0 to 1, even 1 to 1.
+    pairs = {
+        **{"a1": (1, 0), "a2": (1, 0), "a3": (0, 1)},
+        **{"b1": (1, 0), "b2": (1, 1)},
+        **{"c1": (0, 1)},
+        **{"d1": (1, 0), "d2": (0, 1)},
+    }
+    found = compare_values(
+        {name: float(ours) for name, (ours, _) in pairs.items()},
+        {name: float(theirs) for name, (_, theirs) in pairs.items()},
+        base_of={name: name[0] for name in pairs},
+        resamples=200,
+        seed=0,
+    )
+    assert (found.wins, found.losses, found.problems) == (4, 3, 4)
+    # Two better, one worse: the least that three can show is 1.
+    assert found.p_value == 1.0
+
+
+@pytest.mark.parametrize("base_of", [None, {}, {"q0": "", "q1": ""}, {"q0": "a", "q1": "b"}])
+def test_questions_that_share_no_base_problem_stand_by_themselves(
+    base_of: dict[str, str] | None,
+) -> None:
+    found = compare_values(OURS, THEIRS, base_of=base_of, resamples=300, seed=0)
+    assert found == compare_values(OURS, THEIRS, resamples=300, seed=0)
+    assert found.problems is None
+
+
+def test_a_base_problem_is_not_taken_for_a_question_of_that_name() -> None:
+    base_of = {"q0": "q1", "q2": "q1"}
+    found = compare_values(OURS, THEIRS, base_of=base_of, resamples=300, seed=0)
+    assert found.problems == 59
+
+
+def test_base_problems_that_are_all_alike_have_no_interval() -> None:
+    ours = {"a1": 1.0, "a2": 0.0, "b1": 0.0, "b2": 1.0}
+    base_of = {name: name[0] for name in ours}
+    found = compare_values(ours, dict.fromkeys(ours, 0.0), base_of=base_of, resamples=99, seed=0)
+    assert (found.low, found.high) == (None, None)
+    assert found.note == "No interval: the difference is the same on all 2 base problems."

@@ -109,6 +109,15 @@ def test_a_verdicts_example_is_the_change_and_what_was_answered_to_it(run: dict[
     assert '<a href="#problem-p0"><code>p0/cf0</code></a>' in page
 
 
+def test_variants_of_fewer_problems_are_told_with_what_that_changes(run: dict[str, Any]) -> None:
+    compared = run["comparisons"]
+    compared["gsm8k"] = dataclasses.replace(compared["gsm8k"], problems=3)
+    text = text_of(render(build_report(**run)))
+    assert "n = 8, variants of 3 problems. LeaF alone was right on 2 questions" in text
+    assert "KD alone on 1 (sign test over problems p = 1)" in text
+    assert "a paired bootstrap (BCa), which draws whole problems where the questions" in text
+
+
 def test_a_comparison_without_interval_says_why(run: dict[str, Any]) -> None:
     run["comparisons"]["gsm8k"] = dataclasses.replace(
         run["comparisons"]["gsm8k"],

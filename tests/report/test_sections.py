@@ -1,5 +1,6 @@
 """What each section of the page says: results, detectors, transplants."""
 
+import dataclasses
 import html
 import re
 from collections.abc import Callable
@@ -47,6 +48,18 @@ def test_two_benchmarks_have_a_card_each(many: dict[str, Any]) -> None:
     page = render(build_report(**many))
     assert len(re.findall(r'<div class="verdict( open)?">', page)) == 2
     assert "LeaF minus KD on numeric −4.0 points 95% interval −8.0 to −1.0" in text_of(page)
+
+
+def test_a_row_of_variants_says_of_how_many_problems(many: dict[str, Any]) -> None:
+    plain = text_of(render(build_report(**many)))
+    assert "Exact McNemar test" in plain
+    assert "sign test" not in plain
+    both = dataclasses.replace(many["comparisons"]["both"], problems=1)
+    many["comparisons"] = many["comparisons"] | {"both": both}
+    text = text_of(render(build_report(**many)))
+    assert "400 of 1 problem " in text
+    assert "Exact McNemar test" not in text
+    assert "Where questions are variants of fewer problems, the interval draws whole" in text
 
 
 def test_a_benchmark_that_is_not_compared_yet_says_so_in_its_row(many: dict[str, Any]) -> None:

@@ -109,6 +109,15 @@ def test_only_benchmarks_with_answers_that_could_not_be_graded_have_a_line() -> 
     ]
 
 
+def test_variants_of_fewer_problems_have_a_line() -> None:
+    variants = replace(BETTER, problems=100)
+    lines = printed({"a": arms(), "b": arms()}, {"a": OPEN, "b": variants})
+    assert [line for line in lines if "variants" in line] == [
+        "b: 4000 variants of 100 problems; the difference's interval draws whole problems, "
+        "the exact test counts them"
+    ]
+
+
 def test_the_words_name_a_direction_only_where_interval_and_test_agree() -> None:
     lucky = replace(BETTER, p_value=0.0625)  # the interval alone is not enough
     estimates = {name: arms() for name in ("a", "b", "c", "d")}

@@ -45,8 +45,8 @@ def test_two_texts_without_words_have_no_similarity() -> None:
 
 
 def test_changes_are_paired_and_groups_apart() -> None:
-    helped = {"a": Pair(before=0.2, after=1.0), "b": Pair(before=0.4, after=0.8)}
-    worse = {"c": Pair(before=0.5, after=0.3)}
+    helped = {"a": Pair(before=0.2, after=1.0, base=""), "b": Pair(before=0.4, after=0.8, base="")}
+    worse = {"c": Pair(before=0.5, after=0.3, base="")}
     groups = {"helped": helped, "not helped": worse, "all": {**helped, **worse}}
     first, second, everything = similarities(groups, SECTION).rows
     assert value(first.cells["before"]) == pytest.approx(0.3)

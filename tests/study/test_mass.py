@@ -94,6 +94,7 @@ def four() -> Audit:
             "leaf": {"a": 1.0, "b": 1.0, "c": 1.0, "d": 0.0},
             "teacher": dict.fromkeys(kd, 1.0),
         },
+        bases={},
         left_out=0,
     )
 
@@ -138,6 +139,6 @@ def test_the_fall_where_leaf_alone_is_right_is_set_against_the_rest(four: Audit)
 
 def test_one_question_alone_is_set_against_nothing(four: Audit) -> None:
     right = {**four.right, "leaf": {**four.right["leaf"], "b": 0.0}}
-    one = Audit(scope="", tokens=four.tokens, mass=four.mass, right=right, left_out=0)
+    one = Audit(scope="", tokens=four.tokens, mass=four.mass, right=right, bases={}, left_out=0)
     found = row(associations([one], SECTION), of="attention").cells
     assert (found["LeaF alone right"], found["difference"]) == (1, None)

@@ -1,5 +1,6 @@
 """What cutting alone frees, by hand and as verdicts of a run say."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,16 @@ from leaf.records import Distractor, Outcome, Problem
 from leaf.store import Store
 from leaf.study.finding import Cell, Measured, Row, Table
 from leaf.study.lab import Lab
-from leaf.study.pruning_gain import Freed, Pruned, accuracy_of, category, pruning_gain, shares_of
+from leaf.study.pruning_gain import (
+    Freed,
+    Pruned,
+    accuracy_of,
+    against,
+    category,
+    pruning_gain,
+    rests_on,
+    shares_of,
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +81,21 @@ def test_freed_problems_are_a_share_of_those_that_entered() -> None:
 def test_a_part_of_the_data_that_nothing_entered_from_has_no_row() -> None:
     parts = [one.labels["part"] for one in shares_of(PRUNED).rows]
     assert parts == ["all", "all", "hard"]
+
+
+def test_detectors_are_compared_by_the_problems_of_which_the_questions_are_variants() -> None:
+    options = {"resamples": 200, "seed": 0}
+    alone = row(against(PRUNED, options), way="one span cut").cells
+    # d and e are freed by the gradient alone: the least that two can show is 2 / 2**2.
+    assert (alone["only its"], alone["only the control's"], alone["p"]) == (2, 0, 0.5)
+    assert rests_on(PRUNED) == "The exact test of two detectors is McNemar's."
+    variants = replace(
+        PRUNED, problems=[replace(one, base="x" * (one.id in "de")) for one in PRUNED.problems]
+    )
+    cells = row(against(variants, options), way="one span cut").cells
+    assert (cells["only its"], cells["only the control's"], cells["p"]) == (2, 0, 1.0)
+    assert value(cells["difference"]) == value(alone["difference"]) == 0.5
+    assert rests_on(variants).startswith("The 4 problems are variants of 3: ")
 
 
 def test_accuracy_on_all_problems_gains_what_was_freed() -> None:

@@ -2,13 +2,14 @@
 
 from leaf.evaluate.measures import measures
 from leaf.evaluate.robustness import Robustness, Share, robustness
-from leaf.evaluate.statistics import Values, accuracy, compare, compare_values, estimate
+from leaf.evaluate.statistics import Values, accuracy, by_base, compare, compare_values, estimate
 
 __all__ = [
     "Robustness",
     "Share",
     "Values",
     "accuracy",
+    "by_base",
     "compare",
     "compare_values",
     "estimate",

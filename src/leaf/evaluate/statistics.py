@@ -14,6 +14,8 @@ from leaf.records import Comparison, Estimate, Outcome, Score
 Values = Mapping[str, float]
 """One measure of one model: problem id to its value in [0, 1]."""
 
+Floats = NDArray[np.float64]
+
 
 def accuracy(scores: Sequence[Score]) -> Estimate:
     """Estimate the share of right answers with its 95% Wilson interval.
@@ -67,29 +69,64 @@ def compare(
     return compare_values(ours, theirs, resamples=resamples, seed=seed)
 
 
-def compare_values(values: Values, baseline: Values, *, resamples: int, seed: int) -> Comparison:
+def compare_values(
+    values: Values,
+    baseline: Values,
+    *,
+    base_of: Mapping[str, str] | None = None,
+    resamples: int,
+    seed: int,
+) -> Comparison:
     """Compare a measure of two models on the same questions, paired by problem; any order.
 
-    McNemar's exact test of wins against losses is the sign test where a measure has other values
-    than 0 and 1.
+    Variants of one base problem are not independent: the interval resamples base problems, each
+    with all its variants, and the test counts those on which one model is better. Where every
+    question stands by itself that is McNemar's exact test, or the sign test where a measure has
+    other values than 0 and 1.
+
+    Args:
+        values: Of the first model.
+        baseline: Of the other.
+        base_of: Base problem by question id (`Problem.base`); without one, or with "", a question
+            stands by itself.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
 
     Raises:
         LeafError: ids that only one side has.
     """
     _same_questions(values, baseline)
-    ours = np.array(list(values.values()), dtype=np.float64)
-    theirs = np.array([baseline[problem_id] for problem_id in values], dtype=np.float64)
-    wins, losses = int(np.sum(ours > theirs)), int(np.sum(ours < theirs))
-    low, high, note = _interval(ours, theirs, resamples, seed)
+    differences = {one: value - baseline[one] for one, value in values.items()}
+    won_B, count_B = by_base(differences, base_of or {})
+    low, high, note = _interval(won_B, count_B, resamples, seed)
+    n, bases = len(differences), len(won_B)
     return Comparison(
-        n=len(ours),
-        wins=wins,
-        losses=losses,
-        difference=float(np.mean(ours - theirs)),
+        n=n,
+        wins=sum(one > 0 for one in differences.values()),
+        losses=sum(one < 0 for one in differences.values()),
+        difference=float(_mean_difference(won_B, count_B)),
         low=low,
         high=high,
-        p_value=mcnemar(wins, losses),
+        p_value=mcnemar(int(np.sum(won_B > 0)), int(np.sum(won_B < 0))),
+        problems=None if bases == n else bases,
         note=note,
+    )
+
+
+def by_base(values: Values, base_of: Mapping[str, str]) -> tuple[Floats, Floats]:
+    """Return per base problem B the sum of its questions' values, and how many they are.
+
+    Args:
+        values: By question id.
+        base_of: As in `compare_values`.
+    """
+    groups: dict[tuple[str, str], list[float]] = {}
+    for one, value in values.items():
+        base = base_of.get(one, "")
+        groups.setdefault(("of", base) if base else ("itself", one), []).append(value)
+    return (
+        np.array([sum(group) for group in groups.values()], dtype=np.float64),
+        np.array([len(group) for group in groups.values()], dtype=np.float64),
     )
 
 
@@ -102,25 +139,23 @@ def _share(values: ArrayLike, ungradable: int) -> Estimate:
 
 
 def _interval(
-    ours: NDArray[np.float64], theirs: NDArray[np.float64], resamples: int, seed: int
+    won_B: Floats, count_B: Floats, resamples: int, seed: int
 ) -> tuple[float | None, float | None, str | None]:
-    if len(np.unique(ours - theirs)) == 1:
-        note = f"No interval: the difference is the same on all {len(ours)} questions."
-        return None, None, note
-    interval = bootstrap(_mean_difference, (ours, theirs), resamples=resamples, seed=seed)
+    if len(np.unique(won_B / count_B)) == 1:
+        what = "questions" if (count_B == 1).all() else "base problems"
+        return None, None, f"No interval: the difference is the same on all {len(won_B)} {what}."
+    interval = bootstrap(_mean_difference, (won_B, count_B), resamples=resamples, seed=seed)
     if interval is None:
         return None, None, "No interval: the bootstrap is undefined for these scores."
     return *interval, None
 
 
-def _mean(values: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+def _mean(values: Floats, axis: int = -1) -> Floats:
     return np.asarray(np.mean(values, axis=axis))
 
 
-def _mean_difference(
-    ours: NDArray[np.float64], theirs: NDArray[np.float64], axis: int = -1
-) -> NDArray[np.float64]:
-    return np.asarray(np.mean(ours - theirs, axis=axis))
+def _mean_difference(won: Floats, count: Floats, axis: int = -1) -> Floats:
+    return np.asarray(won.sum(axis) / count.sum(axis))
 
 
 def _right_by_id(scores: Sequence[Score], side: str) -> dict[str, float]:

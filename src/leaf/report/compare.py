@@ -146,6 +146,11 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
     ]
     for benchmark in found["benchmarks"]:
         for one in benchmark["paired"]:
+            if one["arm"] == "leaf" and one["problems"]:
+                lines.append(
+                    f"{benchmark['benchmark']}: the {one['n']} questions that {one['run']} shares "
+                    f"are variants of {one['problems']} problems; intervals draw whole problems"
+                )
             if one["arm"] == "leaf" and (one["only_first"] or one["only_this"]):
                 lines.append(
                     f"{benchmark['benchmark']}: {one['n']} questions are the same; "

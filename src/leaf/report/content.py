@@ -33,7 +33,7 @@ from leaf.report.training import overhead, training_arms, training_rows
 Cuts = tuple[Sequence[Counterfactual], Sequence[Verdict] | None]
 """What one detector led to; the verdicts are None before verification."""
 
-FORMAT = 3
+FORMAT = 4
 """Of report.json; another one cannot be shown by this page."""
 
 

@@ -147,6 +147,12 @@ def _lines(
         if any(estimate.ungradable for estimate in found.values()):
             counts = [f"{_NAMES[arm]} {estimate.ungradable}" for arm, estimate in found.items()]
             yield f"not gradable on {benchmark}: {', '.join(counts)} (counted as not right)"
+    for benchmark, compared in comparisons.items():
+        if compared.problems:
+            yield (
+                f"{benchmark}: {compared.n} variants of {compared.problems} problems; the "
+                "difference's interval draws whole problems, the exact test counts them"
+            )
     if comparisons:
         yield in_words({name: reading(found) for name, found in comparisons.items()})
         yield "Right answers, 95% intervals; better or worse only if McNemar's exact test agrees."

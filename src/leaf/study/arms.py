@@ -5,7 +5,7 @@ gives; so each setting has a KD of its own, unless `distill.max_steps` fixes the
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from leaf.errors import StudyError
@@ -14,7 +14,7 @@ from leaf.study.finding import Cell, Measured, Row, Table
 from leaf.study.lab import Lab, Run
 from leaf.study.output import written
 from leaf.study.paper import AVERAGE
-from leaf.study.scores import Scores, difference_of, mean_of, wins_and_losses
+from leaf.study.scores import Bases, Scores, difference_of, mean_of, wins_and_losses
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +31,8 @@ class Trained:
     """Arm (`kd`, `leaf`) to its students' names in the store: two of the same name are one."""
     robustness: tuple[Mapping[str, Mapping[str, Robustness]], ...]
     """As in `Results`."""
+    bases: Bases = field(default_factory=dict)
+    """Of the first seed's questions."""
 
     @property
     def labels(self) -> list[str]:
@@ -70,6 +72,7 @@ def train(lab: Lab, name: str, changes: Mapping[str, Any]) -> Trained:
         changed=tuple(_changed(run) for run in runs),
         made={arm: tuple(run.results.students[arm].name for run in runs) for arm in ("kd", "leaf")},
         robustness=tuple(run.results.robustness for run in runs),
+        bases=runs[0].results.bases,
     )
 
 
@@ -82,7 +85,7 @@ def with_average(labels: Sequence[str]) -> dict[str, list[str]]:
 def gain(lab: Lab, one: Trained, labels: Sequence[str]) -> Measured:
     """Return how much better a setting's LeaF is than its KD."""
     section = lab.recipe.evaluate
-    return difference_of(one.students["leaf"], one.students["kd"], labels, section)
+    return difference_of(one.students["leaf"], one.students["kd"], labels, section, one.bases)
 
 
 Beside = Callable[[str, str], Mapping[str, float]]
@@ -117,17 +120,18 @@ def settings_table(
         for one in found:
             leaf, kd = one.students["leaf"], one.students["kd"]
             won, lost = wins_and_losses(leaf, kd, labels)
-            accuracy = mean_of(leaf, labels, section)
+            accuracy = mean_of(leaf, labels, section, one.bases)
             cells: dict[str, Cell] = {
-                "KD": mean_of(kd, labels, section),
+                "KD": mean_of(kd, labels, section, one.bases),
                 "LeaF": accuracy,
-                "LeaF minus KD": difference_of(leaf, kd, labels, section),
+                "LeaF minus KD": difference_of(leaf, kd, labels, section, one.bases),
                 "wins": won,
                 "losses": lost,
                 "n": accuracy.n,
             }
             if one is not first:
-                cells[versus] = difference_of(leaf, first.students["leaf"], labels, section)
+                other = first.students["leaf"]
+                cells[versus] = difference_of(leaf, other, labels, section, one.bases)
             labelled = {"benchmark": label, heading: one.name}
             rows.append(Row(labels=labelled, cells=cells, paper=paper(one.name, label)))
     return Table(title="Share right after KD and after LeaF", columns=columns, rows=tuple(rows))
@@ -196,7 +200,7 @@ def _gain_line(lab: Lab, one: Trained, where: str) -> str:
 
 def _versus_line(lab: Lab, one: Trained, first: Trained, where: str) -> str:
     leaf, other = one.students["leaf"], first.students["leaf"]
-    found = difference_of(leaf, other, one.labels, lab.recipe.evaluate)
+    found = difference_of(leaf, other, one.labels, lab.recipe.evaluate, one.bases)
     verdict = _verdict(found) or "no clear difference"
     value = written(found, "points")
     return f"{one.name} against {first.name}: LeaF differs by {value} points on {where}, {verdict}."

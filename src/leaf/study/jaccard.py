@@ -33,6 +33,8 @@ class Pair:
     """Of the answer to the whole question."""
     after: float
     """Mean over the answers to the pruned questions."""
+    base: str
+    """As `Problem.base`."""
 
 
 def jaccard(first: str, second: str) -> float | None:
@@ -110,20 +112,20 @@ def _pairs(run: Run) -> tuple[dict[str, dict[str, Pair]], int]:
         texts = {"all": [text for text, *_ in answers], "helped": kept}
         texts["not helped"] = texts["all"] if never else []
         for group, found in texts.items():
-            pair = _pair(said[one], found, references[one])
-            if pair is not None:
-                groups[group][one] = pair
+            before, after = _similar(said[one], found, references[one])
+            if before is not None and after is not None:
+                base = detection.problems[one].base
+                groups[group][one] = Pair(before=before, after=after, base=base)
         wordless += one not in groups["all"]
     return groups, wordless
 
 
-def _pair(before: str, after: Sequence[str], reference: str) -> Pair | None:
-    first = jaccard(before, reference)
+def _similar(
+    before: str, after: Sequence[str], reference: str
+) -> tuple[float | None, float | None]:
     others = [jaccard(text, reference) for text in after]
     found = [other for other in others if other is not None]
-    if first is None or not found:
-        return None
-    return Pair(before=first, after=fmean(found))
+    return jaccard(before, reference), fmean(found) if found else None
 
 
 def similarities(groups: Mapping[str, Mapping[str, Pair]], section: EvaluateSection) -> Table:
@@ -136,7 +138,8 @@ def similarities(groups: Mapping[str, Mapping[str, Pair]], section: EvaluateSect
         after = {one: pair.after for one, pair in pairs.items()}
         cells: dict[str, Cell] = {"problems": len(pairs)}
         if pairs:
-            changed = compare_values(after, before, **options)
+            base_of = {one: pair.base for one, pair in pairs.items()}
+            changed = compare_values(after, before, base_of=base_of, **options)
             cells |= {
                 "before": of_estimate(estimate(before, ungradable=0, **options)),
                 "after": of_estimate(estimate(after, ungradable=0, **options)),

@@ -10,7 +10,7 @@ from leaf.study.arms import Trained, data_table, says_gains, train, with_average
 from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.lab import Lab
 from leaf.study.plot import add_legend, draw_dots, height_of, series_of
-from leaf.study.scores import Scores, difference_of, mean_of, wins_and_losses
+from leaf.study.scores import Bases, Scores, difference_of, mean_of, wins_and_losses
 
 _LEVELS = {"instruction": ["instruction"], "both": ["instruction", "response"]}
 """What is pruned, by the row of the paper's tables."""
@@ -28,6 +28,7 @@ class _Student:
     """Of the paper's tables."""
     scores: Sequence[Scores]
     """Of each seed."""
+    bases: Bases
     against: Sequence[Scores] | None = None
     """The KD that it is compared with."""
 
@@ -60,7 +61,7 @@ def _students(found: Mapping[str, Trained]) -> list[_Student]:
     """Return the lines of a benchmark; a KD that is the same for both levels stands there once."""
     first = found["instruction"]
     lines = [
-        _Student(name=name, row=arm, scores=first.students[arm])
+        _Student(name=name, row=arm, scores=first.students[arm], bases=first.bases)
         for arm, name in _BEFORE.items()
         if arm in first.students
     ]
@@ -69,9 +70,15 @@ def _students(found: Mapping[str, Trained]) -> list[_Student]:
         kd = one.students["kd"]
         if level == "instruction" or not one_kd:
             which = "" if one_kd else f", steps of {one.name}"
-            lines.append(_Student(name=f"KD{which}", row="kd", scores=kd))
+            lines.append(_Student(name=f"KD{which}", row="kd", scores=kd, bases=one.bases))
     lines += [
-        _Student(name=one.name, row=level, scores=one.students["leaf"], against=one.students["kd"])
+        _Student(
+            name=one.name,
+            row=level,
+            scores=one.students["leaf"],
+            bases=one.bases,
+            against=one.students["kd"],
+        )
         for level, one in found.items()
     ]
     return lines
@@ -82,10 +89,12 @@ def _table(lab: Lab, students: Sequence[_Student], labels: Sequence[str], name: 
     rows = []
     for label, averaged in with_average(labels).items():
         for one in students:
-            accuracy = mean_of(one.scores, averaged, section)
+            accuracy = mean_of(one.scores, averaged, section, one.bases)
             cells: dict[str, Cell] = {"right": accuracy, "n": accuracy.n}
             if one.against is not None:
-                cells["minus KD"] = difference_of(one.scores, one.against, averaged, section)
+                cells["minus KD"] = difference_of(
+                    one.scores, one.against, averaged, section, one.bases
+                )
                 won, lost = wins_and_losses(one.scores, one.against, averaged)
                 cells |= {"wins": won, "losses": lost}
             value = paper.beside(lab.recipe, name, one.row, label)

@@ -57,6 +57,8 @@ class Audit:
     """Measure to arm to question to the share of it that falls on the places."""
     right: Mapping[str, Values]
     """Arm to question to 1 where its answer is right, else 0."""
+    bases: Mapping[str, str]
+    """Question to its base problem (`Problem.base`)."""
     left_out: int
     """Questions without scores, or whose scores are all 0."""
 
@@ -123,6 +125,7 @@ def audit(
         tokens=tokens,
         mass=mass,
         right={arm: {one: values[one] for one in tokens} for arm, values in right.items()},
+        bases={one.problem.id: one.problem.base for one in asked},
         left_out=len(asked) - len(tokens),
     )
 
@@ -167,11 +170,18 @@ def differences(audits: Sequence[Audit], section: EvaluateSection) -> Table:
         for ours, theirs in _DIFFERENCES:
             cells: dict[str, Cell] = {
                 f"of {measure}": of_comparison(
-                    compare_values(one.mass[measure][ours], one.mass[measure][theirs], **options)
+                    compare_values(
+                        one.mass[measure][ours],
+                        one.mass[measure][theirs],
+                        base_of=one.bases,
+                        **options,
+                    )
                 )
                 for measure in MEASURES
             }
-            compared = compare_values(one.right[ours], one.right[theirs], **options)
+            compared = compare_values(
+                one.right[ours], one.right[theirs], base_of=one.bases, **options
+            )
             cells["right"] = of_comparison(compared)
             named = f"{ARMS[ours]} minus {ARMS[theirs]}"
             rows.append(Row(labels={"where": one.scope, "difference": named}, cells=cells))
@@ -203,7 +213,9 @@ def associations(audits: Sequence[Audit], section: EvaluateSection) -> Table:
                 "others": len(rest),
                 "the others' fall": _mean(rest),
                 # One question alone says nothing of how much such questions vary.
-                "difference": apart(ours, rest, section) if min(len(ours), len(rest)) > 1 else None,
+                "difference": apart(ours, rest, section, one.bases)
+                if min(len(ours), len(rest)) > 1
+                else None,
             }
             rows.append(Row(labels={"where": one.scope, "of": measure}, cells=cells))
     return Table(

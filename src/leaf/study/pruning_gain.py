@@ -64,12 +64,12 @@ def pruning_gain(lab: Lab) -> Finding:
         )
     options = lab.recipe.evaluate.model_dump(include={"resamples", "seed"})
     shares = merged([shares_of(one) for one in found])
-    against = merged([_against(one, options) for one in found], of_one=("p",))
+    compared = merged([against(one, options) for one in found], of_one=("p",))
     accuracy = merged([accuracy_of(one) for one in found])
     return Finding(
         study="pruning-gain",
-        says=_says(shares, accuracy),
-        tables=(shares, against, accuracy),
+        says=(*_says(shares, accuracy), *(rests_on(one) for one in found if len(found) == 1)),
+        tables=(shares, compared, accuracy),
         differs=differs(lab.recipe, "8", swept=("prune.strategy", "prune.levels"), trains=False),
         draw=lambda figure: _draw(figure, shares),
         size=(7.0, height_of(len(shares.rows), 2)),
@@ -179,8 +179,13 @@ def _parts(found: Pruned) -> dict[str, frozenset[str]]:
     }
 
 
-def _against(found: Pruned, options: Mapping[str, int]) -> Table:
-    """Compare the recipe's detector with each other one on the same problems."""
+def against(found: Pruned, options: Mapping[str, int]) -> Table:
+    """Compare the recipe's detector with each other one on the same problems.
+
+    Args:
+        found: One seed.
+        options: Resamples and seed of the bootstrap.
+    """
     own = next(iter(found.detectors))
     rows = []
     for detector, freed in found.detectors.items():
@@ -194,6 +199,7 @@ def _against(found: Pruned, options: Mapping[str, int]) -> Table:
             compared = compare_values(
                 {one: float(one in ours) for one in sorted(found.entered)},
                 {one: float(one in theirs) for one in sorted(found.entered)},
+                base_of={problem.id: problem.base for problem in found.problems},
                 resamples=options["resamples"],
                 seed=options["seed"],
             )
@@ -205,7 +211,7 @@ def _against(found: Pruned, options: Mapping[str, int]) -> Table:
             }
             rows.append(Row(labels={"control": detector, "way": way}, cells=cells))
     return Table(
-        title=f"Freed by {own} against each control, on the same problems (exact McNemar test)",
+        title=f"Freed by {own} against each control, on the same problems (exact test)",
         columns={
             "only its": "count",
             "only the control's": "count",
@@ -259,6 +265,18 @@ def _says(shares: Table, accuracy: Table) -> tuple[str, ...]:
         "asked again, so it cannot fall.",
         "One span cut: right after at least one of its spans is cut by itself; more spans are more "
         "tries. Verified: the teacher is still right as well.",
+    )
+
+
+def rests_on(found: Pruned) -> str:
+    """Say what the exact test and the interval of a difference rest on."""
+    base_of = {problem.id: problem.base or problem.id for problem in found.problems}
+    bases = {base_of[one] for one in found.entered}
+    if len(bases) == len(found.entered):
+        return "The exact test of two detectors is McNemar's."
+    return (
+        f"The {len(found.entered)} problems are variants of {len(bases)}: the difference of two "
+        "detectors draws these, and the exact test counts them."
     )
 
 

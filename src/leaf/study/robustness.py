@@ -115,12 +115,13 @@ def unpaired_table(lab: Lab, found: Trained, base: str, others: Sequence[str]) -
         if arm not in found.students:
             continue
         scores = found.students[arm]
-        there = mean_of(scores, [name], section)
+        base_of = {**found.bases.get(base, {}), **found.bases.get(name, {})}
+        there = mean_of(scores, [name], section, found.bases)
         cells: dict[str, Cell] = {
-            "unchanged": mean_of(scores, [base], section),
+            "unchanged": mean_of(scores, [base], section, found.bases),
             "variants": there,
             "drop": within(
-                -1, over_seeds([apart(one[base], one[name], section) for one in scores])
+                -1, over_seeds([apart(one[base], one[name], section, base_of) for one in scores])
             ),
             "n": there.n,
         }
@@ -140,7 +141,7 @@ def _average(lab: Lab, found: Trained, names: Sequence[str]) -> list[Row]:
     for arm, heading in _ARMS.items() if len(names) > 1 else ():
         if arm not in found.students:
             continue
-        there = mean_of(found.students[arm], names, lab.recipe.evaluate)
+        there = mean_of(found.students[arm], names, lab.recipe.evaluate, found.bases)
         cells: dict[str, Cell] = {"variants": there, "n": there.n}
         if arm == "leaf":
             cells["variants minus KD"] = _minus_kd(lab, found, names)
@@ -150,7 +151,8 @@ def _average(lab: Lab, found: Trained, names: Sequence[str]) -> list[Row]:
 
 def _minus_kd(lab: Lab, found: Trained, names: Sequence[str]) -> Measured:
     students = found.students
-    return difference_of(students["leaf"], students["kd"], names, lab.recipe.evaluate)
+    section = lab.recipe.evaluate
+    return difference_of(students["leaf"], students["kd"], names, section, found.bases)
 
 
 def _row(lab: Lab, name: str, arm: str, heading: str, cells: Mapping[str, Cell]) -> Row:
