@@ -102,8 +102,8 @@ def compare_values(
     n, bases = len(differences), len(won_B)
     return Comparison(
         n=n,
-        wins=sum(one > 0 for one in differences.values()),
-        losses=sum(one < 0 for one in differences.values()),
+        wins=int(sum(one > 0 for one in differences.values())),
+        losses=int(sum(one < 0 for one in differences.values())),
         difference=float(_mean_difference(won_B, count_B)),
         low=low,
         high=high,
