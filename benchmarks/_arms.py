@@ -7,15 +7,15 @@ from typing import Any
 from benchmarks._ranking import Agreement, agreement
 from leaf.attribute.ablation import plan_trial, shared
 from leaf.attribute.gradient import unscored
-from leaf.chat import Chat
-from leaf.config import Detector, PruneSection
-from leaf.detection import measure, proposed
 from leaf.errors import LeafError
-from leaf.models import load_tokenizer
+from leaf.models.load import load_tokenizer
+from leaf.models.prompt_format import Chat
+from leaf.pipeline.detection import measure, proposed
+from leaf.pipeline.session import Workshop
 from leaf.progress import say
 from leaf.prune import candidates, focus, rank
+from leaf.recipe import Detector, PruneSection
 from leaf.records import Attribution, Focus, Problem
-from leaf.workshop import Workshop
 
 UNIT = "token"
 """What is ranked and marked, whatever units recipes cut by."""

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from leaf.config import DataSection, Recipe
-from leaf.pieces import may_go, pieces
-from leaf.recipe import check_recipe
+from leaf.recipe import DataSection, Recipe
+from leaf.recipe.reading import check_recipe
 from leaf.records import Problem
 from leaf.tasks import load_problems
 from leaf.tasks.reading import Row, read_rows, text_of
+from leaf.text.units import may_go, pieces
 
 MODELS = Path(os.environ.get("LEAF_OFFLINE_MODELS") or Path.home() / ".cache" / "leaf" / "offline")
 STUDENT, TEACHER = "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"

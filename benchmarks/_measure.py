@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
-from leaf.memory import forget_peak, peak_bytes
+from leaf.store.memory import forget_peak, peak_bytes
 
 P = ParamSpec("P")
 T = TypeVar("T")

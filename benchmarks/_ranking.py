@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from leaf.pieces import may_go, pieces
 from leaf.records import Focus, Problem
+from leaf.text.units import may_go, pieces
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -13,9 +13,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 
 from benchmarks.attribute import matmul_rate, sizes
-from leaf import models
-from leaf.chat import Chat
-from leaf.config import DataSection, DistillSection, ModelSection
 from leaf.distill.cache import TeacherCache, fill
 from leaf.distill.distiller import Distiller
 from leaf.distill.keep import keep_states
@@ -29,9 +26,12 @@ from leaf.distill.teacher import (
     online_teacher,
     shared_beginning,
 )
-from leaf.heads import output_head
-from leaf.models import Loaded
-from leaf.sources import find
+from leaf.models import load
+from leaf.models.files import find
+from leaf.models.load import Loaded
+from leaf.models.output_head import output_head
+from leaf.models.prompt_format import Chat
+from leaf.recipe import DataSection, DistillSection, ModelSection
 from leaf.tasks import load_problems
 
 CUTOFF = 1024
@@ -72,8 +72,8 @@ class Opened:
 def open_pair(pair: Pair) -> Opened:
     """Load both models and tokenise GSM8K questions with their solutions."""
     section = ModelSection(model=pair.student)
-    student = models.load(section, find(section), dtype=torch.float32)
-    teacher = models.load(ModelSection(model=pair.teacher))
+    student = load.load(section, find(section), dtype=torch.float32)
+    teacher = load.load(ModelSection(model=pair.teacher))
     for loaded in (student, teacher):
         for parameter in loaded.model.parameters():
             # What lies in a file still is read now, not while a step is measured.

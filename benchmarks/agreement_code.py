@@ -31,9 +31,9 @@ from typing import Annotated, Any
 import cyclopts
 
 from benchmarks.common import AsJson, out_console, print_json, start
-from leaf.config import DataSection, GradeSection
 from leaf.errors import DataError
 from leaf.grade import open_graders
+from leaf.recipe import DataSection, GradeSection
 from leaf.records import Answer, Outcome, Problem, Score
 from leaf.tasks import load_problems
 

@@ -19,9 +19,9 @@ import cyclopts
 
 from benchmarks._rivals import rivals_python
 from benchmarks.common import ROOT, AsJson, out_console, print_json, start
-from leaf.config import DataSection, GradeSection
 from leaf.errors import DataError, LeafError
 from leaf.grade import open_graders
+from leaf.recipe import DataSection, GradeSection
 from leaf.records import Answer, Problem, Score
 from leaf.tasks import read_problems
 

@@ -29,10 +29,10 @@ from typing import Any
 import cyclopts
 
 from benchmarks.common import AsJson, out_console, print_json, start
-from leaf.config import DataSection, GradeSection
 from leaf.errors import DataError
 from leaf.grade import open_graders
 from leaf.grade.qa import final_text, golds_of, meet
+from leaf.recipe import DataSection, GradeSection
 from leaf.records import Answer, Outcome, Problem, Score
 from leaf.tasks import read_problems
 

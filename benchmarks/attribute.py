@@ -31,18 +31,17 @@ from benchmarks import _measure
 from benchmarks._gsm_ic import MODELS, STUDENT
 from benchmarks._measure import alone, peak_growth, timed
 from benchmarks.common import ROOT, AsJson, out_console, print_json, start
-from leaf import models
 from leaf.attribute.gradient import GradientAttributor
-from leaf.chat import Chat
-from leaf.config import AttributeSection, DataSection, ModelSection
 from leaf.errors import UsageError
-from leaf.heads import output_head
-from leaf.models import Loaded
-from leaf.progress import progress
+from leaf.models import load
+from leaf.models.files import find
+from leaf.models.load import Loaded
+from leaf.models.output_head import output_head
+from leaf.models.prompt_format import Chat
+from leaf.progress import progress, table
+from leaf.recipe import AttributeSection, DataSection, ModelSection
 from leaf.records import Problem
-from leaf.sources import find
 from leaf.tasks import load_problems
-from leaf.words import table
 
 SMALLEST = "smollm2-135m"
 PART = 8
@@ -103,7 +102,7 @@ def main(
             "n": len(problems),
             "token_budget": token_budget,
             "threads": torch.get_num_threads(),
-            "device": str(models.best_device()),
+            "device": str(load.best_device()),
         }
         print_json("attribute", setting, figures)
 
@@ -128,7 +127,7 @@ def measure(model: str, problems: Sequence[Problem], token_budget: int) -> dict[
             turns.append(Turn(ours=seconds, published=their_seconds, bound=bound))
             tick(len(part))
     del loaded, attributor
-    models.release_memory()
+    load.release_memory()
     wide = score_ours(GradientAttributor(*_open(model, "float32"), section), problems[:PART])
     return {
         "ratio_to_published": median(turn.published / turn.ours for turn in turns),
@@ -231,7 +230,7 @@ def _cell(key: str, value: float) -> str:
 
 def _open(model: str, dtype: str) -> tuple[Loaded, Chat]:
     section = ModelSection.model_validate({"model": model, "dtype": dtype})
-    loaded = models.load(section, find(section))
+    loaded = load.load(section, find(section))
     return loaded, Chat(loaded.tokenizer, name=model)
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from rich.console import Console
 
-from leaf.intervals import bootstrap
-from leaf.words import run_app
+from leaf.cli.options import run_app
+from leaf.statistics import bootstrap
 
 ROOT = Path(__file__).resolve().parents[1]
 """The repository."""

@@ -41,15 +41,15 @@ from benchmarks.common import (
     ratio,
     start,
 )
-from leaf.config import PruneSection, Recipe
 from leaf.errors import DataError, UsageError
-from leaf.models import best_device, dtype_name, resolve_dtype
-from leaf.pipeline import Pipeline
-from leaf.recipe import check_recipe
-from leaf.sources import find
-from leaf.store import Store
-from leaf.words import table
-from leaf.workshop import Workshop
+from leaf.models.files import find
+from leaf.models.load import best_device, dtype_name, resolve_dtype
+from leaf.pipeline.session import Workshop
+from leaf.pipeline.stages import Pipeline
+from leaf.progress import table
+from leaf.recipe import PruneSection, Recipe
+from leaf.recipe.reading import check_recipe
+from leaf.store.store import Store
 
 REAL = tuple(name for name, arm in ARMS.items() if arm.detector != "oracle" and not arm.slow)
 """What is measured on real models, unless --slow asks for the rest too."""

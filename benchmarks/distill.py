@@ -48,14 +48,13 @@ from benchmarks._rivals import rivals_python
 from benchmarks._steps import Pair, Trainer, bound_seconds, open_pair, read_samples
 from benchmarks._trl import Job
 from benchmarks.common import ROOT, AsJson, out_console, print_json, start
-from leaf import models
-from leaf.chat import Chat
-from leaf.config import DistillSection, ModelSection
 from leaf.errors import LeafError, UsageError
-from leaf.models import best_device, dtype_name, resolve_dtype
-from leaf.progress import progress
-from leaf.sources import find
-from leaf.words import table
+from leaf.models import load
+from leaf.models.files import find
+from leaf.models.load import best_device, dtype_name, resolve_dtype
+from leaf.models.prompt_format import Chat
+from leaf.progress import progress, table
+from leaf.recipe import DistillSection, ModelSection
 
 Trl = Literal["gkd", "distillation"]
 
@@ -208,7 +207,7 @@ def trl_turn(pair: Pair, trl: Trl) -> Theirs:
         LeafError: TRL failed.
     """
     student = find(ModelSection(model=pair.student))
-    samples = read_samples(pair, Chat(models.load_tokenizer(student), name=pair.student))
+    samples = read_samples(pair, Chat(load.load_tokenizer(student), name=pair.student))
     job = Job(
         trainer=trl,
         student=str(student.folder),

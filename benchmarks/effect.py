@@ -26,16 +26,16 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.common import AsJson, out_console, print_json, start
-from leaf.config import Recipe
 from leaf.errors import UsageError, nearest
-from leaf.pipeline import Pipeline
+from leaf.pipeline.results import Results
+from leaf.pipeline.stages import Pipeline
 from leaf.playground import SPLITS
-from leaf.recipe import load_recipe
+from leaf.progress import table
+from leaf.recipe import Recipe
+from leaf.recipe.reading import load_recipe
 from leaf.records import Outcome
-from leaf.results import Results
-from leaf.store import Store
+from leaf.store.store import Store
 from leaf.tasks import load_problems
-from leaf.words import table
 
 METHODS = {
     "gradient": {"attribute.detector": "gradient", "prune.strategy": "span"},

@@ -30,17 +30,17 @@ import torch
 from benchmarks._gsm_ic import MODELS, STUDENT
 from benchmarks._measure import matmul_rate, timed
 from benchmarks.common import ROOT, AsJson, out_console, print_json, start
-from leaf import models
-from leaf.chat import Chat, chat_of
-from leaf.config import DataSection, GenerateSection, ModelSection, ServerSection
 from leaf.errors import UsageError
 from leaf.generate import HuggingFaceEngine, find_for, open_engine
-from leaf.heads import output_head
-from leaf.models import Loaded
-from leaf.protocols import Engine
+from leaf.generate.engine import Engine
+from leaf.models import load
+from leaf.models.load import Loaded
+from leaf.models.output_head import output_head
+from leaf.models.prompt_format import Chat, chat_of
+from leaf.progress import table
+from leaf.recipe import DataSection, GenerateSection, ModelSection, ServerSection
 from leaf.records import Answer, Problem
 from leaf.tasks import load_problems
-from leaf.words import table
 
 SMALLEST = "smollm2-135m"
 
@@ -122,7 +122,7 @@ def main(
             "repeats": repeats,
             "dtype": dtype,
             "threads": torch.get_num_threads(),
-            "device": str(models.best_device()),
+            "device": str(load.best_device()),
         }
         print_json("generate", setting, figures)
 
@@ -136,7 +136,7 @@ def against_rivals(
     repeats: int,
 ) -> dict[str, float]:
     """Return every figure of engine `hf`."""
-    with models.loaded(section, find_for(section, generate)) as loaded:
+    with load.loaded(section, find_for(section, generate)) as loaded:
         chat = chat_of(loaded.tokenizer, section)
         engine = HuggingFaceEngine(loaded, chat, generate)
         warm = problems[:2]

@@ -35,17 +35,16 @@ from torch import Tensor
 from benchmarks._measure import alone, peak_growth, timed
 from benchmarks._rivals import liger_jsd, rivals_python
 from benchmarks.common import AsJson, out_console, print_json, start
-from leaf.config import DistillSection
 from leaf.distill.losses import kl
 from leaf.distill.objective import Objective
 from leaf.distill.targets import HiddenTargets
 from leaf.errors import UsageError
-from leaf.heads import Head
-from leaf.linear_loss import linear_loss
-from leaf.memory import memory_of, size_of
-from leaf.models import DTYPES, best_device
-from leaf.progress import progress
-from leaf.words import table
+from leaf.models.fused_loss import linear_loss
+from leaf.models.load import DTYPES, best_device
+from leaf.models.output_head import Head
+from leaf.progress import progress, table
+from leaf.recipe import DistillSection
+from leaf.store.memory import memory_of, size_of
 
 WIDTHS = {49152: (576, 576), 151936: (896, 1536)}
 """Vocabulary to the widths of student and teacher."""

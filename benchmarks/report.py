@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.common import AsJson, out_console, print_json, start
 from leaf.errors import UsageError
-from leaf.recipe import check_recipe
+from leaf.recipe.reading import check_recipe
 from leaf.records import (
     Answer,
     Attribution,

@@ -25,15 +25,14 @@ import cyclopts
 import psutil
 
 from benchmarks.common import ROOT, AsJson, out_console, print_json, start
-from leaf.config import DataSection
 from leaf.errors import LeafError
 from leaf.grade import code
 from leaf.grade.judgement import Program
 from leaf.grade.sandbox import SandboxPool
-from leaf.progress import progress
+from leaf.progress import progress, table
+from leaf.recipe import DataSection
 from leaf.records import Answer, Outcome, Problem
 from leaf.tasks import load_problems
-from leaf.words import table
 
 app = cyclopts.App(help=__doc__)
 

@@ -26,14 +26,13 @@ from typing import Annotated, TypeVar
 import cyclopts
 
 from benchmarks.common import AsJson, out_console, print_json, start
-from leaf.config import AttributeSection, PruneSection
 from leaf.errors import LeafError, UsageError
-from leaf.keys import digest_of, plain, stage_key
-from leaf.progress import Ticker
+from leaf.progress import Ticker, table
 from leaf.prune import cut_question
+from leaf.recipe import AttributeSection, PruneSection
 from leaf.records import Attribution, Counterfactual, Problem
-from leaf.store import Store, stream_records
-from leaf.words import table
+from leaf.store.keys import digest_of, plain, stage_key
+from leaf.store.store import Store, stream_records
 
 T = TypeVar("T")
 
@@ -134,8 +133,8 @@ def record(problems: int, store: Store) -> list[Recorded]:
         LeafError: too few problems: none entered detection.
     """
     # Here alone are models needed; the processes that are measured load none.
-    from leaf.pipeline import Pipeline
-    from leaf.recipe import load_recipe
+    from leaf.pipeline.stages import Pipeline
+    from leaf.recipe.reading import load_recipe
 
     recipe = load_recipe("demo", [f"data.world.size={problems}", "attribute.controls=[]"])
     pipeline = Pipeline(recipe, store)

@@ -34,19 +34,18 @@ from benchmarks.common import (
     print_json,
     start,
 )
-from leaf import models
 from leaf.attribute import DETECTORS
-from leaf.chat import Chat
-from leaf.config import AttributeSection, Recipe
 from leaf.errors import UsageError
-from leaf.progress import say
-from leaf.recipe import check_recipe
+from leaf.models import load
+from leaf.models.files import find
+from leaf.models.prompt_format import Chat
+from leaf.pipeline.session import Workshop
+from leaf.progress import say, table
+from leaf.recipe import AttributeSection, Recipe
+from leaf.recipe.reading import check_recipe
 from leaf.records import Problem, Sensitivity
-from leaf.sources import find
-from leaf.store import Store
+from leaf.store.store import Store
 from leaf.tasks import load_problems
-from leaf.words import table
-from leaf.workshop import Workshop
 
 MEASURED = ("gradient", "ablation")
 
@@ -138,7 +137,7 @@ def compared(
         answered = [item for item in base[name] if item.problem_id in own]
         found[f"{name}.own_reference"] = answered, narrow.scores(name, right, own, budget=1)
     del narrow
-    models.release_memory()
+    load.release_memory()
     wide = _Judge(recipe, "float32")
     for name in MEASURED:
         exact = wide.scores(name, problems, gold, budget=1)
@@ -151,7 +150,7 @@ class _Judge:
     """The model in one dtype, and its detectors without a store: batches are no part of a key."""
 
     def __init__(self, recipe: Recipe, dtype: str) -> None:
-        self.loaded = models.load(recipe.student, dtype=models.DTYPES[dtype])
+        self.loaded = load.load(recipe.student, dtype=load.DTYPES[dtype])
         self.chat = Chat(self.loaded.tokenizer, name=recipe.student.model)
         say(f"scoring in {dtype}")
 

@@ -31,9 +31,6 @@ from torch import Tensor
 
 from benchmarks._gsm_ic import MODELS
 from benchmarks.common import AsJson, Measure, mean, measure, out_console, print_json, start
-from leaf import models
-from leaf.chat import Chat, Conversation
-from leaf.config import DataSection, DistillSection, GenerateSection, GradeSection, ModelSection
 from leaf.distill import Distiller, Plan, Sample, encode_rows, original_rows, train
 from leaf.distill.align import Aligner
 from leaf.distill.aligned import AlignedTeacher
@@ -42,13 +39,15 @@ from leaf.distill.teacher import OnlineStates
 from leaf.errors import UsageError
 from leaf.generate import HuggingFaceEngine
 from leaf.grade import open_graders
-from leaf.heads import output_head
-from leaf.models import Loaded
-from leaf.progress import progress, say
+from leaf.models import load
+from leaf.models.load import Loaded
+from leaf.models.output_head import output_head
+from leaf.models.prompt_format import Chat, Conversation
+from leaf.models.vocabulary import common_tokens
+from leaf.progress import progress, say, table
+from leaf.recipe import DataSection, DistillSection, GenerateSection, GradeSection, ModelSection
 from leaf.records import Problem
 from leaf.tasks import load_problems
-from leaf.vocabulary import common_tokens
-from leaf.words import table
 
 ARMS = {"sft": 1.0, "kd": 0.0, "both": 0.5}
 """The share of cross-entropy in the loss of each arm."""
@@ -202,7 +201,7 @@ def main(  # noqa: D417 - `AsJson` says what it is
             trained = bench.trained(samples, arm)
             found.setdefault(arm, []).append(bench.score(trained, f"{arm}, seed {seed}"))
             del trained
-            models.release_memory()
+            load.release_memory()
     figures = summarise(found)
     show(figures, ["before", *chosen])
     if json_:
@@ -226,8 +225,8 @@ def open_bench(
     for name in (student, teacher):
         if not (MODELS / f"{name}.gguf").is_file():
             raise UsageError(f"no {name}.gguf in {MODELS}: run tools/offline_models.py {name}")
-    own = models.load(ModelSection(model=str(MODELS / f"{student}.gguf")), dtype=torch.float32)
-    other = models.load(ModelSection(model=str(MODELS / f"{teacher}.gguf")))
+    own = load.load(ModelSection(model=str(MODELS / f"{student}.gguf")), dtype=torch.float32)
+    other = load.load(ModelSection(model=str(MODELS / f"{teacher}.gguf")))
     chats = Chat(own.tokenizer, name=student), Chat(other.tokenizer, name=teacher)
     common = common_tokens(*chats)
     say(f"{len(common.student)} of {common.student_size} tokens of {student} are common")

@@ -33,24 +33,23 @@ import torch
 
 from benchmarks._gsm_ic import MODELS, STUDENT, TEACHER
 from benchmarks.common import ROOT, AsJson, out_console, print_json, start
-from leaf import models
-from leaf.chat import Chat
-from leaf.config import ModelSection, Recipe
-from leaf.detection import Detection
 from leaf.errors import LeafError, UsageError
 from leaf.generate import HuggingFaceEngine
+from leaf.generate.engine import Effort
 from leaf.grade import open_graders
-from leaf.models import Loaded, dtype_name, loaded
-from leaf.pieces import may_go, pieces, without
-from leaf.progress import progress
-from leaf.protocols import Effort
-from leaf.recipe import check_recipe
+from leaf.models import load
+from leaf.models.files import find
+from leaf.models.load import Loaded, dtype_name, loaded
+from leaf.models.prompt_format import Chat
+from leaf.pipeline.detection import Detection
+from leaf.pipeline.session import Workshop
+from leaf.progress import progress, table
+from leaf.recipe import ModelSection, Recipe
+from leaf.recipe.reading import check_recipe
 from leaf.records import Answer, Problem
-from leaf.sources import find
-from leaf.store import Store
+from leaf.store.store import Store
 from leaf.tasks import load_problems
-from leaf.words import table
-from leaf.workshop import Workshop
+from leaf.text.units import may_go, pieces, without
 
 UNITS = ("word", "clause", "sentence")
 
@@ -309,12 +308,12 @@ def _recipe(student: str, teacher: str, data: Path, problems: int, max_new_token
 
 
 def _setting(recipe: Recipe, workshop: Workshop) -> dict[str, Any]:
-    device = models.best_device()
+    device = load.best_device()
     found: dict[str, Any] = {
         role: {
             "model": Path(section.model).name,
             "fingerprint": workshop.sources[role].fingerprint,
-            "dtype": dtype_name(models.resolve_dtype(section.dtype, device)),
+            "dtype": dtype_name(load.resolve_dtype(section.dtype, device)),
         }
         for role, section in (("student", recipe.student), ("teacher", recipe.teacher))
     }

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from leaf.config import DataSection
 from leaf.errors import DataError
+from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks import TASKS
 

@@ -5,7 +5,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaf.cli import main
+from leaf.cli.main import main
 
 
 @dataclass(frozen=True)

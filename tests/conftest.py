@@ -25,7 +25,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from leaf.chat import Chat
+from leaf.models.prompt_format import Chat
 
 PEOPLE, THINGS = ("Ada", "Bo", "Cy", "Di"), ("pens", "cups", "hats", "keys")
 

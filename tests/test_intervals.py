@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from leaf.intervals import bootstrap, mcnemar, wilson
+from leaf.statistics import bootstrap, mcnemar, wilson
 
 
 @pytest.mark.parametrize(("count", "n"), [(0, 7), (3, 10), (16, 16), (700, 1319)])

@@ -10,7 +10,7 @@ from typing import Any
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from leaf.config import OneOf, Recipe, Section
+from leaf.recipe import OneOf, Recipe, Section
 
 Row = tuple[str, str, str, str]
 """Key, values that are allowed, default, meaning."""

@@ -45,7 +45,7 @@ def resolve(name: str) -> Any:
 
 def commands() -> str:
     """Return every command with its arguments, as `--help` has them."""
-    from leaf.cli import app
+    from leaf.cli.main import app
 
     text = app.generate_docs(output_format="markdown", usage_name="leaf")
     _, _, sections = text.partition("\n## leaf run")
@@ -55,7 +55,7 @@ def commands() -> str:
 
 def recipes() -> str:
     """Return the shipped recipes with their descriptions."""
-    from leaf.recipe import load_recipe, recipe_names
+    from leaf.recipe.reading import load_recipe, recipe_names
 
     rows = [(f"`{name}`", load_recipe(name).description) for name in recipe_names()]
     return _table(("recipe", "what it is for"), rows)

@@ -186,8 +186,8 @@ def shorten(name: str, model: Shortened, parent: Path, target: Path) -> Path:
     # Heavy, and only needed here.
     from torch import nn
 
-    from leaf.config import ModelSection
-    from leaf.models import load
+    from leaf.models.load import load
+    from leaf.recipe import ModelSection
 
     whole = load(ModelSection(model=str(parent), dtype="bfloat16"))
     decoder, config = whole.model.model, whole.model.config

@@ -30,15 +30,15 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from leaf.chat import Chat, Conversation
-from leaf.config import DataSection, GenerateSection, GradeSection, ModelSection, WorldSection
 from leaf.errors import UsageError
-from leaf.evaluate import accuracy
 from leaf.generate import HuggingFaceEngine
 from leaf.grade import open_graders
-from leaf.models import load
+from leaf.models.files import SUMS
+from leaf.models.load import load
+from leaf.models.prompt_format import Chat, Conversation
 from leaf.playground import SPLITS, Mixture, puzzles
-from leaf.sources import SUMS
+from leaf.recipe import DataSection, GenerateSection, GradeSection, ModelSection, WorldSection
+from leaf.statistics import accuracy
 from leaf.tasks import load_problems
 
 app = cyclopts.App(help=__doc__)

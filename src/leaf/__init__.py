@@ -10,16 +10,16 @@ it in its room's table (docs/extending.md).
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from leaf.config import Recipe
 from leaf.errors import LeafError
-from leaf.recipe import check_recipe, dump_recipe, load_recipe, recipe_names
+from leaf.recipe import Recipe
+from leaf.recipe.reading import check_recipe, dump_recipe, load_recipe, recipe_names
 
 if TYPE_CHECKING:  # they import torch, which a command such as `leaf show` does without
-    from leaf.ledger import read_ledger
+    from leaf.pipeline.results import Results
+    from leaf.pipeline.run import run_recipe
     from leaf.records import Problem
-    from leaf.results import Results
-    from leaf.run import run_recipe
-    from leaf.store import Store
+    from leaf.store.ledger import read_ledger
+    from leaf.store.store import Store
 
 __all__ = [
     "LeafError",
@@ -38,10 +38,10 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "Problem": "leaf.records",
-    "Results": "leaf.results",
-    "Store": "leaf.store",
-    "read_ledger": "leaf.ledger",
-    "run_recipe": "leaf.run",
+    "Results": "leaf.pipeline.results",
+    "Store": "leaf.store.store",
+    "read_ledger": "leaf.store.ledger",
+    "run_recipe": "leaf.pipeline.run",
 }
 """Where the names lie that are imported when they are asked for."""
 

@@ -1,5 +1,5 @@
 """`python -m leaf`, which torchrun can start: `torchrun --nproc-per-node 4 -m leaf run RECIPE`."""
 
-from leaf.cli import main
+from leaf.cli.main import main
 
 main()

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with rate and time left on a terminal, plain lines elsewhere.
+"""Progress of long work: a bar with rate and time left, plain lines where there is no terminal.
 
 Everything goes to standard error, so that a command's standard output stays for its result.
 """
@@ -20,7 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Task as RichTask
-from rich.table import Column
+from rich.table import Column, Table
 from rich.text import Text
 
 console = Console(stderr=True, highlight=False)
@@ -106,3 +106,8 @@ def _plain(label: str, total: int, unit: str, done: int) -> Ticker:
         say(f"{label}: {finished}/{total} {unit}, {_two_digits(rate)} {unit}/s, {left:.0f} s left")
 
     return tick
+
+
+def table(*columns: str) -> Table:
+    """Return an empty table for people."""
+    return Table(*columns, box=None, pad_edge=False, header_style="bold")

@@ -1,4 +1,4 @@
-"""The records that flow from stage to stage: frozen dataclasses, kept by `leaf.tables`."""
+"""The records that flow from stage to stage: frozen dataclasses, kept by `leaf.store.parquet`."""
 
 import dataclasses
 from enum import StrEnum

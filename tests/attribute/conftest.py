@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from leaf.config import ModelSection
-from leaf.models import Loaded, load
+from leaf.models.load import Loaded, load
+from leaf.recipe import ModelSection
 
 
 @pytest.fixture(scope="module")

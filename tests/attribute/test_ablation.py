@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from leaf.attribute.ablation import AblationAttributor, tail_losses
-from leaf.chat import Chat, Conversation
-from leaf.config import AttributeSection, ModelSection
 from leaf.errors import NonFiniteError
-from leaf.heads import output_head
-from leaf.models import Loaded, load
+from leaf.models.kv_cache import can_share
+from leaf.models.load import Loaded, load
+from leaf.models.output_head import output_head
+from leaf.models.prompt_format import Chat, Conversation
+from leaf.recipe import AttributeSection, ModelSection
 from leaf.records import Problem
-from leaf.rows import can_share
 
 # Cut in the middle, at the first token, right before the response; then another problem.
 GROUPS = [

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from leaf.attribute.attention import attention
-from leaf.chat import Conversation
 from leaf.errors import ModelError
-from leaf.heads import output_head
+from leaf.models.output_head import output_head
+from leaf.models.prompt_format import Conversation
 
 LONG = Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6)
 SHORT = Conversation(ids=(11, 4, 58, 2), prompt_length=2)

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from leaf.attribute import DETECTORS
-from leaf.chat import Chat
-from leaf.config import AttributeSection, ModelSection
 from leaf.errors import NonFiniteError
-from leaf.models import Loaded, load
+from leaf.models.load import Loaded, load
+from leaf.models.prompt_format import Chat
+from leaf.recipe import AttributeSection, ModelSection
 from leaf.records import Problem, Sensitivity
 
 BY_TOKENS = [name for name in DETECTORS if name != "ablation"]

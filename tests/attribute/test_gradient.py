@@ -5,9 +5,9 @@ from captum.attr import Saliency
 
 from leaf.attribute import sensitivity
 from leaf.attribute.gradient import NORMS
-from leaf.chat import Conversation
-from leaf.heads import output_head
-from leaf.packed import Packer
+from leaf.models.output_head import output_head
+from leaf.models.packing import Packer
+from leaf.models.prompt_format import Conversation
 
 LONG = Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6)
 SHORT = Conversation(ids=(11, 4, 58, 2), prompt_length=2)

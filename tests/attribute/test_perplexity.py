@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from leaf.attribute.perplexity import PerplexityAttributor, surprisal
-from leaf.chat import Chat, Conversation
-from leaf.config import AttributeSection
-from leaf.heads import output_head
-from leaf.models import Loaded
+from leaf.models.load import Loaded
+from leaf.models.output_head import output_head
+from leaf.models.prompt_format import Chat, Conversation
+from leaf.recipe import AttributeSection
 from leaf.records import Problem
 
 LONG = Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=1)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from leaf.attribute import join
 from leaf.attribute.projection import project
-from leaf.chat import Chat
-from leaf.config import ModelSection
-from leaf.models import load_tokenizer
+from leaf.models.files import find
+from leaf.models.load import load_tokenizer
+from leaf.models.prompt_format import Chat
+from leaf.recipe import ModelSection
 from leaf.records import Problem, Sensitivity
-from leaf.sources import find
 
 TEXT = "Ada has 12 pens."
 ASKED = Problem(id="p", question=TEXT, answer="", solution="")

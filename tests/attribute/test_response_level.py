@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from leaf.attribute import DETECTORS
-from leaf.chat import Chat
-from leaf.config import AttributeSection
-from leaf.models import Loaded
+from leaf.models.load import Loaded
+from leaf.models.prompt_format import Chat
+from leaf.recipe import AttributeSection
 from leaf.records import Problem
 
 ASKED = "Bo has some red pens. How many pens are there?"

@@ -11,14 +11,14 @@ import yaml
 
 from benchmarks import _arms, detection
 from leaf.attribute import DETECTORS
-from leaf.chat import Chat
-from leaf.config import Recipe
 from leaf.errors import LeafError
-from leaf.models import load
-from leaf.pipeline import Pipeline
-from leaf.recipe import check_recipe
+from leaf.models.load import load
+from leaf.models.prompt_format import Chat
+from leaf.pipeline.stages import Pipeline
+from leaf.recipe import Recipe
+from leaf.recipe.reading import check_recipe
 from leaf.records import Distractor, Problem
-from leaf.store import Store
+from leaf.store.store import Store
 
 
 @pytest.fixture(autouse=True)

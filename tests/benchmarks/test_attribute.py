@@ -4,9 +4,9 @@ import pytest
 
 from benchmarks.attribute import cosine, operations, score_ours, score_published
 from leaf.attribute.gradient import GradientAttributor
-from leaf.chat import Chat
-from leaf.config import AttributeSection, DataSection, ModelSection, WorldSection
-from leaf.models import load
+from leaf.models.load import load
+from leaf.models.prompt_format import Chat
+from leaf.recipe import AttributeSection, DataSection, ModelSection, WorldSection
 from leaf.tasks import load_problems
 
 STUDENT = ModelSection(model="package:playground/models/student", dtype="float32")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import _arms, _gsm_ic, _ranking, common, detection
-from leaf.config import DataSection
 from leaf.errors import UsageError
+from leaf.recipe import DataSection
 from leaf.records import Distractor, Problem
 
 

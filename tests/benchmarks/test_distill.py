@@ -7,12 +7,12 @@ from benchmarks import _steps
 from benchmarks._steps import Opened, Trainer
 from benchmarks._trl import Job
 from benchmarks.distill import main, run_trl
-from leaf.chat import Chat, Conversation
-from leaf.config import DataSection, DistillSection, ModelSection, WorldSection
 from leaf.distill.rows import Row
 from leaf.distill.sample import Sample, encode_rows
 from leaf.errors import UsageError
-from leaf.models import load
+from leaf.models.load import load
+from leaf.models.prompt_format import Chat, Conversation
+from leaf.recipe import DataSection, DistillSection, ModelSection, WorldSection
 from leaf.tasks import load_problems
 from tests.marks import needs_rivals
 

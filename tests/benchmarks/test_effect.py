@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.effect import METHODS, mean_interval, summarise
 from leaf.playground import SPLITS
-from leaf.recipe import load_recipe
+from leaf.recipe.reading import load_recipe
 
 
 def test_the_interval_is_students_t_over_seeds() -> None:

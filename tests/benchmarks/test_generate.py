@@ -3,11 +3,11 @@
 import pytest
 
 from benchmarks.generate import operations, plain, run
-from leaf import models
-from leaf.chat import chat_of
-from leaf.config import DataSection, GenerateSection, ModelSection, WorldSection
 from leaf.generate import HuggingFaceEngine
-from leaf.sources import find
+from leaf.models import load
+from leaf.models.files import find
+from leaf.models.prompt_format import chat_of
+from leaf.recipe import DataSection, GenerateSection, ModelSection, WorldSection
 from leaf.tasks import load_problems
 
 SECTION = ModelSection(model="package:playground/models/student", dtype="float32")
@@ -22,7 +22,7 @@ def problems():
 
 @pytest.mark.parametrize("batch", [1, 3])
 def test_the_rival_gives_the_same_answers_with_the_same_counts(problems, batch):
-    with models.loaded(SECTION, find(SECTION)) as loaded:
+    with load.loaded(SECTION, find(SECTION)) as loaded:
         chat = chat_of(loaded.tokenizer, SECTION)
         ours = HuggingFaceEngine(loaded, chat, GenerateSection(max_new_tokens=9)).answer(problems)
         theirs = plain(loaded, chat, problems, batch, 9)
@@ -34,7 +34,7 @@ def test_the_rival_gives_the_same_answers_with_the_same_counts(problems, batch):
 
 
 def test_a_run_counts_the_tokens_said(problems):
-    with models.loaded(SECTION, find(SECTION)) as loaded:
+    with load.loaded(SECTION, find(SECTION)) as loaded:
         chat = chat_of(loaded.tokenizer, SECTION)
         found = run(lambda: plain(loaded, chat, problems, 4, 3))
     # No answer of the world ends within three tokens.
@@ -43,7 +43,7 @@ def test_a_run_counts_the_tokens_said(problems):
 
 
 def test_operations_are_two_a_parameter_and_token_and_the_head_where_a_token_is_chosen():
-    with models.loaded(SECTION, find(SECTION)) as loaded:
+    with load.loaded(SECTION, find(SECTION)) as loaded:
         every = sum(weight.numel() for weight in loaded.model.parameters())
         config = loaded.model.config
         table = config.vocab_size * config.hidden_size

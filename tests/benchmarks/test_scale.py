@@ -17,7 +17,7 @@ from benchmarks.scale import (
     shards,
 )
 from leaf.records import Attribution, Counterfactual, Problem
-from leaf.store import stream_records
+from leaf.store.store import stream_records
 
 QUESTION = "Ben has 3 red pens, and no hats. How many?"
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import common, verify
 from leaf.errors import UsageError
-from leaf.protocols import Effort
+from leaf.generate.engine import Effort
 from leaf.records import Answer, Problem
 
 

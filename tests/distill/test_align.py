@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaf.chat import Chat, Unit
 from leaf.distill.align import Aligner, align
-from leaf.models import Tokenizer
-from leaf.vocabulary import common_tokens
+from leaf.models.load import Tokenizer
+from leaf.models.prompt_format import Chat, Unit
+from leaf.models.vocabulary import common_tokens
 
 
 def units(*borders: int, tokens: Sequence[int] = ()) -> list[Unit]:

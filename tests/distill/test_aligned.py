@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 import torch
 
-from leaf.chat import Chat
-from leaf.config import DistillSection
 from leaf.distill.align import Aligner
 from leaf.distill.aligned import AlignedTargets, AlignedTeacher, Layout, event_loss
 from leaf.distill.buckets import Buckets
@@ -17,9 +15,11 @@ from leaf.distill.objective import Objective
 from leaf.distill.rows import Row
 from leaf.distill.sample import Sample, encode_rows
 from leaf.errors import LeafError
-from leaf.heads import backbone, output_head
-from leaf.linear_loss import linear_loss
-from leaf.vocabulary import common_tokens
+from leaf.models.fused_loss import linear_loss
+from leaf.models.output_head import backbone, output_head
+from leaf.models.prompt_format import Chat
+from leaf.models.vocabulary import common_tokens
+from leaf.recipe import DistillSection
 
 STUDENT = [("o", "n"), ("c", "a"), ("ca", "b"), ("Ġ", "a")]
 TEACHER = [("Ġ", "a"), ("a", "b"), ("c", "a"), ("Ġa", "b")]

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from leaf.config import DistillSection
 from leaf.distill.buckets import Buckets
 from leaf.distill.losses import LOSSES
-from leaf.vocabulary import CommonTokens
+from leaf.models.vocabulary import CommonTokens
+from leaf.recipe import DistillSection
 
 CPU = torch.device("cpu")
 

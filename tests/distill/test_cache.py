@@ -12,8 +12,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from leaf.chat import Conversation
-from leaf.config import DistillSection
 from leaf.distill import Distiller, Row, Sample
 from leaf.distill import cache as cache_module
 from leaf.distill.cache import TeacherCache, fill, read_head, write_head
@@ -21,9 +19,11 @@ from leaf.distill.keep import keep_states, keep_tops
 from leaf.distill.sample import content_key
 from leaf.distill.teacher import HiddenTeacher, OnlineStates, Teacher, TopKTeacher, online_teacher
 from leaf.errors import StoreError
-from leaf.heads import output_head
-from leaf.models import Loaded
-from leaf.sources import Source
+from leaf.models.files import Source
+from leaf.models.load import Loaded
+from leaf.models.output_head import output_head
+from leaf.models.prompt_format import Conversation
+from leaf.recipe import DistillSection
 
 ITEMS = [
     Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6),
@@ -274,12 +274,12 @@ import os, signal, sys
 from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
-from leaf.chat import Conversation
+from leaf.models.prompt_format import Conversation
 from leaf.distill import cache
 from leaf.distill.keep import keep_states
 from leaf.distill.teacher import OnlineStates
-from leaf.models import Loaded
-from leaf.sources import Source
+from leaf.models.load import Loaded
+from leaf.models.files import Source
 
 config = LlamaConfig(vocab_size=61, hidden_size=16, intermediate_size=24, num_hidden_layers=2,
                      num_attention_heads=4, num_key_value_heads=2)

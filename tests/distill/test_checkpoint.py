@@ -9,11 +9,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from leaf.config import DistillSection
 from leaf.distill import checkpoint
 from leaf.distill.checkpoint import Best, State
 from leaf.distill.optim import make_optimizer
 from leaf.errors import StoreError
+from leaf.recipe import DistillSection
 
 
 class Student(nn.Module):

@@ -16,7 +16,7 @@ from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
-from leaf.config import DistillSection
+from leaf.recipe import DistillSection
 from leaf.distill import checkpoint
 from leaf.distill.checkpoint import State
 from leaf.distill.optim import make_optimizer

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 import torch
 
-from leaf.chat import Conversation
-from leaf.config import DistillSection
 from leaf.distill import Distiller, Row, Sample
 from leaf.distill.teacher import online_teacher
-from leaf.models import Loaded
-from leaf.sources import Source
+from leaf.models.files import Source
+from leaf.models.load import Loaded
+from leaf.models.prompt_format import Conversation
+from leaf.recipe import DistillSection
 
 
 @dataclass

@@ -11,11 +11,11 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from leaf.config import DistillSection, ModelSection
 from leaf.distill.export import Card, export, model_card, shown_name
 from leaf.distill.lora import add_adapters
-from leaf.models import load
-from leaf.sources import find
+from leaf.models.files import find
+from leaf.models.load import load
+from leaf.recipe import DistillSection, ModelSection
 
 IDS = torch.tensor([[5, 9, 22, 7, 31, 40, 3, 18, 2]])
 

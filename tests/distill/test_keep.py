@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from leaf.chat import Conversation
 from leaf.distill.keep import keep_states, keep_tops
 from leaf.distill.teacher import OnlineStates
-from leaf.heads import output_head
-from leaf.models import Loaded
-from leaf.sources import Source
+from leaf.models.files import Source
+from leaf.models.load import Loaded
+from leaf.models.output_head import output_head
+from leaf.models.prompt_format import Conversation
 
 ITEMS = [
     Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6),

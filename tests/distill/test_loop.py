@@ -15,14 +15,14 @@ import json, os, signal, sys
 from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
-from leaf.chat import Conversation
-from leaf.config import DistillSection
+from leaf.models.prompt_format import Conversation
+from leaf.recipe import DistillSection
 from leaf.distill import Distiller, Plan, Row, Sample, plan_steps, train
 from leaf.distill.loop import finish
 from leaf.distill.lora import add_adapters
 from leaf.distill.teacher import online_teacher
-from leaf.models import Loaded
-from leaf.sources import Source
+from leaf.models.load import Loaded
+from leaf.models.files import Source
 
 
 def load(seed):

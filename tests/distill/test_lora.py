@@ -4,11 +4,11 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from leaf.config import DistillSection, LoraSection
 from leaf.distill.lora import add_adapters, merge
 from leaf.distill.optim import make_optimizer
 from leaf.errors import RecipeError
-from leaf.heads import backbone, output_head
+from leaf.models.output_head import backbone, output_head
+from leaf.recipe import DistillSection, LoraSection
 
 IDS = torch.tensor([[5, 9, 22, 7, 31, 40, 3, 18, 2]])
 

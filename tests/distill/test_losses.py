@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from leaf.config import DistillSection
 from leaf.distill.losses import LOSSES, differentiable, jsd, kl, reverse_kl, skew_kl, tv
 from leaf.distill.targets import of_outcomes, to_logits, with_rest
+from leaf.recipe import DistillSection
 
 HALVES = torch.log(torch.tensor([[0.5, 0.5]]))
 QUARTERS = torch.log(torch.tensor([[0.25, 0.75]]))

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from leaf.config import DistillSection
 from leaf.distill.optim import make_optimizer, put_state, state_of
 from leaf.errors import UsageError
+from leaf.recipe import DistillSection
 
 BOTH = pytest.mark.parametrize("name", ["adamw", "adamw_8bit"])
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from leaf.config import DistillSection, ModelSection
 from leaf.distill.lora import add_adapters
 from leaf.distill.optim import make_optimizer
 from leaf.distill.room import (
@@ -17,8 +16,9 @@ from leaf.distill.room import (
     training_bytes,
 )
 from leaf.errors import OutOfMemoryError
-from leaf.models import load
-from leaf.sources import Source, find
+from leaf.models.files import Source, find
+from leaf.models.load import load
+from leaf.recipe import DistillSection, ModelSection
 
 CPU = torch.device("cpu")
 LORA = DistillSection(tuning="lora", lora={"rank": 3}, compute_dtype="bfloat16")

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from leaf.chat import Chat
-from leaf.config import DistillSection, ModelSection
 from leaf.distill import Row, counterfactual_rows, encode_rows, original_rows, plan_steps
 from leaf.errors import DataError
-from leaf.keys import plain
-from leaf.models import load_tokenizer
+from leaf.models.files import find
+from leaf.models.load import load_tokenizer
+from leaf.models.prompt_format import Chat
+from leaf.recipe import DistillSection, ModelSection
 from leaf.records import Counterfactual, Outcome, Problem, Score
-from leaf.sources import find
+from leaf.store.keys import plain
 
 
 def problem(name: str) -> Problem:

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from leaf.chat import Conversation
-from leaf.config import DistillSection, ServedSection
 from leaf.distill import Distiller, Row, Sample
 from leaf.distill.cache import TeacherCache, fill
 from leaf.distill.keep import keep_tops
@@ -18,10 +16,12 @@ from leaf.distill.sample import content_key
 from leaf.distill.served import check_model, keep_served, missing_served, open_client
 from leaf.distill.teacher import OnlineStates, TopKTeacher
 from leaf.errors import ServerError, UsageError
-from leaf.heads import output_head
-from leaf.models import Loaded
-from leaf.recipe import RecipeError, load_recipe
-from leaf.sources import Source
+from leaf.models.files import Source
+from leaf.models.load import Loaded
+from leaf.models.output_head import output_head
+from leaf.models.prompt_format import Conversation
+from leaf.recipe import DistillSection, ServedSection
+from leaf.recipe.reading import RecipeError, load_recipe
 from tests.servers import Answer, LogprobServer, held_port
 
 ITEMS = [
@@ -209,7 +209,7 @@ def test_an_empty_key_variable_is_found_before_anything_is_sent(
 
 def test_a_missing_client_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     assert missing_served(ServedSection()) is None
-    monkeypatch.setattr("leaf.client.find_spec", lambda name: None)
+    monkeypatch.setattr("leaf.models.server.find_spec", lambda name: None)
     assert 'pip install "leaf-distill[served]"' in str(missing_served(ServedSection()))
 
 

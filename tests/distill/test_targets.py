@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from leaf.config import DistillSection
 from leaf.distill.losses import LOSSES
+from leaf.distill.losses.loss import Loss
 from leaf.distill.targets import HiddenTargets, TopKTargets, of_outcomes, with_rest
-from leaf.heads import Head
-from leaf.protocols import Loss
+from leaf.models.output_head import Head
+from leaf.recipe import DistillSection
 
 STEP = 1e-6
 

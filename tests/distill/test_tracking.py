@@ -8,9 +8,9 @@ from importlib.util import find_spec
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from leaf.config import DistillSection
 from leaf.distill.tracking import Trackers, missing_trackers
 from leaf.errors import UsageError
+from leaf.recipe import DistillSection
 
 SECTION = DistillSection(tracking=["tensorboard"])
 
@@ -78,7 +78,7 @@ def test_a_missing_tracker_is_one_line_before_training(tmp_path, monkeypatch, na
 LOCAL = """
 import sys
 from pathlib import Path
-from leaf.config import DistillSection
+from leaf.recipe import DistillSection
 from leaf.distill.tracking import Trackers
 
 folder = Path(sys.argv[2])

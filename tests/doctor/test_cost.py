@@ -12,16 +12,16 @@ import yaml
 from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
-from leaf.config import ModelSection, Recipe
 from leaf.distill.ranks import ALONE
 from leaf.distill.room import Parameters
+from leaf.distill.teacher_cache import Lesson, opened
 from leaf.doctor import cost, examine
 from leaf.doctor.cost import check_cost, count_rows, kept_bytes, product_rate, training_operations
 from leaf.doctor.files import ModelFiles, look, open_chat
 from leaf.doctor.machine import check_memory
-from leaf.recipe import check_recipe
+from leaf.recipe import ModelSection, Recipe
+from leaf.recipe.reading import check_recipe
 from leaf.tasks import load_problems
-from leaf.teaching import Lesson, opened
 
 RATE = 1e9
 """Operations a second, where a test needs to know."""

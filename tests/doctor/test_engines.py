@@ -8,7 +8,7 @@ import yaml
 
 from leaf.doctor.engines import check_engines
 from leaf.doctor.finding import Finding
-from leaf.recipe import check_recipe
+from leaf.recipe.reading import check_recipe
 from tests.generate.chat_server import ChatServer, Reply
 from tests.servers import held_port
 

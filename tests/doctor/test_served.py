@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 from leaf.doctor.finding import Finding
 from leaf.doctor.machine import check_extras
 from leaf.doctor.served import check_served
-from leaf.recipe import check_recipe
+from leaf.recipe.reading import check_recipe
 from tests.servers import LogprobServer, held_port
 
 

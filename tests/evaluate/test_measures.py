@@ -5,8 +5,9 @@ import pytest
 from scipy import stats
 
 from leaf.errors import LeafError
-from leaf.evaluate import compare_values, estimate, measures
+from leaf.evaluate import measures
 from leaf.records import Measure, Outcome, Score
+from leaf.statistics import compare_values, estimate
 
 
 def scored(problem_id: str, right: bool, **values: float) -> Score:

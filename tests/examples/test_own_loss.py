@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from leaf.config import DistillSection
 from leaf.distill.losses import LOSSES
+from leaf.distill.losses.loss import Loss
 from leaf.distill.targets import of_outcomes, to_logits, with_rest
-from leaf.naming import student_settings
-from leaf.protocols import Loss
-from leaf.recipe import load_recipe
+from leaf.pipeline.cache_keys import student_settings
+from leaf.recipe import DistillSection
+from leaf.recipe.reading import load_recipe
 
 
 @pytest.fixture

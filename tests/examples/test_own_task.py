@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from leaf.config import DataSection, GradeSection
 from leaf.grade import open_graders
+from leaf.recipe import DataSection, GradeSection
 from leaf.records import Answer, Outcome
 from leaf.tasks import TASKS, about, read_problems
 from tests.examples.conftest import EXAMPLES

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from leaf.cli import app
-from leaf.recipe import load_recipe
+from leaf.cli.main import app
+from leaf.recipe.reading import load_recipe
 from tests.examples.conftest import EXAMPLES
 
 RECORDER = """#!{python}

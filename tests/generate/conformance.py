@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from leaf.chat import Chat
-from leaf.config import GenerateSection, ModelSection
 from leaf.errors import LeafError
 from leaf.generate import ENGINES, open_engine
-from leaf.protocols import Engine
-from leaf.recipe import check_recipe
+from leaf.generate.engine import Engine
+from leaf.models.files import Source
+from leaf.models.prompt_format import Chat
+from leaf.pipeline.session import Workshop
+from leaf.recipe import GenerateSection, ModelSection
+from leaf.recipe.reading import check_recipe
 from leaf.records import Answer, Problem
-from leaf.sources import Source
-from leaf.store import Store
-from leaf.workshop import Workshop
+from leaf.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

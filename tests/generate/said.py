@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 
-from leaf.protocols import Effort
+from leaf.generate.engine import Effort
 
 
 def all_said(

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from transformers import GenerationConfig
 
-from leaf import models
-from leaf.chat import Chat
-from leaf.config import GenerateSection, ModelSection, ServerSection
 from leaf.errors import ServerError
 from leaf.generate import find_for, open_engine
-from leaf.sources import find
+from leaf.models import load
+from leaf.models.files import find
+from leaf.models.prompt_format import Chat
+from leaf.recipe import GenerateSection, ModelSection, ServerSection
 from tests.generate import fake_vllm
 from tests.generate.conformance import CHECKS, Case, killed_work_goes_on_with_what_is_missing
 from tests.generate.conftest import SAYINGS
@@ -45,7 +45,7 @@ real = [
 
 
 def case_of(section: ModelSection, tokenizer_of: ModelSection, **settings: Any) -> Case:
-    tokenizer = models.load_tokenizer(find(tokenizer_of, weights=False))
+    tokenizer = load.load_tokenizer(find(tokenizer_of, weights=False))
     return Case(
         section=section,
         source=find_for(section, GENERATE),

@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 
 from leaf.generate.decoding import Request, Sampling, decode, draw
-from leaf.heads import output_head
+from leaf.models.output_head import output_head
 from tests.generate.said import all_said
 
 PROMPTS = [[5, 9, 33, 2, 17], [44, 12], [5, 9, 33, 2, 8, 8, 1], [3], [7, 7, 7, 40, 2, 2], [20, 21]]

@@ -8,8 +8,8 @@ from torch import device
 
 from leaf.generate.decoding import Request, decode
 from leaf.generate.drafted import Draft, boldness
-from leaf.heads import output_head
-from leaf.protocols import Effort
+from leaf.generate.engine import Effort
+from leaf.models.output_head import output_head
 from tests.generate.said import all_said
 
 PROMPTS = [

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from leaf.config import GenerateSection, ModelSection, ServerSection
 from leaf.errors import ModelError
 from leaf.generate import ENGINES, check_trainable, engine_of, find_for
-from leaf.sources import find
+from leaf.models.files import find
+from leaf.recipe import GenerateSection, ModelSection, ServerSection
 
 SERVER = ServerSection(url="http://host:1/v1", model="big")
 

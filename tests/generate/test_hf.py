@@ -7,13 +7,13 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from leaf.chat import Chat
-from leaf.config import GenerateSection
 from leaf.generate import HuggingFaceEngine
-from leaf.models import Loaded
+from leaf.models.files import Source
+from leaf.models.kv_cache import Rows
+from leaf.models.load import Loaded
+from leaf.models.prompt_format import Chat
+from leaf.recipe import GenerateSection
 from leaf.records import Problem
-from leaf.rows import Rows
-from leaf.sources import Source
 
 WORDS = [chr(code) for code in range(ord("a"), ord("z") + 1)]
 

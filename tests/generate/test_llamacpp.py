@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from leaf import models, sources
-from leaf.config import GenerateSection, ModelSection
 from leaf.errors import ModelError, UsageError
 from leaf.generate import find_for, open_engine
+from leaf.models import files, load
+from leaf.models.files import Source
+from leaf.recipe import GenerateSection, ModelSection
 from leaf.records import Problem
-from leaf.sources import Source
 
 OFFLINE = Path(os.environ.get("LEAF_OFFLINE_MODELS") or Path.home() / ".cache" / "leaf" / "offline")
 SMOL = OFFLINE / "smollm2-135m.gguf"
@@ -52,14 +52,14 @@ def test_a_file_that_is_damaged_is_one_line(talker: Path, tmp_path: Path) -> Non
 def test_a_model_that_only_answers_has_its_tokenizer_converted_and_no_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path)
     section = ModelSection(model=str(SMOL))
     found = find_for(section, GENERATE)
     assert found.folder.parent.name == "tokenizers"
     assert not list(found.folder.glob("*.safetensors"))
-    assert models.context_of(models.load_config(found)) == 8192
+    assert load.context_of(load.load_config(found)) == 8192
     opened(section, found)
     # Who scores it needs the weights, and they name the same content.
     assert find_for(section, GENERATE) == found
     monkeypatch.undo()
-    assert sources.find(section).fingerprint == found.fingerprint
+    assert files.find(section).fingerprint == found.fingerprint

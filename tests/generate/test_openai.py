@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from leaf.config import GenerateSection, ModelSection, ServerSection
 from leaf.errors import ServerError, UsageError
 from leaf.generate.openai import ServedEngine, open_openai
 from leaf.generate.seeds import seed_of
+from leaf.models.files import Source
+from leaf.recipe import GenerateSection, ModelSection, ServerSection
 from leaf.records import Problem
-from leaf.sources import Source
 from tests.generate.chat_server import ChatServer, Reply, refused, said
 from tests.servers import held_port
 
@@ -298,6 +298,6 @@ def test_a_key_that_is_not_set_and_a_missing_client_are_said(
         engine("x", key_variable="MODEL_KEY"),
     ):
         pass
-    monkeypatch.setattr("leaf.client.find_spec", lambda name: None)
+    monkeypatch.setattr("leaf.models.server.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r'pip install "leaf-distill\[served\]"'), engine("x"):
         pass

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from leaf.chat import Chat
-from leaf.config import DataSection, GenerateSection, ModelSection
 from leaf.generate import HuggingFaceEngine
-from leaf.models import load
-from leaf.pieces import may_go, pieces, without
+from leaf.models.load import load
+from leaf.models.prompt_format import Chat
+from leaf.recipe import DataSection, GenerateSection, ModelSection
 from leaf.tasks import load_problems
+from leaf.text.units import may_go, pieces, without
 
 OFFLINE = Path(os.environ.get("LEAF_OFFLINE_MODELS") or Path.home() / ".cache" / "leaf" / "offline")
 MODEL = OFFLINE / "smollm2-135m.gguf"

@@ -2,9 +2,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from leaf.config import GradeSection
 from leaf.grade import open_graders
-from leaf.protocols import Grader
+from leaf.grade.grader import Grader
+from leaf.recipe import GradeSection
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@ r"""`open_graders` sends each problem to its own scorer and keeps the order."""
 
 import pytest
 
-from leaf.config import GradeSection
 from leaf.errors import DataError
 from leaf.grade import GRADERS, open_graders
+from leaf.recipe import GradeSection
 from leaf.records import Answer, Outcome, Problem
 
 

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from leaf.config import GradeSection
 from leaf.grade import GRADERS, open_graders
 from leaf.grade.judgement import Comparison, Judgement
+from leaf.recipe import GradeSection
 from leaf.records import Answer, Outcome, Problem
 
 MILLION = 1_000_000

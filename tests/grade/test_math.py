@@ -2,7 +2,7 @@ r"""Answers that are mathematics; expected outcomes are worked out by hand."""
 
 import pytest
 
-from leaf.protocols import Grader
+from leaf.grade.grader import Grader
 from leaf.records import Answer, Outcome, Problem, Score
 
 RIGHT, WRONG, UNGRADABLE = Outcome.RIGHT, Outcome.WRONG, Outcome.UNGRADABLE

@@ -6,8 +6,8 @@ from fractions import Fraction
 import pytest
 
 from leaf.grade import numbers
+from leaf.grade.grader import Grader
 from leaf.grade.numbers import read_number
-from leaf.protocols import Grader
 from leaf.records import Answer, Outcome, Problem, Score
 
 RIGHT, WRONG, UNGRADABLE = Outcome.RIGHT, Outcome.WRONG, Outcome.UNGRADABLE

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from leaf.config import GradeSection
 from leaf.grade import math, open_graders
+from leaf.recipe import GradeSection
 from leaf.records import Answer, Outcome, Problem
 from tests.grade.pairs import LIMITS, OLYMPIAD, PAIRS, TOLERANT, Pair
 

@@ -10,10 +10,10 @@ from itertools import islice
 import pytest
 from torchmetrics.functional.text import squad
 
-from leaf.config import DataSection
 from leaf.grade import GRADERS, qa
+from leaf.grade.grader import Grader
 from leaf.grade.qa import final_text, golds_of, meet, normalised
-from leaf.protocols import Grader
+from leaf.recipe import DataSection
 from leaf.records import Answer, Measure, Outcome, Problem, Score
 from leaf.tasks import read_problems
 from tests.marks import DATA

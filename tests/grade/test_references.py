@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from leaf.config import DataSection, GradeSection
 from leaf.grade import open_graders
-from leaf.protocols import Grader
+from leaf.grade.grader import Grader
+from leaf.recipe import DataSection, GradeSection
 from leaf.records import Answer, Outcome, Problem
 from leaf.tasks import load_problems
 from tests.marks import DATA, needs_bwrap, needs_data

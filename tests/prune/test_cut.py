@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from leaf.config import PruneSection
 from leaf.prune import distinct, prune, remove, spans
+from leaf.recipe import PruneSection
 from leaf.records import Counterfactual, Focus, Problem, Span
 
 # Units:   0    1   2     3   4      5   6

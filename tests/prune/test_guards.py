@@ -2,8 +2,8 @@
 
 import pytest
 
-from leaf.config import PruneSection
 from leaf.prune import prune, refusal
+from leaf.recipe import PruneSection
 from leaf.records import Focus, Problem, Protected, Span
 
 WHOLE = ("word", "number")

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaf.chat import Chat
-from leaf.config import AttributeSection, ModelSection, PruneSection
-from leaf.models import load_tokenizer
+from leaf.models.files import find
+from leaf.models.load import load_tokenizer
+from leaf.models.prompt_format import Chat
 from leaf.playground import SPLITS, puzzles
 from leaf.prune import candidates, rank, remove, spans
+from leaf.recipe import AttributeSection, ModelSection, PruneSection
 from leaf.records import Distractor, Focus, Problem, Sensitivity
-from leaf.sources import find
 
 TAU = PruneSection(threshold=0.10)
 PLAIN = AttributeSection()

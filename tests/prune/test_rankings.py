@@ -6,8 +6,8 @@ from itertools import accumulate
 
 import pytest
 
-from leaf.config import AttributeSection, PruneSection
 from leaf.prune import candidates, propose, rank
+from leaf.recipe import AttributeSection, PruneSection
 from leaf.records import Attribution, Focus, Problem
 
 TAU = PruneSection(threshold=0.10)

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from leaf.config import PruneSection
 from leaf.prune import candidates, focus, min_max, sensitivity_gap
+from leaf.recipe import PruneSection
 from leaf.records import Attribution, Focus
 
 # "ab", " ", "cd", " ", "ef": five units of one question.

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaf.config import PruneSection
 from leaf.prune import distinct, prune, substitutes
 from leaf.prune.substitute import FILLERS, kind
+from leaf.recipe import PruneSection
 from leaf.records import Focus, Problem, Span
 
 QUESTION = "Ida is 40 years old. At the market, Ben quickly buys 1,250 red pens. How many?"

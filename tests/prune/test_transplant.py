@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaf.config import PruneSection
 from leaf.prune import remove, transplants
+from leaf.recipe import PruneSection
 from leaf.records import Counterfactual, Problem, Span
 
 FOUR = PruneSection(strategy="transplant", transplants=4)

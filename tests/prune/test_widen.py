@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaf.config import PruneSection
 from leaf.prune import candidates, widen
+from leaf.recipe import PruneSection
 from leaf.records import Focus
 
 

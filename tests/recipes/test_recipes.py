@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from leaf.recipe import dump_recipe, load_recipe, recipe_names
+from leaf.recipe.reading import dump_recipe, load_recipe, recipe_names
 from leaf.tasks import TASKS, load_problems
 
 SHIPPED = {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from leaf.recipe import check_recipe
+from leaf.recipe.reading import check_recipe
 from leaf.records import (
     Answer,
     Attribution,

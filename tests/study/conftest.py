@@ -2,7 +2,7 @@
 
 import pytest
 
-from leaf.store import Store
+from leaf.store.store import Store
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from leaf.errors import StudyError
-from leaf.recipe import load_recipe
-from leaf.store import Store
+from leaf.recipe.reading import load_recipe
+from leaf.store.store import Store
 from leaf.study.arms import Trained, data_table, says_gains, settings_table, train
 from leaf.study.finding import Measured, Table
 from leaf.study.lab import Lab

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leaf.config import Recipe
-from leaf.models import load_tokenizer
-from leaf.recipe import load_recipe
-from leaf.sources import find
-from leaf.store import Store
+from leaf.models.files import find
+from leaf.models.load import load_tokenizer
+from leaf.recipe import Recipe
+from leaf.recipe.reading import load_recipe
+from leaf.store.store import Store
 from leaf.study.data_statistics import Samples, data_statistics, statistics_of
 from leaf.study.lab import Lab
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from leaf.config import Recipe
 from leaf.errors import StudyError
-from leaf.recipe import load_recipe
+from leaf.models.files import trained
+from leaf.recipe import Recipe
+from leaf.recipe.reading import load_recipe
 from leaf.records import Answer, Outcome, Problem, Score
-from leaf.sources import trained
-from leaf.store import Store
+from leaf.store.store import Store
 from leaf.study.case import CASES, case
 from leaf.study.finding import Cell, Finding, Measured, Row, Table
 from leaf.study.focus_audit import focus_audit, references_of

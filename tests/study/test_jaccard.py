@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leaf.config import EvaluateSection
 from leaf.errors import StudyError
-from leaf.recipe import load_recipe
-from leaf.store import Store
+from leaf.recipe import EvaluateSection
+from leaf.recipe.reading import load_recipe
+from leaf.store.store import Store
 from leaf.study.finding import Cell, Measured
 from leaf.study.jaccard import Pair, jaccard, similarities, similarity
 from leaf.study.lab import Lab

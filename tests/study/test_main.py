@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from leaf.cli import main as leaf
-from leaf.pipeline import Pipeline
-from leaf.recipe import load_recipe
-from leaf.store import Store
+from leaf.cli.main import main as leaf
+from leaf.pipeline.stages import Pipeline
+from leaf.recipe.reading import load_recipe
+from leaf.store.store import Store
 from leaf.study.lab import Lab
 from leaf.study.main import main
 from leaf.study.seeds import of_comparison, of_estimate

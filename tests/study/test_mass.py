@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from leaf.config import EvaluateSection
+from leaf.recipe import EvaluateSection
 from leaf.records import Distractor, Problem, Sensitivity
 from leaf.study.finding import Measured, Row, Table
 from leaf.study.mass import (

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leaf.recipe import load_recipe
-from leaf.store import StageLog, Store
+from leaf.recipe.reading import load_recipe
+from leaf.store.store import StageLog, Store
 from leaf.study.lab import Lab
 from leaf.study.overhead import overhead, parts_of, whole_of
 

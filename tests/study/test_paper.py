@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from leaf.config import Recipe
-from leaf.recipe import load_recipe
+from leaf.recipe import Recipe
+from leaf.recipe.reading import load_recipe
 from leaf.study.paper import (
     AVERAGE,
     beside,

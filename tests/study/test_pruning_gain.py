@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leaf.cli import main
+from leaf.cli.main import main
 from leaf.errors import StudyError
-from leaf.recipe import load_recipe
+from leaf.recipe.reading import load_recipe
 from leaf.records import Distractor, Outcome, Problem
-from leaf.store import Store
+from leaf.store.store import Store
 from leaf.study.finding import Cell, Measured, Row, Table
 from leaf.study.lab import Lab
 from leaf.study.pruning_gain import (

@@ -7,9 +7,9 @@ import pytest
 
 from leaf.errors import StudyError
 from leaf.evaluate import Robustness, robustness
-from leaf.recipe import load_recipe
+from leaf.recipe.reading import load_recipe
 from leaf.records import Outcome, Score
-from leaf.store import Store
+from leaf.store.store import Store
 from leaf.study.arms import Trained
 from leaf.study.finding import Cell, Measured, Table
 from leaf.study.lab import Lab

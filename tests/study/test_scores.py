@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from leaf.config import EvaluateSection
-from leaf.evaluate import compare_values, estimate
+from leaf.recipe import EvaluateSection
+from leaf.statistics import compare_values, estimate
 from leaf.study.scores import apart, difference_of, mean_of, wins_and_losses
 
 SECTION = EvaluateSection(benchmarks={}, resamples=2000)

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from leaf.errors import StudyError
-from leaf.pipeline import Pipeline
-from leaf.recipe import load_recipe
-from leaf.results import Results
-from leaf.store import Store
+from leaf.pipeline.results import Results
+from leaf.pipeline.stages import Pipeline
+from leaf.recipe.reading import load_recipe
+from leaf.store.store import Store
 from leaf.study.collective import collective
 from leaf.study.contrastive import contrastive
 from leaf.study.finding import Finding, Measured

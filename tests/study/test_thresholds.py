@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leaf.cli import main
-from leaf.config import Recipe
-from leaf.pipeline import Pipeline
-from leaf.recipe import load_recipe
-from leaf.store import Store
+from leaf.cli.main import main
+from leaf.pipeline.stages import Pipeline
+from leaf.recipe import Recipe
+from leaf.recipe.reading import load_recipe
+from leaf.store.store import Store
 from leaf.study.lab import Lab
 from leaf.study.output import write_finding
 from leaf.study.thresholds import Yield, count_yield, thresholds

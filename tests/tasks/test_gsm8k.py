@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from leaf.config import DataSection, GradeSection
 from leaf.errors import DataError
 from leaf.grade import open_graders
+from leaf.recipe import DataSection, GradeSection
 from leaf.records import Answer, Outcome, Problem
 from leaf.tasks import load_problems
 from tests import marks

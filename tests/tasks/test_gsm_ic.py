@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from leaf.config import DataSection, GradeSection
 from leaf.errors import DataError
 from leaf.grade import open_graders
+from leaf.recipe import DataSection, GradeSection
 from leaf.records import Answer, Distractor, Problem
 from leaf.tasks import load_problems
 from tests.marks import DATA

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from leaf.config import DataSection
 from leaf.errors import DataError
+from leaf.recipe import DataSection
 from leaf.records import Case, Problem
 from leaf.tasks import load_problems, read_problems
 from tests import marks

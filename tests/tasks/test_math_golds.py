@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from leaf.config import DataSection, GradeSection
 from leaf.grade import open_graders
+from leaf.recipe import DataSection, GradeSection
 from leaf.records import Answer, Problem, Score
 from leaf.tasks import read_problems
 from tests.marks import DATA, needs_data

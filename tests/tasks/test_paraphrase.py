@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from leaf.config import DataSection
 from leaf.errors import DataError
+from leaf.recipe import DataSection
 from leaf.records import Distractor, Problem, Protected
 from leaf.tasks import read_problems
 from leaf.tasks.paraphrase import checked, paraphrase, shield

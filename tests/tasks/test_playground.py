@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from leaf.config import DataSection, GradeSection, WorldSection
 from leaf.errors import DataError, RecipeError
 from leaf.grade import open_graders
 from leaf.playground import SPLITS
-from leaf.recipe import load_recipe
+from leaf.recipe import DataSection, GradeSection, WorldSection
+from leaf.recipe.reading import load_recipe
 from leaf.records import Answer, Problem
 from leaf.tasks import load_problems
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from leaf.config import DataSection
+from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks import read_problems
 from tests.marks import DATA

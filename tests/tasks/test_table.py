@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from leaf.config import ColumnsSection, DataSection
 from leaf.errors import DataError
+from leaf.recipe import ColumnsSection, DataSection
 from leaf.records import Problem
 from leaf.tasks import load_problems
 

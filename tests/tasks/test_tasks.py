@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from leaf.config import ColumnsSection, DataSection
 from leaf.errors import DataError
+from leaf.recipe import ColumnsSection, DataSection
 from leaf.tasks import TASKS, load_problems
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from leaf.recipe import describe, load_recipe
+from leaf.recipe.reading import describe, load_recipe
 from leaf.study.studies import STUDIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +55,7 @@ def test_names_and_empty_values_of_a_key_are_listed(pages: Any) -> None:
 
 
 def test_every_command_and_study_is_there(pages: Any) -> None:
-    from leaf.cli import app
+    from leaf.cli.main import app
 
     headings = set(re.findall(r"^#+ (leaf .+)$", pages.commands(), re.MULTILINE))
     commands = {f"leaf {name}" for name in app if not name.startswith("-")}

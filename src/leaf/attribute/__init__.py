@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from leaf.attribute.ablation import AblationAttributor
 from leaf.attribute.attention import AttentionAttributor
+from leaf.attribute.attributor import Attributor
 from leaf.attribute.gradient import GradientAttributor, sensitivity
 from leaf.attribute.integrated_gradients import IntegratedGradientsAttributor
 from leaf.attribute.perplexity import PerplexityAttributor
 from leaf.attribute.projection import join
-from leaf.protocols import Attributor
 
 DetectorFactory = Callable[..., Attributor]
 """(Loaded, Chat, AttributeSection, Ticker | None) -> Attributor; `ablation` takes `Places` too."""

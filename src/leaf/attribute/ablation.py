@@ -13,17 +13,17 @@ from torch import Tensor
 
 from leaf.attribute.batched import check_finite, score_in_batches, too_long
 from leaf.attribute.surprise import response_losses, token_losses
-from leaf.batching import plan_batches
-from leaf.chat import Chat, Conversation
-from leaf.config import AttributeSection
-from leaf.heads import Head, output_head
-from leaf.models import Loaded
-from leaf.padding import pad
-from leaf.pieces import Piece, may_go, pieces, without
-from leaf.prefix import common_prefix
+from leaf.models.batching import plan_batches
+from leaf.models.kv_cache import Rows, can_share
+from leaf.models.load import Loaded
+from leaf.models.output_head import Head, output_head
+from leaf.models.padding import pad
+from leaf.models.prompt_format import Chat, Conversation
+from leaf.models.shared_prefix import common_prefix
 from leaf.progress import Ticker
+from leaf.recipe import AttributeSection
 from leaf.records import Problem, Sensitivity
-from leaf.rows import Rows, can_share
+from leaf.text.units import Piece, may_go, pieces, without
 
 Places = Mapping[str, Sequence[Piece]]
 """Problem id to the pieces of its question that are taken away."""
@@ -206,8 +206,8 @@ def tail_losses(
         head: Its output head.
         groups: Conversations that begin alike; the first of each group leads.
         token_budget: Most tokens, padding included, in one pass beyond the leaders'.
-        share: Compute once what a group shares with its first one; `leaf.rows.can_share` says
-            whether the model's cache allows that.
+        share: Compute once what a group shares with its first one; the model's cache must allow
+            that (`leaf.models.kv_cache.can_share`).
     """
     every = [item for group in groups for item in group]
     losses: list[Tensor] = [torch.empty(0)] * len(every)

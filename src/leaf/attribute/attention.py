@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from leaf.attribute.batched import BatchedAttributor, Item
 from leaf.attribute.surprise import means, response_losses
-from leaf.chat import Conversation
 from leaf.errors import ModelError
-from leaf.heads import Head, attention_by
-from leaf.padding import Batch, pad
+from leaf.models.output_head import Head, attention_by
+from leaf.models.padding import Batch, pad
+from leaf.models.prompt_format import Conversation
 
 
 class AttentionAttributor(BatchedAttributor):

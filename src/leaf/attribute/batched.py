@@ -8,14 +8,14 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from leaf.batching import plan_batches, run_halving
-from leaf.chat import Chat, Conversation, Prompt
-from leaf.config import AttributeSection
 from leaf.errors import NonFiniteError
-from leaf.heads import output_head
-from leaf.models import Loaded
-from leaf.packed import Packer
+from leaf.models.batching import plan_batches, run_halving
+from leaf.models.load import Loaded
+from leaf.models.output_head import output_head
+from leaf.models.packing import Packer
+from leaf.models.prompt_format import Chat, Conversation, Prompt
 from leaf.progress import Ticker
+from leaf.recipe import AttributeSection
 from leaf.records import Problem, Sensitivity
 
 P = TypeVar("P")

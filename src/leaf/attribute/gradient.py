@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from leaf.attribute.batched import BatchedAttributor, Item
-from leaf.chat import Conversation, Prompt
-from leaf.heads import Head
-from leaf.linear_loss import cross_entropy, linear_loss
-from leaf.packed import Packer
-from leaf.padding import Batch, pad
+from leaf.models.fused_loss import cross_entropy, linear_loss
+from leaf.models.output_head import Head
+from leaf.models.packing import Packer
+from leaf.models.padding import Batch, pad
+from leaf.models.prompt_format import Conversation, Prompt
 
 _CHUNK = 128
 """Response positions whose logits exist at the same time."""

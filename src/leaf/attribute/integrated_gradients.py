@@ -11,9 +11,9 @@ from torch import Tensor
 from leaf.attribute.batched import BatchedAttributor, Item
 from leaf.attribute.gradient import embedding_gradient, embeddings_of, unscored
 from leaf.attribute.surprise import means, response_losses
-from leaf.heads import Head
-from leaf.packed import Packer
-from leaf.padding import pad
+from leaf.models.output_head import Head
+from leaf.models.packing import Packer
+from leaf.models.padding import pad
 
 
 class IntegratedGradientsAttributor(BatchedAttributor):

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from leaf.attribute.batched import BatchedAttributor, Item
 from leaf.attribute.surprise import means, response_losses
-from leaf.chat import Conversation, Prompt
-from leaf.heads import Head
-from leaf.padding import pad
+from leaf.models.output_head import Head
+from leaf.models.padding import pad
+from leaf.models.prompt_format import Conversation, Prompt
 from leaf.records import Problem
 
 

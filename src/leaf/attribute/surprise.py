@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
-from leaf.heads import Head, backbone
-from leaf.padding import Batch
+from leaf.models.output_head import Head, backbone
+from leaf.models.padding import Batch
 
 _CHUNK = 256
 """Positions whose logits exist at the same time."""

@@ -8,8 +8,8 @@ begin and end between tokens of both models: tokens are never matched by their t
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from leaf.chat import Chat, Conversation, Unit
-from leaf.vocabulary import CommonTokens
+from leaf.models.prompt_format import Chat, Conversation, Unit
+from leaf.models.vocabulary import CommonTokens
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,16 +18,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from leaf.chat import Conversation
 from leaf.distill.align import Aligned
 from leaf.distill.buckets import Buckets
+from leaf.distill.losses.loss import Loss
 from leaf.distill.sample import Sample
 from leaf.distill.targets import Divergence, to_logits
 from leaf.distill.teacher import HiddenTeacher, States
 from leaf.errors import LeafError
-from leaf.heads import Head
-from leaf.protocols import Loss
-from leaf.vocabulary import CommonTokens
+from leaf.models.output_head import Head
+from leaf.models.prompt_format import Conversation
+from leaf.models.vocabulary import CommonTokens
 
 _LARGEST = -1e-6
 """log Q of an event is taken to be no more: what is left for 1 - Q is rounding in float32."""

@@ -1,9 +1,9 @@
 """Next-token distributions of two vocabularies, brought to what they have in common.
 
 There is a bucket for each token that both vocabularies have, with all tokens that begin with it
-(`leaf.vocabulary`), and one for what is left: special tokens, and entries of an output head that no
-token has. A bucket is a function of the token on the union of both vocabularies, so a divergence of
-buckets is at most that of the tokens (data processing).
+(`leaf.models.vocabulary`), and one for what is left: special tokens, and entries of an output head
+that no token has. A bucket is a function of the token on the union of both vocabularies, so a
+divergence of buckets is at most that of the tokens (data processing).
 
 Longer tokens have no bucket of their own on purpose: where the teacher is sure of a word that the
 student says in two tokens, the student would be taught to put that chance on other words that only
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from leaf.vocabulary import CommonTokens
+from leaf.models.vocabulary import CommonTokens
 
 
 @dataclass(frozen=True, slots=True)

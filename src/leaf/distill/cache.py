@@ -17,11 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from leaf.chat import Conversation
 from leaf.distill.sample import content_key
 from leaf.errors import StoreError
-from leaf.heads import Head
-from leaf.store import write_whole
+from leaf.models.output_head import Head
+from leaf.models.prompt_format import Conversation
+from leaf.store.store import write_whole
 
 Kind = Literal["hidden", "topk"]
 

@@ -21,7 +21,7 @@ from leaf.distill.optim import put_state, state_of
 from leaf.distill.ranks import ranks_here
 from leaf.distill.whole import like, whole
 from leaf.errors import StoreError
-from leaf.store import space_guard
+from leaf.store.store import space_guard
 
 _WEIGHTS = "weights.safetensors"
 _OPTIMIZER = "optimizer.safetensors"

@@ -10,8 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from leaf.batching import is_out_of_memory, pack_batches, plan_batches
-from leaf.config import DistillSection
 from leaf.distill.losses import LOSSES
 from leaf.distill.objective import Objective
 from leaf.distill.ranks import ALONE, Ranks
@@ -19,12 +17,14 @@ from leaf.distill.sample import Sample
 from leaf.distill.sharding import reshard
 from leaf.distill.teacher import Teacher
 from leaf.errors import NonFiniteError, OutOfMemoryError
-from leaf.heads import Head, output_head
-from leaf.linear_loss import linear_loss
-from leaf.models import Loaded, release_memory, resolve_dtype
-from leaf.packed import Packer
-from leaf.padding import Batch, pad
+from leaf.models.batching import is_out_of_memory, pack_batches, plan_batches
+from leaf.models.fused_loss import linear_loss
+from leaf.models.load import Loaded, release_memory, resolve_dtype
+from leaf.models.output_head import Head, output_head
+from leaf.models.packing import Packer
+from leaf.models.padding import Batch, pad
 from leaf.progress import say
+from leaf.recipe import DistillSection
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

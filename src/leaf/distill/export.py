@@ -11,12 +11,12 @@ from typing import Any
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
-from leaf.config import DistillSection
 from leaf.distill.checkpoint import flush
 from leaf.distill.lora import merge
-from leaf.models import DTYPES, Tokenizer, load_config, own_dtype
-from leaf.sources import PACKAGE, Source
-from leaf.store import space_guard
+from leaf.models.files import PACKAGE, Source
+from leaf.models.load import DTYPES, Tokenizer, load_config, own_dtype
+from leaf.recipe import DistillSection
+from leaf.store.store import space_guard
 
 _LIBRARIES = ("leaf-distill", "torch", "transformers", "peft", "safetensors")
 

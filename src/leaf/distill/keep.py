@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from leaf.batching import pack_batches, run_halving
-from leaf.chat import Conversation
 from leaf.distill.cache import Produce
 from leaf.distill.targets import softened
 from leaf.distill.teacher import States
-from leaf.heads import Head
+from leaf.models.batching import pack_batches, run_halving
+from leaf.models.output_head import Head
+from leaf.models.prompt_format import Conversation
 
 _WHAT = "what the teacher says"
 

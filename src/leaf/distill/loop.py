@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch.distributed.tensor import DTensor
 
-from leaf.config import DistillSection
 from leaf.distill import checkpoint
 from leaf.distill.checkpoint import State
 from leaf.distill.distiller import Distiller, StepLoss
@@ -19,7 +18,8 @@ from leaf.distill.sample import Sample
 from leaf.distill.tracking import Trackers
 from leaf.errors import NonFiniteError
 from leaf.progress import progress, say
-from leaf.store import note_cost, write_whole
+from leaf.recipe import DistillSection
+from leaf.store.store import note_cost, write_whole
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from leaf.config import LoraSection
 from leaf.errors import RecipeError, nearest
+from leaf.recipe import LoraSection
 
 
 def add_adapters(model: Any, section: LoraSection, *, seed: int) -> None:

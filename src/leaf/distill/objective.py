@@ -8,14 +8,14 @@ from torch import Tensor
 
 from leaf.distill.aligned import AlignedTargets
 from leaf.distill.targets import Targets, softened
-from leaf.heads import Head
-from leaf.linear_loss import BlockLoss, cross_entropy
+from leaf.models.fused_loss import BlockLoss, cross_entropy
+from leaf.models.output_head import Head
 
 
 class Objective:
     """(1 - c) T^2 divergence + c cross-entropy of each position, T the temperature.
 
-    Used as the `chunk_loss` of `leaf.linear_loss`; what each part came to is kept beside.
+    Used as the `chunk_loss` of `leaf.models.fused_loss`; what each part came to is kept beside.
     """
 
     def __init__(

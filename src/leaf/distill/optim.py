@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from leaf.config import DistillSection
 from leaf.distill.whole import like, whole
 from leaf.errors import UsageError
+from leaf.recipe import DistillSection
 
 # It warns about kernels for 4-bit inference, which nothing here uses.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import torch
 
-from leaf.config import DistillSection
 from leaf.distill.lora import add_adapters
 from leaf.errors import OutOfMemoryError
-from leaf.memory import memory_of, size_of
-from leaf.models import load_config, own_dtype, resolve_dtype, skeleton
-from leaf.sources import Source
+from leaf.models.files import Source
+from leaf.models.load import load_config, own_dtype, resolve_dtype, skeleton
+from leaf.recipe import DistillSection
+from leaf.store.memory import memory_of, size_of
 
 _FLOAT = 4
 """Bytes of a number in float32."""

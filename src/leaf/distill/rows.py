@@ -6,8 +6,8 @@ from itertools import chain
 
 import torch
 
-from leaf.config import DistillSection
 from leaf.errors import DataError, LeafError
+from leaf.recipe import DistillSection
 from leaf.records import NEVER_NAMED, UNNAMED, Counterfactual, Problem, Score
 
 

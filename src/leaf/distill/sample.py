@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaf.chat import Chat, Conversation
 from leaf.distill.align import Aligned, Aligner
 from leaf.distill.rows import Row
-from leaf.keys import digest
+from leaf.models.prompt_format import Chat, Conversation
+from leaf.store.keys import digest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

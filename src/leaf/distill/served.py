@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from leaf import client
-from leaf.chat import Conversation
-from leaf.config import ServedSection
 from leaf.distill.cache import Produce
 from leaf.errors import ServerError
+from leaf.models import server
+from leaf.models.prompt_format import Conversation
+from leaf.recipe import ServedSection
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -43,7 +43,7 @@ _OVER = 1e-3
 
 def missing_served(section: ServedSection) -> str | None:
     """Say in one line what a served teacher needs and does not find on this machine."""
-    return client.missing(_access(section), use=_USE, extra=_EXTRA)
+    return server.missing(_access(section), use=_USE, extra=_EXTRA)
 
 
 @contextmanager
@@ -55,8 +55,8 @@ def open_client(
     Raises:
         UsageError: see `missing_served`.
     """
-    access = client.checked(_access(section), use=_USE, extra=_EXTRA)
-    with client.connect(access, retries=retries, timeout=timeout) as connection:
+    access = server.checked(_access(section), use=_USE, extra=_EXTRA)
+    with server.connect(access, retries=retries, timeout=timeout) as connection:
         yield connection
 
 
@@ -66,7 +66,7 @@ def check_model(section: ServedSection, connection: "OpenAI", model: str) -> Non
     Raises:
         ServerError: it has not, or cannot be asked.
     """
-    client.check_model(_access(section, model), connection)
+    server.check_model(_access(section, model), connection)
 
 
 def keep_served(
@@ -87,14 +87,14 @@ def keep_served(
     hints = {"logprobs": f"start vLLM with --max-logprobs {k}, or lower distill.top_k"}
 
     def ask(item: Conversation) -> dict[str, Tensor]:
-        with client.explained(access, f"prompt_logprobs of model `{model}`", hints):
+        with server.explained(access, f"prompt_logprobs of model `{model}`", hints):
             answer = connection.completions.create(
                 model=model,
                 prompt=list(item.ids),
                 # Some servers refuse 0.
                 max_tokens=1,
                 temperature=0,
-                extra_headers=client.headers(access),
+                extra_headers=server.headers(access),
                 extra_body={"prompt_logprobs": k},
             )
             choices = getattr(answer, "choices", None) or [None]
@@ -111,8 +111,8 @@ def keep_served(
     return produce
 
 
-def _access(section: ServedSection, model: str = "") -> client.Access:
-    return client.Access(
+def _access(section: ServedSection, model: str = "") -> server.Access:
+    return server.Access(
         url=section.url,
         model=model,
         key_variable=section.key_variable,

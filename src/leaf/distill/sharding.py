@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from leaf.heads import backbone
+from leaf.models.output_head import backbone
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh

@@ -11,8 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from leaf.heads import Head
-from leaf.protocols import Loss
+from leaf.distill.losses.loss import Loss
+from leaf.models.output_head import Head
 
 Divergence = Callable[[Tensor, slice], tuple[Tensor, Tensor]]
 """(log-probabilities of the student [B, V], which positions of the chunk) -> each position's loss

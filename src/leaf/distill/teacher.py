@@ -10,15 +10,15 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from leaf.chat import Conversation
 from leaf.distill.cache import TeacherCache
+from leaf.distill.losses.loss import Loss
 from leaf.distill.sample import Sample
 from leaf.distill.targets import HiddenTargets, Targets, TopKTargets
-from leaf.heads import Head, output_head
-from leaf.models import Loaded
-from leaf.packed import Packer
-from leaf.padding import pad
-from leaf.protocols import Loss
+from leaf.models.load import Loaded
+from leaf.models.output_head import Head, output_head
+from leaf.models.packing import Packer
+from leaf.models.padding import pad
+from leaf.models.prompt_format import Conversation
 
 States = Callable[[Sequence[Conversation]], Tensor]
 """Conversations -> the teacher's last hidden states before each response token [R, D]."""

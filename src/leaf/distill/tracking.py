@@ -20,8 +20,8 @@ from accelerate.tracking import (
     WandBTracker,
 )
 
-from leaf.config import DistillSection
 from leaf.errors import UsageError
+from leaf.recipe import DistillSection
 
 PROJECT = "leaf"
 """Under which name Trackio and W&B keep the trainings together."""

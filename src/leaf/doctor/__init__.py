@@ -7,8 +7,6 @@ brought to this machine as a run would bring them, but no weights are loaded.
 from collections.abc import Callable, Iterator
 from typing import ParamSpec, TypeVar
 
-from leaf.chat import Chat
-from leaf.config import DataSection, Recipe
 from leaf.distill.room import count_parameters
 from leaf.doctor.cost import check_cost
 from leaf.doctor.data import (
@@ -40,9 +38,11 @@ from leaf.doctor.machine import (
 )
 from leaf.doctor.served import check_served
 from leaf.errors import LeafError
+from leaf.models.prompt_format import Chat
+from leaf.models.vocabulary import same_tokenizer
+from leaf.recipe import DataSection, Recipe
 from leaf.records import Problem
 from leaf.tasks import read_problems
-from leaf.vocabulary import same_tokenizer
 
 T = TypeVar("T")
 P = ParamSpec("P")

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import torch
 
-from leaf import models
-from leaf.chat import Chat
-from leaf.config import DistillSection, Recipe
 from leaf.doctor.files import ModelFiles
 from leaf.doctor.finding import Finding
-from leaf.memory import size_of
+from leaf.models import load
+from leaf.models.prompt_format import Chat
+from leaf.recipe import DistillSection, Recipe
 from leaf.records import Problem
 from leaf.report.formats import duration
+from leaf.store.memory import size_of
 
 _TOP_BYTES = 8
 """Of one kept token: its id and its log-probability."""
@@ -95,8 +95,8 @@ def check_cost(
     rows = count_rows(recipe, problems, chat)
     if not rows.count:
         return
-    device = models.best_device()
-    learns = models.resolve_dtype(section.compute_dtype, device)
+    device = load.best_device()
+    learns = load.resolve_dtype(section.compute_dtype, device)
     if section.teacher != "online" and section.cross_entropy < 1.0:
         yield _check_kept(section, teacher, rows)
         if section.teacher != "served":

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from leaf.chat import Chat
-from leaf.config import GradeSection, Recipe
 from leaf.doctor.files import ModelFiles
 from leaf.doctor.finding import Finding
 from leaf.errors import LeafError
 from leaf.grade import check_sandbox, open_graders
-from leaf.overlap import overlap
+from leaf.models.prompt_format import Chat
+from leaf.recipe import GradeSection, Recipe
 from leaf.records import Answer, Problem
+from leaf.tasks.overlap import overlap
 
 _GOLDS = 300
 """Gold answers that are tried of each data set: symbolic comparisons take their time."""

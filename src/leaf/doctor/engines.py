@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from leaf import client
-from leaf.config import ModelSection, Recipe
 from leaf.doctor.finding import Finding
 from leaf.errors import LeafError
 from leaf.generate import check_trainable, engine_of
 from leaf.generate.openai import EXTRA, USE, access_of
-from leaf.needs import missing_to_answer
+from leaf.models import server
+from leaf.pipeline.requirements import missing_to_answer
+from leaf.recipe import ModelSection, Recipe
 
 _PATIENCE = 2.0
 """Seconds that a server has to answer."""
@@ -43,9 +43,9 @@ def _check(role: str, section: ModelSection, engine: str) -> Iterator[Finding]:
 def _check_server(role: str, section: ModelSection) -> Finding:
     """Ask a server whether it is there, and whether it lists the model."""
     try:
-        access = client.checked(access_of(section), use=USE, extra=EXTRA)
-        with client.connect(access, retries=0, timeout=_PATIENCE) as connection:
-            known = client.models_of(access, connection)
+        access = server.checked(access_of(section), use=USE, extra=EXTRA)
+        with server.connect(access, retries=0, timeout=_PATIENCE) as connection:
+            known = server.models_of(access, connection)
     except LeafError as error:
         return Finding("bad", f"{role}: {error}")
     text = f"{role}: {access.url} is there"

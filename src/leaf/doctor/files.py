@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from leaf import models
-from leaf.chat import Chat
-from leaf.config import ModelSection, Recipe
 from leaf.doctor.finding import Finding
 from leaf.errors import ModelError
-from leaf.sources import Source, find
-from leaf.vocabulary import meet
+from leaf.models import load
+from leaf.models.files import Source, find
+from leaf.models.prompt_format import Chat
+from leaf.models.vocabulary import meet
+from leaf.recipe import ModelSection, Recipe
 
 _SAMPLE = "  How many are 2 + 3\u2220?\n"
 """A message whose borders a template may strip and whose symbol takes several bytes."""
@@ -35,7 +35,7 @@ class ModelFiles:
     @property
     def context(self) -> int:
         """Most tokens that it was made for, prompt and answer together."""
-        return models.context_of(self.config)
+        return load.context_of(self.config)
 
     @property
     def vocabulary(self) -> int:
@@ -64,9 +64,9 @@ def look(section: ModelSection, role: str) -> ModelFiles:
         role=role,
         section=section,
         source=source,
-        config=models.load_config(source),
+        config=load.load_config(source),
         parameters=_count_parameters(source),
-        dtype=models.resolve_dtype(section.dtype, models.best_device()),
+        dtype=load.resolve_dtype(section.dtype, load.best_device()),
     )
 
 
@@ -74,14 +74,14 @@ def describe(model: ModelFiles) -> Finding:
     """Say how large a model is."""
     return Finding(
         "good",
-        f"{model.role} {model.section.model}: {models.size_text(model.parameters)} parameters, "
+        f"{model.role} {model.section.model}: {load.size_text(model.parameters)} parameters, "
         f"context of {model.context} tokens, vocabulary of {model.vocabulary} entries",
     )
 
 
 def open_chat(model: ModelFiles) -> Chat:
     """Load a model's tokenizer and template; raises when a question cannot be located in it."""
-    tokenizer = models.load_tokenizer(model.source)
+    tokenizer = load.load_tokenizer(model.source)
     chat = Chat(tokenizer, name=model.section.model, system=model.section.system)
     chat.render(_SAMPLE)
     return chat

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import torch
 
-from leaf import models
-from leaf.config import DistillSection, Recipe
 from leaf.distill.room import (
     Parameters,
     checkpoint_bytes,
@@ -19,14 +17,16 @@ from leaf.distill.room import (
 from leaf.doctor.cost import kept_bytes
 from leaf.doctor.files import ModelFiles
 from leaf.doctor.finding import Finding
-from leaf.memory import memory_of, size_of
-from leaf.needs import missing_to_train
-from leaf.runner_ray import missing_ray
+from leaf.models import load
+from leaf.pipeline.requirements import missing_to_train
+from leaf.recipe import DistillSection, Recipe
+from leaf.store.memory import memory_of, size_of
+from leaf.store.ray import missing_ray
 
 
 def check_devices(recipe: Recipe) -> Iterator[Finding]:
     """Say where the models will run and in which dtypes."""
-    device = models.best_device()
+    device = load.best_device()
     yield Finding("good", f"device: {device}")
     chosen = {
         "student.dtype": recipe.student.dtype,
@@ -34,7 +34,7 @@ def check_devices(recipe: Recipe) -> Iterator[Finding]:
         "distill.compute_dtype": recipe.distill.compute_dtype,
     }
     for key, name in chosen.items():
-        dtype = models.resolve_dtype(name, device)
+        dtype = load.resolve_dtype(name, device)
         if name == "auto" and dtype is torch.float32:
             yield Finding(
                 "warn",
@@ -42,7 +42,7 @@ def check_devices(recipe: Recipe) -> Iterator[Finding]:
                 "and twice the memory",
             )
         else:
-            yield Finding("good", f"{key}: {name} is {models.dtype_name(dtype)}")
+            yield Finding("good", f"{key}: {name} is {load.dtype_name(dtype)}")
 
 
 def check_runner(recipe: Recipe) -> Iterator[Finding]:
@@ -70,7 +70,7 @@ def check_memory(
             f"{model.role} answering", model.weights, cache, f"a cache of {tokens} tokens"
         )
     section = recipe.distill
-    dtype = student_dtype(section, models.own_dtype(student.config), models.best_device())
+    dtype = student_dtype(section, load.own_dtype(student.config), load.best_device())
     training = training_bytes(trained, section, dtype) + _beside(section, teacher)
     yield _memory_for(
         "training", training, training // 10, "activations", way_out=less_room(section)
@@ -88,7 +88,7 @@ def _memory_for(
     what: str, fixed: int, extra: int, extra_name: str, way_out: str = "take smaller models"
 ) -> Finding:
     """Hold what must fit (`fixed`) and what shrinks with the batch (`extra`) against memory."""
-    device = models.best_device()
+    device = load.best_device()
     total, free = memory_of(device)
     text = f"memory, {what}: about {size_of(fixed)}, and {size_of(extra)} for {extra_name}"
     if fixed > total:
@@ -103,7 +103,7 @@ def _memory_for(
 def check_disk(recipe: Recipe, student: ModelFiles, trained: Parameters) -> Finding:
     """Hold checkpoints and students against the free space of the current folder."""
     here = Path.cwd()
-    saved = models.DTYPES.get(recipe.distill.save_dtype) or models.own_dtype(student.config)
+    saved = load.DTYPES.get(recipe.distill.save_dtype) or load.own_dtype(student.config)
     # While a checkpoint is written, the one before it is still there.
     need = 2 * checkpoint_bytes(trained, recipe.distill) + 2 * student.parameters * saved.itemsize
     free = shutil.disk_usage(here).free

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from leaf.config import Recipe
 from leaf.distill.served import check_model, missing_served, open_client
 from leaf.doctor.finding import Finding
 from leaf.errors import ServerError
+from leaf.recipe import Recipe
 
 _PATIENCE = 2.0
 """Seconds that a server has to answer."""

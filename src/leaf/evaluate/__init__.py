@@ -1,18 +1,6 @@
-"""Scores with intervals, and two models compared on the same questions."""
+"""What is measured of answers: measures, pass@k, what variants of a problem cost."""
 
 from leaf.evaluate.measures import measures
 from leaf.evaluate.robustness import Robustness, Share, robustness
-from leaf.evaluate.statistics import Values, accuracy, by_base, compare, compare_values, estimate
 
-__all__ = [
-    "Robustness",
-    "Share",
-    "Values",
-    "accuracy",
-    "by_base",
-    "compare",
-    "compare_values",
-    "estimate",
-    "measures",
-    "robustness",
-]
+__all__ = ["Robustness", "Share", "measures", "robustness"]

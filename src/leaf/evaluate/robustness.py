@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaf.errors import LeafError
-from leaf.intervals import bootstrap, wilson
 from leaf.records import Score
+from leaf.statistics import bootstrap, wilson
 
 Floats = NDArray[np.float64]
 

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from leaf.generate.drafted import Draft, boldness
-from leaf.heads import Head
-from leaf.prefix import feed_shared
-from leaf.protocols import Effort
-from leaf.rows import Rows
+from leaf.generate.engine import Effort
+from leaf.models.kv_cache import Rows
+from leaf.models.output_head import Head
+from leaf.models.shared_prefix import feed_shared
 
 _CHUNK = 256
 """Positions whose logits exist at the same time."""
@@ -80,7 +80,7 @@ def decode(
     """Yield each request's number and the tokens said, as it ends; return what all that took.
 
     Args:
-        model: One that `leaf.rows.can_share`.
+        model: One that `leaf.models.kv_cache.can_share`.
         head: Its output head.
         requests: Number and what is asked, `max_rows` of them taken whenever nobody waits; prompts
             with a common beginning that are fed together share its computation.

@@ -8,22 +8,22 @@ from typing import Any
 
 import torch
 
-from leaf import models
-from leaf.batching import halved, is_out_of_memory, plan_batches, run_halving
-from leaf.chat import Chat, chat_of
-from leaf.config import GenerateSection, ModelSection
 from leaf.errors import ModelError
 from leaf.generate.decoding import Request, Sampling, decode
+from leaf.generate.engine import Effort
 from leaf.generate.failures import too_long
 from leaf.generate.order import in_order
 from leaf.generate.seeds import seed_of
-from leaf.heads import Head, output_head
-from leaf.models import Loaded
+from leaf.models import load
+from leaf.models.batching import halved, is_out_of_memory, plan_batches, run_halving
+from leaf.models.files import Source
+from leaf.models.kv_cache import can_share
+from leaf.models.load import Loaded
+from leaf.models.output_head import Head, output_head
+from leaf.models.prompt_format import Chat, chat_of
 from leaf.progress import Ticker, say
-from leaf.protocols import Effort
+from leaf.recipe import GenerateSection, ModelSection
 from leaf.records import Answer, Problem
-from leaf.rows import can_share
-from leaf.sources import Source
 
 Said = Generator[tuple[int, list[int]], None, None]
 """Number of a request and the tokens said, as it ends."""
@@ -37,7 +37,7 @@ def open_hf(
     section: ModelSection, source: Source, generate: GenerateSection, tick: Ticker | None
 ) -> "Iterator[HuggingFaceEngine]":
     """Load a model on the best device here, and let it go when the block ends."""
-    with models.loaded(section, source) as loaded:
+    with load.loaded(section, source) as loaded:
         yield HuggingFaceEngine(loaded, chat_of(loaded.tokenizer, section), generate, tick)
 
 

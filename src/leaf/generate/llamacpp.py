@@ -15,17 +15,17 @@ from typing import Any
 
 import torch
 
-from leaf import models
-from leaf.chat import Chat, chat_of
-from leaf.config import GenerateSection, ModelSection
 from leaf.errors import ModelError, UsageError
+from leaf.generate.engine import Effort
 from leaf.generate.failures import failed, too_long
 from leaf.generate.order import by_parts
 from leaf.generate.seeds import seed_of
+from leaf.models import load
+from leaf.models.files import Source
+from leaf.models.prompt_format import Chat, chat_of
 from leaf.progress import Ticker, say
-from leaf.protocols import Effort
+from leaf.recipe import GenerateSection, ModelSection
 from leaf.records import Answer, Problem
-from leaf.sources import Source
 
 _ROOM = 1024
 """The cache of keys and values grows by so many tokens: a longer need opens the file again."""
@@ -58,8 +58,8 @@ def open_llamacpp(
     line = missing_llamacpp(section)
     if line:
         raise UsageError(line)
-    chat = chat_of(models.load_tokenizer(source), section)
-    context = models.context_of(models.load_config(source))
+    chat = chat_of(load.load_tokenizer(source), section)
+    context = load.context_of(load.load_config(source))
     engine = LlamaCppEngine(
         Path(section.model).expanduser(), chat, generate, context=context, tick=tick
     )

@@ -10,17 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from leaf import client
-from leaf.client import Access
-from leaf.config import GenerateSection, ModelSection
 from leaf.errors import ServerError, UsageError
+from leaf.generate.engine import Effort
 from leaf.generate.failures import failed
 from leaf.generate.order import by_parts
 from leaf.generate.seeds import seed_of
+from leaf.models import server
+from leaf.models.files import Source
+from leaf.models.server import Access
 from leaf.progress import Ticker
-from leaf.protocols import Effort
+from leaf.recipe import GenerateSection, ModelSection
 from leaf.records import Answer, Problem
-from leaf.sources import Source
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -68,10 +68,10 @@ def open_openai(
         ServerError: it cannot be reached, refuses the key, lacks the model, refuses such requests
             or counts no tokens.
     """
-    access = client.checked(access_of(section), use=USE, extra=EXTRA)
+    access = server.checked(access_of(section), use=USE, extra=EXTRA)
     assert section.server  # noqa: S101 - `access_of` has looked
     retries, timeout = section.server.retries, section.server.timeout
-    with client.connect(access, retries=retries, timeout=timeout) as connection:
+    with server.connect(access, retries=retries, timeout=timeout) as connection:
         engine = ServedEngine(access, connection, section, generate, tick)
         engine.try_out()
         yield engine
@@ -103,7 +103,7 @@ class ServedEngine:
 
     def try_out(self) -> None:
         """Ask for one token as problems ask for more; any fault is a `ServerError`."""
-        with client.explained(self._access, _WHAT):
+        with server.explained(self._access, _WHAT):
             found = self._ask("Hello", seed=0, limit=1)
         try:
             _read(found)
@@ -151,12 +151,12 @@ class ServedEngine:
             )
             answer = _read(found, problem.id)
         except openai.APIError as error:
-            line = client.explain(self._access, error, _WHAT)
+            line = server.explain(self._access, error, _WHAT)
             if self._is_lost(error):
                 raise ServerError(line) from None
             answer = failed(problem.id, line)
         except (ServerError, ValueError) as error:
-            answer = failed(problem.id, client.one_line(self._access, str(error)))
+            answer = failed(problem.id, server.one_line(self._access, str(error)))
         if self._tick:
             self._tick()
         return answer
@@ -173,7 +173,7 @@ class ServedEngine:
             model=self._access.model,
             messages=messages,  # type: ignore[arg-type]  # its types are one for each role
             max_tokens=limit,
-            extra_headers=client.headers(self._access),
+            extra_headers=server.headers(self._access),
             **options,
         )
 
@@ -194,7 +194,7 @@ class ServedEngine:
 
         quick = self._connection.with_options(max_retries=0, timeout=_PATIENCE)
         try:
-            quick.models.list(extra_headers=client.headers(self._access))
+            quick.models.list(extra_headers=server.headers(self._access))
         except openai.APIConnectionError:
             return False
         except (openai.APIError, ValueError):

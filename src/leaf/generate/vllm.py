@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from leaf import models
-from leaf.chat import Chat, chat_of
-from leaf.config import GenerateSection, ModelSection
 from leaf.errors import UsageError
+from leaf.generate.engine import Effort
 from leaf.generate.failures import failed, too_long
 from leaf.generate.order import by_parts
 from leaf.generate.seeds import seed_of
+from leaf.models import load
+from leaf.models.files import Source, readable
+from leaf.models.prompt_format import Chat, chat_of
 from leaf.progress import Ticker, say
-from leaf.protocols import Effort
+from leaf.recipe import GenerateSection, ModelSection
 from leaf.records import Answer, Problem
-from leaf.sources import Source, readable
 
 _PART = 1024
 """Problems of a call: vLLM fills its batches best where it has many to choose from."""
@@ -44,19 +44,19 @@ def open_vllm(
         raise UsageError(line)
     import vllm
 
-    chat = chat_of(models.load_tokenizer(source), section)
+    chat = chat_of(load.load_tokenizer(source), section)
     # What no answer may need takes no room from the others.
-    context = min(models.context_of(models.load_config(source)), generate.token_budget)
-    dtype = models.resolve_dtype(section.dtype, models.best_device())
-    models.release_memory()  # vLLM takes a share of what is free
+    context = min(load.context_of(load.load_config(source)), generate.token_budget)
+    dtype = load.resolve_dtype(section.dtype, load.best_device())
+    load.release_memory()  # vLLM takes a share of what is free
     with readable(f"{source.name}: vLLM cannot load it"):
         llm: Any = vllm.LLM(
             model=str(source.folder),
-            dtype=models.dtype_name(dtype),
+            dtype=load.dtype_name(dtype),
             max_model_len=context,
             seed=generate.seed,
         )
-    say(f"loaded {source.name}: vLLM, {models.dtype_name(dtype)}, up to {context} tokens")
+    say(f"loaded {source.name}: vLLM, {load.dtype_name(dtype)}, up to {context} tokens")
     engine = VllmEngine(llm, chat, generate, context=context, tick=tick)
     try:
         yield engine

@@ -4,16 +4,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from leaf.config import GradeSection
 from leaf.errors import DataError
 from leaf.grade import code, math, numbers, olympiad, qa
 from leaf.grade.judgement import Comparison, Judgement, Program, Scorer, ungradable
 from leaf.grade.pool import ComparisonPool
 from leaf.grade.sandbox import SandboxPool
+from leaf.recipe import GradeSection
 from leaf.records import Answer, Problem, Score, Tests
 
 if TYPE_CHECKING:  # it imports torch, which the comparing processes must not load
-    from leaf.protocols import Grader
+    from leaf.grade.grader import Grader
 
 GRADERS: dict[str, Scorer] = {
     "numbers": numbers.judge,

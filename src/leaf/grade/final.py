@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from leaf.latex import boxes
+from leaf.text.latex import boxes
 
 
 class Mark(StrEnum):

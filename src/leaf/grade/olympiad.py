@@ -17,8 +17,8 @@ from dataclasses import replace
 from leaf.grade import math
 from leaf.grade.final import FinalAnswer, Mark, final_answer
 from leaf.grade.judgement import Comparison, Judgement
-from leaf.latex import boxes, parts
 from leaf.records import Answer, Problem
+from leaf.text.latex import boxes, parts
 
 _FORMULA = re.compile(r"\$([^$]+)\$")
 

@@ -18,8 +18,8 @@ from leaf.grade.written import (
     without_commands,
     without_unit,
 )
-from leaf.latex import joined_thousands, parts
 from leaf.records import Outcome
+from leaf.text.latex import joined_thousands, parts
 
 _LETTERS = tuple("ABCDEFGH")
 _SLACK = 1 + 1e-9

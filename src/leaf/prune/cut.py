@@ -3,10 +3,10 @@
 import dataclasses
 from collections.abc import Sequence
 
-from leaf.config import PruneSection
 from leaf.prune.guards import refusal
 from leaf.prune.select import Bools, candidates
 from leaf.prune.substitute import substitutes
+from leaf.recipe import PruneSection
 from leaf.records import Counterfactual, Focus, Problem, Span
 
 

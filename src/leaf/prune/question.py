@@ -1,9 +1,9 @@
 """All that is cut out of one question: what detection, studies and benchmarks share."""
 
-from leaf.config import AttributeSection, PruneSection
 from leaf.prune.cut import distinct, prune
 from leaf.prune.rank import rank
 from leaf.prune.select import focus
+from leaf.recipe import AttributeSection, PruneSection
 from leaf.records import Attribution, Counterfactual, Problem, Sensitivity
 
 
@@ -21,7 +21,7 @@ def cut_question(
     Args:
         problem: Whose question it is.
         attribution: Both models' sensitivities of its units.
-        detector: One of `leaf.config.Detector`.
+        detector: One of `leaf.recipe.Detector`.
         section: Rule, threshold, units and strategy.
         attribute: The seed of `random`.
         measured: What a detector goes by other than the gradient (see `leaf.prune.rank`).

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from leaf.config import AttributeSection, PruneSection
-from leaf.pieces import BORDERS, Piece, may_go, pieces
 from leaf.prune.select import ROUNDING, candidates, focus, min_max
+from leaf.recipe import AttributeSection, PruneSection
 from leaf.records import Attribution, Focus, Problem, Sensitivity
+from leaf.text.units import BORDERS, Piece, may_go, pieces
 
 
 def rank(
@@ -32,7 +32,7 @@ def rank(
     """Rank one question's units as a detector does, and say how many it marks.
 
     Args:
-        detector: One of `leaf.config.Detector`.
+        detector: One of `leaf.recipe.Detector`.
         scores: The gradient's normalised scores of the question's tokens.
         problem: The question; `oracle` takes its known distractors.
         unit: What a candidate token takes along, one of `prune.units`; `oracle` takes nothing.

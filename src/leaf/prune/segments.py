@@ -9,8 +9,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from itertools import combinations, pairwise
 
-from leaf.pieces import pieces
 from leaf.records import Problem
+from leaf.text.units import pieces
 
 _LINE_END = re.compile(r"\n(?:\s*\n)?")
 _SPACES_AND_LINE_END = re.compile(r"[^\S\n]*\n(?:\s*\n)?")

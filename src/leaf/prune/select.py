@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from leaf.config import PruneSection
+from leaf.recipe import PruneSection
 from leaf.records import Attribution, Focus
 
 Floats = NDArray[np.float64]

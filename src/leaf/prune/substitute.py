@@ -8,8 +8,8 @@ import random
 import re
 from collections.abc import Sequence
 
-from leaf.config import PruneSection
 from leaf.prune.guards import WHOLE, cuts_inside
+from leaf.recipe import PruneSection
 from leaf.records import Counterfactual, Problem, Span
 
 FILLERS = {

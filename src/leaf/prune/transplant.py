@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from leaf.config import PruneSection
+from leaf.recipe import PruneSection
 from leaf.records import Counterfactual, Problem, Span
 
 _WORD = re.compile(r"\S+")

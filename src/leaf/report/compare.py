@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.text import Text
 
+from leaf.progress import table
 from leaf.report.figures import ARM_NAMES
 from leaf.report.formats import duration, percent, points
 from leaf.report.page import environment, write_text
 from leaf.report.readings import listed
-from leaf.words import table
 
 _SHOWS = {"higher": "better", "lower": "worse", "equal": "same", "open": "not shown"}
 """What a reading says of a student against that of the first run."""
@@ -25,7 +25,7 @@ def write_comparison(found: Mapping[str, Any], path: Path) -> Path:
     """Write the page of a comparison as HTML that needs nothing outside itself.
 
     Args:
-        found: What `leaf.comparison.compare` returns.
+        found: What `leaf.report.compare_runs.compare` returns.
         path: The file to write, whole or not at all.
 
     Raises:
@@ -39,7 +39,7 @@ def print_comparison(found: Mapping[str, Any], console: Console) -> None:
     """Print what differs, every score side by side, and the students of each run against the first.
 
     Args:
-        found: What `leaf.comparison.compare` returns.
+        found: What `leaf.report.compare_runs.compare` returns.
         console: Where to.
     """
     names = [run["name"] for run in found["runs"]]

@@ -7,8 +7,8 @@ the run stopped before.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from leaf.config import Recipe
-from leaf.recipe import describe
+from leaf.recipe import Recipe
+from leaf.recipe.reading import describe
 from leaf.records import (
     Answer,
     Attribution,

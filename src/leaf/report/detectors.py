@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from leaf.intervals import mcnemar, wilson
 from leaf.records import Comparison
 from leaf.report.changes import Changes
 from leaf.report.readings import reading
+from leaf.statistics import mcnemar, wilson
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

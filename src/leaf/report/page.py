@@ -15,13 +15,13 @@ import yaml
 from markupsafe import Markup
 
 from leaf.errors import StoreError, UsageError
-from leaf.memory import size_of
 from leaf.report.content import FORMAT
 from leaf.report.figures import ARM_NAMES, accuracy_plot, curve_plot
 from leaf.report.formats import duration, number, percent, points, visible, whole
 from leaf.report.inert import index_entry, inert, problem_data
 from leaf.report.readings import in_words, listed
-from leaf.store import write_whole
+from leaf.store.memory import size_of
+from leaf.store.store import write_whole
 
 
 def write_report(report: Any, folder: Path) -> Path:
@@ -69,7 +69,7 @@ def write_explanation(page: dict[str, Any], path: Path) -> Path:
     """Write the page of one problem as HTML that needs nothing outside itself.
 
     Args:
-        page: What `leaf.explain.explanation` returns.
+        page: What `leaf.report.one_problem.explanation` returns.
         path: The file to write, whole or not at all.
 
     Raises:

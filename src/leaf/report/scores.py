@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from leaf.config import Recipe
+from leaf.recipe import Recipe
 from leaf.records import Comparison, Estimate
 from leaf.report.plain import plain
 from leaf.report.readings import reading

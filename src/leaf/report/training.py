@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from leaf.config import measurement
+from leaf.recipe import measurement
 
 _CURVE_KEYS = (
     "step",

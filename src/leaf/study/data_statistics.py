@@ -6,7 +6,7 @@ from statistics import fmean
 
 from matplotlib.figure import Figure
 
-from leaf.config import Recipe
+from leaf.recipe import Recipe
 from leaf.records import Counterfactual, Problem
 from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.lab import Lab, Run

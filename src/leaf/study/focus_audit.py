@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from leaf.benchmark import Benchmark, load_benchmarks
 from leaf.errors import StudyError
-from leaf.evaluate import Values
+from leaf.models.files import Source, trained
+from leaf.pipeline.benchmarks import Benchmark, load_benchmarks
+from leaf.pipeline.session import Graded
 from leaf.records import Problem, Score
-from leaf.sources import Source, trained
+from leaf.statistics import Values
 from leaf.study.finding import Finding, Measured, Table
 from leaf.study.lab import Lab, Run
 from leaf.study.mass import (
@@ -31,7 +32,6 @@ from leaf.study.mass import (
 from leaf.study.merge import merged
 from leaf.study.output import written
 from leaf.study.plot import add_legend, draw_dots, height_of
-from leaf.workshop import Graded
 
 MOST = 500
 """Most questions of a benchmark, the first ones: every one takes two passes by four models."""

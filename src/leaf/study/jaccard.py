@@ -11,10 +11,10 @@ from statistics import fmean
 
 from matplotlib.figure import Figure
 
-from leaf.config import EvaluateSection
 from leaf.errors import StudyError
-from leaf.evaluate import compare_values, estimate
+from leaf.recipe import EvaluateSection
 from leaf.records import Outcome
+from leaf.statistics import compare_values, estimate
 from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.lab import Lab, Run
 from leaf.study.merge import merged

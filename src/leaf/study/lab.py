@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from leaf.config import Recipe
-from leaf.pipeline import Pipeline
+from leaf.pipeline.results import Results
+from leaf.pipeline.stages import Pipeline
 from leaf.progress import say
-from leaf.recipe import check_recipe, describe
-from leaf.results import Results
-from leaf.store import Store
+from leaf.recipe import Recipe
+from leaf.recipe.reading import check_recipe, describe
+from leaf.store.store import Store
 
 _SEEDED = ("data.", "attribute.", "prune.", "distill.")
 """Sections whose seeds differ between the seeds of a study; the test questions stay the same."""
@@ -79,7 +79,7 @@ class Lab:
 
         Args:
             changes: Dotted keys of the recipe and their values.
-            until: One of `leaf.pipeline.STAGES`.
+            until: One of `leaf.pipeline.stages.STAGES`.
             seed: One of `seeds`.
             label: What is different, for people.
         """

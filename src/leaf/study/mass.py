@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from leaf.config import EvaluateSection
-from leaf.evaluate import Values, compare_values, estimate
+from leaf.recipe import EvaluateSection
 from leaf.records import Problem, Sensitivity
+from leaf.statistics import Values, compare_values, estimate
 from leaf.study.finding import Cell, Row, Table
 from leaf.study.scores import apart
 from leaf.study.seeds import of_comparison, of_estimate

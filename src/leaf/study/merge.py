@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from leaf.intervals import wilson
+from leaf.statistics import wilson
 from leaf.study.finding import Cell, Measured, Row, Table, Unit
 from leaf.study.scores import within
 from leaf.study.seeds import over_seeds

@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
 
-from leaf.memory import size_of
+from leaf.progress import table
 from leaf.report.formats import duration, number, percent, points, whole
-from leaf.store import write_whole
+from leaf.store.memory import size_of
+from leaf.store.store import write_whole
 from leaf.study.finding import Cell, Finding, Measured, Row, Table, Unit
-from leaf.words import table
 
 STYLE: Any = {
     "svg.hashsalt": "leaf",

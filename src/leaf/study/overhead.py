@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from leaf.report.training import overhead as overhead_of
-from leaf.store import StageLog
+from leaf.store.store import StageLog
 from leaf.study.finding import Cell, Finding, Measured, Row, Table
 from leaf.study.lab import Lab
 from leaf.study.merge import merged

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from leaf.config import BenchmarkSection, Recipe
-from leaf.recipe import describe
+from leaf.recipe import BenchmarkSection, Recipe
+from leaf.recipe.reading import describe
 from leaf.study.finding import Row, Table, Unit
 from leaf.tasks import EVALUATION_SPLITS
 

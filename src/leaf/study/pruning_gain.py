@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from leaf.errors import StudyError
-from leaf.evaluate import compare_values
 from leaf.records import Outcome, Problem
+from leaf.statistics import compare_values
 from leaf.study.finding import Cell, Finding, Measured, Row, Table
 from leaf.study.lab import Lab
 from leaf.study.merge import merged, share

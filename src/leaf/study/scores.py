@@ -10,9 +10,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from leaf.config import EvaluateSection
-from leaf.evaluate import Values, by_base, compare_values, estimate
-from leaf.intervals import bootstrap
+from leaf.recipe import EvaluateSection
+from leaf.statistics import Values, bootstrap, by_base, compare_values, estimate
 from leaf.study.finding import Measured
 from leaf.study.seeds import of_comparison, of_estimate, over_seeds
 

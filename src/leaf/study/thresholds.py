@@ -7,13 +7,13 @@ Questions that several settings have in common are verified once. What threshold
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from leaf.config import PruneSection, Recipe
-from leaf.intervals import wilson
-from leaf.pipeline import Pipeline
+from leaf.pipeline.stages import Pipeline
 from leaf.progress import say
 from leaf.prune import RULES
+from leaf.recipe import PruneSection, Recipe
 from leaf.records import Counterfactual, Verdict
-from leaf.store import Store
+from leaf.statistics import wilson
+from leaf.store.store import Store
 from leaf.study.finding import Finding, Measured, Row, Table
 from leaf.study.lab import Lab
 from leaf.study.plot import draw_yield

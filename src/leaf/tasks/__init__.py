@@ -5,8 +5,8 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from leaf.config import DataSection
 from leaf.errors import DataError, nearest
+from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.acecode import acecode
 from leaf.tasks.aime import aime

@@ -19,8 +19,8 @@ The tests were written and filtered by models, so a few are wrong.
 
 from typing import Any
 
-from leaf.config import DataSection
 from leaf.errors import DataError
+from leaf.recipe import DataSection
 from leaf.records import Problem, Tests
 from leaf.tasks.coding import as_answer, assertions_of, called_by, names_in, unix
 from leaf.tasks.reading import Row, each, read_rows, text_of

@@ -18,12 +18,12 @@ teacher's there (`attribute.reference: teacher`).
 
 import re
 
-from leaf.config import DataSection
 from leaf.errors import DataError
-from leaf.latex import boxes
+from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.gsm8k import AFTER
 from leaf.tasks.reading import Row, each, optional_text_of, read_rows, text_of
+from leaf.text.latex import boxes
 
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,3}(?:\.0+)?")
 

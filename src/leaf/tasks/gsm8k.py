@@ -21,8 +21,8 @@ say to that request: without the calculator marks `<<...>>`, and with the answer
 
 import re
 
-from leaf.config import DataSection
 from leaf.errors import DataError
+from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.reading import Row, each, read_rows, text_of
 

@@ -22,8 +22,8 @@ record `gsm_ic_test-base-1`, original_question with the same answer.
 The data hold no worked solution, so detection takes the teacher's (`attribute.reference: teacher`).
 """
 
-from leaf.config import DataSection
 from leaf.errors import DataError
+from leaf.recipe import DataSection
 from leaf.records import Distractor, Problem
 from leaf.tasks.gsm8k import AFTER
 from leaf.tasks.reading import Row, each, read_rows, text_of

@@ -22,8 +22,8 @@ columns of titles and sentences and `supporting_facts` in place of `supporting_t
 name no gold passage have no distractors, and cannot be read with `data.passages`.
 """
 
-from leaf.config import DataSection
 from leaf.errors import DataError
+from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.contexts import distinct, read_passages
 from leaf.tasks.passages import Asked, passage_problems

@@ -28,8 +28,8 @@ HumanEvalPlus/32 fails for every program, the reference too; it is mended (`_MEN
 
 import ast
 
-from leaf.config import DataSection
 from leaf.errors import DataError
+from leaf.recipe import DataSection
 from leaf.records import Problem, Protected, Tests
 from leaf.tasks.coding import (
     REQUEST,

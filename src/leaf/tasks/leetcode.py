@@ -27,8 +27,8 @@ weekly contests of 20240121-Jul.jsonl (`prompt_sft`, `start_time`; no solutions;
 
 import re
 
-from leaf.config import DataSection
 from leaf.errors import DataError
+from leaf.recipe import DataSection
 from leaf.records import Problem, Tests
 from leaf.tasks.coding import CONTEST, as_answer, contest_end, is_published, program_of, unix
 from leaf.tasks.reading import Row, each, optional_text_of, read_rows, text_of

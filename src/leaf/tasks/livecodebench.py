@@ -37,8 +37,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from leaf.config import DataSection
 from leaf.errors import DataError, nearest
+from leaf.recipe import DataSection
 from leaf.records import Case, Problem, Tests
 from leaf.tasks.coding import CONTEST, contest_end, is_published, unix
 from leaf.tasks.reading import Row, each, optional_text_of, read_rows, text_of

@@ -17,12 +17,12 @@ A record that says `dup_of_math_test` is in the test set too and no part of the 
 (`math500`; hub id `HuggingFaceH4/MATH-500`, split `test`) has them too, with `subject` for `type`.
 """
 
-from leaf.config import DataSection
 from leaf.errors import DataError
-from leaf.latex import boxes
+from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.gsm8k import AFTER
 from leaf.tasks.reading import Row, each, optional_text_of, read_rows, text_of
+from leaf.text.latex import boxes
 
 
 def math(section: DataSection) -> list[Problem | DataError]:

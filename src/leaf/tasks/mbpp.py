@@ -20,8 +20,8 @@ validation, 601-974 train. MBPP+ takes its problems from all of them (108 of its
 a study trains on MBPP or measures MBPP+, and not both. Four tests of MBPP+ are mended (`_MENDED`).
 """
 
-from leaf.config import DataSection
 from leaf.errors import DataError, nearest
+from leaf.recipe import DataSection
 from leaf.records import Problem, Tests
 from leaf.tasks.coding import (
     REQUEST,

@@ -18,8 +18,8 @@ The hub's records (splits train and validation) have `paragraphs`: objects with 
 paragraph_text and is_supporting. Records whose `answerable` is false are no part of the task.
 """
 
-from leaf.config import DataSection
 from leaf.errors import DataError
+from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.contexts import answers_of, distinct, read_passages
 from leaf.tasks.passages import Asked, passage_problems

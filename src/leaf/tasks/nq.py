@@ -18,8 +18,8 @@ no hub data set, so `path` names the file. In the local file real questions and 
 among distractors that were chosen anew, by BM25: results made with it must say so.
 """
 
-from leaf.config import DataSection
 from leaf.errors import DataError
+from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.contexts import answers_of, read_passages
 from leaf.tasks.passages import Asked, passage_problems

@@ -24,8 +24,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from leaf.config import DataSection
 from leaf.errors import DataError, nearest
+from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.math import boxed_problem
 from leaf.tasks.reading import Row, read_rows, text_of

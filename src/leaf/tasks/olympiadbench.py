@@ -20,12 +20,12 @@ and becomes the problem
     after:     the same request as GSM8K's
 """
 
-from leaf.config import DataSection
 from leaf.errors import DataError
-from leaf.latex import parts
+from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.gsm8k import AFTER
 from leaf.tasks.reading import Row, each, optional_text_of, read_rows, text_of
+from leaf.text.latex import parts
 
 
 def olympiadbench(section: DataSection) -> list[Problem | DataError]:

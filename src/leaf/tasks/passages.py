@@ -29,8 +29,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from leaf.config import DataSection
 from leaf.errors import DataError
+from leaf.recipe import DataSection
 from leaf.records import Distractor, Problem, Protected
 from leaf.tasks.reading import Row
 

@@ -15,9 +15,9 @@ right and for the wrong operation), `numeric`, and `both` (a conflicting cue and
 
 from itertools import islice
 
-from leaf.config import DataSection
 from leaf.errors import DataError, nearest
 from leaf.playground import SPLITS, Mixture, puzzles
+from leaf.recipe import DataSection
 from leaf.records import Problem
 
 

@@ -16,8 +16,8 @@ and becomes the problem
 hub's `akariasai/PopQA` has questions and answers but no passages, so `path` names a file.
 """
 
-from leaf.config import DataSection
 from leaf.errors import DataError
+from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.contexts import answers_of, read_passages
 from leaf.tasks.passages import Asked, passage_problems

@@ -20,8 +20,8 @@ A question without an answer (`answers` is empty) has the answer "" and the solu
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from leaf.config import DataSection
 from leaf.errors import DataError
+from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.contexts import distinct
 from leaf.tasks.passages import AFTER, Asked, Passage, passage_problems

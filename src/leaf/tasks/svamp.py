@@ -17,8 +17,8 @@ The data hold no worked solution, so detection takes the teacher's (`attribute.r
 
 import re
 
-from leaf.config import DataSection
 from leaf.errors import DataError
+from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.gsm8k import AFTER
 from leaf.tasks.reading import Row, each, read_rows, text_of

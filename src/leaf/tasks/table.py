@@ -12,8 +12,8 @@ Nothing is put before or after the question, and answers are judged by `numbers`
 says otherwise.
 """
 
-from leaf.config import ColumnsSection, DataSection
 from leaf.errors import DataError
+from leaf.recipe import ColumnsSection, DataSection
 from leaf.records import Problem
 from leaf.tasks.reading import Row, each, optional_text_of, read_rows, text_of
 

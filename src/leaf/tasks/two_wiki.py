@@ -23,8 +23,8 @@ the solution is the last line alone.
 
 import re
 
-from leaf.config import DataSection
 from leaf.errors import DataError
+from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.contexts import distinct, read_passages
 from leaf.tasks.passages import Asked, passage_problems

@@ -9,13 +9,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from leaf.config import DistillSection
 from leaf.distill.losses.jsd import jsd
 from leaf.distill.losses.kl import kl
+from leaf.distill.losses.loss import Loss
 from leaf.distill.losses.reverse_kl import reverse_kl
 from leaf.distill.losses.skew_kl import skew_kl
 from leaf.distill.losses.tv import tv
-from leaf.protocols import Loss
+from leaf.recipe import DistillSection
 
 LOSSES: dict[str, Callable[[DistillSection], Loss]] = {
     "kl": lambda _: kl,

@@ -1,0 +1,128 @@
+"""The command `leaf evaluate`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leaf.cli.options import AsJson, Overrides, out_console, refuse_file, say_line
+from leaf.errors import UsageError
+from leaf.progress import table
+from leaf.recipe import DataSection, GenerateSection, Recipe
+from leaf.recipe.reading import check_recipe
+from leaf.records import Estimate
+
+if TYPE_CHECKING:  # it imports torch
+    from leaf.pipeline.benchmarks import Evaluation
+
+
+def evaluate(  # noqa: D417
+    *,
+    model: str,
+    benchmark: str,
+    out: Path,
+    limit: int | None = None,
+    max_new_tokens: int = 512,
+    dtype: str = "auto",
+    engine: str = "hf",
+    url: str | None = None,
+    samples: int = 1,
+    temperature: float | None = None,
+    pass_at: str = "",
+    set_: Overrides = None,
+    json_: AsJson = False,
+) -> None:
+    """Score one model on benchmarks, with intervals.
+
+    Example: leaf evaluate --model runs/a/student --benchmark gsm8k=data/test.jsonl --out runs/e
+
+    Args:
+        model: Hub id, local folder or GGUF file; with --engine openai, its name at the server.
+        benchmark: Comma-separated: a task (`leaf tasks`) or task=path of its data.
+        out: Folder for scores.json, the answers with their scores, and the store behind them.
+        limit: Problems of each benchmark; default all.
+        max_new_tokens: Longest answer in tokens.
+        dtype: auto, bfloat16, float16 or float32.
+        engine: hf, vllm, llamacpp or openai.
+        url: Of the server, with --engine openai: http://localhost:8000/v1.
+        samples: Answers to each problem; more than one needs --temperature.
+        temperature: Of sampled answers; default greedy.
+        pass_at: Comma-separated k of pass@k, each at most --samples.
+    """
+    from leaf.pipeline.benchmarks import evaluate_model
+    from leaf.tasks import EVALUATION_SPLITS
+
+    refuse_file(out)
+    own = {
+        "limit": limit,
+        "samples": samples,
+        "temperature": temperature,
+        "pass_at": _whole_numbers(pass_at, "--pass-at"),
+    }
+    benchmarks: dict[str, Any] = {}
+    for item in benchmark.split(","):
+        task, _, path = item.partition("=")
+        name = item if task in benchmarks else task
+        split = EVALUATION_SPLITS.get(task, "test")
+        benchmarks[name] = {"task": task, "path": path or None, "split": split, **own}
+    section: dict[str, Any] = {"model": model, "dtype": dtype, "engine": engine}
+    if url is not None:
+        section["server"] = {"url": url}
+    recipe = _evaluation_recipe(section, benchmarks, max_new_tokens, set_ or ())
+    found = evaluate_model(recipe, out)
+    if json_:
+        print((out / "scores.json").read_text(encoding="utf-8"))
+        return
+    _print_evaluation(found, out)
+
+
+def _print_evaluation(found: "Evaluation", out: Path) -> None:
+    """Print every score, and what was left out."""
+    from leaf.report import robustness_table
+
+    rows = table("benchmark", *_ESTIMATE)
+    for name, estimate in found.estimates.items():
+        rows.add_row(name, *_cells(estimate))
+    out_console.print(rows)
+    if found.robustness:
+        out_console.print(
+            robustness_table({name: {"": one} for name, one in found.robustness.items()})
+        )
+    for name, lines in found.refused.items():
+        say_line(f"{name}: {len(lines)} records left out, the first: {lines[0]}")
+    say_line(f"answers:  {out / 'answers'}")
+    say_line(f"scores:   {out / 'scores.json'}")
+
+
+def _evaluation_recipe(
+    section: dict[str, Any],
+    benchmarks: dict[str, Any],
+    max_new_tokens: int,
+    overrides: Sequence[str],
+) -> Recipe:
+    """Return the recipe that scores one model and trains nothing."""
+    budget = max(GenerateSection().token_budget, 2 * max_new_tokens)
+    first = next(iter(benchmarks.values()))
+    values = {
+        "name": "evaluate",
+        "student": section,
+        "teacher": section,
+        "data": {key: value for key, value in first.items() if key in DataSection.model_fields},
+        "generate": {"max_new_tokens": max_new_tokens, "token_budget": budget},
+        "evaluate": {"benchmarks": benchmarks},
+    }
+    return check_recipe(values, source="leaf evaluate", overrides=overrides)
+
+
+def _whole_numbers(text: str, option: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise UsageError(f"{option} {text}: must be whole numbers with commas between") from None
+
+
+_ESTIMATE = ("right", "95% interval", "not gradable", "n")
+
+
+def _cells(estimate: Estimate) -> tuple[str, ...]:
+    interval = f"{estimate.low:.1%} to {estimate.high:.1%}"
+    return f"{estimate.mean:.1%}", interval, str(estimate.ungradable), str(estimate.n)

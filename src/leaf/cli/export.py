@@ -1,0 +1,159 @@
+"""The command `leaf export`."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from leaf.cli.options import AsJson, out_console, say_line
+from leaf.errors import UsageError
+from leaf.progress import table
+
+if TYPE_CHECKING:  # it imports torch
+    from leaf.store.run_folder import TrainingRow
+
+Format = Literal["trl", "sharegpt", "alpaca"]
+
+
+def export(  # noqa: D417 - `AsJson` says what it is
+    run_folder: Annotated[Path, Parameter(name="RUN")],
+    /,
+    *,
+    format_: Annotated[Format, Parameter(name="--format")],
+    out: Path,
+    what: Literal["leaf", "kd"] = "leaf",
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    json_: AsJson = False,
+) -> None:
+    """Write what a run trained on as chat data that other trainers read.
+
+    These are the originals and the verified changed prompts, each with its reference response.
+    No model and no store is needed; a run with `--until verify` has all that is asked for.
+
+    Args:
+        run_folder: What `leaf run` wrote; its rows.parquet is read.
+        format_: trl (conversational prompt and completion: its SFTTrainer learns the completion
+            alone), sharegpt or alpaca.
+        out: File to write: .jsonl (one record a line) or .json (one list).
+        what: The rows of LeaF, or of plain distillation (kd): the originals alone.
+        overwrite: Replace a file that is there.
+    """
+    from leaf.store.store import write_whole
+
+    _check_out(out, overwrite=overwrite)
+    chosen = choose(_rows(run_folder), what)
+    records = [FORMATS[format_](row) | _named(row) for row in chosen.rows]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out, _as_json(records, lines=out.suffix == ".jsonl").encode())
+    if json_:
+        summary = {
+            "file": str(out),
+            "format": format_,
+            "rows": len(chosen.rows),
+            "kinds": chosen.kinds,
+            "left_out": chosen.left_out,
+        }
+        print(json.dumps(summary, indent=1))
+        return
+    shown = table("rows", "kind")
+    for kind, count in chosen.kinds.items():
+        shown.add_row(str(count), kind)
+    out_console.print(shown)
+    for reason, count in chosen.left_out.items():
+        say_line(f"left out: {count} rows {reason}")
+    say_line(f"data:     {out} ({len(chosen.rows)} rows)")
+    say_line(f'Next: datasets.load_dataset("json", data_files="{out}", split="train")')
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chosen:
+    """The rows to write, and those that are not."""
+
+    rows: "list[TrainingRow]"
+    left_out: dict[str, int]
+    """Reason to how many rows."""
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """Count the rows by how they were made, originals first."""
+        return dict(Counter(row.strategy or "original" for row in self.rows))
+
+
+HELD_OUT = "of held-out problems, which serve validation alone"
+BEGUN = "in the response: a chat turn that is half context and half answer has no place here"
+
+
+def choose(rows: "Sequence[TrainingRow]", what: Literal["leaf", "kd"]) -> Chosen:
+    """Return the rows of one arm that a chat format can hold, and why others are left out.
+
+    Raises:
+        UsageError: nothing would be left.
+    """
+    ours = [row for row in rows if what == "leaf" or not row.strategy]
+    reasons = [HELD_OUT if row.held_out else BEGUN if row.begun else "" for row in ours]
+    chosen = [row for row, reason in zip(ours, reasons, strict=True) if not reason]
+    if not chosen:
+        raise UsageError("there is nothing to write: the run has no training row of this kind")
+    return Chosen(rows=chosen, left_out=dict(Counter(reason for reason in reasons if reason)))
+
+
+def as_trl(row: "TrainingRow") -> dict[str, Any]:
+    """Return TRL's conversational prompt and completion."""
+    return {
+        "prompt": [{"role": "user", "content": row.prompt}],
+        "completion": [{"role": "assistant", "content": row.response}],
+    }
+
+
+def as_sharegpt(row: "TrainingRow") -> dict[str, Any]:
+    """Return a ShareGPT conversation of two turns."""
+    return {
+        "conversations": [
+            {"from": "human", "value": row.prompt},
+            {"from": "gpt", "value": row.response},
+        ]
+    }
+
+
+def as_alpaca(row: "TrainingRow") -> dict[str, Any]:
+    """Return an Alpaca instruction; its input stays empty, as the prompt is one text."""
+    return {"instruction": row.prompt, "input": "", "output": row.response}
+
+
+FORMATS: "dict[str, Callable[[TrainingRow], dict[str, Any]]]" = {
+    "trl": as_trl,
+    "sharegpt": as_sharegpt,
+    "alpaca": as_alpaca,
+}
+
+
+def _named(row: "TrainingRow") -> dict[str, str]:
+    """Return what tells where a record comes from; trainers pass such columns by."""
+    kind = "counterfactual" if row.strategy else "original"
+    return {"id": row.id, "kind": kind, "strategy": row.strategy, "problem": row.problem_id}
+
+
+def _as_json(records: Sequence[dict[str, Any]], *, lines: bool) -> str:
+    if lines:
+        return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    return json.dumps(records, ensure_ascii=False, indent=1) + "\n"
+
+
+def _check_out(out: Path, *, overwrite: bool) -> None:
+    if out.suffix not in {".jsonl", ".json"}:
+        raise UsageError(f"--out {out}: must end in .jsonl or .json")
+    if out.is_dir():
+        raise UsageError(f"--out {out}: is a folder; name a file")
+    if out.exists() and not overwrite:
+        raise UsageError(f"--out {out}: is there already; name another, or add --overwrite")
+
+
+def _rows(run_folder: Path) -> "list[TrainingRow]":
+    from leaf.store.run_folder import ROWS, TrainingRow, read_records, repeat
+
+    way_out = f"`{repeat(run_folder)} --until verify` writes it; nothing is computed twice"
+    return read_records(run_folder / ROWS, TrainingRow, way_out)

@@ -1,0 +1,229 @@
+"""The command `leaf`.
+
+Exit codes: 0 done, 1 the work failed, 2 the words, the recipe or the input files are wrong.
+"""
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.markup import escape
+
+from leaf.cli.options import AsJson, Overrides, out_console, refuse_file, run_app, say_line
+from leaf.errors import UsageError
+from leaf.progress import table
+from leaf.recipe.reading import describe, load_recipe, recipe_names
+
+app = App(
+    name="leaf",
+    help="Find the words that distract a small language model, and distil them away.\n\n"
+    "Start with `leaf recipes`, then `leaf doctor RECIPE`, then `leaf run RECIPE`.",
+    version_flags=["--version"],
+)
+
+
+@app.command
+def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
+    recipe: str,
+    /,
+    *,
+    set_: Overrides = None,
+    out: Path | None = None,
+    store: Path | None = None,
+    until: str = "evaluate",
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    json_: AsJson = False,
+) -> None:
+    """Take a recipe to a distilled student, its scores against plain distillation, and a report.
+
+    Killed work goes on where it was with the same command.
+
+    Example: leaf run gsm8k --set prune.threshold=0.05 --out runs/a
+
+    Args:
+        recipe: A shipped recipe (`leaf recipes`) or a YAML file.
+        out: Run folder. Default: runs/NAME, the name of the recipe.
+        store: Where stage results are kept and shared between runs. Default: store beside `out`.
+        until: Stop after this stage: problems, answers, attribute, prune, verify, distill or
+            evaluate.
+        overwrite: Replace a run of another recipe in `out`.
+    """
+    from leaf.distill.train_student import together
+    from leaf.pipeline.run import check_out, run_recipe
+    from leaf.pipeline.stages import STAGES
+    from leaf.report import print_results, robustness_table
+    from leaf.store.store import Store
+
+    if until not in STAGES:
+        raise UsageError(f"--until {until}: must be one of {', '.join(STAGES)}")
+    resolved = load_recipe(recipe, set_ or ())
+    folder = out or Path("runs") / resolved.name
+    refuse_file(folder)
+    check_out(resolved, folder, overwrite=overwrite)
+    with together() as first:
+        if not first:
+            return
+        results = run_recipe(
+            resolved,
+            out=folder,
+            store=Store(store or folder.parent / "store"),
+            until=until,
+            command=_repeat(recipe, set_ or [], out, store),
+        )
+    report = folder / "report.html"
+    if json_:
+        print((folder / "report.json").read_text(encoding="utf-8"))
+        return
+    if results.estimates and results.comparisons:
+        print_results(results.estimates, results.comparisons, out_console)
+        if results.robustness:
+            out_console.print(robustness_table(results.robustness))
+        say_line(f"student:  {folder / 'student'} (plain distillation: student-kd)")
+    if (folder / "ledger.parquet").is_file():
+        say_line(f"ledger:   {folder / 'ledger.parquet'} (leaf explain {folder} shows one prompt)")
+    say_line(f"report:   {report}")
+    if until != "evaluate":
+        say_line(f"stopped after {until}; go on with: {_repeat(recipe, set_ or [], out, store)}")
+
+
+@app.command
+def recipes(*, json_: AsJson = False) -> None:
+    """List the shipped recipes.
+
+    Example: leaf recipes
+    """
+    found = {name: load_recipe(name).description for name in recipe_names()}
+    if json_:
+        print(json.dumps(found, indent=1))
+        return
+    rows = table("recipe", "what it does")
+    for name, description in found.items():
+        rows.add_row(name, description)
+    out_console.print(rows)
+    out_console.print("Next: `leaf show RECIPE` for every value, `leaf run RECIPE` to run it.")
+
+
+@app.command
+def show(  # noqa: D417
+    recipe: str, /, *, set_: Overrides = None, json_: AsJson = False
+) -> None:
+    """Print a resolved recipe: every value with its meaning.
+
+    Example: leaf show gsm8k --set distill.epochs=1
+
+    Args:
+        recipe: A shipped recipe or a YAML file.
+    """
+    resolved = load_recipe(recipe, set_ or ())
+    if json_:
+        print(json.dumps(resolved.model_dump(by_alias=True), indent=1))
+        return
+    for key, value, meaning in describe(resolved):
+        text = json.dumps(value, ensure_ascii=False)
+        out_console.print(f"{key}: {text}  [dim]# {escape(meaning)}[/dim]", soft_wrap=True)
+
+
+@app.command
+def doctor(  # noqa: D417
+    recipe: str, /, *, set_: Overrides = None, json_: AsJson = False
+) -> None:
+    """Check a recipe before hours are spent: models, templates, vocabularies, memory, disk, data.
+
+    Example: leaf doctor gsm8k
+
+    Args:
+        recipe: A shipped recipe or a YAML file.
+    """
+    from leaf.doctor import examine
+
+    findings = examine(load_recipe(recipe, set_ or ()))
+    if json_:
+        print(json.dumps([finding.as_json() for finding in findings], indent=1))
+    else:
+        for finding in findings:
+            out_console.print(
+                f"{finding.mark} {escape(finding.text)}", soft_wrap=True, highlight=False
+            )
+    bad = sum(finding.level == "bad" for finding in findings)
+    if bad:
+        raise UsageError(f"{bad} thing{'s' * (bad > 1)} would stop this run")
+    if not json_:
+        again = _repeat(recipe, set_ or [], None, None)
+        say_line(f"Nothing stands in the way: {again}")
+
+
+@app.command
+def tasks(*, json_: AsJson = False) -> None:
+    """List the tasks: data to train on and benchmarks.
+
+    Example: leaf tasks
+    """
+    from leaf.tasks import about
+
+    found = about()
+    if json_:
+        print(json.dumps(found, indent=1))
+        return
+    rows = table("task", "what it is")
+    for name, line in found.items():
+        rows.add_row(name, escape(line))
+    out_console.print(rows)
+    out_console.print("Next: `leaf evaluate --model M --benchmark TASK --out DIR`, or `data.task`.")
+
+
+# By name, so that what they need is imported only when they are asked for.
+app.command(
+    "leaf.cli.evaluate:evaluate",
+    help="Score one model on benchmarks, with intervals."
+    "\n\nExample: leaf evaluate --model runs/a/student --benchmark gsm8k=data/test.jsonl"
+    " --out runs/e",
+)
+app.command(
+    "leaf.cli.report:report",
+    help="Write the page of a run again from its report.json, finished or not; or compare runs."
+    "\n\nExample: leaf report runs/gsm8k"
+    "\n\nExample: leaf report runs/a runs/b --out comparison.html",
+)
+app.command(
+    "leaf.cli.export:export",
+    help="Write what a run trained on as chat data that other trainers read."
+    "\n\nExample: leaf export runs/gsm8k --format trl --out train.jsonl",
+)
+app.command(
+    "leaf.cli.explain:explain",
+    help="Show one prompt: who leans on which word, what was tried, what both models answered."
+    "\n\nExample: leaf explain runs/demo playground-train-9 --html prompt.html",
+)
+app.command(
+    "leaf.cli.study:app",
+    name="study",
+    help="Make the paper's figures and tables for a recipe."
+    "\n\nExample: leaf study thresholds --recipe demo",
+)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the command line; every expected failure is one line on standard error.
+
+    Args:
+        words: What follows `leaf`; default: the words of this process.
+    """
+    run_app(app, words, name="leaf")
+
+
+def _repeat(recipe: str, overrides: list[str], out: Path | None, store: Path | None) -> str:
+    words = ["leaf", "run", recipe]
+    for override in overrides:
+        words += ["--set", override]
+    if out is not None:
+        words += ["--out", str(out)]
+    if store is not None:
+        words += ["--store", str(store)]
+    return shlex.join(words)
+
+
+if __name__ == "__main__":
+    main()

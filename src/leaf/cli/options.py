@@ -1,0 +1,68 @@
+"""What command lines share: where they print, options that recur, how failures are told."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+from rich.markup import escape
+
+from leaf.errors import LeafError, UsageError
+
+out_console = Console(highlight=False)
+"""Standard output, for what a command was asked for."""
+
+Overrides = Annotated[
+    list[str] | None,
+    Parameter(
+        name=["--set"],
+        help="Change one value: --set prune.threshold=0.05 (may be given again).",
+        negative=(),
+    ),
+]
+AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON for a program.", negative=())]
+
+
+def say_line(text: str) -> None:
+    """Print one line as it is: no markup, and no breaks but the terminal's own."""
+    out_console.print(escape(text), soft_wrap=True)
+
+
+def refuse_file(folder: Path) -> None:
+    """Refuse an `--out` that must become a folder, but is a file.
+
+    Raises:
+        UsageError: there is such a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--out {folder}: is a file; name a folder")
+
+
+def run_app(app: App, words: Sequence[str] | None, *, name: str) -> None:
+    """Run a command line; every expected failure is one line on standard error, after `name`.
+
+    `words` are what follows the command; None takes those of this process.
+    """
+    app.suppress_keyboard_interrupt = False
+    try:
+        app(words, exit_on_error=False, print_error=False)
+    except LeafError as error:
+        _fail(name, str(error), error.exit_code)
+    except CycloptsError as error:
+        _fail(name, " ".join(str(error).split()), 2)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`leaf show gsm8k | head`): nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(name, f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+    except KeyboardInterrupt:
+        _fail(name, "stopped; the same command goes on where it was", 130)
+
+
+def _fail(name: str, message: str, code: int) -> NoReturn:
+    print(f"{name}: {message}", file=sys.stderr)
+    sys.exit(code)

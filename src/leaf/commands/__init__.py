@@ -1,1 +1,0 @@
-"""Commands that need a file of their own; `leaf.cli` names each and imports it when asked for."""

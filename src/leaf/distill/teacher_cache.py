@@ -1,0 +1,156 @@
+"""The caches of what a teacher says: where they lie, how they are filled, what they will take."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from leaf.distill.cache import HEAD, Kind, Produce, TeacherCache, fill, read_head, write_head
+from leaf.distill.keep import keep_states, keep_tops
+from leaf.distill.ranks import Ranks
+from leaf.distill.sample import content_key
+from leaf.distill.served import keep_served, open_client
+from leaf.distill.sharding import shard_teacher
+from leaf.distill.teacher import (
+    HiddenTeacher,
+    OnlineStates,
+    TopKTeacher,
+    online_teacher,
+    shared_beginning,
+)
+from leaf.models import load
+from leaf.models.files import Source
+from leaf.models.output_head import output_head
+from leaf.models.prompt_format import Conversation
+from leaf.progress import progress
+from leaf.recipe import DistillSection, ModelSection
+from leaf.store.keys import stage_key
+from leaf.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lesson:
+    """Which teacher says what, and where it is kept."""
+
+    teacher: ModelSection
+    source: Source
+    section: DistillSection
+    vocabulary: int
+    """Entries of the student's output head."""
+    store: Path
+    """Root of the store."""
+
+    @property
+    def kind(self) -> Kind:
+        """What is kept."""
+        return "hidden" if self.section.teacher == "hidden" else "topk"
+
+    @property
+    def key(self) -> str:
+        """Name what decides the entries besides the rows: each is named by its own content."""
+        section = self.section
+        settings: dict[str, object] = {"kind": section.teacher}
+        inputs: list[str] = []
+        if section.teacher == "served":
+            settings |= {"url": section.served.url, "model": self.served_name}
+        else:
+            inputs = [self.source.fingerprint]
+            dtype = load.resolve_dtype(self.teacher.dtype, load.best_device())
+            settings["dtype"] = load.dtype_name(dtype)
+        if self.kind == "topk":
+            settings |= {"k": section.top_k, "temperature": section.temperature}
+            settings["vocabulary"] = self.vocabulary
+        return stage_key("teacher", 1, settings, inputs)
+
+    @property
+    def served_name(self) -> str:
+        """The teacher's name on its server."""
+        return self.section.served.model or self.teacher.model
+
+    @property
+    def entries(self) -> int:
+        """Entries of the output heads that likeliest tokens are compared over: those of both."""
+        if self.section.teacher == "served":
+            return self.vocabulary
+        config = load.load_config(self.source).get_text_config()
+        return min(self.vocabulary, int(config.vocab_size))
+
+    @property
+    def folder(self) -> Path:
+        """Where the cache lies."""
+        return self.store / "teacher" / self.key
+
+
+@contextlib.contextmanager
+def opened(
+    lesson: Lesson, items: Sequence[Conversation], ranks: Ranks
+) -> Iterator[HiddenTeacher | TopKTeacher]:
+    """Open a teacher on some conversations: in memory for the block, or from its cache.
+
+    What the cache lacks is computed before, by the first process, and the model is gone by then.
+    """
+    if lesson.section.teacher == "online":
+        with load.loaded(lesson.teacher, lesson.source) as loaded:
+            teacher = online_teacher(loaded, shared_beginning(items))
+            if ranks.world > 1:
+                shard_teacher(loaded.model)
+            yield teacher
+        return
+    if ranks.first:
+        _fill(lesson, items)
+    ranks.wait()
+    cache = TeacherCache(lesson.folder, lesson.key, lesson.kind)
+    if lesson.kind == "hidden":
+        yield HiddenTeacher(states=cache.states, head=read_head(lesson.folder, load.best_device()))
+    else:
+        yield TopKTeacher(cache=cache, entries=lesson.entries)
+
+
+def _fill(lesson: Lesson, items: Sequence[Conversation]) -> None:
+    """Compute and keep what the cache lacks."""
+    with Store(lesson.store).building("teacher", lesson.key) as folder:
+        cache = TeacherCache(folder, lesson.key, lesson.kind)
+        wanted = {content_key(item) for item in items}
+        missing = len(cache.missing(items))
+        whole = lesson.kind != "hidden" or (folder / HEAD).is_file()
+        if not missing and whole:
+            return
+        label = "hidden states" if lesson.kind == "hidden" else "likeliest tokens"
+        with (
+            _producer(lesson, items, folder) as produce,
+            progress(
+                f"teacher {label}", len(wanted), unit="rows", done=len(wanted) - missing
+            ) as tick,
+        ):
+            fill(cache, items, produce, tick)
+
+
+@contextlib.contextmanager
+def _producer(lesson: Lesson, items: Sequence[Conversation], folder: Path) -> Iterator[Produce]:
+    """Load who says what is to be kept; a served teacher is only asked."""
+    section = lesson.section
+    if section.teacher == "served":
+        with open_client(section.served) as client:
+            yield keep_served(
+                section.served,
+                client,
+                lesson.served_name,
+                k=section.top_k,
+                vocabulary=lesson.vocabulary,
+            )
+        return
+    with load.loaded(lesson.teacher, lesson.source) as loaded:
+        head = output_head(loaded.model)
+        states = OnlineStates(loaded, shared_beginning(items))
+        if lesson.kind == "hidden":
+            write_head(folder, head)
+            yield keep_states(states, token_budget=section.token_budget)
+        else:
+            yield keep_tops(
+                states,
+                head.first(lesson.vocabulary),
+                k=section.top_k,
+                temperature=section.temperature,
+                token_budget=section.token_budget,
+                chunk=section.chunk_tokens,
+            )

@@ -1,0 +1,221 @@
+"""Trains one student: its teacher (in memory, or kept on disk), the loop, the folder it ends in."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from leaf.distill import Distiller, Plan, Row, encode_rows, train
+from leaf.distill.align import Aligner, alignment
+from leaf.distill.aligned import AlignedTeacher
+from leaf.distill.checkpoint import gathered
+from leaf.distill.export import Card, export
+from leaf.distill.loop import Trained, finish
+from leaf.distill.lora import add_adapters
+from leaf.distill.ranks import Ranks, ranks_here
+from leaf.distill.room import check_room, student_dtype
+from leaf.distill.sample import Sample
+from leaf.distill.sharding import connect, disconnect, shard_student
+from leaf.distill.teacher import HiddenTeacher, Teacher
+from leaf.distill.teacher_cache import Lesson, opened
+from leaf.errors import LeafError
+from leaf.models import load
+from leaf.models.files import Source
+from leaf.models.load import Loaded
+from leaf.models.prompt_format import Chat, chat_of
+from leaf.models.vocabulary import CommonTokens, common_tokens, same_tokenizer
+from leaf.progress import console, say
+from leaf.recipe import DistillSection, ModelSection
+from leaf.store.memory import forget_peak
+from leaf.store.store import note_cost
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingJob:
+    """All that a process needs to take part in one training."""
+
+    label: str
+    """What is trained, for people."""
+    student: ModelSection
+    student_source: Source
+    teacher: ModelSection
+    teacher_source: Source
+    distill: DistillSection
+    rows: Sequence[Row]
+    held_out: Sequence[Row]
+    steps: Sequence[Sequence[int]]
+    """The rows of each optimiser step, by their places in `rows`."""
+    key: str
+    """Names the training: all that decides its weights."""
+    folder: Path
+    """Where checkpoints, metrics and the student go."""
+    store: Path
+    """Root of the store, where what teachers say is kept."""
+    task: str
+    """Name of the training data, for the model card."""
+
+
+def run_job(job: TrainingJob) -> int:
+    """Train a student together with all processes that are connected; return the steps done now."""
+    ranks = ranks_here()
+    if ranks.world > 1:
+        dist.broadcast_object_list([job], device=torch.device("cpu"))
+    return _train(job, ranks)
+
+
+@contextlib.contextmanager
+def together() -> Iterator[bool]:
+    """Join the processes that torchrun started; yield whether this one does the command's work.
+
+    The first process alone does stage 1, evaluation and the report. The others take part in each
+    training that it hands out, and have nothing more to do when this yields False. Without torchrun
+    there is one process, the first.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield True
+        return
+    connect()
+    if ranks_here().first:
+        # After an error nobody waits for the others: torchrun ends them.
+        yield True
+        dist.broadcast_object_list([None], device=torch.device("cpu"))
+    else:
+        console.quiet = True
+        _serve()
+        yield False
+    disconnect()
+
+
+def _serve() -> None:
+    """Take part in trainings until the first process says that all is done."""
+    while True:
+        box: list[TrainingJob | None] = [None]
+        try:
+            dist.broadcast_object_list(box, device=torch.device("cpu"))
+        except RuntimeError:
+            raise LeafError("the first process has stopped; its message says why") from None
+        if box[0] is None:
+            return
+        _train(box[0], ranks_here())
+
+
+def _train(job: TrainingJob, ranks: Ranks) -> int:
+    section = job.distill
+    tokenizer = load.load_tokenizer(job.student_source)
+    chat = chat_of(tokenizer, job.student)
+    aligner = _aligner(job, chat)
+    samples, _ = encode_rows(chat, job.rows, section.cutoff, aligner)
+    held_out, _ = encode_rows(chat, job.held_out, section.cutoff, aligner)
+    if aligner and ranks.first:
+        say(f"{job.label}: {alignment([item.aligned for item in samples if item.aligned])}")
+    common = aligner.common if aligner else None
+    begun = time.monotonic()
+    forget_peak()
+    with _teacher(job, [*samples, *held_out], ranks, common) as teacher:
+        if ranks.first and section.teacher != "online":
+            # What it took to compute what is kept is part of what this training took.
+            note_cost(job.folder, time.monotonic() - begun)
+        if ranks.world == 1:
+            check_room(job.student_source, section, load.best_device())
+        # Dropout is random, and not the same in all processes.
+        torch.manual_seed(section.seed + ranks.rank)
+        student = _student(job)
+        distiller = Distiller(student, teacher, section, ranks=ranks)
+        if ranks.world > 1:
+            shard_student(distiller.module, student.model)
+        plan = Plan(samples=samples, steps=job.steps, held_out=held_out, key=job.key)
+        trained = train(distiller, plan, job.folder, label=job.label)
+        _export(job, distiller, ranks, samples, trained)
+        del distiller, student
+    load.release_memory()
+    return trained.computed
+
+
+def _student(job: TrainingJob) -> Loaded:
+    """Load the student with all that learns in float32."""
+    section = job.distill
+    own = load.own_dtype(load.load_config(job.student_source))
+    dtype = student_dtype(section, own, load.best_device())
+    student = load.load(job.student, job.student_source, dtype=dtype)
+    if section.tuning == "lora":
+        add_adapters(student.model, section.lora, seed=section.seed)
+    return student
+
+
+def _aligner(job: TrainingJob, chat: Chat) -> Aligner | None:
+    """Return what aligns responses where the teacher has another tokenizer."""
+    if job.distill.cross_entropy == 1.0:
+        return None
+    teacher = chat_of(load.load_tokenizer(job.teacher_source), job.teacher)
+    if same_tokenizer(chat.tokenizer, teacher.tokenizer):
+        return None
+    return Aligner(chat, teacher, common_tokens(chat, teacher))
+
+
+@contextlib.contextmanager
+def _teacher(
+    job: TrainingJob, samples: Sequence[Sample], ranks: Ranks, common: CommonTokens | None
+) -> Iterator[Teacher | None]:
+    """Open whom the student learns from; a model in memory leaves it at the end.
+
+    `common` is what it shares with the student where it has another tokenizer.
+    """
+    section = job.distill
+    if section.cross_entropy == 1.0:
+        yield None
+        return
+    config = load.load_config(job.student_source).get_text_config()
+    lesson = Lesson(
+        teacher=job.teacher,
+        source=job.teacher_source,
+        section=section,
+        vocabulary=int(config.vocab_size),
+        store=job.store,
+    )
+    with opened(lesson, [sample.heard for sample in samples], ranks) as teacher:
+        if common is None:
+            yield teacher
+        else:
+            assert isinstance(teacher, HiddenTeacher)  # noqa: S101 - `meet` refuses all others
+            yield AlignedTeacher.of(teacher, common, lesson.vocabulary, section.chunk_tokens)
+
+
+def _export(
+    job: TrainingJob,
+    distiller: Distiller,
+    ranks: Ranks,
+    samples: Sequence[Sample],
+    trained: Trained,
+) -> None:
+    """Lay the student into the job's folder, by one process, and mark the training as done."""
+    student = distiller.student
+    if ranks.world > 1:
+        weights = gathered(student.model)
+        if ranks.first:
+            student = _student(job)
+            student.model.load_state_dict(weights)
+    if ranks.first:
+        changed = sum(sample.row.counterfactual for sample in samples)
+        card = Card(
+            student=job.student.model,
+            teacher=job.teacher.model,
+            task=job.task,
+            originals=len(samples) - changed,
+            counterfactuals=changed,
+            steps=trained.kept,
+        )
+        export(
+            job.folder / "model",
+            student.model,
+            student.tokenizer,
+            source=student.source,
+            section=job.distill,
+            card=card,
+        )
+        finish(job.folder, {"steps": trained.steps, "kept_step": trained.kept})
+    ranks.wait()

@@ -1,0 +1,1 @@
+"""What the stages compute with: models, tokenizers and their chat templates, caches, batches."""

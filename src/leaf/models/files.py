@@ -1,0 +1,259 @@
+"""Where a model's files lie: a hub name, a local folder or a GGUF file becomes a folder here.
+
+A name `package:playground/models/student` is a folder inside the installed `leaf` package, whose
+files must have the sums that were written when they were made. A GGUF file is dequantised once into
+a safetensors folder in the cache (`$LEAF_CACHE`, else `~/.cache/leaf`).
+"""
+
+import contextlib
+import gc
+import hashlib
+import io
+import json
+import os
+import shutil
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from leaf.errors import ModelError, nearest
+from leaf.progress import say
+from leaf.recipe import ModelSection
+from leaf.store.store import write_whole
+
+_MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
+"""What is fetched from a hub repository: never a pickle, never code."""
+
+
+PACKAGE = "package:"
+"""Starts the name of what lies inside the installed package."""
+
+SUMS = "sums.json"
+"""Beside bundled models: `<model>/<file>` to the SHA-256 of that file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A model that is there: where its files lie and what names its content."""
+
+    name: str
+    """As the recipe names it."""
+    folder: Path
+    fingerprint: str
+    """Names the content: a hub commit, or a hash over the files."""
+
+
+def find(section: ModelSection, *, weights: bool = True) -> Source:
+    """Bring a model's files onto this machine (download, conversion) without loading it.
+
+    Args:
+        section: The model's part of the recipe.
+        weights: Whether those of a GGUF file are converted as well; False: its tokenizer and
+            configuration alone, for who reads the file itself.
+
+    Raises:
+        ModelError: no such model, or one without safetensors weights.
+    """
+    name = section.model
+    if name.startswith(PACKAGE):
+        return find_bundled(name, Path(str(resources.files("leaf"))))
+    path = Path(name).expanduser()
+    if path.suffix == ".gguf":
+        return _find_gguf(name, path, weights=weights)
+    if path.is_dir():
+        return _find_folder(name, path)
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise ModelError(f"{name}: no such model folder or GGUF file")
+    return _find_on_hub(section)
+
+
+def trained(arm: str, folder: Path) -> Source:
+    """Return the student that an arm (`kd`, `leaf`) trained, by its stage folder in a store."""
+    return Source(
+        name=f"student {arm}", folder=folder / "model", fingerprint=f"student@{folder.name}"
+    )
+
+
+def cache_folder() -> Path:
+    """Return where converted models are kept: `$LEAF_CACHE`, else `~/.cache/leaf`."""
+    return Path(os.environ.get("LEAF_CACHE") or Path.home() / ".cache" / "leaf")
+
+
+_UNREADABLE = (
+    AttributeError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What transformers, safetensors and gguf raise over damaged or foreign files."""
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Turn a library's error over damaged or foreign files into one line after `what`."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except _UNREADABLE as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(f"{what}: {lines[0].rstrip(' :')}") from error
+
+
+def find_bundled(name: str, package: Path) -> Source:
+    """Find a model inside the package and check each of its files; nothing is written there.
+
+    Args:
+        name: `package:` and the model's folder in the package.
+        package: Folder of the installed package.
+
+    Raises:
+        ModelError: there is no such model, or one of its files is missing or damaged: names the
+            file, the sum that it must have and the one that it has.
+    """
+    folder = package / name.removeprefix(PACKAGE)
+    sums = folder.parent / SUMS
+    if not sums.is_file():
+        raise ModelError(f"{name}: there is no such bundled model")
+    with readable(f"{name}: {sums} cannot be read"):
+        everything = json.loads(sums.read_text(encoding="utf-8")).items()
+    expected = {
+        file: sha256
+        for file, sha256 in everything
+        if PurePosixPath(file).parent.name == folder.name
+    }
+    if not expected:
+        beside = name.rpartition("/")[0]
+        known = {f"{beside}/{PurePosixPath(file).parent.name}" for file, _ in everything}
+        raise ModelError(f"{name}: there is no such bundled model{nearest(name, known)}")
+    for file, sha256 in expected.items():
+        path = folder.parent / file
+        found = _sha256(path) if path.is_file() else "missing"
+        if found != sha256:
+            raise ModelError(
+                f"{name}: {path} is damaged: its SHA-256 must be {sha256}, but is {found}; "
+                "install leaf again"
+            )
+    return Source(name=name, folder=folder, fingerprint=_hash_files(folder))
+
+
+def _find_folder(name: str, folder: Path) -> Source:
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{name}: a model folder must hold config.json, but {folder} does not")
+    if not list(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"{name}: no *.safetensors in {folder}; pickled weights are not loaded: "
+            "save them again with save_pretrained"
+        )
+    return Source(name=name, folder=folder, fingerprint=_hash_files(folder))
+
+
+def _find_on_hub(section: ModelSection) -> Source:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    name = section.model
+    try:
+        folder = Path(
+            snapshot_download(name, revision=section.revision, allow_patterns=_MODEL_FILES)
+        )
+    except LocalEntryNotFoundError:
+        raise ModelError(
+            f"{name}: not a local folder or GGUF file, and the hub cannot be reached; "
+            "give a local path, or connect once so that the model is cached"
+        ) from None
+    except (HfHubHTTPError, HFValidationError) as error:
+        raise ModelError(f"{name}: the hub refused it: {str(error).splitlines()[0]}") from None
+    # The cache lays a snapshot in a folder named by its commit.
+    return Source(name=name, folder=folder, fingerprint=f"{name}@{folder.name}")
+
+
+def _find_gguf(name: str, path: Path, *, weights: bool) -> Source:
+    if not path.is_file():
+        raise ModelError(f"{name}: no such GGUF file")
+    fingerprint = _hash_files(path)
+    called = f"{path.stem}-{fingerprint.removeprefix('sha256:')}"
+    folder = cache_folder() / "converted" / called
+    if not weights and not folder.is_dir():
+        folder = cache_folder() / "tokenizers" / called
+    if not folder.is_dir():
+        _convert_gguf(path, folder, weights=weights)
+    return Source(name=name, folder=folder, fingerprint=fingerprint)
+
+
+def _convert_gguf(path: Path, folder: Path, *, weights: bool) -> None:
+    """Turn a GGUF file into a folder that appears whole; weights become bfloat16 safetensors."""
+    from transformers import AutoConfig, GgufConfig
+
+    what = "bfloat16 safetensors; a minute or two" if weights else "its tokenizer; half a minute"
+    say(f"converting {path} once to {folder} ({what})")
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    aside.mkdir(parents=True)
+    try:
+        # The library's own progress bar of this cannot be switched off.
+        quiet = contextlib.redirect_stderr(io.StringIO())
+        with readable(f"{path}: cannot be converted"), quiet:
+            if weights:
+                model = AutoModelForCausalLM.from_pretrained(
+                    path.parent,
+                    gguf_file=path.name,
+                    dtype=torch.bfloat16,
+                    quantization_config=GgufConfig(dequantize=True),
+                    trust_remote_code=False,
+                )
+                model.save_pretrained(aside)
+            else:
+                config = AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
+                config.save_pretrained(aside)
+            tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+            tokenizer.save_pretrained(aside)
+            aside.replace(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    gc.collect()
+
+
+def _hash_files(path: Path) -> str:
+    """Return a hash over a file or a folder's model files, remembered by size and time."""
+    files = [path] if path.is_file() else sorted(_model_files(path))
+    memory = cache_folder() / "fingerprints.json"
+    known: dict[str, list[Any]] = {}
+    # What is not there yet, or was cut, is computed again.
+    with suppress(OSError, ValueError):
+        known = json.loads(memory.read_text())
+    whole = hashlib.sha256()
+    changed = False
+    for file in files:
+        stamp = [file.stat().st_size, file.stat().st_mtime_ns]
+        entry = known.get(str(file.resolve()))
+        if entry is None or entry[:2] != stamp:
+            entry = [*stamp, _sha256(file)]
+            known[str(file.resolve())] = entry
+            changed = True
+        whole.update(f"{file.name if path.is_dir() else ''}:{entry[2]}\n".encode())
+    if changed:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(memory, json.dumps(known).encode())
+    return f"sha256:{whole.hexdigest()[:16]}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
+
+
+def _model_files(folder: Path) -> Iterator[Path]:
+    for pattern in _MODEL_FILES:
+        yield from folder.glob(pattern)

@@ -1,0 +1,143 @@
+"""A loss on the logits of a linear head, chunk by chunk, so that no [R, V] tensor ever exists.
+
+Matrix products want many positions at a time; what is done to every logit wants few, so that they
+stay in a CPU's cache. So a chunk's products are computed at once and its losses block by block, in
+closed form: nothing is kept for a backward, and one buffer serves all chunks.
+
+Axes: R response positions, C positions of one chunk, B of one block, D hidden width, V vocabulary.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from leaf.models.output_head import Head
+
+BlockLoss = Callable[[Tensor, slice], tuple[Tensor, Tensor]]
+"""(logits [B, V], which positions of the chunk) -> each position's loss [B] and its slope
+d loss / d logits [B, V]. Logits are float32 (float64 for float64 inputs) and may be overwritten."""
+
+ChunkLoss = Callable[[slice], BlockLoss]
+"""Which of the R positions make up a chunk -> the loss of its blocks."""
+
+_BLOCK = 2**18
+"""Logits in a block on a CPU: 1 MiB, so that a few such blocks stay in its caches."""
+
+
+def linear_loss(
+    hidden_RD: Tensor, head: Head, chunk_loss: ChunkLoss, weights_R: Tensor, *, chunk: int
+) -> tuple[Tensor, Tensor]:
+    """Return `sum_r weights_r * loss_r` (differentiable) and the losses [R] (detached).
+
+    The gradients with respect to `hidden_RD` and, where it wants one, `head.weight` are computed in
+    the same sweep. Matrix products run in the dtype of `hidden_RD`, all else in at least float32.
+
+    Args:
+        hidden_RD: Last hidden states at the positions whose next token is predicted.
+        head: The output head.
+        chunk_loss: The loss, chunk by chunk.
+        weights_R: Weight of each position in the sum; float32.
+        chunk: Positions whose logits exist at the same time, >= 1.
+    """
+    weight_VD = head.weight if torch.is_grad_enabled() else head.weight.detach()
+    total, losses = _ChunkedLinearLoss.apply(  # type: ignore[no-untyped-call]
+        hidden_RD, weight_VD, head, chunk_loss, weights_R, chunk
+    )
+    return total, losses
+
+
+def cross_entropy(targets_R: Tensor) -> ChunkLoss:
+    """Return the loss -log softmax(logits)[target] in nats; its slope is softmax - onehot."""
+
+    def of_chunk(part: slice) -> BlockLoss:
+        targets_C = targets_R[part]
+
+        def of_block(logits_BV: Tensor, block: slice) -> tuple[Tensor, Tensor]:
+            log_BV = torch.log_softmax(logits_BV, dim=-1)
+            targets_B1 = targets_C[block, None]
+            loss_B = -log_BV.gather(1, targets_B1)[:, 0]
+            slope_BV = log_BV.exp_()
+            slope_BV.scatter_add_(1, targets_B1, slope_BV.new_full(targets_B1.shape, -1.0))
+            return loss_B, slope_BV
+
+        return of_block
+
+    return of_chunk
+
+
+class _ChunkedLinearLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden_RD: Tensor,
+        weight_VD: Tensor,
+        head: Head,
+        chunk_loss: ChunkLoss,
+        weights_R: Tensor,
+        chunk: int,
+    ) -> tuple[Tensor, Tensor]:
+        compute_VD = weight_VD.detach().to(hidden_RD.dtype)
+        hidden_RD = hidden_RD.detach()
+        # Of a model that only looks (validation), neither is wanted.
+        grad_hidden_RD = torch.empty_like(hidden_RD) if ctx.needs_input_grad[0] else None
+        grad_weight_VD = torch.zeros_like(weight_VD) if ctx.needs_input_grad[1] else None
+        losses_R = torch.empty(len(hidden_RD), dtype=weights_R.dtype, device=hidden_RD.device)
+        # One buffer for all chunks: fresh memory costs a CPU as much as the sums done in it.
+        buffer = hidden_RD.new_empty(min(chunk, len(hidden_RD)), len(weight_VD))
+        with torch.autocast(hidden_RD.device.type, enabled=False):
+            for start in range(0, len(hidden_RD), chunk):
+                part = slice(start, min(start + chunk, len(hidden_RD)))
+                hidden_CD = hidden_RD[part]
+                raw_CV = buffer[: len(hidden_CD)]
+                torch.mm(hidden_CD, compute_VD.T, out=raw_CV)
+                _slopes(raw_CV, head, chunk_loss(part), weights_R[part], losses_R[part])
+                if grad_hidden_RD is not None:
+                    torch.mm(raw_CV, compute_VD, out=grad_hidden_RD[part])
+                if grad_weight_VD is not None:
+                    _add_product(grad_weight_VD, raw_CV, hidden_CD)
+        ctx.save_for_backward(grad_hidden_RD, grad_weight_VD)
+        ctx.mark_non_differentiable(losses_R)
+        return (losses_R * weights_R).sum(), losses_R
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        grad_hidden_RD, grad_weight_VD = ctx.saved_tensors
+        scale = grads[0]
+        # In place: they are nobody else's, and a head's gradient is as large as the head.
+        if grad_hidden_RD is not None:
+            grad_hidden_RD.mul_(scale.to(grad_hidden_RD.dtype))
+        if grad_weight_VD is not None:
+            grad_weight_VD.mul_(scale.to(grad_weight_VD.dtype))
+        return grad_hidden_RD, grad_weight_VD, None, None, None, None
+
+
+def _slopes(
+    raw_CV: Tensor, head: Head, block_loss: BlockLoss, weights_C: Tensor, losses_C: Tensor
+) -> None:
+    """Turn a chunk's products into weights * d loss / d products, in place, and fill `losses_C`.
+
+    No block leaves anything behind: small tensors kept between large ones would scatter the memory
+    that the next block could use, as much as a chunk's logits in all.
+    """
+    rows = len(raw_CV)
+    if raw_CV.device.type == "cpu":
+        # A softmax is shared out by rows: one at least for each thread.
+        rows = max(torch.get_num_threads(), _BLOCK // raw_CV.shape[1])
+    for first in range(0, len(raw_CV), rows):
+        block = slice(first, first + rows)
+        logits_BV = head.finish(raw_CV[block])
+        bend_BV = head.bend(logits_BV)
+        losses_C[block], slope_BV = block_loss(logits_BV, block)
+        if bend_BV is not None:
+            slope_BV = slope_BV * bend_BV
+        torch.mul(slope_BV, weights_C[block, None], out=raw_CV[block])
+
+
+def _add_product(grad_VD: Tensor, slope_CV: Tensor, hidden_CD: Tensor) -> None:
+    """Add the head's gradient of a chunk, slope^T hidden, to `grad_VD`."""
+    if grad_VD.dtype is slope_CV.dtype:
+        grad_VD.addmm_(slope_CV.T, hidden_CD)
+    else:
+        grad_VD += slope_CV.T @ hidden_CD

@@ -1,0 +1,291 @@
+"""Sequences side by side in one cache: fed, forked, taken back, each of its own length.
+
+A token's slot in the cache is its position, so a row forgets its last tokens by being shorter: what
+comes next is written over them. The rows' new tokens go through the model side by side as one
+sequence without padding; only attention, which costs little, sees them row by row.
+
+Axes: N tokens fed in one pass, B rows, K tokens of the row with most, T slots, H heads of queries,
+G heads of keys, D width of a hidden state, W width of a head.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import Tensor
+from transformers import AttentionInterface, Cache, DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from leaf.models.output_head import attention_by, backbone
+
+_STEP = 64
+"""Slots are added so many at a time: every addition copies the cache."""
+
+_WIDEST = 256
+"""Most tokens of a row in one pass, so that attention's mask stays small."""
+
+_NARROW = 8
+"""Up to so many tokens of a row in one pass, a CPU attends by plain products."""
+
+
+class Rows:
+    """Token sequences side by side in one model's cache, each of its own length."""
+
+    def __init__(self, model: Any, count: int) -> None:
+        """Open `count` empty rows; ask `can_share` first."""
+        self.model = model
+        self.lengths = [0] * count
+        """Tokens of each row that the cache holds and attention sees; may be made less."""
+        layers = model.config.get_text_config().num_hidden_layers
+        self._layers = [_Layer() for _ in range(layers)]
+
+    def feed(self, tokens: Sequence[Sequence[int]]) -> list[Tensor]:
+        """Append tokens to every row (some may get none); return the last hidden states of each.
+
+        Forward only. `feed(tokens)[i]` is [len(tokens[i]), D].
+        """
+        widest = max(len(row) for row in tokens)
+        parts = [
+            self._pass([row[at : at + _WIDEST] for row in tokens])
+            for at in range(0, widest, _WIDEST)
+        ]
+        return [torch.cat(states) for states in zip(*parts, strict=True)]
+
+    def _pass(self, tokens: Sequence[Sequence[int]]) -> tuple[Tensor, ...]:
+        device = self.model.device
+        counts = [len(row) for row in tokens]
+        now = _Pass.of(self.lengths, counts, device)
+        for layer in self._layers:
+            layer.now = now
+        ids_1N = torch.tensor([[token for row in tokens for token in row]], device=device)
+        with torch.no_grad(), attention_by(self.model, "leaf_rows"):
+            hidden_1ND = backbone(self.model)(
+                input_ids=ids_1N,
+                position_ids=now.slots_N[None],
+                past_key_values=Cache(layers=list(self._layers)),
+                use_cache=True,
+                leaf_pass=now,
+            ).last_hidden_state
+        self.lengths = [length + count for length, count in zip(self.lengths, counts, strict=True)]
+        return hidden_1ND[0].split(counts)  # type: ignore[no-any-return]
+
+    def fork(self, parents: Sequence[int], lengths: Sequence[int]) -> "Rows":
+        """Return new rows: row i is a copy of the first `lengths[i]` tokens of row `parents[i]`."""
+        for parent, length in zip(parents, lengths, strict=True):
+            if not 0 <= length <= self.lengths[parent]:
+                raise ValueError(
+                    f"`length` must lie in 0 to {self.lengths[parent]} (row {parent}), not {length}"
+                )
+        forked = Rows(self.model, len(parents))
+        forked.lengths = list(lengths)
+        index_B = torch.tensor(parents, device=self.model.device)
+        for ours, theirs in zip(forked._layers, self._layers, strict=True):
+            ours.copy(theirs, index_B, max(lengths))
+        return forked
+
+    def place(self, other: "Rows", rows: Sequence[int], seats: Sequence[int]) -> None:
+        """Copy rows of another cache into seats here: empty rows, or new ones at the end."""
+        if not rows:
+            return
+        more = max(0, max(seats) + 1 - len(self.lengths))
+        self.lengths += [0] * more
+        for row, seat in zip(rows, seats, strict=True):
+            self.lengths[seat] = other.lengths[row]
+        reach = max(other.lengths[row] for row in rows)
+        rows_B, seats_B = (torch.tensor(at, device=self.model.device) for at in (rows, seats))
+        for ours, theirs in zip(self._layers, other._layers, strict=True):
+            ours.place(theirs, rows_B, seats_B, len(self.lengths), reach)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Let go of all rows but these; they are numbered anew in this order."""
+        self.lengths = [self.lengths[row] for row in rows]
+        index_B = torch.tensor(rows, device=self.model.device)
+        for layer in self._layers:
+            # Layer by layer, so that only one layer is there twice at a time.
+            layer.copy(layer, index_B, max(self.lengths))
+
+
+def can_share(model: Any) -> bool:
+    """Whether a model's cache can be forked and cut: every layer keeps and sees all positions.
+
+    Not so with sliding windows and recurrent layers, where rotation depends on the longest row
+    (`dynamic`, `longrope`), nor where attention is more than softmax(q k) v; a probe shows that.
+    """
+    config = model.config.get_text_config()
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") in {"dynamic", "longrope"}:
+        return False
+    layers = DynamicCache(config=config).layers
+    if any(type(layer) is not DynamicLayer for layer in layers):
+        return False
+    ids = [0, 1, 2, 3]
+    rows = Rows(model, 2)
+    try:
+        rows.feed([ids[:2], ids[:3]])
+        (ours_KD, _) = rows.feed([ids[2:], []])
+    except (TypeError, KeyError, AttributeError, RuntimeError):  # its attention is not replaced
+        return False
+    with torch.no_grad():
+        own_TD = backbone(model)(torch.tensor([ids], device=model.device)).last_hidden_state[0]
+    size = float(own_TD[2:].float().norm())
+    error = float((ours_KD - own_TD[2:]).float().norm())
+    # Two right ways differ by up to 4% in bfloat16 (SmolLM2 135M), and so does each from float32.
+    allowed = 0.02 if own_TD.dtype.itemsize >= 4 else 0.1
+    return math.isfinite(size) and error <= allowed * size
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """Which rows the tokens of one pass belong to."""
+
+    rows_N: Tensor
+    places_N: Tensor
+    """Number of each token among its row's new ones: 0 to K - 1."""
+    slots_N: Tensor
+    sees_BKT: Tensor
+    """True for the slots up to each token's own; padding sees the first alone, and is not read."""
+    biases: dict[int, Tensor] = field(default_factory=dict)
+    """Slots of the cache to what `bias` made for them: the same in every layer."""
+
+    @classmethod
+    def of(cls, lengths: Sequence[int], counts: Sequence[int], device: torch.device) -> "_Pass":
+        """Plan to append `counts[i]` tokens to row i, which has `lengths[i]`."""
+        rows_N = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+        places_N = torch.cat([torch.arange(count) for count in counts])
+        slots_N = torch.tensor(lengths)[rows_N] + places_N
+        slots_BK = torch.zeros(len(counts), max(counts), dtype=torch.long)
+        slots_BK[rows_N, places_N] = slots_N
+        sees_BKT = torch.arange(int(slots_N.max()) + 1) <= slots_BK[:, :, None]
+        return cls(rows_N.to(device), places_N.to(device), slots_N.to(device), sees_BKT.to(device))
+
+    def bias(self, slots: int) -> Tensor:
+        """Return what is added to scores [B, 1, K, `slots`]: 0 where a slot is seen, else -inf."""
+        if slots not in self.biases:
+            batch, widest, reach = self.sees_BKT.shape
+            bias = torch.full((batch, 1, widest, slots), -math.inf, device=self.sees_BKT.device)
+            bias[:, 0, :, :reach].masked_fill_(self.sees_BKT, 0.0)
+            self.biases[slots] = bias
+        return self.biases[slots]
+
+
+class _Layer(DynamicLayer):  # type: ignore[no-untyped-call]
+    """Keys and values of one layer [B, G, T, W], written by slot."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.kept: tuple[Tensor, Tensor] | None = None
+        self.now: _Pass | None = None
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *_args: Any, **_options: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Write the new tokens' keys and values [1, G, N, W]; return all slots of all rows."""
+        assert self.now  # noqa: S101 - `Rows` says where before each pass
+        batch, _, reach = self.now.sees_BKT.shape
+        if key_states.device.type == "cpu":
+            # Kept wider, so that scores come out of a plain product unrounded (`_attend_all`).
+            key_states = key_states.to(torch.promote_types(key_states.dtype, torch.float32))
+        kept = self.kept or tuple(
+            new.new_zeros(batch, new.shape[1], 0, new.shape[3])
+            for new in (key_states, value_states)
+        )
+        keys, values = (
+            whole if whole.shape[2] >= reach else _longer(whole, reach + _STEP) for whole in kept
+        )
+        # Two index tensors around a slice put the indexed axis first: [N, G, W].
+        keys[self.now.rows_N, :, self.now.slots_N] = key_states[0].transpose(0, 1)
+        values[self.now.rows_N, :, self.now.slots_N] = value_states[0].transpose(0, 1)
+        self.kept = keys, values
+        return keys, values
+
+    def place(
+        self, other: "_Layer", rows_B: Tensor, seats_B: Tensor, batch: int, reach: int
+    ) -> None:
+        """Take the first slots of another layer's rows into seats of `batch` rows."""
+        assert other.kept  # noqa: S101 - its rows were fed
+        news = [whole[:, :, :reach].index_select(0, rows_B) for whole in other.kept]
+        olds = self.kept or [new[:0] for new in news]
+        found = []
+        for old, new in zip(olds, news, strict=True):
+            slots = max(old.shape[2], reach)
+            if old.shape[0] < batch or old.shape[2] < slots:
+                whole = old.new_zeros(batch, old.shape[1], slots + _STEP, old.shape[3])
+                whole[: old.shape[0], :, : old.shape[2]] = old
+                old = whole  # noqa: PLW2901 - the same rows with more room
+            old[seats_B, :, :reach] = new
+            found.append(old)
+        self.kept = found[0], found[1]
+
+    def copy(self, other: "_Layer", rows_B: Tensor, reach: int) -> None:
+        """Become the first slots of another layer's rows."""
+        if other.kept:
+            keys, values = (whole[:, :, :reach].index_select(0, rows_B) for whole in other.kept)
+            self.kept = _longer(keys, reach + _STEP), _longer(values, reach + _STEP)
+
+
+def _attend(
+    _module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    _mask: None,
+    *,
+    leaf_pass: _Pass,
+    scaling: float | None = None,
+    **_options: Any,
+) -> tuple[Tensor, None]:
+    """Attend from packed queries [1, H, N, W] to each one's own row [B, G, T, W].
+
+    The H / G heads that share a key become so many more queries, which copies no key.
+    """
+    _, heads, _, width = query.shape
+    batch, groups, _, _ = key.shape
+    share = heads // groups
+    rows_N, places_N, sees_BKT = leaf_pass.rows_N, leaf_pass.places_N, leaf_pass.sees_BKT
+    widest = sees_BKT.shape[1]
+    padded = query.new_zeros(batch, widest, heads, width)
+    padded[rows_N, places_N] = query[0].transpose(0, 1)
+    padded = padded.view(batch, widest, groups, share, width).transpose(1, 2)
+    asked = padded.reshape(batch, groups, widest * share, width)
+    if query.device.type == "cpu" and widest <= _NARROW:
+        scale = width**-0.5 if scaling is None else scaling
+        found = _attend_all(asked, key, value, leaf_pass.bias(key.shape[2]), scale)
+    else:
+        reach = sees_BKT.shape[2]
+        found = F.scaled_dot_product_attention(
+            asked,
+            key[:, :, :reach].to(query.dtype),
+            value[:, :, :reach],
+            attn_mask=sees_BKT.repeat_interleave(share, dim=1)[:, None],
+            scale=scaling,
+        )
+    found = found.view(batch, groups, widest, share, width).transpose(1, 2)
+    return found.reshape(batch, widest, heads, width)[rows_N, places_N][None], None
+
+
+def _attend_all(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scale: float) -> Tensor:
+    """Attend over every slot there is, by two plain products: softmax(q k / sqrt(W) + bias) v.
+
+    For few queries a CPU is about twice as fast at this as at its fused kernel, as long as the
+    cache is used whole: a part of it would be copied first. Scores are float32 as they are there:
+    rounded to bfloat16 they would nearly double the error of Qwen2.5 0.5B's hidden states.
+    """
+    batch, groups, queries, _ = query.shape
+    _, _, widest, slots = bias.shape
+    scores = (query.to(key.dtype) @ key.transpose(-1, -2)).mul_(scale)
+    scores.view(batch, groups, widest, queries // widest, slots).add_(bias[:, :, :, None])
+    return scores.softmax(dim=-1).to(query.dtype) @ value
+
+
+AttentionInterface.register("leaf_rows", _attend)
+
+
+def _longer(whole: Tensor, slots: int) -> Tensor:
+    """Add empty slots. They are zeros: masked values still count as 0 x value, so never as NaN."""
+    batch, heads, there, width = whole.shape
+    longer = whole.new_zeros(batch, heads, slots, width)
+    longer[:, :, :there] = whole
+    return longer

@@ -1,0 +1,197 @@
+"""The only `from_pretrained`: files that `sources.py` found become a model in memory.
+
+Weights are read from safetensors alone and remote code is never trusted.
+"""
+
+import ctypes
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from leaf.errors import ModelError
+from leaf.models.files import Source, find, readable
+from leaf.progress import say
+from leaf.recipe import ModelSection
+
+transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+
+DTYPES = {
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "float32": torch.float32,
+}
+
+
+class Tokenizer(Protocol):
+    """The part of a Hugging Face fast tokenizer that LeaF uses."""
+
+    eos_token_id: int | None
+    bos_token_id: int | None
+    chat_template: Any
+    all_special_ids: list[int]
+    added_tokens_decoder: dict[int, Any]
+    backend_tokenizer: Any
+
+    def __call__(self, text: Any, **options: Any) -> Any: ...  # noqa: D102
+    def decode(self, ids: Any, **options: Any) -> str: ...  # noqa: D102
+    def apply_chat_template(self, messages: Any, **options: Any) -> Any: ...  # noqa: D102
+    def get_chat_template(self) -> str: ...  # noqa: D102
+    def get_vocab(self) -> dict[str, int]: ...  # noqa: D102
+    def save_pretrained(self, folder: str | Path) -> Any: ...  # noqa: D102
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loaded:
+    """A model in memory with its tokenizer, on one device."""
+
+    source: Source
+    model: Any
+    tokenizer: Tokenizer
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def context(self) -> int:
+        """Most tokens that the model was made for, prompt and answer together."""
+        return context_of(self.model.config)
+
+
+def load(
+    section: ModelSection, source: Source | None = None, *, dtype: torch.dtype | None = None
+) -> Loaded:
+    """Load a model for inference on the best device here: frozen, dropout off.
+
+    Args:
+        section: The model's part of the recipe.
+        source: Where it lies, when `find` was asked before.
+        dtype: Overrides the recipe's dtype.
+    """
+    source = source or find(section)
+    device = best_device()
+    dtype = dtype or resolve_dtype(section.dtype, device)
+    with readable(f"{source.name}: cannot be loaded from {source.folder}"):
+        found: Any = AutoModelForCausalLM.from_pretrained(
+            source.folder,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    model, info = found
+    if info["missing_keys"]:
+        raise ModelError(
+            f"{source.name}: {source.folder} lacks {len(info['missing_keys'])} of the model's "
+            f"weights, such as {min(info['missing_keys'])}; they would be random"
+        )
+    model.to(device).eval().requires_grad_(False)
+    return Loaded(
+        source=source, model=model, tokenizer=load_tokenizer(source), device=device, dtype=dtype
+    )
+
+
+def skeleton(source: Source) -> Any:
+    """Return a model with every shape and none of its numbers; it takes no memory."""
+    config = load_config(source)
+    make: Any = AutoModelForCausalLM.from_config
+    with readable(f"{source.name}: config.json cannot be used"), torch.device("meta"):
+        return make(config, trust_remote_code=False)
+
+
+@contextmanager
+def loaded(section: ModelSection, source: Source) -> Iterator[Loaded]:
+    """Load a model for the length of a block, once earlier ones have given their memory back.
+
+    Not at the end of a block: whoever entered it still names the model there.
+    """
+    release_memory()
+    model = load(section, source)
+    size = size_text(sum(parameter.numel() for parameter in model.model.parameters()))
+    say(f"loaded {source.name}: {size} parameters, {dtype_name(model.dtype)}, {model.device}")
+    yield model
+
+
+def load_tokenizer(source: Source) -> Tokenizer:
+    """Load a model's fast tokenizer; raises `ModelError` when it has only a slow one."""
+    with readable(f"{source.name}: no tokenizer in {source.folder}"):
+        tokenizer = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
+    if not tokenizer.is_fast:
+        raise ModelError(f"{source.name}: has no fast tokenizer, so characters cannot be located")
+    return cast(Tokenizer, tokenizer)
+
+
+def load_config(source: Source) -> Any:
+    """Load a model's configuration; raises `ModelError` when transformers cannot use it."""
+    with readable(f"{source.name}: config.json cannot be used"):
+        return AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
+
+
+def best_device() -> torch.device:
+    """Return the accelerator of this machine if it has one, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
+    """Turn a recipe's dtype into torch's; `auto` is bfloat16 where the hardware multiplies it."""
+    if name != "auto":
+        return DTYPES[name]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if device.type == "cpu" and _cpu_multiplies_bfloat16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def release_memory() -> None:
+    """Give back what deleted models held, to the device and to the system."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    # glibc keeps freed blocks of up to 32 MiB, which most weights, gradients and moments are.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def context_of(config: Any) -> int:
+    """Return how many tokens a model was made for, by its configuration."""
+    return int(getattr(config, "max_position_embeddings", None) or 2**31)
+
+
+def own_dtype(config: Any) -> torch.dtype:
+    """Return the dtype that a model's files say it came in; float32 where they do not say."""
+    return config.dtype if isinstance(config.dtype, torch.dtype) else torch.float32
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return a dtype's name as recipes write it."""
+    return str(dtype).removeprefix("torch.")
+
+
+def size_text(parameters: int) -> str:
+    """Tell a number of parameters as papers do: `134,208`, `135 M`, `1.54 B`."""
+    if parameters < 10**6:
+        return f"{parameters:,}"
+    billions = parameters >= 999.5e6
+    return f"{parameters / 1e9:.3g} B" if billions else f"{parameters / 1e6:.3g} M"
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    flags = ("avx512_bf16", "amx_bf16", "bf16")
+    try:
+        with Path("/proc/cpuinfo").open() as file:
+            words = next((line for line in file if line.startswith(("flags", "Features"))), "")
+    except OSError:
+        return False
+    return any(flag in words.split() for flag in flags)

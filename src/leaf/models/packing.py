@@ -1,0 +1,233 @@
+"""A batch through a model as one sequence: no padding, and a shared beginning computed once.
+
+The tokens of all rows go through the model side by side, each at its own position; only attention
+sees them row by row. What all rows begin with (the template before the question) needs no gradient
+and sees nothing of what follows, so its keys and values are computed once and kept.
+
+Axes: B rows, T tokens of the longest (right-padded), N tokens fed in one pass, K keys of all rows
+(the beginning again before each), R response positions, H heads of queries, G heads of keys, W
+width of a head, D width of a hidden state.
+"""
+
+import inspect
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import Tensor
+from transformers import AttentionInterface, DynamicCache
+
+from leaf.models.attention import causal_attention
+from leaf.models.kv_cache import can_share
+from leaf.models.output_head import attention_by, backbone
+from leaf.models.padding import Batch
+
+
+class Packer:
+    """Runs batches through one model, with gradients for embeddings or parameters.
+
+    Where the model's attention cannot be replaced (see `leaf.models.kv_cache.can_share`), or the
+    device has no attention for rows of different length, batches run padded, to the same result.
+    """
+
+    def __init__(self, model: Any, dtype: torch.dtype | None = None) -> None:
+        """Run `model`, which computes in `dtype` (under autocast; None: its own)."""
+        self.model = model
+        self._dtype = dtype or model.dtype
+        self._beginning: list[int] = []
+        self._layers: list[tuple[Tensor, Tensor]] = []
+        """Keys and values [G, P, W] of the beginning's P tokens, a pair a layer."""
+
+    @cached_property
+    def packs(self) -> bool:
+        """Whether batches run as one sequence."""
+        return _attends_by_rows(self.model, self._dtype) and can_share(self.model)
+
+    def hidden_states(self, batch: Batch, embeddings_BTD: Tensor | None = None) -> Tensor:
+        """Return the last hidden states before each response token [R, D], differentiable.
+
+        `embeddings_BTD` stand for the batch's tokens, if given. Where the batch runs as one
+        sequence, its first `shared` tokens have a gradient of zero: a model in training must get
+        batches that share none.
+        """
+        shared = batch.shared
+        device = self.model.device
+        if not self.packs:
+            hidden_BTD: Tensor = backbone(self.model)(
+                **_inputs(batch.ids_BT.to(device), embeddings_BTD),
+                attention_mask=batch.mask_BT.to(device),
+                use_cache=False,
+            ).last_hidden_state
+            return hidden_BTD[batch.rows_R.to(device), batch.positions_R.to(device)]
+        self._begin(batch.ids_BT[0, :shared].tolist())
+        fed_BT = batch.mask_BT.bool()
+        fed_BT[:, :shared] = False
+        places_BT = fed_BT.flatten().cumsum(0).view_as(fed_BT) - 1
+        positions_N = torch.arange(fed_BT.shape[1]).expand_as(fed_BT)[fed_BT]
+        with attention_by(self.model, "leaf_packed"):
+            hidden_1ND: Tensor = backbone(self.model)(
+                **_inputs(
+                    batch.ids_BT[fed_BT][None].to(device),
+                    None if embeddings_BTD is None else embeddings_BTD[fed_BT.to(device)][None],
+                ),
+                position_ids=positions_N[None].to(device),
+                use_cache=False,
+                leaf_pack=_Pack.of(fed_BT.sum(dim=1).tolist(), shared, self._layers, device),
+            ).last_hidden_state
+        return hidden_1ND[0][places_BT[batch.rows_R, batch.positions_R].to(device)]
+
+    def _begin(self, ids: list[int]) -> None:
+        """Compute the keys and values of a beginning, unless they are there."""
+        if ids == self._beginning:
+            return
+        cache: Any = DynamicCache(config=self.model.config)
+        if ids:
+            with torch.no_grad():
+                backbone(self.model)(
+                    input_ids=torch.tensor([ids], device=self.model.device),
+                    past_key_values=cache,
+                    use_cache=True,
+                )
+        self._layers = [(layer.keys[0], layer.values[0]) for layer in cache.layers] if ids else []
+        self._beginning = ids
+
+
+def _inputs(ids: Tensor, embeddings: Tensor | None) -> dict[str, Tensor]:
+    """Return what a model is fed: embeddings where they are given, else ids."""
+    return {"input_ids": ids} if embeddings is None else {"inputs_embeds": embeddings}
+
+
+@dataclass(frozen=True, slots=True)
+class _Pack:
+    """Which tokens of a pass see which keys."""
+
+    lengths: list[int]
+    """Tokens of each row."""
+    shared: int
+    layers: list[tuple[Tensor, Tensor]]
+    keys_K: Tensor | None
+    """Each row's keys among the beginning's and then all rows' own; None: just their own."""
+    ends_q: Tensor
+    """Where rows begin and end among the tokens [B + 1], int32."""
+    ends_k: Tensor
+    """Where rows begin and end among the keys [B + 1], int32."""
+
+    @classmethod
+    def of(
+        cls,
+        lengths: list[int],
+        shared: int,
+        layers: list[tuple[Tensor, Tensor]],
+        device: torch.device,
+    ) -> "_Pack":
+        """Plan a pass of rows with so many tokens each after a beginning of `shared` tokens."""
+        ends_q = F.pad(torch.tensor(lengths).cumsum(0), (1, 0))
+        ends_k = ends_q + shared * torch.arange(len(lengths) + 1)
+        keys_K = None
+        if shared:
+            own = torch.split(torch.arange(shared, shared + int(ends_q[-1])), lengths)
+            keys_K = torch.cat([part for row in own for part in (torch.arange(shared), row)])
+            keys_K = keys_K.to(device)
+        whole = (ends.to(device, torch.int32) for ends in (ends_q, ends_k))
+        return cls(lengths, shared, layers, keys_K, *whole)
+
+
+def _attend(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    _mask: None,
+    *,
+    leaf_pack: _Pack,
+    scaling: float | None = None,
+    **_options: Any,
+) -> tuple[Tensor, None]:
+    """Attend causally from queries [1, H, N, W] to keys [1, G, N, W] of the same row."""
+    shared = leaf_pack.layers[module.layer_idx] if leaf_pack.shared else None
+    kind = query.device.type
+    if torch.is_autocast_enabled(kind):
+        # Positions turn queries and keys wide again, and autocast does not know this function.
+        dtype = torch.get_autocast_dtype(kind)
+        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
+    attend = _attend_varlen if query.is_cuda else _attend_in_turn
+    with torch.autocast(kind, enabled=False):
+        return attend(query[0], key[0], value[0], shared, leaf_pack, scaling)[None], None
+
+
+def _attend_varlen(
+    query_HNW: Tensor,
+    key_GNW: Tensor,
+    value_GNW: Tensor,
+    shared: tuple[Tensor, Tensor] | None,
+    pack: _Pack,
+    scaling: float | None,
+) -> Tensor:
+    """Let FlashAttention do all rows at once: [N, H, W]."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    if shared:
+        key_GNW, value_GNW = (
+            torch.cat([first, own], dim=1)[:, pack.keys_K]
+            for first, own in zip(shared, (key_GNW, value_GNW), strict=True)
+        )
+    longest = max(pack.lengths)
+    found_NHW: Any = varlen_attn(
+        query_HNW.transpose(0, 1).contiguous(),
+        key_GNW.transpose(0, 1).contiguous(),
+        value_GNW.transpose(0, 1).contiguous(),
+        pack.ends_q,
+        pack.ends_k,
+        longest,
+        longest + pack.shared,
+        scale=scaling,
+        window_size=(-1, 0),
+        enable_gqa=True,
+    )
+    return found_NHW  # type: ignore[no-any-return]
+
+
+def _attend_in_turn(
+    query_HNW: Tensor,
+    key_GNW: Tensor,
+    value_GNW: Tensor,
+    shared: tuple[Tensor, Tensor] | None,
+    pack: _Pack,
+    scaling: float | None,
+) -> Tensor:
+    """Do one row after another: [N, H, W]. bfloat16 in float32, which is faster on a CPU."""
+    wide = torch.promote_types(query_HNW.dtype, torch.float32)
+    first = [part.to(wide) for part in shared or ()]
+    parts = []
+    for query, *own in zip(
+        *(torch.split(x.to(wide), pack.lengths, dim=1) for x in (query_HNW, key_GNW, value_GNW)),
+        strict=True,
+    ):
+        pairs = zip(first, own, strict=True) if first else ([part] for part in own)
+        key, value = (torch.cat([*pair], dim=1) for pair in pairs)
+        parts.append(causal_attention(query, key, value, scaling))
+    return torch.cat(parts, dim=1).transpose(0, 1).to(query_HNW.dtype)
+
+
+def _attends_by_rows(model: Any, dtype: torch.dtype) -> bool:
+    """Whether there is attention for rows of different length here, by hardware and dtype."""
+    if model.device.type == "cuda":
+        major, _ = torch.cuda.get_device_capability(model.device)
+        return major >= 8 and dtype in {torch.bfloat16, torch.float16} and _has_varlen()
+    return bool(model.device.type == "cpu")
+
+
+def _has_varlen() -> bool:
+    """Whether this PyTorch's FlashAttention takes rows of different length as we ask it to."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return False
+    return {"window_size", "enable_gqa", "scale"} <= inspect.signature(
+        varlen_attn
+    ).parameters.keys()
+
+
+AttentionInterface.register("leaf_packed", _attend)

@@ -1,0 +1,58 @@
+"""Conversations as one right-padded batch.
+
+Axes: B rows, T tokens (right-padded), R response positions of all rows, in row order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from leaf.models.prompt_format import Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Token ids and, for each response token, the position that predicts it."""
+
+    ids_BT: Tensor
+    mask_BT: Tensor
+    """1 for a token, 0 for padding."""
+    rows_R: Tensor
+    """Row of each response token."""
+    positions_R: Tensor
+    """Position before each response token: the last prompt token predicts the first of them."""
+    lengths: list[int]
+    """Response tokens of each row, end-of-turn token included."""
+    shared: int = 0
+    """How many first tokens are the same in all rows and need no gradient."""
+
+
+def pad(items: Sequence[Conversation], free: int = 0) -> Batch:
+    """Lay conversations side by side; causal models see no difference from each one alone.
+
+    The first `free` tokens need no gradient: they are `Batch.shared` if all rows have the same.
+
+    Raises:
+        ValueError: `free` reaches to a prompt's last token, which predicts the response.
+    """
+    if free and free >= min(item.prompt_length for item in items):
+        raise ValueError(f"`free` ({free}) must be less than every prompt has tokens")
+    longest = max(len(item.ids) for item in items)
+    ids_BT = torch.zeros(len(items), longest, dtype=torch.long)
+    mask_BT = torch.zeros_like(ids_BT)
+    for row, item in enumerate(items):
+        ids_BT[row, : len(item.ids)] = torch.tensor(item.ids)
+        mask_BT[row, : len(item.ids)] = 1
+    lengths = [item.response_length for item in items]
+    return Batch(
+        ids_BT=ids_BT,
+        mask_BT=mask_BT,
+        rows_R=torch.arange(len(items)).repeat_interleave(torch.tensor(lengths)),
+        positions_R=torch.cat(
+            [torch.arange(item.prompt_length - 1, len(item.ids) - 1) for item in items]
+        ),
+        lengths=lengths,
+        shared=free if len({item.ids[:free] for item in items}) == 1 else 0,
+    )

@@ -1,0 +1,318 @@
+"""What a chat template puts around a user's message, and which tokens are the user's own.
+
+The template is rendered once with a sentinel in place of the message, which gives its prefix and
+suffix; every rendering is then checked to be prefix + content + suffix. The rendered text is
+tokenised once, without adding special tokens (the template already has them), with character
+offsets; tokens that share a character form one unit, so text is only ever cut between characters.
+"""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2.exceptions import TemplateError
+
+from leaf.errors import ChatError
+from leaf.models.load import Tokenizer
+from leaf.recipe import ModelSection
+from leaf.records import Problem
+
+_SENTINEL = "leafsentinelqzx"
+"""Stands for a message; lower-case letters, so that no template changes it."""
+
+_TODAY = datetime.date(2024, 7, 26)
+"""The date for templates that print one: fixed, so that a run gives the same text on any day."""
+
+_FIXED_DATE = (
+    "{%- macro strftime_now(format) -%}{{ format"
+    + "".join(f" | replace('%{code}', '{_TODAY:%{code}}')" for code in "YymdjBbAaHIMSp")
+    + " }}{%- endmacro %}\n"
+)
+"""Goes before a template that calls `strftime_now`: a name of its own hides transformers' function,
+which cannot be replaced from outside (only plain data reaches a template)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rendered:
+    """A user's message inside its template."""
+
+    text: str
+    start: int
+    """Where the shown content begins in `text`."""
+    end: int
+    """One past the last character of the shown content."""
+    lead: int
+    """Characters of the content that the template strips from its front."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unit:
+    """A token of the question, or several that share a character."""
+
+    start: int
+    """First character in the question."""
+    end: int
+    """One past its last character in the question."""
+    tokens: tuple[int, ...]
+    """Positions in the prompt's token ids."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """A problem's prompt as tokens."""
+
+    ids: tuple[int, ...]
+    units: tuple[Unit, ...]
+    """The scored units: they tile the part of the question that whole tokens cover."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conversation:
+    """A prompt, the response to it and the end of the turn, as tokens."""
+
+    ids: tuple[int, ...]
+    prompt_length: int
+    """Tokens of the prompt; the response is all that follows, end-of-turn token included."""
+
+    @property
+    def response_length(self) -> int:
+        """Tokens of the response, end-of-turn token included."""
+        return len(self.ids) - self.prompt_length
+
+
+class Chat:
+    """Renders and tokenises prompts for one tokenizer; a base model gets content and a newline."""
+
+    def __init__(self, tokenizer: Tokenizer, *, name: str, system: str | None = None) -> None:
+        self.tokenizer = tokenizer
+        self.name = name
+        self.system = system
+        self._lead = () if self.has_template else self._bos()
+        """Tokens before a base model's text; a template writes its own."""
+        sentinel = self._apply(_SENTINEL)
+        self.prefix, found, self.suffix = sentinel.partition(_SENTINEL)
+        if not found or _SENTINEL in self.suffix:
+            raise ChatError(f"{name}: its chat template does not show a user's message just once")
+        self.end_of_turn = self._find_end_of_turn()
+        """The tokens that end a response: what the student must learn to say last."""
+
+    @property
+    def has_template(self) -> bool:
+        """Whether the tokenizer brings a chat template."""
+        return bool(self.tokenizer.chat_template)
+
+    def render(self, content: str) -> Rendered:
+        """Put a user's message into the template and locate it there.
+
+        Raises:
+            ChatError: the template changes the content, so that it cannot be located.
+        """
+        text = self._apply(content)
+        stripped = content.strip()
+        for shown, lead in ((content, 0), (stripped, len(content) - len(content.lstrip()))):
+            if text == self.prefix + shown + self.suffix:
+                start = len(self.prefix)
+                return Rendered(text=text, start=start, end=start + len(shown), lead=lead)
+        raise ChatError(f"{self.name}: its chat template changes the message {content!r:.60}")
+
+    def prompt_ids(self, content: str, begun: str = "") -> list[int]:
+        """Return the token ids of a whole prompt, generation prompt and begun response included."""
+        return self._begin(self.render(content).text, begun)[0]
+
+    def prompt(self, problem: Problem) -> Prompt:
+        """Tokenise a problem's prompt and find the units of its question."""
+        rendered = self.render(problem.content)
+        start, end, lead, text = rendered.start, rendered.end, rendered.lead, rendered.text
+        ids, offsets = self._begin(text, problem.begun)
+        if problem.begun:
+            # No template strips or changes a response that is only begun.
+            text += problem.begun
+            start, end, lead = len(rendered.text), len(text), 0
+        origin = start - lead + len(problem.before)
+        low = min(max(origin, start), end)
+        high = min(max(origin + len(problem.question), start), end)
+        units = _units(offsets, text, low, high)
+        return Prompt(
+            ids=tuple(ids),
+            units=tuple(
+                Unit(start=unit.start - origin, end=unit.end - origin, tokens=unit.tokens)
+                for unit in units
+            ),
+        )
+
+    def conversation(self, content: str, response: str, begun: str = "") -> Conversation:
+        """Tokenise a prompt with a response and its end-of-turn token.
+
+        Prompt and response are tokenised together where that leaves the prompt's tokens as they
+        are when a model generates, else one by one. A `begun` response counts as prompt: `response`
+        is the rest of it.
+        """
+        ids, _, prompt_length = self._respond(content, response, begun)
+        return Conversation(ids=(*ids, *self.end_of_turn), prompt_length=prompt_length)
+
+    def response_units(self, content: str, response: str, begun: str = "") -> tuple[Unit, ...]:
+        """Return the units of the response of `conversation`, which tile its text and its tokens.
+
+        Characters are those of `response`; `tokens` count from the response's first. Every token is
+        in one unit: one without characters of its own belongs to the unit after it. The end of the
+        turn is the last unit, as one character more than the response has.
+        """
+        ids, offsets, prompt_length = self._respond(content, response, begun)
+        before = self.render(content).text + begun
+        low, high = len(before), len(before) + len(response)
+        found = _units(offsets, before + response, low, high)
+        if not found and len(ids) > prompt_length:
+            # Spaces alone, of which no token reports a character.
+            found = [Unit(start=low, end=high, tokens=(len(ids) - 1,))]
+        units: list[Unit] = []
+        reached = prompt_length
+        for unit in found:
+            last = unit.tokens[-1] if unit is not found[-1] else len(ids) - 1
+            tokens = tuple(range(reached - prompt_length, last + 1 - prompt_length))
+            units.append(Unit(start=unit.start - low, end=unit.end - low, tokens=tokens))
+            reached = last + 1
+        said = len(ids) - prompt_length
+        tokens = tuple(range(said, said + len(self.end_of_turn)))
+        return (*units, Unit(start=high - low, end=high - low + 1, tokens=tokens))
+
+    def response(self, begun: str, tokens: Sequence[int]) -> str:
+        """Return a response as a reader sees it: its beginning and what the tokens add."""
+        said: str = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        if not begun:
+            return said
+        # Some tokenizers drop the space in front of a text: decode with what stands before.
+        head = self._plain(begun)["input_ids"]
+        before = self.tokenizer.decode(head, skip_special_tokens=True)
+        whole = self.tokenizer.decode([*head, *tokens], skip_special_tokens=True)
+        return begun + (whole[len(before) :] if whole.startswith(before) else said)
+
+    def _apply(self, content: str) -> str:
+        if not self.has_template:
+            if self.system is not None:
+                raise ChatError(
+                    f"{self.name}: has no chat template, so it takes no system prompt; "
+                    "leave `system` out of the recipe"
+                )
+            return content + "\n"
+        messages = [{"role": "user", "content": content}]
+        return self._template(messages, add_generation_prompt=True)
+
+    def _template(self, messages: list[dict[str, str]], *, add_generation_prompt: bool) -> str:
+        if self.system is not None:
+            messages = [{"role": "system", "content": self.system}, *messages]
+        try:
+            template = self.tokenizer.get_chat_template()
+            text = self.tokenizer.apply_chat_template(
+                messages,
+                chat_template=_FIXED_DATE + template if "strftime_now" in template else template,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+            )
+        except (TemplateError, ValueError) as error:
+            raise ChatError(
+                f"{self.name}: its chat template refuses the messages: {error}"
+            ) from None
+        return str(text)
+
+    def _bos(self) -> tuple[int, ...]:
+        """Return the token that the tokenizer puts before a plain text, if it does."""
+        first = self.tokenizer("a")["input_ids"][0]
+        return (first,) if first == self.tokenizer.bos_token_id else ()
+
+    def _find_end_of_turn(self) -> tuple[int, ...]:
+        """Return the tokens from the end of a response to its first special token."""
+        eos = self.tokenizer.eos_token_id
+        if self.has_template:
+            messages = [
+                {"role": "user", "content": "a"},
+                {"role": "assistant", "content": _SENTINEL},
+            ]
+            text = self._template(messages, add_generation_prompt=False)
+            tail = self._plain(text.rpartition(_SENTINEL)[2])["input_ids"]
+            named = set(self.tokenizer.all_special_ids)
+            added = self.tokenizer.added_tokens_decoder
+            for at, token in enumerate(tail):
+                # Some families end a turn with a special token that has no name of its own.
+                if token in named or (token in added and added[token].special):
+                    return tuple(tail[: at + 1])
+        if eos is None:
+            raise ChatError(f"{self.name}: neither its template nor its tokenizer ends a turn")
+        return (eos,)
+
+    def _respond(
+        self, content: str, response: str, begun: str
+    ) -> tuple[list[int], list[tuple[int, int]], int]:
+        """Tokenise a prompt with a response: token ids, their characters, tokens of the prompt."""
+        text = self.render(content).text
+        prompt, offsets = self._begin(text, begun)
+        return *self._go_on(prompt, offsets, text + begun, response), len(prompt)
+
+    def _begin(self, rendered: str, begun: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Tokenise a rendered prompt and the response that is begun after it."""
+        ids, offsets = self._encode(rendered)
+        return self._go_on(ids, offsets, rendered, begun) if begun else (ids, offsets)
+
+    def _go_on(
+        self, ids: list[int], offsets: list[tuple[int, int]], text: str, more: str
+    ) -> tuple[list[int], list[tuple[int, int]]]:
+        """Tokenise what follows a text: with it where that leaves its tokens, else by itself."""
+        together, places = self._encode(text + more)
+        if together[: len(ids)] == ids:
+            return together, places
+        alone = self._plain(more)
+        moved = [(start + len(text), end + len(text)) for start, end in alone["offset_mapping"]]
+        return [*ids, *alone["input_ids"]], [*offsets, *moved]
+
+    def _encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Tokenise a rendered text from its first character: token ids and their characters."""
+        encoded = self._plain(text)
+        ids = [*self._lead, *encoded["input_ids"]]
+        return ids, [*((0, 0) for _ in self._lead), *encoded["offset_mapping"]]
+
+    def _plain(self, text: str) -> Any:
+        return self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+
+
+def chat_of(tokenizer: Tokenizer, section: ModelSection) -> Chat:
+    """Return a model's chat template with the recipe's system prompt."""
+    return Chat(tokenizer, name=section.model, system=section.system)
+
+
+def _units(offsets: Sequence[tuple[int, int]], text: str, low: int, high: int) -> list[Unit]:
+    """Tile the characters `low:high` of a text with units of tokens.
+
+    A token that reaches over a border belongs to the template and takes its characters with it.
+    Spaces that no token reports (some tokenizers trim) go to the unit after them; other such
+    characters were composed with the one before them (an accent with its letter) and stay there.
+    """
+    groups: list[tuple[int, int, list[int]]] = []
+    for token, (start, end) in enumerate(offsets):
+        if end <= start:
+            continue
+        if groups and start < groups[-1][1]:
+            first, last, members = groups.pop()
+            groups.append((min(first, start), max(last, end), [*members, token]))
+        else:
+            groups.append((start, end, [token]))
+    borders = [start for start, _end, _members in groups[1:]] + [len(text)]
+    for at, (start, end, members) in enumerate(groups):
+        reach = end
+        while reach < borders[at] and not text[reach].isspace():
+            reach += 1
+        groups[at] = (start, reach, members)
+    for start, end, _members in groups:
+        if start < low < end:
+            low = min(end, high)
+        if start < high < end:
+            high = max(start, low)
+    inside = [group for group in groups if low <= group[0] and group[1] <= high]
+    units: list[Unit] = []
+    reached = low
+    for start, end, members in inside:
+        units.append(Unit(start=reached, end=max(end, start), tokens=tuple(members)))
+        reached = end
+    if units and reached < high:
+        last_unit = units[-1]
+        units[-1] = Unit(start=last_unit.start, end=high, tokens=last_unit.tokens)
+    return units

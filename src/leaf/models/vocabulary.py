@@ -1,0 +1,174 @@
+"""What two tokenizers have in common: tokens that say the same text, and tokens that begin alike.
+
+Special tokens say no text; only those that end a turn have each other as partners.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+from leaf.errors import ModelError, RecipeError
+from leaf.models.load import Tokenizer
+from leaf.models.prompt_format import Chat
+from leaf.recipe import DistillSection
+
+_BYTES = {character: byte for byte, character in bytes_to_unicode().items()}  # type: ignore[no-untyped-call]
+"""How byte-level tokenizers write bytes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommonTokens:
+    """The tokens that both vocabularies have, one to one, and what begins with them."""
+
+    student: tuple[int, ...]
+    """In the order of their ids."""
+    teacher: tuple[int, ...]
+    """`teacher[c]` says the same as `student[c]`."""
+    student_longer: Mapping[int, int]
+    """Token that the student alone has -> the number c of the common token that it begins with."""
+    teacher_longer: Mapping[int, int]
+    """The same of the teacher's own tokens."""
+    student_size: int
+    """Tokens of the student's vocabulary."""
+
+    @property
+    def share(self) -> float:
+        """Share of the student's vocabulary that the teacher has too."""
+        return len(self.student) / self.student_size
+
+
+def same_tokenizer(student: Tokenizer, teacher: Tokenizer) -> bool:
+    """Whether both tokenizers give every token the same id."""
+    return student.get_vocab() == teacher.get_vocab()
+
+
+def meet(student: Chat, teacher: Chat, section: DistillSection) -> str | None:
+    """Say in one line how two different tokenizers meet; None where they are the same.
+
+    Raises:
+        ModelError: no token is common.
+        RecipeError: a setting needs the same tokenizer.
+    """
+    if same_tokenizer(student.tokenizer, teacher.tokenizer):
+        return None
+    common = common_tokens(student, teacher)
+    who = f"the student {student.name} and the teacher {teacher.name}"
+    if not common.student:
+        raise ModelError(f"{who} have no token in common: choose a teacher of another family")
+    if section.cross_entropy < 1.0:
+        needs = "needs a teacher with the student's tokenizer, and"
+        if section.teacher not in {"online", "hidden"}:
+            raise RecipeError(
+                f"distill.teacher: {section.teacher} {needs} {who} have different ones; "
+                "use online or hidden"
+            )
+        if section.temperature != 1.0:
+            raise RecipeError(
+                f"distill.temperature: {section.temperature:g} {needs} {who} have different ones; "
+                "use 1.0"
+            )
+    return (
+        f"{who} have different tokenizers: {len(common.student)} of the student's "
+        f"{common.student_size} tokens ({common.share:.0%}) are the teacher's too; scores and "
+        "responses are aligned by characters"
+    )
+
+
+def common_tokens(student: Chat, teacher: Chat) -> CommonTokens:
+    """Pair the tokens that say the same bytes, and those that end a turn with one token.
+
+    A token that one vocabulary alone has belongs to the first token that the other tokenizer cuts
+    off its text; where that one is not common either, to the first that its own would cut off that,
+    and so on: each is shorter than the one before.
+    """
+    ours, theirs = token_ids(student.tokenizer), token_ids(teacher.tokenizer)
+    pairs = {ours[text]: (theirs[text], text) for text in ours.keys() & theirs.keys()}
+    if len(student.end_of_turn) == len(teacher.end_of_turn) == 1:
+        (our_end,), (their_end,) = student.end_of_turn, teacher.end_of_turn
+        pairs = {a: (b, text) for a, (b, text) in pairs.items() if a != our_end and b != their_end}
+        pairs[our_end] = (their_end, b"")
+    order = sorted(pairs)
+    numbers = {pairs[token][1]: number for number, token in enumerate(order)}
+    beginnings = _beginnings(ours, teacher.tokenizer, theirs)
+    beginnings |= _beginnings(theirs, student.tokenizer, ours)
+    return CommonTokens(
+        student=tuple(order),
+        teacher=tuple(pairs[token][0] for token in order),
+        student_longer=_longer(ours, numbers, beginnings),
+        teacher_longer=_longer(theirs, numbers, beginnings),
+        student_size=len(student.tokenizer.get_vocab()),
+    )
+
+
+def token_ids(tokenizer: Tokenizer) -> dict[bytes, int]:
+    """Return the token that says each text, as bytes; special tokens say none.
+
+    Of several tokens that say the same, one of text goes before one that stands for a byte.
+    """
+    added = tokenizer.added_tokens_decoder
+    special = {token for token in added if added[token].special} | set(tokenizer.all_special_ids)
+    byte_level = b'"ByteLevel"' in tokenizer.backend_tokenizer.decoder.__getstate__()
+    found: dict[bytes, int] = {}
+    named = sorted(tokenizer.get_vocab().items(), key=lambda item: (not _is_byte(item[0]), item[1]))
+    for name, token in named:
+        if token in special:
+            continue
+        if token in added:
+            found[name.encode()] = token
+        else:
+            found[_said(name, byte_level=byte_level)] = token
+    return found
+
+
+def _said(name: str, *, byte_level: bool) -> bytes:
+    """Return the bytes of a token's text from its name in the vocabulary."""
+    if byte_level:
+        known = all(character in _BYTES for character in name)
+        return bytes(map(_BYTES.__getitem__, name)) if known else name.encode()
+    return bytes([int(name[3:5], 16)]) if _is_byte(name) else name.replace("▁", " ").encode()
+
+
+def _is_byte(name: str) -> bool:
+    """Whether a token stands for one byte in vocabularies of SentencePiece's kind."""
+    return len(name) == 6 and name.startswith("<0x") and name.endswith(">")
+
+
+def _beginnings(
+    texts: Mapping[bytes, int], other: Tokenizer, others: Mapping[bytes, int]
+) -> dict[bytes, bytes]:
+    """Return the first piece that the other tokenizer cuts off each text that it has no token for.
+
+    A tokenizer that puts a space before every text gets those that begin with one without it. Where
+    its first piece is not how the text begins (that space again, or the text is part of a symbol),
+    the longest of its tokens that is so is taken.
+    """
+    says = {token: text for text, token in others.items()}
+    alone = [text for text in texts if text not in others]
+    adds_space = says.get(other("a", add_special_tokens=False)["input_ids"][0], b"")[:1] == b" "
+    readable = [text.removeprefix(b" " * adds_space).decode(errors="replace") for text in alone]
+    cuts = other(readable, add_special_tokens=False)["input_ids"] if alone else []
+    found: dict[bytes, bytes] = {}
+    for text, ids in zip(alone, cuts, strict=True):
+        first = says.get(ids[0], b"") if ids else b""
+        if not first or not text.startswith(first):
+            lengths = range(len(text) - 1, 0, -1)
+            first = next((text[:size] for size in lengths if text[:size] in others), b"")
+        found[text] = first
+    return found
+
+
+def _longer(
+    texts: Mapping[bytes, int], numbers: Mapping[bytes, int], beginnings: Mapping[bytes, bytes]
+) -> dict[int, int]:
+    """Return the common token's number for each token that is not common but begins with one."""
+    found: dict[int, int] = {}
+    for text, token in texts.items():
+        if text in numbers:
+            continue
+        first = beginnings.get(text, b"")
+        while first and first not in numbers:
+            first = beginnings.get(first, b"")
+        if first:
+            found[token] = numbers[first]
+    return found

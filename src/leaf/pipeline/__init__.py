@@ -1,0 +1,1 @@
+"""The one way through: the stages in their order, and all that wires them."""

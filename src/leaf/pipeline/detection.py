@@ -1,0 +1,334 @@
+"""Stage 1: what distracts the student. Attribution, cuts by each detector, verification."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from leaf.attribute import DETECTORS
+from leaf.grade.final import final_answer
+from leaf.pipeline.session import Graded, Workshop
+from leaf.prune import RANKINGS, cut_question, focus, propose, segments, transplants
+from leaf.recipe import AttributeSection, PruneSection
+from leaf.records import (
+    Answer,
+    Attribution,
+    Counterfactual,
+    Outcome,
+    Problem,
+    Score,
+    Sensitivity,
+    Verdict,
+)
+from leaf.store.keys import digest, own_code, plain
+from leaf.text.units import Piece
+from leaf.verify import judge, pruned_problems, screen
+
+
+@dataclasses.dataclass(kw_only=True)
+class Cuts:
+    """What one detector led to."""
+
+    counterfactuals: list[Counterfactual]
+    verdicts: list[Verdict] | None = None
+    """One for each of `tried`, in that order; None before verification."""
+
+    @property
+    def tried(self) -> list[Counterfactual]:
+        """Those that are questions to answer."""
+        return [item for item in self.counterfactuals if not item.skipped]
+
+    @property
+    def kept(self) -> list[Counterfactual]:
+        """Those that verification kept."""
+        ids = {verdict.counterfactual_id for verdict in self.verdicts or () if verdict.kept}
+        return [item for item in self.counterfactuals if item.id in ids]
+
+
+class Detection:
+    """Stage 1 of one recipe, on the problems that the student failed and the teacher solved."""
+
+    def __init__(
+        self, workshop: Workshop, problems: Sequence[Problem], student: Graded, teacher: Graded
+    ) -> None:
+        self.workshop = workshop
+        self.problems = {problem.id: problem for problem in problems}
+        self.solved = [
+            problem for problem, score in zip(problems, student[1], strict=True) if score.right
+        ]
+        """Problems that the student answers right."""
+        self.chosen = [
+            problem
+            for problem, ours, theirs in zip(problems, student[1], teacher[1], strict=True)
+            if ours.outcome is Outcome.WRONG and theirs.right
+        ]
+        """Problems that enter detection."""
+        self.segments: dict[str, list[Problem]] = {}
+        """Problem to the response-level problems made of its reference; there once scored."""
+        self.unsplit: dict[str, str] = {}
+        """Problem to why its reference could not be cut into segments."""
+        self._said = {
+            role: {answer.problem_id: answer.text for answer in answers}
+            for role, (answers, _) in (("student", student), ("teacher", teacher))
+        }
+        """Each model's answers to the whole questions."""
+        self._measured: dict[str, dict[str, Sensitivity | Attribution]] = {}
+        """Detector, then problem: what it goes by other than the gradient."""
+
+    @property
+    def levels(self) -> dict[str, list[Problem]]:
+        """The recipe's levels, instruction first, and what is scored and cut at each.
+
+        Each level has results of its own in the store: to add one computes the other not again.
+        """
+        every = {
+            "instruction": self.chosen,
+            "response": [item for found in self.segments.values() for item in found],
+        }
+        named = self.workshop.recipe.prune.levels
+        return {level: found for level, found in every.items() if level in named}
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """Response-level problem to the problem whose response it begins."""
+        return {item.id: origin for origin, found in self.segments.items() for item in found}
+
+    @property
+    def every_problem(self) -> dict[str, Problem]:
+        """All problems by id, those of the response level with them."""
+        within = (item for found in self.segments.values() for item in found)
+        return {**self.problems, **{item.id: item for item in within}}
+
+    @property
+    def detectors(self) -> list[str]:
+        """The recipe's detector, then its controls."""
+        section = self.workshop.recipe.attribute
+        return list(dict.fromkeys([section.detector, *section.controls]))
+
+    def attribute(self, references: Mapping[str, str]) -> list[Attribution]:
+        """Score the chosen questions under both models (Eq. 2), and as other detectors do.
+
+        At response level the beginnings of their references are scored, by the rest of these.
+        """
+        if "response" in self.workshop.recipe.prune.levels:
+            self._split(references)
+        every: list[Attribution] = []
+        for problems in self.levels.values():
+            pairs = [
+                (item, item.solution if item.prompt else references.get(item.id, ""))
+                for item in problems
+            ]
+            gradient = self.workshop.attributions("gradient", pairs)
+            for detector in self.detectors:
+                found = measure(self.workshop, detector, pairs, gradient)
+                measured = self._measured.setdefault(detector, {})
+                measured.update({item.problem_id: item for item in found})
+            every += gradient
+        return every
+
+    def _split(self, references: Mapping[str, str]) -> None:
+        """Cut the references of the chosen problems into segments, or note why not."""
+        count = self.workshop.recipe.prune.segments
+        for problem in self.chosen:
+            reference = references.get(problem.id, "")
+            found = segments(problem, reference, count, lambda text: final_answer(text) is not None)
+            if isinstance(found, str):
+                self.unsplit[problem.id] = found
+            else:
+                self.segments[problem.id] = found
+
+    def cut(self, attributions: Sequence[Attribution]) -> dict[str, Cuts]:
+        """Cut candidate spans out of the questions, as each detector ranks them (Eq. 3 to 5)."""
+        return {
+            detector: Cuts(
+                counterfactuals=[
+                    item
+                    for level in self.levels
+                    for item in self._cut(detector, level, attributions)
+                ]
+            )
+            for detector in self.detectors
+        }
+
+    def verify(self, cuts: Mapping[str, Cuts]) -> None:
+        """Let both models answer what was cut (condition ii), then transplant what was verified."""
+        for detector, found in cuts.items():
+            found.verdicts = self._verdicts(found.tried, detector, "pruned")
+        section = self.workshop.recipe.prune
+        if "transplant" in section.strategies:
+            main = cuts[self.detectors[0]]
+            removals = [
+                item
+                for item in main.kept
+                if item.strategy == "span" and item.problem_id in self.problems
+            ]
+            made = transplants(self.problems, removals, self.solved, section)
+            verdicts = self._verdicts(made, self.detectors[0], "transplanted")
+            verdicts = screen(made, verdicts, self.workshop.recipe.verify.effect)
+            main.counterfactuals = [*main.counterfactuals, *made]
+            main.verdicts = [*(main.verdicts or ()), *verdicts]
+
+    def cuts_with(
+        self, section: PruneSection, attributions: Sequence[Attribution]
+    ) -> list[Counterfactual]:
+        """Cut as the recipe's own detector would with other settings; nothing is stored."""
+        recipe = self.workshop.recipe
+        measured = self._measured.get(self.detectors[0], {})
+        problems = self.every_problem
+        return [
+            counterfactual
+            for item in attributions
+            for counterfactual in cut_question(
+                problems[item.problem_id],
+                item,
+                detector=self.detectors[0],
+                section=at_level(section, problems[item.problem_id].level),
+                attribute=recipe.attribute,
+                measured=measured.get(item.problem_id),
+            )
+        ]
+
+    def judged(self, tried: Sequence[Counterfactual]) -> list[Verdict]:
+        """Let both models answer cut questions, whoever cut them (condition ii)."""
+        return self._verdicts(tried, self.detectors[0], "pruned")
+
+    def _cut(
+        self, detector: str, level: str, attributions: Sequence[Attribution]
+    ) -> list[Counterfactual]:
+        recipe = self.workshop.recipe
+        section = at_level(recipe.prune, level)
+        measured = self._measured.get(detector, {})
+        problems = {problem.id: problem for problem in self.levels[level]}
+
+        def work(
+            part: Sequence[tuple[Attribution, Sensitivity | Attribution | None]],
+        ) -> list[Counterfactual]:
+            return [
+                counterfactual
+                for item, other in part
+                for counterfactual in cut_question(
+                    problems[item.problem_id],
+                    item,
+                    detector=detector,
+                    section=section,
+                    attribute=recipe.attribute,
+                    measured=other,
+                )
+            ]
+
+        settings = {
+            **_cutting(section),
+            "detector": detector,
+            "seed": recipe.attribute.seed if detector == "random" else None,
+            **(own_code(RANKINGS[detector]) if detector in RANKINGS else {}),
+            "questions": digest(plain(self.levels[level])),
+        }
+        items = [
+            (item, measured.get(item.problem_id))
+            for item in attributions
+            if item.problem_id in problems
+        ]
+        label = f"pruning by {detector}" + " in the response" * (level == "response")
+        return self.workshop.counterfactuals(items, work, settings, label)
+
+    def _verdicts(self, tried: Sequence[Counterfactual], detector: str, what: str) -> list[Verdict]:
+        """Let both models answer changed prompts, or go on with changed responses; judge them."""
+        within = [item for item in tried if item.problem_id not in self.problems]
+        whole = [item for item in tried if item.problem_id in self.problems]
+        found: list[Verdict] = []
+        if whole or "instruction" in self.levels:
+            found += self._verdicts_at_level(whole, detector, what, "prompts")
+        if within or ("response" in self.levels and what == "pruned"):
+            found += self._verdicts_at_level(within, detector, what, "responses")
+        by_id = {verdict.counterfactual_id: verdict for verdict in found}
+        return [by_id[item.id] for item in tried]
+
+    def _verdicts_at_level(
+        self, tried: Sequence[Counterfactual], detector: str, what: str, kind: str
+    ) -> list[Verdict]:
+        changed = pruned_problems(self.every_problem, tried)
+        how = f"{what} {kind}" + (f" ({detector})" if len(self.detectors) > 1 else "")
+        # What a model said to the whole question; of a begun response the rest of the reference.
+        rest = {item.id: item.solution for items in self.segments.values() for item in items}
+        likely = {role: {**texts, **rest} for role, texts in self._said.items()}
+        drafts = {
+            role: {item.id: texts.get(item.problem_id, "") for item in tried}
+            for role, texts in likely.items()
+        }
+        student = _by_id(
+            self.workshop.answers_of("student", changed, f"student on {how}", drafts["student"])
+        )
+        asked = changed
+        if self.workshop.recipe.verify.teacher == "if_student_right" and what == "pruned":
+            asked = [problem for problem in changed if student[problem.id][1].right]
+        teacher = _by_id(
+            self.workshop.answers_of("teacher", asked, f"teacher on {how}", drafts["teacher"])
+        )
+        which = self.workshop.recipe.verify.transplants
+        return [judge(item, student[item.id], teacher.get(item.id), which) for item in tried]
+
+
+def measure(
+    workshop: Workshop,
+    detector: str,
+    pairs: Sequence[tuple[Problem, str]],
+    gradient: Sequence[Attribution],
+) -> list[Sensitivity] | list[Attribution]:
+    """Return what a detector goes by other than the gradient, one a pair; nothing where it does."""
+    if detector == "perplexity":
+        return workshop.sensitivities("student", detector, pairs)
+    if detector not in DETECTORS or detector == "gradient":
+        return []
+    section = workshop.recipe.attribute
+    places = None
+    if detector == "ablation" and section.proposals is not None:
+        places = {
+            item.problem_id: proposed(item, problem, section)
+            for item, (problem, _) in zip(gradient, pairs, strict=True)
+        }
+    return workshop.attributions(detector, pairs, places)
+
+
+def proposed(
+    attribution: Attribution, problem: Problem, section: AttributeSection
+) -> tuple[Piece, ...]:
+    """Return the pieces of a question that the gradient finds worth an ablation."""
+    scores = focus(attribution)
+    if isinstance(scores, str) or section.proposals is None:
+        return ()
+    return propose(scores, problem.question, section.ablation_unit, section.proposals)
+
+
+def at_level(section: PruneSection, level: str) -> PruneSection:
+    """Return the settings by which a level is cut.
+
+    The response may have a threshold of its own, and it takes no transplants: its verified spans
+    are trained on in their place.
+    """
+    if level == "instruction":
+        return section
+    threshold = section.response_threshold
+    left = [name for name in section.strategy.split("+") if name != "transplant"]
+    changes = {
+        "threshold": section.threshold if threshold is None else threshold,
+        "strategy": "+".join(left) or "span",
+    }
+    return section.model_copy(update=changes)
+
+
+def _cutting(section: PruneSection) -> dict[str, Any]:
+    """Return what decides the cuts of a ranked question; a setting that is off is left out.
+
+    What is cut where is decided by the questions themselves, which are named beside this.
+    """
+    later = {"transplants", "seed", "substitutes", "whole"}
+    later |= {"levels", "segments", "response_threshold"}
+    settings = section.model_dump(exclude=later)
+    if section.whole:
+        settings["whole"] = sorted(set(section.whole))
+    if "substitute" in section.strategies:
+        settings |= {"substitutes": section.substitutes, "seed of substitutes": section.seed}
+    return settings
+
+
+def _by_id(graded: Graded) -> dict[str, tuple[Answer, Score]]:
+    return {answer.problem_id: (answer, score) for answer, score in zip(*graded, strict=True)}

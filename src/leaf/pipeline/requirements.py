@@ -1,0 +1,54 @@
+"""What a recipe needs on this machine beyond the plain installation: packages and keys."""
+
+from collections.abc import Collection, Iterator
+
+from leaf.distill.optim import missing_8bit
+from leaf.distill.served import missing_served
+from leaf.distill.tracking import missing_trackers
+from leaf.errors import UsageError
+from leaf.generate import engine_of
+from leaf.generate.llamacpp import missing_llamacpp
+from leaf.generate.openai import EXTRA, USE, access_of
+from leaf.generate.vllm import missing_vllm
+from leaf.models import server
+from leaf.recipe import DistillSection, ModelSection, Recipe
+
+
+def missing_to_answer(section: ModelSection, engine: str) -> str | None:
+    """Say in one line what an engine needs to answer for a model and does not find here."""
+    if engine == "vllm":
+        return missing_vllm()
+    if engine == "llamacpp":
+        return missing_llamacpp(section)
+    if engine == "openai":
+        return server.missing(access_of(section), use=USE, extra=EXTRA)
+    return None
+
+
+def missing_to_train(section: DistillSection) -> Iterator[str]:
+    """Say in a line each what training needs and does not find here."""
+    wanted = [missing_trackers(section.tracking)]
+    if section.optimizer == "adamw_8bit":
+        wanted.append(missing_8bit())
+    if section.teacher == "served" and section.cross_entropy < 1.0:
+        wanted.append(missing_served(section.served))
+    yield from filter(None, wanted)
+
+
+def check_needs(recipe: Recipe, asked: Collection[str], *, training: bool) -> None:
+    """Look for all that a run needs, so that its last stage does not fail for a missing package.
+
+    Args:
+        recipe: The resolved recipe.
+        asked: Who has to answer: `student`, `teacher`.
+        training: Whether a student is trained.
+
+    Raises:
+        UsageError: something is missing; says what, and how it is had.
+    """
+    for role, section in (("student", recipe.student), ("teacher", recipe.teacher)):
+        missing = missing_to_answer(section, engine_of(section, recipe.generate))
+        if missing and role in asked:
+            raise UsageError(f"{role}: {missing}")
+    for line in missing_to_train(recipe.distill) if training else ():
+        raise UsageError(line)

@@ -1,0 +1,267 @@
+"""A run folder: the resolved recipe, the manifest, metrics, the students and the report."""
+
+import json
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from leaf.errors import RecipeError
+from leaf.pipeline.manifest import build_manifest
+from leaf.pipeline.results import Results
+from leaf.pipeline.stages import STAGES, Pipeline
+from leaf.recipe import Recipe
+from leaf.recipe.reading import describe as describe_recipe
+from leaf.recipe.reading import dump_recipe, load_recipe
+from leaf.report import SMALL_N, build_report, write_report
+from leaf.store.ledger import entries, write_ledger
+from leaf.store.run_folder import ROWS, VALUES, QuestionValue, TrainingRow, write_records
+from leaf.store.store import StageLog, Store, write_whole
+
+
+def run_recipe(
+    recipe: Recipe,
+    *,
+    out: Path | str,
+    store: Store | None = None,
+    until: str = STAGES[-1],
+    command: str | None = None,
+) -> Results:
+    """Run a recipe up to a stage and keep `out` current: its report is there after every stage.
+
+    Args:
+        recipe: The resolved recipe.
+        out: The run folder.
+        store: Where stage results are kept and found again; None: the folder `store` beside `out`.
+        until: The last stage, one of `leaf.pipeline.stages.STAGES`.
+        command: What repeats or continues this run, for the report; None: this script's own words.
+
+    Raises:
+        LeafError: the recipe's data or models cannot be used, or the work failed.
+    """
+    command = shlex.join(["python", *sys.argv]) if command is None else command
+    folder = Path(out)
+    store = store or Store(folder.parent / "store")
+    folder.mkdir(parents=True, exist_ok=True)
+    pipeline = Pipeline(recipe, store)
+
+    def after_stage() -> None:
+        # Not before: a run whose data or models cannot be found claims no folder.
+        _claim(folder, dump_recipe(recipe).encode())
+        _write_ledger(pipeline.results, folder / "ledger.parquet")
+        _write_rows(pipeline.results, folder / ROWS)
+        _write_values(pipeline.results, folder / VALUES)
+        training = _training(pipeline.results.students)
+        _write_metrics(training, folder / "metrics.jsonl")
+        report = _report(pipeline, training, command)
+        write_whole(folder / "manifest.json", json.dumps(report["manifest"], indent=1).encode())
+        write_report(report, folder)
+
+    results = pipeline.run(until=until, after_stage=after_stage)
+    publish_students(results.students, folder)
+    return results
+
+
+_FREE = {
+    "description",
+    "runner",
+    "ray.workers",
+    "ray.gpus",
+    "generate.token_budget",
+    "generate.max_batch",
+    "generate.draft",
+    "grade.workers",
+    "attribute.token_budget",
+    "distill.token_budget",
+    "distill.chunk_tokens",
+    "distill.checkpoint_every",
+    "distill.gradient_checkpointing",
+    "distill.tracking",
+    "distill.served.workers",
+    "distill.served.key_variable",
+    *(
+        f"{role}.server.{name}"
+        for role in ("student", "teacher")
+        for name in ("key_variable", "workers", "retries", "timeout")
+    ),
+}
+"""Keys that decide where, how fast and in how much memory a run is done, not what comes out."""
+
+
+def check_out(recipe: Recipe, out: Path, *, overwrite: bool) -> None:
+    """Refuse a run folder that holds a run of another recipe, unless it may be overwritten."""
+    old_file = out / "recipe.yaml"
+    if overwrite or not old_file.is_file():
+        return
+    old = load_recipe(str(old_file))
+    before = {key: value for key, value, _ in describe_recipe(old)}
+    for key, value, _ in describe_recipe(recipe):
+        if key not in _FREE and before.get(key) != value:
+            raise RecipeError(
+                f"{out}: holds a run with {key}: {before.get(key)}, but this one has {value}; "
+                "name another --out, or add --overwrite (what both share is not computed again)"
+            )
+
+
+def _claim(out: Path, recipe: bytes) -> None:
+    """Write the recipe; what another one left goes, since its ledger would not be this run's."""
+    path = out / "recipe.yaml"
+    if not path.is_file() or path.read_bytes() != recipe:
+        for name in ("ledger.parquet", ROWS, VALUES):
+            (out / name).unlink(missing_ok=True)
+        write_whole(path, recipe)
+
+
+def _write_ledger(results: Results, path: Path) -> None:
+    """Write the ledger once stage 1 is done; the stages after it change nothing in it."""
+    cuts = {
+        detector: (found.counterfactuals, found.verdicts)
+        for detector, found in results.cuts.items()
+        if found.verdicts is not None
+    }
+    if not cuts or results.students:
+        return
+    assert results.student and results.teacher  # noqa: S101 - stages run in order
+    found = entries(
+        problems=results.problems or (),
+        student=results.student,
+        teacher=results.teacher,
+        attributions=results.attributions or (),
+        focus=results.focus or (),
+        cuts=cuts,
+        segments=results.segments,
+    )
+    write_ledger(path, found)
+
+
+def _write_rows(results: Results, path: Path) -> None:
+    """Write what LeaF trains on, once stage 1 is done; the stages after it change nothing in it."""
+    if "leaf" not in results.arms or results.students:
+        return
+    arm = results.arms["leaf"]
+    rows = [
+        TrainingRow(
+            id=row.id,
+            problem_id=row.problem_id,
+            strategy=row.strategy,
+            prompt=row.content,
+            begun=row.begun,
+            response=row.response,
+            held_out=held_out,
+        )
+        for part, held_out in ((arm.rows, False), (arm.held_out, True))
+        for row in part
+    ]
+    write_records(path, rows, TrainingRow)
+
+
+def _write_values(results: Results, path: Path) -> None:
+    """Write what every model scored on every test question, which another run is held against."""
+    if not results.values:
+        return
+    values = [
+        QuestionValue(
+            benchmark=label,
+            arm=arm,
+            problem_id=problem_id,
+            question=results.questions[label][problem_id],
+            base=results.bases[label][problem_id],
+            value=value,
+        )
+        for label, arms in results.values.items()
+        for arm, found in arms.items()
+        for problem_id, value in found.items()
+    ]
+    write_records(path, values, QuestionValue)
+
+
+def publish_students(students: Mapping[str, Path], out: Path) -> None:
+    """Lay the trained students into the run folder (hard links where the disk allows)."""
+    names = {"leaf": "student", "kd": "student-kd"}
+    for arm, folder in students.items():
+        if not (folder / "model").is_dir():
+            continue
+        target = out / names[arm]
+        aside = target.with_name(f".{target.name}.tmp")
+        for old in (aside, target):
+            shutil.rmtree(old, ignore_errors=True)
+        shutil.copytree(folder / "model", aside, copy_function=_link)
+        aside.replace(target)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _report(
+    pipeline: Pipeline, training: Mapping[str, list[dict[str, Any]]], command: str
+) -> dict[str, Any]:
+    results = pipeline.results
+    student, teacher = results.student, results.teacher
+    return build_report(
+        recipe=pipeline.recipe,
+        command=command,
+        manifest=build_manifest(pipeline.recipe, pipeline.workshop.sources),
+        stages=[_stage(log) for log in pipeline.logs],
+        problems=results.problems,
+        student_answers=student and student[0],
+        student_scores=student and student[1],
+        teacher_answers=teacher and teacher[0],
+        teacher_scores=teacher and teacher[1],
+        attributions=results.attributions,
+        focus=results.focus,
+        cuts={
+            detector: (cuts.counterfactuals, cuts.verdicts)
+            for detector, cuts in results.cuts.items()
+        },
+        segments=results.segments,
+        robustness=results.robustness,
+        drops=results.drops,
+        training=training or None,
+        estimates=results.estimates,
+        comparisons=results.comparisons,
+        notes=[*results.notes, *_small(results)],
+    )
+
+
+def _stage(log: StageLog) -> dict[str, Any]:
+    return {
+        "name": log.name,
+        "key": log.key,
+        "seconds": log.seconds,
+        "peak_bytes": log.peak_bytes,
+        "items": log.items,
+        "reused": log.computed == 0,
+        "detail": f"{log.records} records",
+    }
+
+
+def _small(results: Results) -> list[str]:
+    sizes = [
+        estimate.n for arms in (results.estimates or {}).values() for estimate in arms.values()
+    ]
+    if not sizes or min(sizes) >= SMALL_N:
+        return []
+    return [f"with n = {min(sizes)} test questions this proves the plumbing, not the method"]
+
+
+def _training(students: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:
+    """Read every arm's metrics lines."""
+    return {
+        arm: [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        for arm, folder in students.items()
+    }
+
+
+def _write_metrics(training: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
+    lines = [
+        json.dumps({"arm": arm, **line}) + "\n" for arm, steps in training.items() for line in steps
+    ]
+    if lines:
+        write_whole(path, "".join(lines).encode())

@@ -1,0 +1,325 @@
+"""The one way through, from problems to scores: ordered stages.
+
+problems -> answers -> attributions -> counterfactuals -> verdicts -> students -> scores. With
+`detection.py` and `workshop.py` the sole wiring of the rooms.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+from leaf.errors import DataError, LeafError
+from leaf.generate import check_trainable
+from leaf.grade import check_sandbox
+from leaf.models.files import find, trained
+from leaf.models.vocabulary import meet
+from leaf.pipeline.benchmarks import Benchmark, load_benchmarks, robustness_of
+from leaf.pipeline.detection import Cuts, Detection
+from leaf.pipeline.requirements import check_needs
+from leaf.pipeline.results import Results
+from leaf.pipeline.session import Workshop
+from leaf.pipeline.training_sets import training_arms
+from leaf.progress import say
+from leaf.prune import focus
+from leaf.recipe import Recipe
+from leaf.records import (
+    Counterfactual,
+    Drop,
+    Focus,
+    Outcome,
+    Problem,
+    Score,
+)
+from leaf.statistics import compare_values, estimate
+from leaf.store.store import StageLog, Store
+from leaf.tasks import read_problems
+from leaf.tasks.overlap import overlap
+
+STAGES = ("problems", "answers", "attribute", "prune", "verify", "distill", "evaluate")
+"""What `--until` may name, in order."""
+
+
+class Pipeline:
+    """Runs a recipe stage by stage over a store; every stage resumes where it was."""
+
+    def __init__(self, recipe: Recipe, store: Store) -> None:
+        self.recipe = recipe
+        self.results = Results()
+        self.workshop = Workshop(recipe, store)
+        self._benchmarks: dict[str, Benchmark] = {}
+
+    @property
+    def logs(self) -> list[StageLog]:
+        """What became of each stage so far."""
+        return self.workshop.logs
+
+    def run(self, *, until: str, after_stage: Callable[[], None]) -> Results:
+        """Run the stages up to and including `until`; `after_stage` is called after each."""
+        steps = {
+            "problems": self.load_problems,
+            "answers": self.answer,
+            "attribute": self.attribute,
+            "prune": self.prune,
+            "verify": self.verify,
+            "distill": self.distill,
+            "evaluate": self.evaluate,
+        }
+        stages = STAGES[: STAGES.index(until) + 1]
+        for stage in stages:
+            steps[stage]()
+            if stage == "problems" and until != stage:
+                # Before `after_stage`: a run that cannot go on claims no folder.
+                self._check_needs(training="distill" in stages)
+            after_stage()
+        return self.results
+
+    # The stages, in order.
+
+    def load_problems(self) -> None:
+        """Read the training problems and find both models; nothing long happens before this."""
+        recipe = self.recipe
+        check_trainable(recipe.student, recipe.generate)
+        self.results.problems, refused = read_problems(recipe.data)
+        self._refuse("the training data", [str(error) for error in refused])
+        self._benchmarks = load_benchmarks(recipe.evaluate, recipe.generate)
+        if recipe.evaluate.decontaminate:
+            self._decontaminate()
+        for name, benchmark in self._benchmarks.items():
+            self._refuse(f"benchmark {name}", benchmark.refused)
+            self._warn_of_overlap(name, benchmark.problems)
+        tests = [problem for one in self._benchmarks.values() for problem in one.problems]
+        check_sandbox([*self.results.problems, *tests])
+        self.workshop.sources = {"student": find(recipe.student), "teacher": find(recipe.teacher)}
+        chats = self.workshop.student_chat, self.workshop.teacher_chat
+        if line := meet(*chats, recipe.distill):
+            say(line)
+        say(f"{len(self.results.problems)} training problems")
+
+    def answer(self) -> None:
+        """Let both models answer every training problem and grade the answers."""
+        problems = self._problems
+        self.results.student = self.workshop.answers_of("student", problems, "student answers")
+        self.results.teacher = self.workshop.answers_of("teacher", problems, "teacher answers")
+        for role, (answers, scores) in (
+            ("student", self.results.student),
+            ("teacher", self.results.teacher),
+        ):
+            right = sum(score.right for score in scores)
+            say(f"{role}: {right} of {len(scores)} right")
+            for answer, score in zip(answers, scores, strict=True):
+                if score.outcome is Outcome.UNGRADABLE:
+                    reason = answer.failure or score.reason or "not gradable"
+                    self._drop("answers", score.problem_id, f"{role}: {reason}")
+
+    def attribute(self) -> None:
+        """Score the questions that the student failed and the teacher solved (Eq. 2 to 5)."""
+        detection = self.detection
+        say(f"{len(detection.chosen)} problems enter detection: student wrong, teacher right")
+        self.results.attributions = detection.attribute(self._references())
+        self.results.segments = detection.segments
+        for problem_id, reason in detection.unsplit.items():
+            self._drop("attribute", problem_id, reason)
+        within = detection.levels.get("response")
+        if within is not None:
+            few = f"; {len(detection.unsplit)} references have too few steps for it"
+            say(f"{len(within)} beginnings of responses enter it" + few * bool(detection.unsplit))
+        normalised = [focus(item) for item in self.results.attributions]
+        self.results.focus = [item for item in normalised if isinstance(item, Focus)]
+
+    def prune(self) -> None:
+        """Cut candidate spans out of the questions, as each detector ranks them."""
+        attributions = self.results.attributions or []
+        self.results.cuts = self.detection.cut(attributions)
+        main = self._main
+        for item in main.counterfactuals:
+            if item.skipped:
+                self._drop("prune", item.problem_id, item.skipped)
+        say(
+            f"{len(main.tried)} counterfactuals from {len(self.detection.chosen)} problems"
+            + self._in_response(main.tried)
+        )
+
+    def verify(self) -> None:
+        """Keep the counterfactuals that both models answer right (condition ii); they are rows."""
+        self.detection.verify(self.results.cuts)
+        for verdict in self._main.verdicts or ():
+            if not verdict.kept:
+                self._drop("verify", verdict.counterfactual_id, verdict.reason)
+        for detector, cuts in self.results.cuts.items():
+            say(
+                f"{detector}: {len(cuts.kept)} of {len(cuts.tried)} counterfactuals kept"
+                + self._in_response(cuts.kept)
+            )
+        assert self.results.student  # noqa: S101 - stages run in order
+        self.results.arms, drops = training_arms(
+            self.workshop,
+            self.detection,
+            self._references(),
+            self.results.student[1],
+            self._main.kept,
+        )
+        self.results.drops += drops
+
+    def distill(self) -> None:
+        """Train two students from the same start: plain distillation (kd) and LeaF (leaf)."""
+        arms, section = self.results.arms, self.recipe.distill
+        if not (arms["kd"].rows or arms["kd"].held_out):
+            raise DataError(
+                "no training row is left: no problem has a reference response within "
+                f"distill.cutoff ({section.cutoff} tokens); with attribute.reference: gold the "
+                "data needs a solution column, with `teacher` the teacher must solve some problems"
+            )
+        if not any(row.counterfactual for row in (*arms["leaf"].rows, *arms["leaf"].held_out)):
+            self._note("no counterfactual to train on, so LeaF trained as plain distillation did")
+        if section.max_tokens is None:
+            # Both arms take as many steps.
+            steps = len(self.workshop.plan(arms["leaf"].rows, section))
+            section = section.model_copy(update={"max_steps": steps})
+        # LeaF's rows hold those of the other: a teacher that is kept on disk is loaded once.
+        for name in sorted(arms, key=lambda name: len(arms[name].rows), reverse=True):
+            arm = arms[name]
+            student = self.workshop.student(name, arm.rows, section, arm.held_out)
+            self.results.students[name] = student
+        self.results.students = {arm: self.results.students[arm] for arm in arms}
+
+    def evaluate(self) -> None:
+        """Score the student before and after, by plain distillation and by LeaF."""
+        section = self.recipe.evaluate
+        arms = {"before": (self.recipe.student, self.workshop.sources["student"])}
+        for arm, folder in self.results.students.items():
+            arms[arm] = (self.recipe.student, trained(arm, folder))
+        if section.teacher:
+            arms["teacher"] = (self.recipe.teacher, self.workshop.sources["teacher"])
+        self.results.estimates, self.results.comparisons = {}, {}
+        scores = {}
+        for name, benchmark in self._benchmarks.items():
+            scores[name] = {
+                arm: self.workshop.answers(
+                    model,
+                    source,
+                    benchmark.asked,
+                    f"{name}: {arm}",
+                    generate=benchmark.generate(self.recipe.generate),
+                )[1]
+                for arm, (model, source) in arms.items()
+            }
+            self._measure(benchmark, scores[name])
+            for arm, found in scores[name].items():
+                for score in found:
+                    if score.outcome is Outcome.UNGRADABLE:
+                        self._drop("evaluate", score.problem_id, f"{arm}: {score.reason}")
+
+        options = section.model_dump(include={"resamples", "seed"})
+        for arm in arms:
+            of_arm = {name: found[arm] for name, found in scores.items()}
+            for name, one in robustness_of(self._benchmarks, of_arm, **options).items():
+                self.results.robustness.setdefault(name, {})[arm] = one
+
+    def _measure(self, benchmark: Benchmark, scores: Mapping[str, list[Score]]) -> None:
+        """Estimate every measure of every arm, and compare LeaF with plain distillation."""
+        options = self.recipe.evaluate.model_dump(include={"resamples", "seed"})
+        measured = {arm: benchmark.measures(found) for arm, found in scores.items()}
+        estimates, comparisons = self.results.estimates, self.results.comparisons
+        assert estimates is not None and comparisons is not None  # noqa: S101 - `evaluate` opened
+        for label in measured["before"]:
+            self.results.questions[label] = benchmark.digests
+            self.results.bases[label] = benchmark.bases
+            self.results.values[label] = {arm: found[label] for arm, found in measured.items()}
+            estimates[label] = {
+                arm: estimate(
+                    measured[arm][label],
+                    ungradable=sum(score.outcome is Outcome.UNGRADABLE for score in found),
+                    **options,
+                )
+                for arm, found in scores.items()
+            }
+            comparisons[label] = compare_values(
+                measured["leaf"][label],
+                measured["kd"][label],
+                base_of=benchmark.bases,
+                **options,
+            )
+
+    # What the stages share.
+
+    @cached_property
+    def detection(self) -> Detection:
+        """Stage 1 of this recipe; there once both models have answered."""
+        results = self.results
+        assert results.student and results.teacher  # noqa: S101 - stages run in order
+        return Detection(self.workshop, self._problems, results.student, results.teacher)
+
+    @property
+    def _main(self) -> Cuts:
+        """What the recipe's own detector led to."""
+        return self.results.cuts[self.recipe.attribute.detector]
+
+    @property
+    def _problems(self) -> list[Problem]:
+        if self.results.problems is None:
+            raise LeafError("the problems are not loaded: stages run in order")
+        return self.results.problems
+
+    def _references(self) -> dict[str, str]:
+        """Return the reference response of each problem that has one."""
+        if self.recipe.attribute.reference == "gold":
+            return {problem.id: problem.solution for problem in self._problems if problem.solution}
+        assert self.results.teacher  # noqa: S101 - stages run in order
+        answers, scores = self.results.teacher
+        return {
+            answer.problem_id: answer.text
+            for answer, score in zip(answers, scores, strict=True)
+            if score.right
+        }
+
+    def _in_response(self, found: Sequence[Counterfactual]) -> str:
+        """Say how many of some counterfactuals are of the response, where that level is cut."""
+        if "response" not in self.recipe.prune.levels:
+            return ""
+        origins = self.detection.origins
+        return f", {sum(item.problem_id in origins for item in found)} of them in the response"
+
+    def _check_needs(self, *, training: bool) -> None:
+        """Look for what the long work needs, unless the store shows that it was done already."""
+        has = self.workshop.has_answers
+        asked = [role for role in ("student", "teacher") if not has(role, self._problems)]
+        check_needs(self.recipe, asked, training=training and "student" in asked)
+
+    def _decontaminate(self) -> None:
+        """Leave out the training problems that a benchmark has too."""
+        met: dict[str, str] = {}
+        for name, benchmark in self._benchmarks.items():
+            shared = overlap(self._problems, benchmark.problems)
+            for one in (*shared.exact, *shared.near):
+                how = "word for word" if one.exact else "nearly"
+                met.setdefault(one.test_id, f"{how} in benchmark {name}")
+        for problem_id, reason in met.items():
+            self._drop("problems", problem_id, reason)
+        left = [problem for problem in self._problems if problem.id not in met]
+        if met:
+            self._note(f"{len(met)} training problems are left out: a benchmark has them too")
+        if not left:
+            raise DataError(
+                "no training problem is left: the benchmarks have all of them; with "
+                "evaluate.decontaminate: false they are trained on"
+            )
+        self.results.problems = left
+
+    def _warn_of_overlap(self, name: str, test: Sequence[Problem]) -> None:
+        shared = overlap(test, self._problems)
+        if shared.exact or shared.near:
+            self._note(f"benchmark {name}: {len(test)} problems, {shared}")
+
+    def _refuse(self, where: str, lines: Sequence[str]) -> None:
+        """Count the records that could not be read, and say the first of them."""
+        for line in lines:
+            place, _, reason = line.partition(": ")
+            self._drop("problems", place, reason)
+        if lines:
+            self._note(f"{len(lines)} records of {where} are left out, the first: {lines[0]}")
+
+    def _drop(self, stage: str, problem_id: str, reason: str) -> None:
+        self.results.drops.append(Drop(stage=stage, problem_id=problem_id, reason=reason))
+
+    def _note(self, text: str) -> None:
+        self.results.notes.append(text)
+        say(f"note: {text}")

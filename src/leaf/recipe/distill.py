@@ -1,0 +1,132 @@
+"""Stage 2 of a recipe: how the student learns."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from leaf.recipe.base import Count, Section, Share
+from leaf.recipe.names import LossName
+
+
+class LoraSection(Section):
+    """Low-rank adapters, for `tuning: lora`."""
+
+    rank: Count = Field(16, description="rank of each adapter")
+    alpha: Annotated[float, Field(gt=0)] = Field(32.0, description="scale of adapters, times rank")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="dropout before adapters")
+    targets: list[str] = Field(
+        [], description="names of the layers that get one; empty: every linear layer but the head"
+    )
+
+
+class ValidationSection(Section):
+    """Problems held out of training, which choose the checkpoint that is kept."""
+
+    share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of the training problems held out; 0: none, the last step is kept"
+    )
+    every: Count = Field(50, description="optimiser steps between validations")
+    patience: Count | None = Field(
+        None, description="stop after so many validations without a better loss; null: never"
+    )
+    seed: int = Field(0, description="which problems are held out")
+
+
+class ServedSection(Section):
+    """A server with the teacher, for `teacher: served`."""
+
+    url: str = Field(
+        "http://localhost:8000/v1",
+        description="of an OpenAI-compatible server with prompt_logprobs",
+    )
+    model: str | None = Field(None, description="the teacher's name there; null: as teacher.model")
+    key_variable: str | None = Field(
+        None, description="environment variable that holds the API key; null: none is sent"
+    )
+    workers: Count = Field(8, description="requests at the same time")
+
+
+class DistillSection(Section):
+    """Stage 2: how the student learns."""
+
+    lambda_: Share = Field(
+        0.5, alias="lambda", description="weight of the original prompts; the rest is the pruned"
+    )
+    lambda_end: Share | None = Field(
+        None, description="lambda of the last step, reached in a straight line; null: constant"
+    )
+    temperature: Annotated[float, Field(gt=0)] = Field(1.0, description="softens both models")
+    loss: LossName = Field(
+        "kl",
+        description="over the vocabulary: kl, KL(teacher || student); reverse_kl; jsd, generalised"
+        " Jensen-Shannon; skew_kl, KL to a mixture; tv, total variation",
+    )
+    jsd_beta: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5, description="jsd: share of the teacher in the mixture"
+    )
+    skew: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.1, description="skew_kl: share of the teacher in the mixture; 0 is kl"
+    )
+    cross_entropy: Share = Field(
+        0.0, description="share of the cross-entropy of the response in the loss; 1: plain SFT"
+    )
+    teacher: Literal["online", "hidden", "topk", "served"] = Field(
+        "online",
+        description="online: in memory while training; hidden: its last hidden states computed once"
+        " and kept on disk (exact); topk: its likeliest tokens (approximate); served: those from a"
+        " server",
+    )
+    top_k: Count = Field(64, description="topk, served: tokens kept a position")
+    served: ServedSection = Field(ServedSection(), description="the teacher's server")
+    batching: Literal["paired", "mixed"] = Field(
+        "paired", description="each original beside its counterfactuals, or all shuffled"
+    )
+    student_wrong_originals: bool = Field(
+        True, description="train on originals that the student got wrong (false: an ablation)"
+    )
+    tuning: Literal["full", "lora"] = Field(
+        "full", description="what learns: every parameter, or adapters (merged in the end)"
+    )
+    lora: LoraSection = Field(LoraSection(), description="adapters")
+    optimizer: Literal["adamw", "adamw_8bit"] = Field(
+        "adamw", description="adamw_8bit keeps its state in 8 bits (extra `8bit`)"
+    )
+    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-5, description="peak learning rate")
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(5, description="linear warm-up, then cosine")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="of AdamW")
+    max_grad_norm: Annotated[float, Field(gt=0)] = Field(1.0, description="gradient clipping")
+    epochs: Count = Field(3, description="passes over the training rows")
+    max_steps: Count | None = Field(None, description="optimiser steps; null: by epochs")
+    max_tokens: Count | None = Field(
+        None, description="stop at so many tokens, prompts included; null: by max_steps or epochs"
+    )
+    batch_size: Count = Field(64, description="rows in one optimiser step")
+    token_budget: Count = Field(8192, description="most tokens in one forward pass")
+    gradient_checkpointing: bool = Field(
+        False, description="compute activations again in the backward: less memory, a third slower"
+    )
+    cutoff: Count = Field(
+        4096, description="longest row in tokens; longer ones are dropped, counted"
+    )
+    chunk_tokens: Count = Field(256, description="positions whose logits exist at the same time")
+    compute_dtype: Literal["auto", "bfloat16", "float32"] = Field(
+        "auto", description="of forward and backward; master weights are always float32"
+    )
+    save_dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        "auto", description="of the saved student; auto: as the student came"
+    )
+    checkpoint_every: Count = Field(50, description="optimiser steps between checkpoints")
+    validation: ValidationSection = Field(ValidationSection(), description="held-out problems")
+    tracking: list[Literal["tensorboard", "trackio", "wandb"]] = Field(
+        [], description="where else the metrics go; each is an extra, none logs in by itself"
+    )
+    seed: int = Field(0, description="order of the training rows")
+
+    @model_validator(mode="after")
+    def _served_as_it_is(self) -> "DistillSection":
+        if self.teacher == "served" and self.temperature != 1.0:
+            raise ValueError(
+                f"distill.temperature ({self.temperature:g}) must be 1 with distill.teacher: served"
+                ": what a server leaves out cannot be softened; choose topk or hidden"
+            )
+        return self

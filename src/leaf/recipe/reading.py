@@ -1,0 +1,229 @@
+"""Recipe files: read by name or path, laid over each other, checked, described and written.
+
+Every mistake is a `RecipeError` of one line that names the file, the key, the value, what is
+allowed and the nearest right name.
+"""
+
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from leaf.errors import RecipeError, nearest
+from leaf.recipe import Recipe, Section
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads `1e-5` as the number it is in YAML 1.2 (PyYAML's 1.1 rule takes it for text)."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes a text that `_Loader` would read as a number, or whose line breaks it would fold."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Write a text; only escaped do Unicode's own line breaks come back as they were."""
+        style = '"' if set(data) & set("\x85\u2028\u2029") else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
+
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+        list("-+.0123456789"),
+    )
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the shipped recipes, `paper/...` included, sorted."""
+    return sorted(_shipped(resources.files("leaf.recipe") / "shipped", ""))
+
+
+def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe by shipped name or file path, apply `key=value` overrides and check it all.
+
+    Raises:
+        RecipeError: an unknown recipe, a file that is not YAML, or a key or value out of the rules.
+    """
+    values = _read(name_or_path, seen=())
+    return check_recipe(values, source=name_or_path, overrides=overrides)
+
+
+def check_recipe(
+    values: Mapping[str, Any], *, source: str, overrides: Sequence[str] = ()
+) -> Recipe:
+    """Apply `key=value` overrides to plain values and validate them into a `Recipe`.
+
+    Raises:
+        RecipeError: a key or value out of the rules; `source` is named.
+    """
+    changed = _merge({}, values)
+    for override in overrides:
+        _override(changed, override)
+    try:
+        return Recipe.model_validate(changed)
+    except ValidationError as error:
+        raise RecipeError(_explain(error, source)) from None
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """Write a resolved recipe as YAML that `load_recipe` reads back to the same recipe."""
+    values = recipe.model_dump(by_alias=True)
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def describe(section: Section, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Yield `(dotted key, value, meaning)` for every leaf of a recipe, in reading order."""
+    for name, field in type(section).model_fields.items():
+        key = f"{prefix}{field.alias or name}"
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from describe(value, f"{key}.")
+        elif isinstance(value, dict):
+            for entry, part in value.items():
+                yield from describe(part, f"{key}.{entry}.")
+        else:
+            yield key, value, field.description or ""
+
+
+def _shipped(folder: Traversable, prefix: str) -> Iterator[str]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _shipped(entry, f"{prefix}{entry.name}/")
+        elif entry.name.endswith(".yaml"):
+            yield prefix + entry.name.removesuffix(".yaml")
+
+
+def _read(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
+    """Return the values of one recipe file laid over those of the recipe it extends."""
+    path = Path(name_or_path)
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        if not path.is_file():
+            raise RecipeError(f"{name_or_path}: no such recipe file")
+        text, base, key = _text(path, name_or_path), path.parent, str(path.resolve())
+    elif name_or_path in recipe_names():
+        shipped = resources.files("leaf.recipe") / "shipped" / f"{name_or_path}.yaml"
+        text, base, key = shipped.read_text(encoding="utf-8"), None, name_or_path
+    else:
+        raise RecipeError(
+            f"{name_or_path}: no file and no shipped recipe (`leaf recipes`) has this name"
+            f"{_nearest(name_or_path, recipe_names())}"
+        )
+    if key in seen:
+        raise RecipeError(f"{name_or_path}: `extends` goes round in a circle")
+    values = _parse(text, name_or_path)
+    parent = values.pop("extends", None)
+    if parent is None:
+        return values
+    if not isinstance(parent, str):
+        raise RecipeError(f"{name_or_path}: `extends` must name a recipe, but is {parent!r}")
+    if base is not None and parent not in recipe_names():
+        parent = str(base / parent)
+    return _merge(_read(parent, (*seen, key)), values)
+
+
+def _text(path: Path, source: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{source}: not YAML: byte {error.start} is not UTF-8 text") from None
+
+
+def _parse(text: str, source: str) -> dict[str, Any]:
+    try:
+        values = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{source}:{mark.line + 1}" if mark else source
+        reason = getattr(error, "problem", None) or getattr(error, "reason", error)
+        raise RecipeError(f"{place}: not YAML: {reason}") from None
+    if not isinstance(values, dict):
+        raise RecipeError(f"{source}: a recipe is a mapping of keys, but this is {values!r:.60}")
+    return values
+
+
+def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay `above` over `below`, mapping by mapping; `benchmarks` is replaced as a whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        if key != "benchmarks" and isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"--set {override}: must be key=value, as in --set prune.threshold=0.05")
+    try:
+        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError:
+        value = text
+    *parents, last = key.split(".")
+    place = values
+    for parent in parents:
+        inner = place.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise RecipeError(f"--set {override}: `{parent}` is a value, it has no `{last}`")
+        place = inner
+    place[last] = value
+
+
+def _explain(error: ValidationError, source: str) -> str:
+    """Return the first fault of a recipe as one line, and how many more there are."""
+    faults = error.errors()
+    # The key that is unknown explains a required one that is missing.
+    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
+    key = ".".join(str(part) for part in first["loc"]) or "recipe"
+    if first["type"] == "extra_forbidden":
+        known = _keys_beside(first["loc"])
+        text = f"unknown key `{key}`{_nearest(str(first['loc'][-1]), known)}"
+    elif first["type"] == "missing":
+        text = f"`{key}` is required"
+    elif first["type"] == "value_error":
+        text = str(first["ctx"]["error"])
+    else:
+        hint = (
+            first["msg"]
+            .replace("Input should be", "must be")
+            .replace("List should", "must")
+            .replace("valid ", "")
+        )
+        text = f"`{key}` {hint}, but is {first['input']!r}"
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return f"{source}: {text}{more}"
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that are allowed where `location` points."""
+    section: type[Section] = Recipe
+    for part in location[:-1]:
+        fields = {field.alias or name: field for name, field in section.model_fields.items()}
+        if part in fields:
+            inner = _section_of(fields[str(part)].annotation)
+            section = inner or section
+    return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _section_of(annotation: Any) -> type[Section] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    if isinstance(annotation, types.GenericAlias):
+        return _section_of(typing.get_args(annotation)[-1])
+    return None
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    return nearest(word, known) or f"; known here: {', '.join(known)}"

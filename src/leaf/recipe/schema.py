@@ -1,0 +1,328 @@
+"""The whole recipe: models, data, stage 1, evaluation and where the work is done."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from leaf.recipe.base import Count, Section, Share
+from leaf.recipe.distill import DistillSection
+from leaf.recipe.engine import GenerateSection, ServerSection
+from leaf.recipe.names import Detector, EngineName, GraderName
+
+
+class ModelSection(Section):
+    """A model and how it is loaded."""
+
+    model: str = Field(description="hub id, local folder or GGUF file")
+    revision: str | None = Field(None, description="branch, tag or commit of a hub id")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        "auto", description="weights while answering and scoring; auto: bfloat16 where it is fast"
+    )
+    system: str | None = Field(
+        None, description="system prompt; null leaves it to the model's own template"
+    )
+    engine: EngineName | None = Field(
+        None, description="who generates this model's answers; null: as generate.engine"
+    )
+    server: ServerSection | None = Field(
+        None, description="where this model is served, for engine openai"
+    )
+
+
+class ColumnsSection(Section):
+    """Which column of your own records holds what."""
+
+    question: str = Field("question", description="column with the question")
+    answer: str = Field("answer", description="column with the final answer")
+    solution: str | None = Field(None, description="column with a worked solution, if there is one")
+    id: str | None = Field(None, description="column with a unique id; null numbers the records")
+
+
+class WorldSection(Section):
+    """The problems that the task `playground` makes; test splits look at size and seed alone."""
+
+    size: Annotated[int, Field(ge=1, le=20_000)] = Field(1000, description="how many problems")
+    cues: Share = Field(0.8, description="share of problems with a cue")
+    agreement: Share = Field(0.9, description="share of the cues that agree with the operation")
+    asides: Share = Field(0.2, description="share of problems with a numeric distractor")
+    seed: int = Field(0, description="seed of everything random in the problems")
+
+
+class DataSection(Section):
+    """Where problems come from."""
+
+    task: str = Field(
+        description="a name of `leaf tasks`, or table for records of your own",
+    )
+    path: str | None = Field(
+        None,
+        description="local .jsonl, .json (both also .gz) or .parquet file, or a hub id; null: the"
+        " task's own",
+    )
+    name: str | None = Field(None, description="configuration of a hub data set")
+    split: str | None = Field(None, description="split of a hub data set; null: the task's own")
+    columns: ColumnsSection = Field(ColumnsSection(), description="columns of a table")
+    world: WorldSection = Field(WorldSection(), description="problems of the playground")
+    sources: list[str] | None = Field(
+        None, description="numina_math: parts to take, such as amc_aime; null: all of the task's"
+    )
+    per_source: Count | None = Field(
+        None, description="numina_math: problems of each part, drawn by `seed`; null: all"
+    )
+    since: str | None = Field(
+        None, description="leetcode, livecodebench: not published before, as 2024-08-01"
+    )
+    before_date: str | None = Field(
+        None, description="leetcode, livecodebench: published before, as 2024-10-01"
+    )
+    passages: Count | None = Field(
+        None,
+        description="questions with passages: so many, the gold ones among them, others drawn by"
+        " `seed`; null: all that the record has",
+    )
+    paraphrase: Literal["spa"] | None = Field(
+        None,
+        description="translate each question to this language and back: it says it in other"
+        " words; null: as it is",
+    )
+    grader: GraderName | None = Field(
+        None, description="how answers are judged; null: the task's own"
+    )
+    before: str | None = Field(None, description="text put before each question, never scored")
+    after: str | None = Field(
+        None, description="text put after each question, never scored; null: the task's own"
+    )
+    limit: Count | None = Field(None, description="how many problems; null takes all")
+    shuffle: bool = Field(False, description="take the problems in a seeded random order")
+    seed: int = Field(0, description="seed of that order")
+
+
+class AttributeSection(Section):
+    """Stage 1: who looks where."""
+
+    detector: Detector = Field(
+        "gradient",
+        description="what marks tokens: gradient (Eq. 2 to 5); teacher, what it ignores; attention;"
+        " integrated_gradients; ablation, what the reference can do without; random or perplexity,"
+        " as many tokens as gradient would; oracle, the distractors that the data name",
+    )
+    controls: list[Detector] = Field(
+        [], description="other detectors whose cuts are verified for comparison, not trained on"
+    )
+    seed: int = Field(0, description="seed of the random detector")
+    reference: Literal["gold", "teacher"] = Field(
+        "gold", description="response y: the data set's solution, or the teacher's right answer"
+    )
+    norm: Literal["l2", "l1", "input_x_gradient"] = Field(
+        "l2", description="gradient: how d loss / d embedding becomes a score; l2 is the paper's"
+    )
+    steps: Count = Field(16, description="integrated_gradients: points on the path")
+    ablation_unit: Literal["token", "word", "clause", "sentence"] = Field(
+        "sentence", description="ablation: what is taken away at a time"
+    )
+    proposals: Count | None = Field(
+        None,
+        description="ablation: take away only so many pieces, those of the lowest gradient gap;"
+        " null: every piece",
+    )
+    token_budget: Count = Field(
+        8192,
+        description="most tokens, padding included, in one batch; a CPU takes at most 1024 (but for"
+        " ablation), which is faster",
+    )
+
+
+Strategy = Literal[
+    "span",
+    "collective",
+    "transplant",
+    "substitute",
+    "span+transplant",
+    "span+substitute",
+    "transplant+substitute",
+    "span+transplant+substitute",
+]
+
+
+class PruneSection(Section):
+    """Stage 1: what is cut."""
+
+    levels: Annotated[list[Literal["instruction", "response"]], Field(min_length=1)] = Field(
+        ["instruction"],
+        description="where: the instruction, the beginning of the reference response, or both",
+    )
+    segments: Literal[2, 3] = Field(
+        2, description="response level: how many segments a reference is cut into"
+    )
+    response_threshold: Share | None = Field(
+        None, description="threshold at response level; null: as threshold"
+    )
+    rule: Literal["value", "quantile"] = Field(
+        "value", description="value: min-maxed gap <= threshold (Eq. 5); quantile: lowest share"
+    )
+    threshold: Share = Field(0.10, description="tau of Eq. 5, or the share of the quantile rule")
+    units: Annotated[list[Literal["token", "word", "clause", "sentence"]], Field(min_length=1)] = (
+        Field(
+            ["token"],
+            description="what is ranked and cut whole; each unit named makes counterfactuals of its"
+            " own",
+        )
+    )
+    strategy: Strategy = Field(
+        "span",
+        description="span: one counterfactual a span; collective: one with every span removed;"
+        " transplant: verified spans put into other problems; substitute: a neutral filler in place"
+        " of each span; several with +",
+    )
+    substitutes: Count = Field(1, description="fillers that are tried in place of each span")
+    whole: list[Literal["word", "number"]] = Field(
+        [], description="refuse spans that would cut inside one of these, or join two; counted"
+    )
+    transplants: Count = Field(
+        4,
+        description="of each verified span: so many replacements by other verified spans, and so"
+        " many insertions into problems that the student solves",
+    )
+    seed: int = Field(0, description="seed of transplants and substitutes")
+    bridge_whitespace: bool = Field(
+        False, description="join two spans that only whitespace tokens separate"
+    )
+
+    @property
+    def strategies(self) -> frozenset[str]:
+        """What `strategy` names: `span`, `collective`, `transplant`, `substitute`."""
+        return frozenset(self.strategy.split("+"))
+
+
+class VerifySection(Section):
+    """Stage 1: which counterfactuals stay."""
+
+    teacher: Literal["always", "if_student_right"] = Field(
+        "always",
+        description="ask the teacher about every pruned prompt, or only where the student is right"
+        " (keeps the same counterfactuals for less)",
+    )
+    transplants: Literal["all", "student_wrong"] = Field(
+        "all",
+        description="keep every transplant that the teacher answers right, or only those that the"
+        " student fails",
+    )
+    effect: Share = Field(
+        0.0,
+        description="keep transplants only of texts that mislead the student and not the teacher in"
+        " so large a share of their insertions into solved problems",
+    )
+
+
+class BenchmarkSection(DataSection):
+    """Where a benchmark's problems come from, and how it is measured."""
+
+    samples: Count = Field(
+        1, description="answers to each problem; more than one needs a temperature"
+    )
+    pass_at: list[Count] = Field(
+        [],
+        description="k of pass@k (chance that one of k answers is right), each at most `samples`",
+    )
+    temperature: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="of this benchmark's answers; null: as generate.temperature"
+    )
+    max_new_tokens: Count | None = Field(
+        None, description="longest answer of this benchmark; null: as generate.max_new_tokens"
+    )
+    against: str | None = Field(
+        None,
+        description="the benchmark that holds the problems of which these are variants: the drop"
+        " against it is measured",
+    )
+
+    @model_validator(mode="after")
+    def _samples_are_enough(self) -> "BenchmarkSection":
+        if self.pass_at and max(self.pass_at) > self.samples:
+            raise ValueError(
+                f"pass_at {max(self.pass_at)} needs as many samples, but samples is {self.samples}"
+            )
+        return self
+
+
+class EvaluateSection(Section):
+    """How the students are compared."""
+
+    benchmarks: dict[str, BenchmarkSection] = Field(
+        description="name: where its problems come from and how it is measured"
+    )
+    teacher: bool = Field(False, description="evaluate the teacher as well")
+    decontaminate: bool = Field(
+        False,
+        description="leave training problems out that a benchmark has too, word for word or nearly",
+    )
+    resamples: Annotated[int, Field(ge=100)] = Field(
+        9999, description="bootstrap resamples of the paired difference"
+    )
+    seed: int = Field(0, description="seed of the bootstrap")
+
+
+class GradeSection(Section):
+    """How answers are judged."""
+
+    time_limit: Annotated[float, Field(gt=0)] = Field(
+        2.0, description="seconds for one symbolic comparison, then it counts as not gradable"
+    )
+    workers: Count = Field(2, description="processes that compare, and sandboxes that run programs")
+    code_time_limit: Annotated[float, Field(gt=0)] = Field(
+        30.0, description="seconds for all tests of one program, then it has failed"
+    )
+    code_memory: Annotated[int, Field(ge=64)] = Field(
+        1024, description="MiB of memory for one program"
+    )
+
+
+class StoreSection(Section):
+    """How stage results are kept."""
+
+    shard_size: Count = Field(
+        64, description="problems in a shard; a kill costs the shards that are not finished"
+    )
+
+
+class RaySection(Section):
+    """Where the work of `runner: ray` is done; nothing here changes a result."""
+
+    workers: Count = Field(2, description="processes, each with the stage's model in memory")
+    gpus: Annotated[float, Field(ge=0)] | None = Field(
+        None,
+        description="GPUs of a worker, such as 0.5 where two share one; null: one where there are"
+        " any",
+    )
+
+
+class Recipe(Section):
+    """Everything that decides a run."""
+
+    name: str = Field(description="name of the run folder")
+    description: str = Field("", description="one sentence for people")
+    student: ModelSection = Field(description="the model that learns")
+    teacher: ModelSection = Field(description="the model it learns from")
+    data: DataSection = Field(description="training problems")
+    generate: GenerateSection = Field(GenerateSection(), description="answers")
+    grade: GradeSection = Field(GradeSection(), description="grading")
+    attribute: AttributeSection = Field(AttributeSection(), description="detection")
+    prune: PruneSection = Field(PruneSection(), description="pruning")
+    verify: VerifySection = Field(VerifySection(), description="verification")
+    distill: DistillSection = Field(DistillSection(), description="distillation")
+    evaluate: EvaluateSection = Field(description="evaluation")
+    store: StoreSection = Field(StoreSection(), description="store")
+    runner: Literal["local", "ray"] = Field(
+        "local",
+        description="who answers and scores: this process, or workers on Ray (the same results)",
+    )
+    ray: RaySection = Field(RaySection(), description="Ray")
+
+    @model_validator(mode="after")
+    def _teacher_may_be_enough_context(self) -> "Recipe":
+        if self.generate.token_budget <= self.generate.max_new_tokens:
+            raise ValueError(
+                f"generate.token_budget ({self.generate.token_budget}) must exceed "
+                f"generate.max_new_tokens ({self.generate.max_new_tokens})"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""What stages made, found again by what decided it: shards, keys, the ledger, run folders."""

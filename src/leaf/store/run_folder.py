@@ -1,0 +1,151 @@
+"""What a run folder keeps: the recipe, rows trained on, each test question's value, the report.
+
+Rows and values are written from records alone, so that a resumed run writes the same bytes.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from leaf.errors import StoreError, UsageError
+from leaf.recipe import Recipe
+from leaf.recipe.reading import load_recipe
+from leaf.store.parquet import from_table, schema_of, to_table
+from leaf.store.store import write_whole
+
+R = TypeVar("R")
+
+FORMAT = "2"
+"""Stands in the files' metadata under `leaf.file`; raised when a column changes its meaning."""
+
+ROWS, VALUES = "rows.parquet", "values.parquet"
+"""Names in the run folder; `ROWS` is there after verification, `VALUES` after evaluation."""
+
+_KEY = b"leaf.file"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingRow:
+    """One prompt with its response, as LeaF trains on it; plain distillation has the originals."""
+
+    id: str
+    """Of the problem, or of the counterfactual."""
+    problem_id: str
+    """The problem that it is of, or was made from."""
+    strategy: str
+    """How the counterfactual was made: `span`, `transplant` ...; "" of an original."""
+    prompt: str
+    """The whole user's message."""
+    begun: str
+    """How the response begins: context, not trained on; "" but at response level."""
+    response: str
+    """What is trained on."""
+    held_out: bool
+    """Whether it serves validation alone."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuestionValue:
+    """What one model scored on one test question."""
+
+    benchmark: str
+    """The benchmark, and the measure's name where it has several."""
+    arm: str
+    """`before`, `kd`, `leaf` or `teacher`."""
+    problem_id: str
+    question: str
+    """A digest of what was asked and what is right: the same in two runs for the same question."""
+    base: str
+    """The base problem that it is a variant of, "" where it stands by itself."""
+    value: float
+    """In [0, 1]; of accuracy 0 or 1."""
+
+
+def write_records(path: Path, records: Sequence[R], record_type: type[R]) -> None:
+    """Write records as Parquet, whole or not at all.
+
+    Raises:
+        StoreError: no space is left.
+    """
+    schema = schema_of(record_type).with_metadata({_KEY: FORMAT.encode()})
+    sink = pa.BufferOutputStream()
+    pq.write_table(to_table(records, record_type).cast(schema), sink, compression="zstd")
+    write_whole(path, sink.getvalue().to_pybytes())
+
+
+def read_records(path: Path, record_type: type[R], way_out: str) -> list[R]:
+    """Read what `write_records` wrote; `way_out` says how such a file is written again.
+
+    Raises:
+        UsageError: there is no such file, or another version of leaf wrote it.
+        StoreError: it is damaged.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: not there; {way_out}")
+    try:
+        with pq.ParquetFile(path) as file:
+            written = (file.schema_arrow.metadata or {}).get(_KEY, b"none").decode()
+            if written != FORMAT:
+                raise UsageError(
+                    f"{path}: has format {written}, but this version of leaf reads {FORMAT}; "
+                    f"{way_out}"
+                )
+            return from_table(file.read(), record_type)
+    # A text that is not UTF-8, or a row that is no record, is a ValueError.
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise StoreError(f"{path}: damaged; {way_out}") from error
+
+
+def repeat(folder: Path) -> str:
+    """Return the command that goes on with a run, or writes its files again.
+
+    It is the one that the report names; without a readable report, one for the recipe beside it.
+    """
+    try:
+        command = json.loads((folder / "report.json").read_text(encoding="utf-8"))["command"]
+    except (OSError, ValueError, KeyError, TypeError):
+        command = None
+    if isinstance(command, str):
+        return command
+    recipe = folder / "recipe.yaml"
+    return f"leaf run {recipe if recipe.is_file() else 'RECIPE'} --out {folder}"
+
+
+def recipe_of(folder: Path) -> Recipe:
+    """Return the recipe of a run.
+
+    Raises:
+        UsageError: there is none.
+        RecipeError: it is damaged, or of another version of leaf.
+    """
+    path = folder / "recipe.yaml"
+    if not path.is_file():
+        raise UsageError(f"{path}: not there; `{repeat(folder)}` writes it again")
+    return load_recipe(str(path))
+
+
+def report_of(folder: Path) -> dict[str, Any]:
+    """Return what report.json holds, of whatever format.
+
+    Raises:
+        UsageError: there is none, or it is damaged.
+    """
+    path = folder / "report.json"
+    if not path.is_file():
+        raise UsageError(f"{path}: not there; `{repeat(folder)}` writes it")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        place, what = f"{path}:{error.lineno}", f"not JSON: {error.msg}"
+    except UnicodeDecodeError as error:
+        place, what = str(path), f"not JSON: byte {error.start} is not UTF-8 text"
+    else:
+        if isinstance(content, dict):
+            return content
+        place, what = str(path), f"not a report, but a {type(content).__name__}"
+    raise UsageError(f"{place}: {what}; `{repeat(folder)}` writes it again")

@@ -1,0 +1,1 @@
+"""Units of a text: tokens, words, clauses, sentences; LaTeX."""

@@ -1,0 +1,298 @@
+"""The doctor finds what would stop or spoil a run, all of it and with numbers."""
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from transformers import AutoModelForCausalLM
+
+from leaf.distill.room import Parameters
+from leaf.doctor import Finding, examine
+from leaf.doctor.files import look
+from leaf.doctor.machine import check_disk, check_memory
+from leaf.models.load import best_device, resolve_dtype
+from leaf.recipe import ModelSection, Recipe
+from leaf.recipe.reading import check_recipe
+
+MEBI = Parameters(learning=2**20, frozen=0)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAF_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def values(cue_pair: Path) -> dict[str, Any]:
+    """A recipe with which nothing is wrong."""
+    return {
+        **yaml.safe_load((cue_pair / "recipe.yaml").read_text()),
+        "distill": {"compute_dtype": "float32"},
+        "evaluate": {
+            "benchmarks": {"own": {"task": "table", "path": str(cue_pair / "test.jsonl")}}
+        },
+    }
+
+
+@pytest.fixture
+def spoilt(cue_pair: Path, tmp_path: Path) -> Path:
+    """A copy of the teacher that a test may change."""
+    return Path(shutil.copytree(cue_pair / "teacher", tmp_path / "spoilt"))
+
+
+def recipe_of(values: dict[str, Any]) -> Recipe:
+    return check_recipe(values, source="test")
+
+
+def found(values: dict[str, Any], level: str) -> list[str]:
+    findings = examine(recipe_of(values))
+    assert all("\n" not in finding.text for finding in findings)
+    return [finding.text for finding in findings if finding.level == level]
+
+
+def write(path: Path, records: Sequence[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return str(path)
+
+
+def test_a_sound_recipe_has_only_good_findings(values: dict[str, Any]) -> None:
+    assert found(values, "bad") == []
+    assert found(values, "warn") == []
+    assert len(found(values, "good")) > 15
+
+
+def test_models_are_described_with_their_numbers(values: dict[str, Any]) -> None:
+    model = AutoModelForCausalLM.from_pretrained(values["student"]["model"])
+    count = sum(parameter.numel() for parameter in model.parameters())
+    entries = model.config.vocab_size
+    assert (
+        f"student {values['student']['model']}: {count:,} parameters, context of 128 tokens, "
+        f"vocabulary of {entries} entries" in found(values, "good")
+    )
+
+
+def test_the_token_that_ends_a_turn_is_named(values: dict[str, Any]) -> None:
+    assert any(
+        text.startswith("student: its chat template") and text.endswith("'<|im_end|>'")
+        for text in found(values, "good")
+    )
+
+
+def test_one_fault_does_not_hide_the_others(values: dict[str, Any], tmp_path: Path) -> None:
+    missing = str(tmp_path / "nowhere")
+    values["student"]["model"] = missing
+    values["data"]["path"] = f"{missing}.jsonl"
+    values["evaluate"]["benchmarks"]["own"]["columns"] = {"answer": "result"}
+    benchmark = values["evaluate"]["benchmarks"]["own"]["path"]
+    student, data, column = found(values, "bad")
+    assert student == f"{missing}: no such model folder or GGUF file"
+    assert data == f"{missing}.jsonl: no such data file"
+    assert column.startswith(f"{benchmark}:1: no column `result`")
+    assert any(text.startswith("teacher ") for text in found(values, "good"))
+
+
+def test_a_damaged_model_is_a_finding(values: dict[str, Any], spoilt: Path) -> None:
+    (spoilt / "model.safetensors").write_bytes(b"damaged")
+    values["teacher"]["model"] = str(spoilt)
+    (text,) = found(values, "bad")
+    assert text.startswith(f"{spoilt}: its weights cannot be read: ")
+
+
+def test_a_teacher_with_another_tokenizer_is_said_with_what_is_common(
+    values: dict[str, Any], foreign_pair: Path
+) -> None:
+    values["teacher"]["model"] = str(foreign_pair / "teacher")
+    texts = found(values, "good")
+    (text,) = (text for text in texts if text.startswith("tokenizers: "))
+    assert text.endswith("are the teacher's too; scores and responses are aligned by characters")
+    # Heads of different tokenizers are not cut to a common part.
+    assert not any(text.startswith("vocabularies: ") for text in texts)
+    assert not any("shows both the student's" in text for text in found(values, "warn"))
+    values["distill"]["temperature"] = 2.0
+    (text,) = found(values, "bad")
+    assert text.startswith("distill.temperature: 2 needs a teacher with the student's tokenizer")
+
+
+def test_a_padded_vocabulary_is_said_with_its_common_part(
+    values: dict[str, Any], spoilt: Path
+) -> None:
+    model = AutoModelForCausalLM.from_pretrained(spoilt)
+    size = model.config.vocab_size
+    model.resize_token_embeddings(size + 16)
+    model.save_pretrained(spoilt)
+    values["teacher"]["model"] = str(spoilt)
+    assert (
+        f"vocabularies: {size} entries (student) and {size + 16} (teacher); distillation compares "
+        f"the common {size}" in found(values, "good")
+    )
+
+
+def test_a_model_without_chat_template_is_a_warning(values: dict[str, Any], spoilt: Path) -> None:
+    (spoilt / "chat_template.jinja").unlink()
+    values["teacher"]["model"] = str(spoilt)
+    base, different = found(values, "warn")
+    assert base.startswith("teacher: no chat template (a base model?)")
+    assert different.startswith("templates: student and teacher put different text around")
+
+
+def test_a_template_that_changes_the_question_is_bad(values: dict[str, Any], spoilt: Path) -> None:
+    template = spoilt / "chat_template.jinja"
+    template.write_text(template.read_text().replace("m['content']", "m['content'] | upper"))
+    values["teacher"]["model"] = str(spoilt)
+    (text,) = found(values, "bad")
+    assert text.startswith(f"{spoilt}: its chat template ")
+
+
+def test_problems_without_solution_are_counted(values: dict[str, Any], tmp_path: Path) -> None:
+    records = [{"question": f"{n}?", "answer": "4", "solution": "4" * (n > 2)} for n in range(8)]
+    values["data"]["path"] = write(tmp_path / "own.jsonl", records)
+    (text,) = found(values, "warn")
+    assert text.startswith("training data: 3 of 8 problems have no solution")
+    values["attribute"] = {"reference": "teacher"}
+    assert found(values, "warn") == []
+
+
+def test_data_without_any_solution_cannot_be_the_gold_reference(values: dict[str, Any]) -> None:
+    del values["data"]["columns"]
+    (text,) = found(values, "bad")
+    assert text.startswith("training data: no problem has a solution")
+
+
+def test_prompts_beyond_the_context_are_counted(values: dict[str, Any], tmp_path: Path) -> None:
+    # A digit is a token, and the template adds 11: prompts of 16, 111, 127, 128 and 311 tokens.
+    lengths = (5, 100, 116, 117, 300)
+    records = [{"question": "7" * n, "answer": "4", "solution": "4"} for n in lengths]
+    values["data"]["path"] = write(tmp_path / "own.jsonl", records)
+    values["generate"]["max_new_tokens"] = 20
+    student, teacher = found(values, "warn")
+    assert student.startswith("training data: longest prompt for the student ")
+    assert teacher.startswith("training data: longest prompt for the teacher ")
+    for text in (student, teacher):
+        assert "311 tokens, context 128: 2 of 5 prompts do not fit" in text
+        assert "2 leave less than 20 tokens for the answer" in text
+
+
+def test_rows_beyond_the_cutoff_are_counted(values: dict[str, Any], tmp_path: Path) -> None:
+    records = [{"question": "7" * n, "answer": "4", "solution": "4"} for n in (5, 50, 60)]
+    values["data"]["path"] = write(tmp_path / "own.jsonl", records)
+    values["distill"]["cutoff"] = 40
+    (text,) = found(values, "warn")
+    assert text.endswith("distill.cutoff 40: 2 of 3 are longer and left out")
+
+
+def test_test_questions_in_the_training_data_are_counted(values: dict[str, Any]) -> None:
+    values["evaluate"]["benchmarks"]["seen"] = {
+        "task": "table",
+        "path": values["data"]["path"],
+        "limit": 5,
+    }
+    assert found(values, "warn") == [
+        "benchmark seen: 5 problems, 5 of them are in the training data word for word "
+        "(train-1 as train-1), 0 nearly"
+    ]
+    none = "benchmark own: 4 problems, none of them in the training data word for word or nearly"
+    assert none in found(values, "good")
+
+
+def test_auto_dtype_is_a_warning_exactly_where_it_means_float32(values: dict[str, Any]) -> None:
+    values["student"]["dtype"] = "auto"
+    slow = resolve_dtype("auto", best_device()) is torch.float32
+    warned = [text for text in found(values, "warn") if text.startswith("student.dtype: auto is")]
+    assert len(warned) == slow
+
+
+def test_memory_counts_sixteen_bytes_a_student_parameter(values: dict[str, Any]) -> None:
+    recipe, student, teacher = _with_sizes(values, 2**20, 2**20)
+    *_, training = check_memory(recipe, student, teacher, MEBI)
+    # 16 MiB of masters, gradients and moments, and the float32 teacher's 4 MiB.
+    assert training.text.startswith("memory, training: about 20 MiB, and 2 MiB for activations; ")
+
+
+def test_the_cache_of_keys_and_values_is_counted(values: dict[str, Any]) -> None:
+    recipe, student, teacher = _with_sizes(values, 2**20, 2**20)
+    recipe = recipe_of({**values, "generate": {"max_new_tokens": 8, "token_budget": 2**14}})
+    answering, *_ = check_memory(recipe, student, teacher, MEBI)
+    # One layer, keys and values of 32 float32 numbers: 256 bytes a token, 4 MiB for 2^14 tokens.
+    assert answering.text.startswith(
+        "memory, student answering: about 4 MiB, and 4 MiB for a cache of 16384 tokens; "
+    )
+
+
+def test_models_beyond_the_memory_are_bad(values: dict[str, Any]) -> None:
+    recipe, student, teacher = _with_sizes(values, 2**20, 10**14)
+    answering, teaching, training = check_memory(recipe, student, teacher, MEBI)
+    assert [answering.level, teaching.level, training.level] == ["good", "bad", "bad"]
+    assert teaching.text.endswith("take smaller models")
+
+
+def test_adapters_need_memory_for_themselves_and_two_bytes_a_frozen_weight(
+    values: dict[str, Any],
+) -> None:
+    values["distill"] = {"tuning": "lora", "compute_dtype": "bfloat16"}
+    recipe, student, teacher = _with_sizes(values, 2**20, 2**20)
+    student.config.dtype = torch.bfloat16
+    trained = Parameters(learning=2**20, frozen=2**20)
+    *_, training = check_memory(recipe, student, teacher, trained)
+    # 16 MiB for what learns, 2 for the frozen bfloat16 weights, the float32 teacher's 4.
+    assert training.text.startswith("memory, training: about 22 MiB")
+
+
+def test_names_of_no_layer_are_found_before_training(values: dict[str, Any]) -> None:
+    values["distill"] = {"tuning": "lora", "lora": {"targets": ["q_prj"]}}
+    (text,) = found(values, "bad")
+    assert "no linear layer `q_prj`; did you mean `q_proj`?" in text
+
+
+def test_a_tracker_that_is_not_installed_is_bad(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values["distill"]["tracking"] = ["tensorboard"]
+    assert found(values, "bad") == []
+    monkeypatch.setattr("leaf.distill.tracking.find_spec", lambda name: None)
+    assert found(values, "bad") == [
+        'distill.tracking: tensorboard is not installed: pip install "leaf-distill[tensorboard]", '
+        "or take it off the list"
+    ]
+
+
+def test_disk_counts_two_checkpoints_and_two_students(values: dict[str, Any]) -> None:
+    recipe, student, _ = _with_sizes(values, 2**20, 1)
+    # Two checkpoints of 12 bytes a parameter, two float32 students: 32 bytes.
+    text = check_disk(recipe, student, MEBI).text
+    assert text.startswith("disk: about 32 MiB for checkpoints and two")
+    assert check_disk(recipe, replace(student, parameters=10**15), MEBI).level == "bad"
+
+
+def test_a_runner_that_is_not_installed_is_bad(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    asked = {**values, "runner": "ray", "ray": {"workers": 3}}
+    text = "runner: ray with 3 workers on this machine, each with its own model"
+    assert text in found(asked, "good")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    missing = 'runner: ray needs Ray, which is not installed: pip install "leaf-distill[ray]"'
+    assert found(asked, "bad") == [missing]
+    assert found(values, "bad") == []
+
+
+def test_a_finding_as_json_has_its_level_and_text() -> None:
+    finding = Finding("bad", "no such file")
+    assert finding.as_json() == {"level": "bad", "text": "no such file"}
+    assert finding.mark == "BAD "
+
+
+def _with_sizes(values: dict[str, Any], student: int, teacher: int) -> tuple[Recipe, Any, Any]:
+    """Return the recipe and both models as if they had that many parameters."""
+    looked = [
+        replace(look(ModelSection(**values[role]), role), parameters=size)
+        for role, size in (("student", student), ("teacher", teacher))
+    ]
+    return recipe_of(values), looked[0], looked[1]

@@ -1,0 +1,190 @@
+"""One prompt on a terminal, with colours and without."""
+
+import dataclasses
+import io
+import re
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from leaf.recipe import Recipe
+from leaf.report.one_problem import explanation
+from leaf.report.one_problem_terminal import print_explanation, print_list
+from leaf.store.ledger import Entry, Said
+from tests.report.attacks import ATTACKS
+
+
+def printed(entry: Entry, recipe: Recipe, *, colour: bool = False, width: int = 100) -> str:
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        highlight=False,
+        force_terminal=colour,
+        color_system="truecolor" if colour else None,
+    )
+    print_explanation(explanation(entry, recipe, "here"), console)
+    return out.getvalue()
+
+
+def test_outcomes_reasons_and_both_models_answers_are_there(entry: Entry, recipe: Recipe) -> None:
+    text = printed(entry, recipe)
+    for said in (
+        "student ✗ wrong (org/small)   teacher ✓ right (org/large)   answer 3",
+        "1 of 3 changed prompts kept",
+        "student ✓ right  teacher ✓ right  both right",
+        "student ✗ wrong  teacher – not asked  student wrong",
+        "not tried: 1 span: span would cut inside a word",
+        "control random: 0 of 1 changed prompts kept",
+        "first I said 7",
+        "it is 3",
+        "now 3",
+        "still 3",
+    ):
+        assert said in text
+
+
+def test_before_a_segment_of_a_response_stand_the_message_and_the_response_so_far(
+    entry: Entry, recipe: Recipe
+) -> None:
+    within = dataclasses.replace(entry, level="response", prompt="How many?", before="Well: ")
+    text = printed(within, recipe)
+    places = [text.index(said) for said in ("Asked\nHow many?", "Answered so far\nWell:", "Gap")]
+    assert places == sorted(places)
+    assert "The response goes on with what is scored and cut here:" in text
+    first = printed(dataclasses.replace(within, before=""), recipe)
+    assert "The response begins with what is scored and cut here:" in first
+    assert "Answered so far" not in first
+    assert "Asked" not in printed(entry, recipe)
+
+
+def test_without_colours_bars_stand_under_the_words_and_brackets_for_strikes(
+    entry: Entry, recipe: Recipe
+) -> None:
+    lines = printed(entry, recipe).splitlines()
+    student = lines.index("Student  how much each word moves its loss on the reference")
+    assert lines[student + 1] == "Ben has 3 [-red-] pens. How many?"
+    # Student 0.5, 0, 1, 0.5 in six steps: 3, 0, 6, 3; the space and brackets of red are red's.
+    assert lines[student + 2] == "▃▃▃      ▆▆▆▆▆▆▆▆▃▃▃▃▃▃"
+    gap = next(at for at, line in enumerate(lines) if line.startswith("Gap"))
+    # Student minus teacher: 0.5, -1, 1, 0; where the teacher leans more there is no bar.
+    assert lines[gap + 2] == "▃▃▃      ▆▆▆▆▆▆▆▆"
+
+
+def test_with_colours_the_student_is_orange_and_the_teacher_blue(
+    entry: Entry, recipe: Recipe
+) -> None:
+    text = printed(entry, recipe, colour=True)
+    student, teacher = text.index("Student"), text.index("Teacher")
+    # 0.7 of (213, 94, 0) and of (0, 114, 178), the rest white.
+    orange, blue = "48;2;226;142;76", "48;2;76;156;201"
+    assert orange in text[student:teacher]
+    assert blue not in text[student:teacher]
+    assert blue in text[teacher:]
+    # 9 is struck through, 4 underlined.
+    assert "\x1b[4;9;" in text
+    assert "▆" not in text
+
+
+@pytest.mark.parametrize("width", [60, 75])
+@pytest.mark.parametrize("word", ["naïve", "東京は", "a\nb", "x" * 9])
+def test_bars_are_as_wide_as_the_words_over_them(
+    entry: Entry, recipe: Recipe, word: str, width: int
+) -> None:
+    units = []
+    for number in range(20):
+        start = number * (len(word) + 1)
+        text = f" {word}"
+        units.append(
+            dataclasses.replace(
+                entry.units[2], start=start, end=start + len(text), text=text, student=1.0
+            )
+        )
+    question = "".join(unit.text for unit in units)
+    shown = dataclasses.replace(entry, question=question, units=tuple(units), variants=())
+    lines = printed(shown, recipe, width=width).splitlines()
+    first = next(at for at, line in enumerate(lines) if line.startswith("Student")) + 1
+    last = next(at for at, line in enumerate(lines) if line.startswith("Teacher")) - 1
+    pairs = list(zip(lines[first:last:2], lines[first + 1 : last : 2], strict=True))
+    assert "".join("".join(line.split()) for line, _ in pairs) == "".join(question.split())
+    for line, bars in pairs:
+        assert cell_len(bars) == cell_len(line) <= width
+
+
+def test_text_is_never_read_as_markup_or_as_orders_to_the_terminal(
+    entry: Entry, recipe: Recipe
+) -> None:
+    hostile = "[bold]x[/nothing] \x1b[31m"
+    said = Said(text=hostile, outcome=entry.student.outcome)
+    changed = dataclasses.replace(entry, student=said, answer=hostile)
+    text = printed(changed, recipe)
+    assert text.count("[bold]x[/nothing] ␛[31m") == 2
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_no_attack_reaches_the_terminal_as_an_order(
+    entry: Entry, recipe: Recipe, colour: bool
+) -> None:
+    orders = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+    for text in ATTACKS:
+        said = Said(text=text, outcome=entry.student.outcome)
+        models = {
+            role: getattr(recipe, role).model_copy(update={"model": text})
+            for role in ("student", "teacher")
+        }
+        variants = (
+            dataclasses.replace(entry.variants[0], student=said, teacher=said, reason=text),
+            dataclasses.replace(entry.variants[3], reason=text),
+            dataclasses.replace(entry.variants[4], detector=text),
+        )
+        changed = dataclasses.replace(
+            entry,
+            problem_id=text,
+            answer=text,
+            question=entry.question + text,
+            student=said,
+            teacher=said,
+            variants=variants,
+        )
+        shown = printed(changed, recipe.model_copy(update=models), colour=colour)
+        listed = io.StringIO()
+        print_list([changed], "gradient", Console(file=listed, width=60))
+        # Rich's own colours are orders too.
+        plain_text = re.sub(r"\x1b\[[0-9;]*m", "", shown) if colour else shown
+        assert orders.search(plain_text) is None, ascii(text)
+        assert orders.search(listed.getvalue()) is None, ascii(text)
+
+
+def test_a_long_answer_is_cut_and_says_where_the_rest_is(entry: Entry, recipe: Recipe) -> None:
+    long = "\n".join(f"line {number}" for number in range(30))
+    said = Said(text=long, outcome=entry.student.outcome)
+    text = printed(dataclasses.replace(entry, student=said), recipe)
+    assert "line 11" in text
+    assert "line 12" not in text
+    assert "the rest is in" in text
+
+
+def test_without_scores_the_question_and_the_reason_are_shown(entry: Entry, recipe: Recipe) -> None:
+    lost = dataclasses.replace(entry, units=(), skipped="too long", variants=())
+    text = printed(lost, recipe)
+    assert entry.question in text
+    assert "no scores: too long" in text
+    host = dataclasses.replace(entry, units=(), entered=False, variants=())
+    assert "the student solves it, so it was not scored" in printed(host, recipe)
+
+
+def test_the_list_is_one_line_a_problem_whatever_the_question(entry: Entry) -> None:
+    other = dataclasses.replace(
+        entry, problem_id="longer-id", question="two\nlines " * 50, variants=()
+    )
+    out = io.StringIO()
+    print_list([entry, other], "gradient", Console(file=out, width=60))
+    first, second = out.getvalue().splitlines()
+    assert first == f"p          {'1 of 3 kept':<16}{entry.question}"
+    assert second.startswith(f"longer-id  {'0 of 0 kept':<16}two lines two")
+    out = io.StringIO()
+    print_list([other], "gradient", Console(file=out, width=60, force_terminal=True))
+    (line,) = out.getvalue().splitlines()
+    assert "…" in line

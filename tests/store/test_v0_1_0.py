@@ -1,0 +1,67 @@
+"""What version 0.1.0 left behind is found and read.
+
+`tests/data/v0.1.0.tar.xz` holds a store and a run folder that commit 5110f55 (0.1.0) made on two
+cores of a CPU with float32 models: the recipe in it, to its end. Weights were taken out again.
+"""
+
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from leaf.cli.main import main
+from leaf.pipeline.run import run_recipe
+from leaf.recipe.reading import load_recipe
+from leaf.store.ledger import read_ledger
+from leaf.store.store import Store
+
+ARCHIVE = Path(__file__).parents[1] / "data" / "v0.1.0.tar.xz"
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("old")
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "v1"
+
+
+@pytest.fixture
+def store(old: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(old / "store", tmp_path / "store"))
+
+
+def keys(store: Path) -> set[Path]:
+    return {path.relative_to(store) for path in store.glob("*/*")}
+
+
+def test_every_result_of_a_store_of_0_1_0_is_found_and_none_is_computed(
+    old: Path, store: Path, tmp_path: Path
+) -> None:
+    """All five detectors, transplants and both students, by the names that they had."""
+    before = keys(store)
+    recipe = load_recipe(str(old / "run" / "recipe.yaml"))
+    results = run_recipe(recipe, out=tmp_path / "run", store=Store(store), until="distill")
+    assert keys(store) == before
+    assert set(results.cuts) == {"gradient", "random", "perplexity", "ablation", "attention"}
+    assert set(results.students) == {"kd", "leaf"}
+    assert read_ledger(tmp_path / "run" / "ledger.parquet") == read_ledger(old / "run" / "ledger.parquet")
+
+
+def test_the_page_of_a_run_folder_of_0_1_0_is_written_again(old: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(old / "run", tmp_path / "run"))
+    before = (folder / "report.html").read_text(encoding="utf-8")
+    (folder / "report.html").unlink()
+    with pytest.raises(SystemExit, match="^0$"):
+        main(["report", str(folder)])
+    after = (folder / "report.html").read_text(encoding="utf-8")
+    results = after.index("<h2"), before.index("<h2")
+    assert after[results[0] :].count("conflict") == before[results[1] :].count("conflict") > 0
+
+
+def test_rows_of_a_run_folder_of_0_1_0_are_exported(old: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    with pytest.raises(SystemExit, match="^0$"):
+        main(["export", str(old / "run"), "--format", "trl", "--out", str(rows)])
+    assert len(rows.read_text(encoding="utf-8").splitlines()) == 120 + 6  # originals and transplants
