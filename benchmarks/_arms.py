@@ -9,13 +9,13 @@ from leaf.attribute.ablation import plan_trial, shared
 from leaf.attribute.gradient import unscored
 from leaf.errors import LeafError
 from leaf.models.load import load_tokenizer
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.pipeline.detection import measure, proposed
-from leaf.pipeline.session import Workshop
+from leaf.pipeline.session import Session
 from leaf.progress import say
-from leaf.prune import candidates, focus, rank
+from leaf.prune import candidates, normalise_scores, rank
 from leaf.recipe import Detector, PruneSection
-from leaf.records import Attribution, Focus, Problem
+from leaf.records import Attribution, NormalisedScores, Problem
 
 UNIT = "token"
 """What is ranked and marked, whatever units recipes cut by."""
@@ -52,7 +52,7 @@ ARMS = {
 
 
 def agree(
-    workshop: Workshop, pairs: Sequence[Pair], arms: Iterable[str]
+    session: Session, pairs: Sequence[Pair], arms: Iterable[str]
 ) -> tuple[dict[str, list[Agreement]], int]:
     """Rank each problem's tokens by each arm and compare with what is planted.
 
@@ -63,8 +63,8 @@ def agree(
         raise LeafError("no problem entered detection: take more problems, or another seed")
     found: dict[str, list[Agreement]] = {}
     for name in arms:
-        found[name] = _agreements(varied(workshop, ARMS[name]), ARMS[name].detector, pairs)
-    scores = [focus(item) for item in workshop.attributions("gradient", pairs)]
+        found[name] = _agreements(varied(session, ARMS[name]), ARMS[name].detector, pairs)
+    scores = [normalise_scores(item) for item in session.attributions("gradient", pairs)]
     without_ranking = [item for item in scores if isinstance(item, str)]
     if without_ranking:
         say(f"{len(without_ranking)} of {len(pairs)} problems have no ranking")
@@ -73,24 +73,24 @@ def agree(
     return found, len(without_ranking)
 
 
-def varied(workshop: Workshop, arm: Arm) -> Workshop:
-    """Return the workshop with an arm's settings, over the same store and models."""
-    attribute = workshop.recipe.attribute.model_copy(
+def varied(session: Session, arm: Arm) -> Session:
+    """Return the session with an arm's settings, over the same store and models."""
+    attribute = session.recipe.attribute.model_copy(
         update={**arm.options, "detector": arm.detector}
     )
-    recipe = workshop.recipe.model_copy(update={"attribute": attribute})
-    other = Workshop(recipe, workshop.store)
-    other.sources = workshop.sources
+    recipe = session.recipe.model_copy(update={"attribute": attribute})
+    other = Session(recipe, session.store)
+    other.sources = session.sources
     return other
 
 
-def _agreements(workshop: Workshop, detector: Detector, pairs: Sequence[Pair]) -> list[Agreement]:
-    gradient = workshop.attributions("gradient", pairs)
-    measured = {item.problem_id: item for item in measure(workshop, detector, pairs, gradient)}
+def _agreements(session: Session, detector: Detector, pairs: Sequence[Pair]) -> list[Agreement]:
+    gradient = session.attributions("gradient", pairs)
+    measured = {item.problem_id: item for item in measure(session, detector, pairs, gradient)}
     section = PruneSection()
     found = []
     for (problem, _), attribution in zip(pairs, gradient, strict=True):
-        scores = focus(attribution)
+        scores = normalise_scores(attribution)
         if isinstance(scores, str):
             continue
         ranked, marks = rank(
@@ -99,10 +99,10 @@ def _agreements(workshop: Workshop, detector: Detector, pairs: Sequence[Pair]) -
             problem,
             unit=UNIT,
             prune=section,
-            attribute=workshop.recipe.attribute,
+            attribute=session.recipe.attribute,
             measured=measured.get(problem.id),
         )
-        if isinstance(ranked, Focus):
+        if isinstance(ranked, NormalisedScores):
             marked_U = candidates(ranked, problem.question, section, count=marks)
             found.append(agreement(ranked, marked_U, problem))
     return found
@@ -111,7 +111,7 @@ def _agreements(workshop: Workshop, detector: Detector, pairs: Sequence[Pair]) -
 # Cost.
 
 
-def costs(workshop: Workshop, pairs: Sequence[Pair], arms: Iterable[str]) -> dict[str, float]:
+def costs(session: Session, pairs: Sequence[Pair], arms: Iterable[str]) -> dict[str, float]:
     """Return what each arm's scores cost, in forward passes over prompt and reference.
 
     The mean over problems of the sum over both models; a forward counts 1 a token, a backward 2.
@@ -119,16 +119,16 @@ def costs(workshop: Workshop, pairs: Sequence[Pair], arms: Iterable[str]) -> dic
     padding. `random` and `perplexity` need the gradient for their count alone, which is not
     counted either.
     """
-    sections = {"student": workshop.recipe.student, "teacher": workshop.recipe.teacher}
+    sections = {"student": session.recipe.student, "teacher": session.recipe.teacher}
     chats = {
-        role: Chat(
-            load_tokenizer(workshop.sources[role]), name=section.model, system=section.system
+        role: PromptFormat(
+            load_tokenizer(session.sources[role]), name=section.model, system=section.system
         )
         for role, section in sections.items()
     }
     found = {}
     for name in arms:
-        shop = varied(workshop, ARMS[name])
+        shop = varied(session, ARMS[name])
         gradient: Sequence[Attribution | None] = [None] * len(pairs)
         if shop.recipe.attribute.proposals is not None:
             gradient = shop.attributions("gradient", pairs)
@@ -142,19 +142,19 @@ def costs(workshop: Workshop, pairs: Sequence[Pair], arms: Iterable[str]) -> dic
 
 
 def _cost(
-    workshop: Workshop,
+    session: Session,
     detector: Detector,
     role: str,
-    chat: Chat,
+    chat: PromptFormat,
     pair: Pair,
     gradient: Attribution | None,
 ) -> float:
     """Return one model's forward-equivalents on one problem."""
     problem, reference = pair
-    section = workshop.recipe.attribute
+    section = session.recipe.attribute
     if role in _PASSES.get(detector, {}):
         return _PASSES[detector][role]
-    whole = chat.conversation(problem.content, reference)
+    whole = chat.encode(problem.content, reference)
     # What stands before the question is computed once for all problems.
     backed = 3 * (1 - unscored([chat.prompt(problem)]) / len(whole.ids))
     if detector == "gradient" or (detector == "teacher" and role == "teacher"):

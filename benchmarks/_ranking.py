@@ -1,7 +1,7 @@
 """How well one ranking of a question's units agrees with what is planted there.
 
-A ranking is a `Focus` whose lowest gap is what its detector would cut first. Units of whitespace
-alone never count. Axes: U units of one question, S sentences.
+A ranking is a `NormalisedScores` whose lowest gap is what its detector would cut first. Units of
+whitespace alone never count. Axes: U units of one question, S sentences.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from leaf.records import Focus, Problem
+from leaf.records import NormalisedScores, Problem
 from leaf.text.units import may_go, pieces
 
 Floats = NDArray[np.float64]
@@ -41,7 +41,7 @@ class Agreement:
     """Whether the last sentence that does not ask is a planted one; None where all ask."""
 
 
-def agreement(scores: Focus, marked_U: Bools, problem: Problem) -> Agreement:
+def agreement(scores: NormalisedScores, marked_U: Bools, problem: Problem) -> Agreement:
     """Compare a ranking, and the units marked by it, with a problem's planted distractors."""
     planted_U = holds_planted(scores, problem)
     text_U = has_text(scores, problem.question)
@@ -86,7 +86,7 @@ def auc(gap_U: Floats, planted_U: Bools) -> float | None:
     return 1 - (rank_sum - least) / (planted * others)
 
 
-def holds_planted(scores: Focus, problem: Problem) -> Bools:
+def holds_planted(scores: NormalisedScores, problem: Problem) -> Bools:
     """Mark units that share a character with a distractor, whitespace apart.
 
     A token often begins with the space before its word, and a distractor may end with one: to
@@ -105,7 +105,7 @@ def holds_planted(scores: Focus, problem: Problem) -> Bools:
     )
 
 
-def has_text(scores: Focus, question: str) -> Bools:
+def has_text(scores: NormalisedScores, question: str) -> Bools:
     """Mark units that are more than whitespace."""
     return np.asarray(
         [
@@ -116,7 +116,7 @@ def has_text(scores: Focus, question: str) -> Bools:
     )
 
 
-def sentence_hit(scores: Focus, question: str, planted_U: Bools) -> tuple[float, float]:
+def sentence_hit(scores: NormalisedScores, question: str, planted_U: Bools) -> tuple[float, float]:
     """Rank sentences by the mean gap of their units.
 
     Returns:

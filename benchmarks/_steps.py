@@ -30,7 +30,7 @@ from leaf.models import load
 from leaf.models.files import find
 from leaf.models.load import Loaded
 from leaf.models.output_head import output_head
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import DataSection, DistillSection, ModelSection
 from leaf.tasks import load_problems
 
@@ -78,13 +78,13 @@ def open_pair(pair: Pair) -> Opened:
         for parameter in loaded.model.parameters():
             # What lies in a file still is read now, not while a step is measured.
             parameter.sum()
-    samples = read_samples(pair, Chat(student.tokenizer, name=pair.student))
+    samples = read_samples(pair, PromptFormat(student.tokenizer, name=pair.student))
     return Opened(
         student=student, teacher=teacher, samples=samples, section=DistillSection(cutoff=CUTOFF)
     )
 
 
-def read_samples(pair: Pair, chat: Chat) -> list[Sample]:
+def read_samples(pair: Pair, chat: PromptFormat) -> list[Sample]:
     """Return the first rows of the data that are within the cutoff."""
     problems = load_problems(DataSection(task="gsm8k", path=str(pair.data), limit=2 * pair.rows))
     solutions = {problem.id: problem.solution for problem in problems}

@@ -37,7 +37,7 @@ from leaf.models import load
 from leaf.models.files import find
 from leaf.models.load import Loaded
 from leaf.models.output_head import output_head
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.progress import progress, table
 from leaf.recipe import AttributeSection, DataSection, ModelSection
 from leaf.records import Problem
@@ -146,13 +146,13 @@ def score_ours(attributor: GradientAttributor, problems: Sequence[Problem]) -> S
     return [item.scores for item in found]
 
 
-def score_published(loaded: Loaded, chat: Chat, problems: Sequence[Problem]) -> Scores:
+def score_published(loaded: Loaded, chat: PromptFormat, problems: Sequence[Problem]) -> Scores:
     """Score problems one by one with a gradient for every parameter and logits everywhere."""
     model: Any = loaded.model
     model.requires_grad_(True)
     found = Scores()
     for problem in problems:
-        conversation = chat.conversation(problem.content, problem.solution)
+        conversation = chat.encode(problem.content, problem.solution)
         ids = torch.tensor([conversation.ids], device=loaded.device)
         labels = ids.clone()
         labels[:, : conversation.prompt_length] = -100
@@ -166,7 +166,7 @@ def score_published(loaded: Loaded, chat: Chat, problems: Sequence[Problem]) -> 
     return found
 
 
-def operations(loaded: Loaded, chat: Chat, problems: Sequence[Problem]) -> list[float]:
+def operations(loaded: Loaded, chat: PromptFormat, problems: Sequence[Problem]) -> list[float]:
     """Return the least operations of each problem: 4 a parameter and token; attention left out.
 
     The head counts at response positions alone, input embeddings not at all.
@@ -174,7 +174,7 @@ def operations(loaded: Loaded, chat: Chat, problems: Sequence[Problem]) -> list[
     body, head = sizes(loaded.model)
     found = []
     for problem in problems:
-        conversation = chat.conversation(problem.content, problem.solution)
+        conversation = chat.encode(problem.content, problem.solution)
         response = len(conversation.ids) - conversation.prompt_length
         found.append(4.0 * (body * len(conversation.ids) + head * response))
     return found
@@ -228,10 +228,10 @@ def _cell(key: str, value: float) -> str:
     return f"{value:.5f}" if "float32" in key or "same" in key else f"{value:.2f}"
 
 
-def _open(model: str, dtype: str) -> tuple[Loaded, Chat]:
+def _open(model: str, dtype: str) -> tuple[Loaded, PromptFormat]:
     section = ModelSection.model_validate({"model": model, "dtype": dtype})
     loaded = load.load(section, find(section))
-    return loaded, Chat(loaded.tokenizer, name=model)
+    return loaded, PromptFormat(loaded.tokenizer, name=model)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ from benchmarks.common import (
 from leaf.errors import DataError, UsageError
 from leaf.models.files import find
 from leaf.models.load import best_device, dtype_name, resolve_dtype
-from leaf.pipeline.session import Workshop
+from leaf.pipeline.session import Session
 from leaf.pipeline.stages import Pipeline
 from leaf.progress import table
 from leaf.recipe import PruneSection, Recipe
@@ -148,8 +148,8 @@ def on_playground(recipe: Recipe, store: Store) -> Ground:
     """Measure on the problems that a run of the recipe would score."""
     pipeline = Pipeline(recipe, store)
     pairs = enter_detection(pipeline)
-    agreements, without_ranking = agree(pipeline.workshop, pairs, ARMS)
-    setting = _setting(recipe, pipeline.workshop) | {
+    agreements, without_ranking = agree(pipeline.session, pairs, ARMS)
+    setting = _setting(recipe, pipeline.session) | {
         "reference": recipe.attribute.reference,
         "world": recipe.data.world.model_dump(),
         "problems_made": recipe.data.world.size,
@@ -157,7 +157,7 @@ def on_playground(recipe: Recipe, store: Store) -> Ground:
         "problems_without_distractor": sum(not problem.distractors for problem, _ in pairs),
         "problems_without_ranking": without_ranking,
     }
-    spent = costs(pipeline.workshop, pairs, ARMS)
+    spent = costs(pipeline.session, pairs, ARMS)
     return Ground(name="playground", setting=setting, agreements=agreements, costs=spent)
 
 
@@ -181,17 +181,17 @@ def on_gsm_ic(
         raise DataError(f"{recipe.data.path}: no problem's original question is in GSM8K")
     if name == "gsm_ic_moved":
         chosen = [(_gsm_ic.move(problem, seed=seed), reference) for problem, reference in chosen]
-    workshop = Workshop(recipe, store)
-    workshop.sources = {"student": find(recipe.student), "teacher": find(recipe.teacher)}
-    agreements, without_ranking = agree(workshop, chosen, arms)
-    setting = _setting(recipe, workshop) | {
+    session = Session(recipe, store)
+    session.sources = {"student": find(recipe.student), "teacher": find(recipe.teacher)}
+    agreements, without_ranking = agree(session, chosen, arms)
+    setting = _setting(recipe, session) | {
         "reference": "GSM8K solution of the original question",
         "problems_scored": len(chosen),
         "different_references": len({reference for _, reference in chosen}),
         "problems_not_in_gsm8k": unjoined,
         "problems_without_ranking": without_ranking,
     }
-    spent = costs(workshop, chosen, arms)
+    spent = costs(session, chosen, arms)
     return Ground(name=name, setting=setting, agreements=agreements, costs=spent)
 
 
@@ -292,13 +292,13 @@ def show(ground: Ground, measures: Mapping[str, Mapping[str, Measure]]) -> None:
     out_console.print()
 
 
-def _setting(recipe: Recipe, workshop: Workshop) -> dict[str, Any]:
+def _setting(recipe: Recipe, session: Session) -> dict[str, Any]:
     """Return the models and the rule."""
     section = PruneSection()
     models = {
         role: {
             "model": Path(model.model).name if Path(model.model).is_file() else model.model,
-            "fingerprint": workshop.sources[role].fingerprint,
+            "fingerprint": session.sources[role].fingerprint,
             "dtype": dtype_name(resolve_dtype(model.dtype, best_device())),
         }
         for role, model in (("student", recipe.student), ("teacher", recipe.teacher))

@@ -52,7 +52,7 @@ from leaf.errors import LeafError, UsageError
 from leaf.models import load
 from leaf.models.files import find
 from leaf.models.load import best_device, dtype_name, resolve_dtype
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.progress import progress, table
 from leaf.recipe import DistillSection, ModelSection
 
@@ -207,7 +207,7 @@ def trl_turn(pair: Pair, trl: Trl) -> Theirs:
         LeafError: TRL failed.
     """
     student = find(ModelSection(model=pair.student))
-    samples = read_samples(pair, Chat(load.load_tokenizer(student), name=pair.student))
+    samples = read_samples(pair, PromptFormat(load.load_tokenizer(student), name=pair.student))
     job = Job(
         trainer=trl,
         student=str(student.folder),

@@ -143,7 +143,7 @@ def answer_before(job: Job) -> None:
     pipeline = Pipeline(_recipe(job, {}), Store(job.store))
     pipeline.run(until="problems", after_stage=lambda: None)
     for split, section in pipeline.recipe.evaluate.benchmarks.items():
-        pipeline.workshop.answers_of("student", load_problems(section), f"{split}: before")
+        pipeline.session.answers_of("student", load_problems(section), f"{split}: before")
 
 
 def run_seed(job: Job) -> dict[str, float]:

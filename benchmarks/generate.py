@@ -36,7 +36,7 @@ from leaf.generate.engine import Engine
 from leaf.models import load
 from leaf.models.load import Loaded
 from leaf.models.output_head import output_head
-from leaf.models.prompt_format import Chat, chat_of
+from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.progress import table
 from leaf.recipe import DataSection, GenerateSection, ModelSection, ServerSection
 from leaf.records import Answer, Problem
@@ -137,7 +137,7 @@ def against_rivals(
 ) -> dict[str, float]:
     """Return every figure of engine `hf`."""
     with load.loaded(section, find_for(section, generate)) as loaded:
-        chat = chat_of(loaded.tokenizer, section)
+        chat = prompt_format_of(loaded.tokenizer, section)
         engine = HuggingFaceEngine(loaded, chat, generate)
         warm = problems[:2]
         engine.answer(warm)
@@ -220,7 +220,7 @@ def _llama_server(path: str, generate: GenerateSection) -> Iterator[str]:
 
 
 def plain(
-    loaded: Loaded, chat: Chat, problems: Sequence[Problem], batch: int, limit: int
+    loaded: Loaded, chat: PromptFormat, problems: Sequence[Problem], batch: int, limit: int
 ) -> list[Answer]:
     """Answer as transformers alone does: batches in the order given, padded on the left."""
     stops = sorted(HuggingFaceEngine(loaded, chat, GenerateSection()).stops)

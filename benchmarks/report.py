@@ -24,7 +24,7 @@ from leaf.records import (
     Answer,
     Attribution,
     Counterfactual,
-    Focus,
+    NormalisedScores,
     Outcome,
     Problem,
     Score,
@@ -122,7 +122,9 @@ def made_up(count: int) -> dict[str, Any]:
         name = f"p{number}"
         problems.append(Problem(id=name, question=question, answer="7", solution="7"))
         focus.append(
-            Focus(problem_id=name, teacher=scores[0], student=scores[1], gap=scores[2], **places)
+            NormalisedScores(
+                problem_id=name, teacher=scores[0], student=scores[1], gap=scores[2], **places
+            )
         )
         attributions.append(
             Attribution(

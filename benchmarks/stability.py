@@ -38,8 +38,8 @@ from leaf.attribute import DETECTORS
 from leaf.errors import UsageError
 from leaf.models import load
 from leaf.models.files import find
-from leaf.models.prompt_format import Chat
-from leaf.pipeline.session import Workshop
+from leaf.models.prompt_format import PromptFormat
+from leaf.pipeline.session import Session
 from leaf.progress import say, table
 from leaf.recipe import AttributeSection, Recipe
 from leaf.recipe.reading import check_recipe
@@ -74,9 +74,9 @@ def main(
         raise UsageError(f"--n {n}: must be at least 1")
     recipe = build_recipe(model, data, n)
     problems = load_problems(recipe.data)
-    workshop = Workshop(recipe, Store(store))
-    workshop.sources = {"student": find(recipe.student)}
-    answers, judged = workshop.answers_of("student", problems, "answers")
+    session = Session(recipe, Store(store))
+    session.sources = {"student": find(recipe.student)}
+    answers, judged = session.answers_of("student", problems, "answers")
     own = {
         answer.problem_id: answer.text
         for answer, score in zip(answers, judged, strict=True)
@@ -151,7 +151,7 @@ class _Judge:
 
     def __init__(self, recipe: Recipe, dtype: str) -> None:
         self.loaded = load.load(recipe.student, dtype=load.DTYPES[dtype])
-        self.chat = Chat(self.loaded.tokenizer, name=recipe.student.model)
+        self.chat = PromptFormat(self.loaded.tokenizer, name=recipe.student.model)
         say(f"scoring in {dtype}")
 
     def scores(

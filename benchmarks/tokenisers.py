@@ -42,7 +42,7 @@ from leaf.grade import open_graders
 from leaf.models import load
 from leaf.models.load import Loaded
 from leaf.models.output_head import output_head
-from leaf.models.prompt_format import Chat, Conversation
+from leaf.models.prompt_format import EncodedExample, PromptFormat
 from leaf.models.vocabulary import common_tokens
 from leaf.progress import progress, say, table
 from leaf.recipe import DataSection, DistillSection, GenerateSection, GradeSection, ModelSection
@@ -76,7 +76,7 @@ class Bench:
     """Both models, their chats, and how they are measured."""
 
     student: Loaded
-    chat: Chat
+    chat: PromptFormat
     teacher: AlignedTeacher
     aligner: Aligner
     section: DistillSection
@@ -139,9 +139,9 @@ class Remembered:
 
     def __init__(self, states: OnlineStates) -> None:
         self._states = states
-        self._known: dict[Conversation, Tensor] = {}
+        self._known: dict[EncodedExample, Tensor] = {}
 
-    def __call__(self, items: Sequence[Conversation]) -> Tensor:
+    def __call__(self, items: Sequence[EncodedExample]) -> Tensor:
         """Return the last hidden states before each response token [R, D]."""
         for item in items:
             if item not in self._known:
@@ -227,7 +227,7 @@ def open_bench(
             raise UsageError(f"no {name}.gguf in {MODELS}: run tools/offline_models.py {name}")
     own = load.load(ModelSection(model=str(MODELS / f"{student}.gguf")), dtype=torch.float32)
     other = load.load(ModelSection(model=str(MODELS / f"{teacher}.gguf")))
-    chats = Chat(own.tokenizer, name=student), Chat(other.tokenizer, name=teacher)
+    chats = PromptFormat(own.tokenizer, name=student), PromptFormat(other.tokenizer, name=teacher)
     common = common_tokens(*chats)
     say(f"{len(common.student)} of {common.student_size} tokens of {student} are common")
     head, entries = output_head(other.model), len(output_head(own.model).weight)

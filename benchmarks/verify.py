@@ -40,9 +40,9 @@ from leaf.grade import open_graders
 from leaf.models import load
 from leaf.models.files import find
 from leaf.models.load import Loaded, dtype_name, loaded
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.pipeline.detection import Detection
-from leaf.pipeline.session import Workshop
+from leaf.pipeline.session import Session
 from leaf.progress import progress, table
 from leaf.recipe import ModelSection, Recipe
 from leaf.recipe.reading import check_recipe
@@ -89,20 +89,20 @@ def main(
         if value < 1:
             raise UsageError(f"--{name} {value}: must be at least 1")
     recipe = _recipe(student, teacher, data, problems, max_new_tokens)
-    workshop = Workshop(recipe, Store(store))
-    workshop.sources = {"student": find(recipe.student), "teacher": find(recipe.teacher)}
-    uncut, said = _uncut(workshop, load_problems(recipe.data))
+    session = Session(recipe, Store(store))
+    session.sources = {"student": find(recipe.student), "teacher": find(recipe.teacher)}
+    uncut, said = _uncut(session, load_problems(recipe.data))
     variants = cut(uncut, n, seed=seed)
     asked: list[Problem] = list(variants)
     trials = {}
     for role, section in (("student", recipe.student), ("teacher", recipe.teacher)):
-        with loaded(section, workshop.sources[role]) as model:
+        with loaded(section, session.sources[role]) as model:
             trial = measure(model, recipe, section, variants, asked, said[role])
         trials[role] = trial
         asked = [problem for problem in asked if trial.drafted.right[problem.id]]
     show(trials)
     if json_:
-        setting = _setting(recipe, workshop) | {"seed": seed, "problems_in_detection": len(uncut)}
+        setting = _setting(recipe, session) | {"seed": seed, "problems_in_detection": len(uncut)}
         print_json("verify", setting, figures(trials))
 
 
@@ -148,15 +148,15 @@ def cut(problems: Sequence[Problem], count: int, *, seed: int) -> list[Problem]:
 
 
 def _uncut(
-    workshop: Workshop, problems: Sequence[Problem]
+    session: Session, problems: Sequence[Problem]
 ) -> tuple[list[Problem], dict[str, dict[str, str]]]:
     """Return the problems that enter detection, and both models' answers to them."""
     # No draft is known, but so decoded answers that end leave the batch, which takes less time.
     graded = {
-        role: workshop.answers_of(role, problems, f"{role} answers", drafts={})
+        role: session.answers_of(role, problems, f"{role} answers", drafts={})
         for role in ("student", "teacher")
     }
-    chosen = Detection(workshop, problems, graded["student"], graded["teacher"]).chosen
+    chosen = Detection(session, problems, graded["student"], graded["teacher"]).chosen
     if not chosen:
         raise LeafError(f"none of {len(problems)} problems entered detection: take more --problems")
     said = {
@@ -178,7 +178,7 @@ def measure(
     said: Mapping[str, str],
 ) -> Trial:
     """Time the plain way on all variants, ours on those that the model is asked."""
-    chat = Chat(model.tokenizer, name=section.model, system=section.system)
+    chat = PromptFormat(model.tokenizer, name=section.model, system=section.system)
     drafts = [said[problem.id.rpartition("/")[0]] for problem in asked]
 
     def run(problems: Sequence[Problem], drafts: Sequence[str] | None, label: str) -> Measured:
@@ -307,12 +307,12 @@ def _recipe(student: str, teacher: str, data: Path, problems: int, max_new_token
     )
 
 
-def _setting(recipe: Recipe, workshop: Workshop) -> dict[str, Any]:
+def _setting(recipe: Recipe, session: Session) -> dict[str, Any]:
     device = load.best_device()
     found: dict[str, Any] = {
         role: {
             "model": Path(section.model).name,
-            "fingerprint": workshop.sources[role].fingerprint,
+            "fingerprint": session.sources[role].fingerprint,
             "dtype": dtype_name(load.resolve_dtype(section.dtype, device)),
         }
         for role, section in (("student", recipe.student), ("teacher", recipe.teacher))

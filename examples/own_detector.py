@@ -14,7 +14,7 @@ from pathlib import Path
 
 import leaf
 from leaf.prune import RANKINGS
-from leaf.records import Attribution, Focus
+from leaf.records import Attribution, NormalisedScores
 
 OPENING = re.compile(r"(?:^|(?<=[.?!] ))[^.,?!]+,")
 
@@ -24,7 +24,9 @@ def suspicion(question: str, start: int, end: int) -> float:
     return float(any(found.start() <= start < found.end() for found in OPENING.finditer(question)))
 
 
-def opening(scores: Focus, question: str, _measured: Attribution | None) -> Focus | str:
+def opening(
+    scores: NormalisedScores, question: str, _measured: Attribution | None
+) -> NormalisedScores | str:
     """Rank a question's tokens: gap 0 is cut first, 1 last. A text says why there is no ranking."""
     words = zip(scores.starts, scores.ends, strict=True)
     # A token may begin with the space before its word.

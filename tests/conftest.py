@@ -25,7 +25,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 
 PEOPLE, THINGS = ("Ada", "Bo", "Cy", "Di"), ("pens", "cups", "hats", "keys")
 
@@ -132,13 +132,13 @@ def _cue_questions(people: Sequence[str], things: Sequence[str]) -> list[tuple[s
 
 
 @pytest.fixture(scope="session")
-def byte_level() -> Callable[[list[tuple[str, str]], str], Chat]:
+def byte_level() -> Callable[[list[tuple[str, str]], str], PromptFormat]:
     """A factory of chats without a template: byte_level([("a", "b")], "<end>"), `Ġ` is a space.
 
     Tokens 0 and 1 are the end of the turn and padding, then all bytes, then the merges.
     """
 
-    def make(merges: list[tuple[str, str]], end: str) -> Chat:
+    def make(merges: list[tuple[str, str]], end: str) -> PromptFormat:
         names = [*sorted(ByteLevel.alphabet()), *(first + second for first, second in merges)]
         vocabulary = {name: number for number, name in enumerate([end, "<pad>", *names])}
         tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=merges))
@@ -149,7 +149,7 @@ def byte_level() -> Callable[[list[tuple[str, str]], str], Chat]:
             eos_token=end,
             pad_token="<pad>",  # noqa: S106 - no password
         )
-        return Chat(wrapped, name=end)
+        return PromptFormat(wrapped, name=end)
 
     return make
 

@@ -35,7 +35,7 @@ from leaf.generate import HuggingFaceEngine
 from leaf.grade import open_graders
 from leaf.models.files import SUMS
 from leaf.models.load import load
-from leaf.models.prompt_format import Chat, Conversation
+from leaf.models.prompt_format import EncodedExample, PromptFormat
 from leaf.playground import SPLITS, Mixture, puzzles
 from leaf.recipe import DataSection, GenerateSection, GradeSection, ModelSection, WorldSection
 from leaf.statistics import accuracy
@@ -186,7 +186,7 @@ def train(design: Design, tokenizer: Any, seed: int, name: str) -> Any:
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LEARNING_RATE, total_steps=design.cycle, pct_start=WARMUP
     )
-    corpus = conversations(design.mixture, Chat(tokenizer, name=name), seed)
+    corpus = conversations(design.mixture, PromptFormat(tokenizer, name=name), seed)
     begun = time.monotonic()
     for step in range(1, design.steps + 1):
         loss, answer_loss = batch_loss(model, list(itertools.islice(corpus, BATCH)))
@@ -202,13 +202,13 @@ def train(design: Design, tokenizer: Any, seed: int, name: str) -> Any:
     return model.eval()
 
 
-def conversations(mixture: Mixture, chat: Chat, seed: int) -> Iterator[Conversation]:
+def conversations(mixture: Mixture, chat: PromptFormat, seed: int) -> Iterator[EncodedExample]:
     """Yield the training problems with their answers as tokens."""
     for puzzle in puzzles(mixture, test=False, seed=seed):
-        yield chat.conversation(puzzle.question, puzzle.solution)
+        yield chat.encode(puzzle.question, puzzle.solution)
 
 
-def batch_loss(model: Any, items: list[Conversation]) -> tuple[torch.Tensor, float]:
+def batch_loss(model: Any, items: list[EncodedExample]) -> tuple[torch.Tensor, float]:
     """Return the loss of a batch (B rows, T tokens) and the part of it on the answers."""
     longest = max(len(item.ids) for item in items)
     ids_BT = torch.zeros(len(items), longest, dtype=torch.long)
@@ -228,7 +228,7 @@ def figures(folder: Path) -> str:
     """Return the share of right answers on each test split, by the same code as a run."""
     section = ModelSection(model=str(folder), dtype="float32")
     loaded = load(section)
-    chat = Chat(loaded.tokenizer, name=section.model)
+    chat = PromptFormat(loaded.tokenizer, name=section.model)
     generate = GenerateSection(max_new_tokens=16, max_batch=512)
     engine = HuggingFaceEngine(loaded, chat, generate, None)
     parts = []

@@ -9,6 +9,15 @@ UNNAMED = {"unnamed": True}
 NEVER_NAMED = {"never_named": True}
 """Metadata of a field that changes no result: it is no part of what names one."""
 
+STORED_AS = "stored_as"
+"""Key of a field's metadata: the name that it had before, which files and keys keep."""
+
+
+def stored_name(field: "dataclasses.Field[object]") -> str:
+    """Return what a field is called in files and in what names a result."""
+    name: str = field.metadata.get(STORED_AS, field.name)
+    return name
+
 
 class Outcome(StrEnum):
     """The three outcomes of grading; "could not be graded" is never folded into wrong."""
@@ -127,7 +136,7 @@ class Problem:
         return slice(0, len(self.question))
 
     @property
-    def begun(self) -> str:
+    def response_prefix(self) -> str:
         """How the response begins that a model is to continue; "" at instruction level."""
         return self.before + self.question + self.after if self.prompt else ""
 
@@ -223,7 +232,7 @@ class Attribution:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Focus:
+class NormalisedScores:
     """The normalised scores of one question (Eq. 3 to 5), for selection and for heat maps.
 
     All values are in [0, 1]; units as in `Attribution`.

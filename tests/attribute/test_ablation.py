@@ -12,24 +12,24 @@ from leaf.errors import NonFiniteError
 from leaf.models.kv_cache import can_share
 from leaf.models.load import Loaded, load
 from leaf.models.output_head import output_head
-from leaf.models.prompt_format import Chat, Conversation
+from leaf.models.prompt_format import EncodedExample, PromptFormat
 from leaf.recipe import AttributeSection, ModelSection
 from leaf.records import Problem
 
 # Cut in the middle, at the first token, right before the response; then another problem.
 GROUPS = [
     [
-        Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6),
-        Conversation(ids=(5, 9, 31, 40, 3, 18, 2), prompt_length=4),
-        Conversation(ids=(22, 7, 31, 40, 3, 18, 2), prompt_length=4),
-        Conversation(ids=(5, 9, 22, 7, 31, 3, 18, 2), prompt_length=5),
+        EncodedExample(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6),
+        EncodedExample(ids=(5, 9, 31, 40, 3, 18, 2), prompt_length=4),
+        EncodedExample(ids=(22, 7, 31, 40, 3, 18, 2), prompt_length=4),
+        EncodedExample(ids=(5, 9, 22, 7, 31, 3, 18, 2), prompt_length=5),
     ],
     [
-        Conversation(ids=(11, 4, 58, 2), prompt_length=2),
+        EncodedExample(ids=(11, 4, 58, 2), prompt_length=2),
         # All of this prompt is the beginning of the other one.
-        Conversation(ids=(11, 58, 2), prompt_length=1),
+        EncodedExample(ids=(11, 58, 2), prompt_length=1),
     ],
-    [Conversation(ids=(8, 8, 19, 25, 33, 2), prompt_length=5)],
+    [EncodedExample(ids=(8, 8, 19, 25, 33, 2), prompt_length=5)],
 ]
 
 
@@ -65,7 +65,7 @@ def test_what_is_shared_changes_no_loss(tiny_model, family, changes, budget) -> 
 
 
 def attributor(loaded: Loaded, places: Any = None, tick: Any = None, **settings: Any) -> Any:
-    chat = Chat(loaded.tokenizer, name="tiny")
+    chat = PromptFormat(loaded.tokenizer, name="tiny")
     return AblationAttributor(loaded, chat, AttributeSection(**settings), tick, places)
 
 
@@ -86,10 +86,10 @@ def expected_score(loaded: Loaded, whole: str, cut: str, reference: str) -> floa
 
     The last token of what stands before the asking sentence ends where that begins.
     """
-    chat = Chat(loaded.tokenizer, name="tiny")
+    chat = PromptFormat(loaded.tokenizer, name="tiny")
     sums = []
     for content in (whole, cut):
-        item = chat.conversation(content, reference)
+        item = chat.encode(content, reference)
         nats = naive(loaded.model, item.ids, 1)
         before = chat.prefix + content[: content.index(ASKS.strip())].rstrip()
         first = len(loaded.tokenizer(before, add_special_tokens=False)["input_ids"])

@@ -6,10 +6,10 @@ import torch
 from leaf.attribute.attention import attention
 from leaf.errors import ModelError
 from leaf.models.output_head import output_head
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 
-LONG = Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6)
-SHORT = Conversation(ids=(11, 4, 58, 2), prompt_length=2)
+LONG = EncodedExample(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6)
+SHORT = EncodedExample(ids=(11, 4, 58, 2), prompt_length=2)
 
 
 def expected(model, item):

@@ -10,7 +10,7 @@ import torch
 from leaf.attribute import DETECTORS
 from leaf.errors import NonFiniteError
 from leaf.models.load import Loaded, load
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import AttributeSection, ModelSection
 from leaf.records import Problem, Sensitivity
 
@@ -20,7 +20,7 @@ BY_TOKENS = [name for name in DETECTORS if name != "ablation"]
 def attributor(
     name: str, loaded: Loaded, *, budget: int = 8192, tick: Callable[[int], None] | None = None
 ) -> Any:
-    chat = Chat(loaded.tokenizer, name="tiny")
+    chat = PromptFormat(loaded.tokenizer, name="tiny")
     return DETECTORS[name](loaded, chat, AttributeSection(token_budget=budget), tick)
 
 
@@ -41,9 +41,9 @@ def test_a_gradient_of_several_tokens_is_the_norm_over_all_their_embeddings(
     loaded: Loaded,
 ) -> None:
     problem = asked("Ada has ☃ pens.")
-    chat = Chat(loaded.tokenizer, name="tiny")
+    chat = PromptFormat(loaded.tokenizer, name="tiny")
     (unit,) = [unit for unit in chat.prompt(problem).units if len(unit.tokens) > 1]
-    conversation = chat.conversation(problem.content, "4")
+    conversation = chat.encode(problem.content, "4")
     ids = torch.tensor([conversation.ids])
     embeddings = loaded.model.get_input_embeddings()(ids).detach().requires_grad_()
     logits = loaded.model(inputs_embeds=embeddings).logits[0]

@@ -7,11 +7,11 @@ from leaf.attribute import sensitivity
 from leaf.attribute.gradient import NORMS
 from leaf.models.output_head import output_head
 from leaf.models.packing import Packer
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 
-LONG = Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6)
-SHORT = Conversation(ids=(11, 4, 58, 2), prompt_length=2)
-MIDDLE = Conversation(ids=(8, 8, 19, 25, 33, 2), prompt_length=5)
+LONG = EncodedExample(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6)
+SHORT = EncodedExample(ids=(11, 4, 58, 2), prompt_length=2)
+MIDDLE = EncodedExample(ids=(8, 8, 19, 25, 33, 2), prompt_length=5)
 
 
 def reference_loss(model, embeddings_TD, conversation):

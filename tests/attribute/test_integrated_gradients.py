@@ -8,10 +8,10 @@ from leaf.attribute.batched import Item
 from leaf.attribute.integrated_gradients import integrated_gradients
 from leaf.models.output_head import output_head
 from leaf.models.packing import Packer
-from leaf.models.prompt_format import Conversation, Prompt, Unit
+from leaf.models.prompt_format import EncodedExample, Prompt, Unit
 
-LONG = Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6)
-SHORT = Conversation(ids=(11, 4, 58, 2), prompt_length=2)
+LONG = EncodedExample(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6)
+SHORT = EncodedExample(ids=(11, 4, 58, 2), prompt_length=2)
 
 
 def item(conversation, *units):

@@ -9,13 +9,13 @@ import torch
 from leaf.attribute.perplexity import PerplexityAttributor, surprisal
 from leaf.models.load import Loaded
 from leaf.models.output_head import output_head
-from leaf.models.prompt_format import Chat, Conversation
+from leaf.models.prompt_format import EncodedExample, PromptFormat
 from leaf.recipe import AttributeSection
 from leaf.records import Problem
 
-LONG = Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=1)
-SHORT = Conversation(ids=(11, 4, 58), prompt_length=1)
-LATE = Conversation(ids=(8, 8, 19, 25, 33, 2), prompt_length=4)
+LONG = EncodedExample(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=1)
+SHORT = EncodedExample(ids=(11, 4, 58), prompt_length=1)
+LATE = EncodedExample(ids=(8, 8, 19, 25, 33, 2), prompt_length=4)
 
 
 def naive(model: Any, ids: Sequence[int]) -> list[float]:
@@ -25,7 +25,7 @@ def naive(model: Any, ids: Sequence[int]) -> list[float]:
     return [-float(table_TV[at - 1, ids[at]]) for at in range(1, len(ids))]
 
 
-def expected(model: Any, item: Conversation, width: int) -> torch.Tensor:
+def expected(model: Any, item: EncodedExample, width: int) -> torch.Tensor:
     """Return the row of surprisals: 0 before the response, and after its end."""
     row = torch.zeros(width, dtype=torch.float64)
     nats = torch.tensor([0.0, *naive(model, item.ids)], dtype=torch.float64)
@@ -39,7 +39,7 @@ def expected(model: Any, item: Conversation, width: int) -> torch.Tensor:
 @pytest.mark.parametrize("family", ["llama", "qwen2"])
 @pytest.mark.parametrize("item", [LONG, SHORT, LATE])
 def test_surprisal_is_a_naive_log_softmax_of_the_full_logits(
-    tiny_model: Callable[..., Any], family: str, item: Conversation
+    tiny_model: Callable[..., Any], family: str, item: EncodedExample
 ) -> None:
     model = tiny_model(family, dtype=torch.float64)
     nats_1T, loss_1 = surprisal(model, output_head(model), [item])
@@ -71,7 +71,7 @@ def test_a_batch_of_many_tokens_is_measured_right_across_every_chunk_border(
     model = tiny_model("llama", dtype=torch.float64)
     rng = torch.Generator().manual_seed(0)
     batch = [
-        Conversation(
+        EncodedExample(
             ids=tuple(torch.randint(61, (length,), generator=rng).tolist()), prompt_length=1
         )
         for length in (120, 120, 120, 100)
@@ -93,7 +93,7 @@ def test_in_float32_the_numbers_are_those_of_float64(tiny_model: Callable[..., A
 
 
 def attributor(loaded: Loaded) -> Any:
-    chat = Chat(loaded.tokenizer, name="tiny")
+    chat = PromptFormat(loaded.tokenizer, name="tiny")
     return PerplexityAttributor(loaded, chat, AttributeSection())
 
 
@@ -115,7 +115,7 @@ def test_a_units_score_is_the_surprisal_of_its_tokens_after_all_before_them(
 ) -> None:
     # `é` and `☃` are two and three byte tokens: one unit each, since text is cut at characters.
     problem = asked("Ada é has ☃ pens.", before="Read: ", after=" Now.")
-    chat = Chat(loaded.tokenizer, name="tiny")
+    chat = PromptFormat(loaded.tokenizer, name="tiny")
     prompt = chat.prompt(problem)
     nats = [0.0, *naive(loaded.model, prompt.ids)]
     wide = [unit for unit in prompt.units if len(unit.tokens) > 1]

@@ -13,7 +13,7 @@ from leaf.attribute import join
 from leaf.attribute.projection import project
 from leaf.models.files import find
 from leaf.models.load import load_tokenizer
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import ModelSection
 from leaf.records import Problem, Sensitivity
 
@@ -98,7 +98,7 @@ def test_real_families_meet_on_the_students_tokens_with_every_character_accounte
     problem = Problem(id="p", question=text, answer="", solution="")
     units = []
     for path in FILES:
-        chat = Chat(load_tokenizer(find(ModelSection(model=str(path)))), name=path.name)
+        chat = PromptFormat(load_tokenizer(find(ModelSection(model=str(path)))), name=path.name)
         units.append(chat.prompt(problem).units)
     ours, theirs = ([(unit.start, unit.end) for unit in found] for found in units)
     assert ours != theirs

@@ -8,7 +8,7 @@ import torch
 
 from leaf.attribute import DETECTORS
 from leaf.models.load import Loaded
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import AttributeSection
 from leaf.records import Problem
 
@@ -55,7 +55,7 @@ def test_the_gradient_is_that_of_the_rest_with_respect_to_the_segment(wide: Load
     losses = [-logits_TV[at - 1].log_softmax(dim=-1)[ids[at]] for at in range(rest, len(ids))]
     loss = torch.stack(losses).mean()
     (gradient_TD,) = torch.autograd.grad(loss, embeddings_TD)
-    chat = Chat(wide.tokenizer, name="tiny")
+    chat = PromptFormat(wide.tokenizer, name="tiny")
     attributor = DETECTORS["gradient"](wide, chat, AttributeSection(), None)
     (found,) = attributor.attribute([WITHIN], [WITHIN.solution])
     assert found.loss == pytest.approx(loss.item(), rel=1e-9)
@@ -70,14 +70,14 @@ def test_the_gradient_is_that_of_the_rest_with_respect_to_the_segment(wide: Load
 def test_ablation_takes_a_word_out_of_the_segment_and_nowhere_else(wide: Loaded) -> None:
     # The space before its first word stays: it parts the segment from what was said before.
     problem = dataclasses.replace(WITHIN, question=" Bo has red pens.")
-    chat = Chat(wide.tokenizer, name="tiny")
+    chat = PromptFormat(wide.tokenizer, name="tiny")
     section = AttributeSection(ablation_unit="word")
     (found,) = DETECTORS["ablation"](wide, chat, section, None).attribute(
         [problem], [problem.solution]
     )
 
     def loss(segment: str) -> tuple[float, int]:
-        item = chat.conversation(ASKED, problem.solution, problem.before + segment)
+        item = chat.encode(ASKED, problem.solution, problem.before + segment)
         log_TV = wide.model(input_ids=torch.tensor([item.ids])).logits[0].log_softmax(dim=-1)
         places = range(item.prompt_length, len(item.ids))
         return sum(-float(log_TV[at - 1, item.ids[at]]) for at in places), len(places)
@@ -92,7 +92,7 @@ def test_ablation_takes_a_word_out_of_the_segment_and_nowhere_else(wide: Loaded)
 
 @pytest.mark.parametrize("detector", ["perplexity", "attention", "integrated_gradients"])
 def test_every_other_detector_scores_the_segment_too(loaded: Loaded, detector: str) -> None:
-    chat = Chat(loaded.tokenizer, name="tiny")
+    chat = PromptFormat(loaded.tokenizer, name="tiny")
     attributor = DETECTORS[detector](loaded, chat, AttributeSection(steps=2), None)
     (found,) = attributor.attribute([WITHIN], [WITHIN.solution])
     assert not found.skipped

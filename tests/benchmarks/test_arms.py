@@ -13,7 +13,7 @@ from benchmarks import _arms, detection
 from leaf.attribute import DETECTORS
 from leaf.errors import LeafError
 from leaf.models.load import load
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.pipeline.stages import Pipeline
 from leaf.recipe import Recipe
 from leaf.recipe.reading import check_recipe
@@ -58,7 +58,7 @@ def cued(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
         for problem, reference in detection.enter_detection(pipeline)
     ]
     pipeline = with_ablation_by_word(pipeline)
-    agreements, without_ranking = detection.agree(pipeline.workshop, pairs, _arms.ARMS)
+    agreements, without_ranking = detection.agree(pipeline.session, pairs, _arms.ARMS)
     return SimpleNamespace(
         pipeline=pipeline,
         pairs=pairs,
@@ -71,7 +71,7 @@ def with_ablation_by_word(pipeline: Pipeline) -> Pipeline:
     """Return the pipeline with a unit that fits questions of one sentence beside the asking one."""
     attribute = pipeline.recipe.attribute.model_copy(update={"ablation_unit": "word"})
     recipe = pipeline.recipe.model_copy(update={"attribute": attribute})
-    pipeline.workshop.recipe = recipe
+    pipeline.session.recipe = recipe
     return pipeline
 
 
@@ -101,7 +101,7 @@ def test_ablation_finds_the_cue_that_misleads_the_student(cued: Any) -> None:
 
 
 def test_costs_are_the_tokens_that_go_through_both_models(cued: Any) -> None:
-    costs = _arms.costs(cued.pipeline.workshop, cued.pairs, _arms.ARMS)
+    costs = _arms.costs(cued.pipeline.session, cued.pairs, _arms.ARMS)
     spent = {name: counted(cued, name) for name in _arms.ARMS}
     for name in ("gradient", "attention", "integrated_gradients", "ablation", "perplexity"):
         assert costs[name] == pytest.approx(spent[name]), name
@@ -112,16 +112,16 @@ def test_costs_are_the_tokens_that_go_through_both_models(cued: Any) -> None:
 
 def counted(cued: Any, name: str) -> float:
     """Run an arm's detector on both models and count, by hooks, what goes through a layer."""
-    arm, workshop = _arms.ARMS[name], cued.pipeline.workshop
+    arm, session = _arms.ARMS[name], cued.pipeline.session
     if arm.detector not in DETECTORS or name == "ablation_of_proposals":
         return 0.0
-    section = _arms.varied(workshop, arm).recipe.attribute
+    section = _arms.varied(session, arm).recipe.attribute
     # One conversation at a time: padding is no cost.
     section = section.model_copy(update={"token_budget": 1})
     total = 0.0
     for role in ("student",) if name == "perplexity" else ("student", "teacher"):
-        loaded = load(getattr(workshop.recipe, role), workshop.sources[role])
-        chat = Chat(loaded.tokenizer, name=role)
+        loaded = load(getattr(session.recipe, role), session.sources[role])
+        chat = PromptFormat(loaded.tokenizer, name=role)
         judge = DETECTORS[arm.detector](loaded, chat, section, None)
         # What stands before all questions is computed with the first of them.
         judge.attribute(*([part] for part in cued.pairs[0]))
@@ -132,7 +132,7 @@ def counted(cued: Any, name: str) -> float:
         for problem, reference in cued.pairs:
             tokens.clear()
             judge.attribute([problem], [reference])
-            whole = len(chat.conversation(problem.content, reference).ids)
+            whole = len(chat.encode(problem.content, reference).ids)
             total += sum(tokens) / whole / len(cued.pairs)
     return total
 
@@ -147,7 +147,7 @@ def test_areas_are_those_of_equation_4_and_of_surprisal_from_the_models_own_scor
     cued: Any,
 ) -> None:
     raw = {
-        (role, detector): cued.pipeline.workshop.sensitivities(role, detector, cued.pairs)
+        (role, detector): cued.pipeline.session.sensitivities(role, detector, cued.pairs)
         for role, detector in (
             ("student", "gradient"),
             ("teacher", "gradient"),
@@ -183,11 +183,11 @@ def test_a_second_measurement_computes_nothing_and_finds_the_same(
     cued: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     capfd.readouterr()
-    again, _ = detection.agree(cued.pipeline.workshop, cued.pairs, _arms.ARMS)
+    again, _ = detection.agree(cued.pipeline.session, cued.pairs, _arms.ARMS)
     assert again == cued.agreements
     assert "loaded" not in capfd.readouterr().err
 
 
 def test_no_problem_is_an_error_that_says_what_to_do(cued: Any) -> None:
     with pytest.raises(LeafError, match="no problem entered detection: take more problems"):
-        detection.agree(cued.pipeline.workshop, [], ("gradient",))
+        detection.agree(cued.pipeline.session, [], ("gradient",))

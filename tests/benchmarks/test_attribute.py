@@ -5,7 +5,7 @@ import pytest
 from benchmarks.attribute import cosine, operations, score_ours, score_published
 from leaf.attribute.gradient import GradientAttributor
 from leaf.models.load import load
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import AttributeSection, DataSection, ModelSection, WorldSection
 from leaf.tasks import load_problems
 
@@ -16,7 +16,7 @@ PROBLEMS = load_problems(DataSection(task="playground", split="both", world=Worl
 @pytest.fixture(scope="module")
 def opened():
     loaded = load(STUDENT)
-    return loaded, Chat(loaded.tokenizer, name="student")
+    return loaded, PromptFormat(loaded.tokenizer, name="student")
 
 
 def test_both_ways_give_the_same_scores_and_leave_no_gradient(opened):
@@ -30,7 +30,7 @@ def test_both_ways_give_the_same_scores_and_leave_no_gradient(opened):
 
 def test_operations_are_four_a_parameter_and_token_and_the_head_counts_for_the_response(opened):
     loaded, chat = opened
-    conversation = chat.conversation(PROBLEMS[0].content, PROBLEMS[0].solution)
+    conversation = chat.encode(PROBLEMS[0].content, PROBLEMS[0].solution)
     table = loaded.model.get_input_embeddings().weight.numel()  # tied: it is the head as well
     body = sum(parameter.numel() for parameter in loaded.model.parameters()) - table
     response = len(conversation.ids) - conversation.prompt_length

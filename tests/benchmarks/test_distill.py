@@ -7,11 +7,11 @@ from benchmarks import _steps
 from benchmarks._steps import Opened, Trainer
 from benchmarks._trl import Job
 from benchmarks.distill import main, run_trl
-from leaf.distill.rows import Row
+from leaf.distill.rows import TrainingExample
 from leaf.distill.sample import Sample, encode_rows
 from leaf.errors import UsageError
 from leaf.models.load import load
-from leaf.models.prompt_format import Chat, Conversation
+from leaf.models.prompt_format import EncodedExample, PromptFormat
 from leaf.recipe import DataSection, DistillSection, ModelSection, WorldSection
 from leaf.tasks import load_problems
 from tests.marks import needs_rivals
@@ -27,7 +27,7 @@ def opened():
     )
     world = WorldSection(size=3)
     rows = [
-        Row(
+        TrainingExample(
             problem_id=problem.id,
             content=problem.content,
             response=problem.solution,
@@ -35,7 +35,7 @@ def opened():
         )
         for problem in load_problems(DataSection(task="playground", split="both", world=world))
     ]
-    samples, _ = encode_rows(Chat(student.tokenizer, name="student"), rows, CUTOFF)
+    samples, _ = encode_rows(PromptFormat(student.tokenizer, name="student"), rows, CUTOFF)
     section = DistillSection(compute_dtype="float32")
     student.model.requires_grad_(True)
     return Opened(student=student, teacher=teacher, samples=samples, section=section)
@@ -79,8 +79,8 @@ def test_a_step_moves_the_student(opened):
 
 
 def test_padding_scores_the_positions_before_each_response_token():
-    row = Row(problem_id="a", content="", response="", counterfactual=False)
-    sample = Sample(row=row, tokens=Conversation(ids=(7, 8, 9, 5), prompt_length=2))
+    row = TrainingExample(problem_id="a", content="", response="", counterfactual=False)
+    sample = Sample(row=row, tokens=EncodedExample(ids=(7, 8, 9, 5), prompt_length=2))
     ids, mask, scored = _steps.padded([sample], 6)
     assert ids.tolist() == [[7, 8, 9, 5, 0, 0]]
     assert mask.tolist() == [[1, 1, 1, 1, 0, 0]]

@@ -6,7 +6,7 @@ from benchmarks.generate import operations, plain, run
 from leaf.generate import HuggingFaceEngine
 from leaf.models import load
 from leaf.models.files import find
-from leaf.models.prompt_format import chat_of
+from leaf.models.prompt_format import prompt_format_of
 from leaf.recipe import DataSection, GenerateSection, ModelSection, WorldSection
 from leaf.tasks import load_problems
 
@@ -23,7 +23,7 @@ def problems():
 @pytest.mark.parametrize("batch", [1, 3])
 def test_the_rival_gives_the_same_answers_with_the_same_counts(problems, batch):
     with load.loaded(SECTION, find(SECTION)) as loaded:
-        chat = chat_of(loaded.tokenizer, SECTION)
+        chat = prompt_format_of(loaded.tokenizer, SECTION)
         ours = HuggingFaceEngine(loaded, chat, GenerateSection(max_new_tokens=9)).answer(problems)
         theirs = plain(loaded, chat, problems, batch, 9)
     assert [answer.text for answer in theirs] == [answer.text for answer in ours]
@@ -35,7 +35,7 @@ def test_the_rival_gives_the_same_answers_with_the_same_counts(problems, batch):
 
 def test_a_run_counts_the_tokens_said(problems):
     with load.loaded(SECTION, find(SECTION)) as loaded:
-        chat = chat_of(loaded.tokenizer, SECTION)
+        chat = prompt_format_of(loaded.tokenizer, SECTION)
         found = run(lambda: plain(loaded, chat, problems, 4, 3))
     # No answer of the world ends within three tokens.
     assert found.tokens == 3 * len(problems)

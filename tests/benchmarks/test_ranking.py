@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from benchmarks import _ranking
-from leaf.records import Distractor, Focus, Problem
+from leaf.records import Distractor, NormalisedScores, Problem
 
 
-def ranking(question: str, units: list[str], gap: list[float]) -> Focus:
+def ranking(question: str, units: list[str], gap: list[float]) -> NormalisedScores:
     """Return a ranking of units that tile the question."""
     assert "".join(units) == question
     ends = np.cumsum([len(unit) for unit in units]).tolist()
-    return Focus(
+    return NormalisedScores(
         problem_id="p",
         starts=(0, *ends[:-1]),
         ends=tuple(ends),

@@ -19,7 +19,7 @@ from tests.marks import RIVALS, ROOT, needs_rivals
 
 
 def row(name: str = "a", **changes: Any) -> TrainingRow:
-    values = {"strategy": "", "begun": "", "held_out": False, **changes}
+    values = {"strategy": "", "response_prefix": "", "held_out": False, **changes}
     return TrainingRow(id=name, problem_id="p", prompt="How many?", response="4", **values)
 
 
@@ -108,7 +108,11 @@ def test_another_recipe_in_the_same_folder_takes_the_rows_and_values_away(
 
 
 def test_rows_in_the_response_are_left_out_and_counted() -> None:
-    rows = [row(), row("a/r1/cf0", strategy="span", begun="First, "), row("b", held_out=True)]
+    rows = [
+        row(),
+        row("a/r1/cf0", strategy="span", response_prefix="First, "),
+        row("b", held_out=True),
+    ]
     chosen = choose(rows, "leaf")
     assert [one.id for one in chosen.rows] == ["a"]
     assert chosen.left_out == {BEGUN: 1, HELD_OUT: 1}

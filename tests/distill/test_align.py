@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from leaf.distill.align import Aligner, align
 from leaf.models.load import Tokenizer
-from leaf.models.prompt_format import Chat, Unit
+from leaf.models.prompt_format import PromptFormat, Unit
 from leaf.models.vocabulary import common_tokens
 
 
@@ -59,31 +59,31 @@ def test_units_of_different_responses_are_refused() -> None:
 
 
 @pytest.fixture(scope="module")
-def pair(cue_pair: Any, other_tokenizer: Any) -> tuple[Chat, Chat]:
+def pair(cue_pair: Any, other_tokenizer: Any) -> tuple[PromptFormat, PromptFormat]:
     from transformers import AutoTokenizer
 
     student: Tokenizer = AutoTokenizer.from_pretrained(cue_pair / "student")
-    return Chat(student, name="student"), Chat(other_tokenizer, name="teacher")
+    return PromptFormat(student, name="student"), PromptFormat(other_tokenizer, name="teacher")
 
 
 @pytest.fixture(scope="module")
-def aligner(pair: tuple[Chat, Chat]) -> Aligner:
+def aligner(pair: tuple[PromptFormat, PromptFormat]) -> Aligner:
     return Aligner(*pair, common_tokens(*pair))
 
 
-def said(chat: Chat, content: str, response: str, begun: str) -> list[int]:
-    conversation = chat.conversation(content, response, begun)
+def said(chat: PromptFormat, content: str, response: str, begun: str) -> list[int]:
+    conversation = chat.encode(content, response, begun)
     return list(conversation.ids[conversation.prompt_length :])
 
 
 @given(st.text("Ada has pens?cup é☃\n", max_size=20), st.sampled_from(["", "Ada", "☃ "]))
 def test_each_piece_is_the_same_text_to_both_models(
-    pair: tuple[Chat, Chat], aligner: Aligner, response: str, begun: str
+    pair: tuple[PromptFormat, PromptFormat], aligner: Aligner, response: str, begun: str
 ) -> None:
     aligned = aligner("Hats?", response, begun)
     ours = said(pair[0], "Hats?", response, begun)
     theirs = said(pair[1], "Hats?", response, begun)
-    assert aligned.tokens == pair[1].conversation("Hats?", response, begun)
+    assert aligned.tokens == pair[1].encode("Hats?", response, begun)
     assert [at for piece in aligned.pieces for at in piece.student] == list(range(len(ours)))
     assert [at for piece in aligned.pieces for at in piece.teacher] == list(range(len(theirs)))
     place = 0

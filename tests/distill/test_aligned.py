@@ -12,12 +12,12 @@ from leaf.distill.aligned import AlignedTargets, AlignedTeacher, Layout, event_l
 from leaf.distill.buckets import Buckets
 from leaf.distill.losses import LOSSES
 from leaf.distill.objective import Objective
-from leaf.distill.rows import Row
+from leaf.distill.rows import TrainingExample
 from leaf.distill.sample import Sample, encode_rows
 from leaf.errors import LeafError
 from leaf.models.fused_loss import linear_loss
 from leaf.models.output_head import backbone, output_head
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.models.vocabulary import common_tokens
 from leaf.recipe import DistillSection
 
@@ -52,14 +52,19 @@ class Case:
     """Two tiny models with vocabularies of their own."""
 
     def __init__(self, tiny_model: Any, byte_level: Any) -> None:
-        self.chats: tuple[Chat, Chat] = byte_level(STUDENT, "<end>"), byte_level(TEACHER, "</s>")
+        self.chats: tuple[PromptFormat, PromptFormat] = (
+            byte_level(STUDENT, "<end>"),
+            byte_level(TEACHER, "</s>"),
+        )
         sizes = {"vocab_size": 262, "hidden_size": 8}
         self.student = tiny_model("llama", seed=1, dtype=torch.float64, **sizes)
         # A teacher's output head may have more entries than its tokenizer has tokens.
         self.teacher = tiny_model("qwen2", seed=2, dtype=torch.float64, vocab_size=270)
         self.common = common_tokens(*self.chats)
         rows = [
-            Row(problem_id=str(at), content=content, response=response, counterfactual=False)
+            TrainingExample(
+                problem_id=str(at), content=content, response=response, counterfactual=False
+            )
             for at, (content, response) in enumerate(ROWS)
         ]
         aligner = Aligner(*self.chats, self.common)
@@ -257,10 +262,14 @@ def test_an_events_slope_by_hand() -> None:
     assert slope_E.item() == pytest.approx(-4 / 3 * 0.25)
 
 
-def test_rows_are_aligned_where_there_is_an_aligner(byte_level: Callable[..., Chat]) -> None:
+def test_rows_are_aligned_where_there_is_an_aligner(
+    byte_level: Callable[..., PromptFormat],
+) -> None:
     student, teacher = byte_level(STUDENT, "<end>"), byte_level(TEACHER, "</s>")
     aligner = Aligner(student, teacher, common_tokens(student, teacher))
-    row = Row(problem_id="a", content="x", response="cabcab", counterfactual=False, begun="o")
+    row = TrainingExample(
+        problem_id="a", content="x", response="cabcab", counterfactual=False, response_prefix="o"
+    )
     (sample,), _ = encode_rows(student, [row], 99, aligner)
     assert sample.aligned == aligner("x", "cabcab", "o")
     (alone,), _ = encode_rows(student, [row], 99)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from leaf.distill import Distiller, Row, Sample
+from leaf.distill import Distiller, Sample, TrainingExample
 from leaf.distill import cache as cache_module
 from leaf.distill.cache import TeacherCache, fill, read_head, write_head
 from leaf.distill.keep import keep_states, keep_tops
@@ -22,21 +22,22 @@ from leaf.errors import StoreError
 from leaf.models.files import Source
 from leaf.models.load import Loaded
 from leaf.models.output_head import output_head
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 from leaf.recipe import DistillSection
 
 ITEMS = [
-    Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6),
-    Conversation(ids=(11, 4, 58, 2), prompt_length=1),
-    Conversation(ids=(5, 9, 22, 31, 40, 3, 18, 2), prompt_length=5),
+    EncodedExample(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6),
+    EncodedExample(ids=(11, 4, 58, 2), prompt_length=1),
+    EncodedExample(ids=(5, 9, 22, 31, 40, 3, 18, 2), prompt_length=5),
     # The first again, but the response begins earlier: another entry.
-    Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=4),
-    Conversation(ids=(60, 2), prompt_length=1),
+    EncodedExample(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=4),
+    EncodedExample(ids=(60, 2), prompt_length=1),
 ]
 
 SAMPLES = [
     Sample(
-        row=Row(problem_id=str(n), content="", response="", counterfactual=n in (2, 3)), tokens=item
+        row=TrainingExample(problem_id=str(n), content="", response="", counterfactual=n in (2, 3)),
+        tokens=item,
     )
     for n, item in enumerate(ITEMS)
 ]
@@ -71,7 +72,7 @@ def no_tick(done: int) -> None:
     pass
 
 
-def filled(folder: Path, teacher: Any, items: Sequence[Conversation] = ITEMS) -> TeacherCache:
+def filled(folder: Path, teacher: Any, items: Sequence[EncodedExample] = ITEMS) -> TeacherCache:
     """Keep hidden states of some conversations, and open them again."""
     folder.mkdir(exist_ok=True)
     write_head(folder, output_head(teacher))
@@ -176,7 +177,7 @@ def counted(teacher: Any) -> tuple[list[int], Any]:
     produce = keep_states(OnlineStates(loaded(teacher)), token_budget=20)
     calls: list[int] = []
 
-    def noted(items: Sequence[Conversation]) -> Any:
+    def noted(items: Sequence[EncodedExample]) -> Any:
         calls.append(len(items))
         return produce(items)
 
@@ -274,7 +275,7 @@ import os, signal, sys
 from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 from leaf.distill import cache
 from leaf.distill.keep import keep_states
 from leaf.distill.teacher import OnlineStates
@@ -287,7 +288,7 @@ torch.manual_seed(3)
 source = Source(name="tiny", folder=Path(), fingerprint="tiny")
 teacher = Loaded(source=source, model=LlamaForCausalLM(config).eval().requires_grad_(False),
                  tokenizer=None, device=torch.device("cpu"), dtype=torch.float32)
-items = [Conversation(ids=(n, 2 * n % 61, 7, 5, 2), prompt_length=1 + n % 3) for n in range(24)]
+items = [EncodedExample(ids=(n, 2 * n % 61, 7, 5, 2), prompt_length=1 + n % 3) for n in range(24)]
 cache.ROWS_A_PART = 3
 produce = keep_states(OnlineStates(teacher), token_budget=16)
 opened = cache.TeacherCache(Path(sys.argv[1]), "key", "hidden")
@@ -325,5 +326,5 @@ def test_a_killed_fill_goes_on_and_ends_with_the_same_bytes(tmp_path: Path) -> N
 
 def test_names_say_the_tokens_and_where_the_response_begins() -> None:
     assert len({content_key(item) for item in ITEMS}) == len(ITEMS)
-    again = Conversation(ids=ITEMS[0].ids, prompt_length=6)
+    again = EncodedExample(ids=ITEMS[0].ids, prompt_length=6)
     assert content_key(again) == content_key(ITEMS[0])

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import torch
 
-from leaf.distill import Distiller, Row, Sample
+from leaf.distill import Distiller, Sample, TrainingExample
 from leaf.distill.teacher import online_teacher
 from leaf.models.files import Source
 from leaf.models.load import Loaded
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 from leaf.recipe import DistillSection
 
 
@@ -31,8 +31,8 @@ def loaded(model: Any) -> Loaded:
 
 
 def sample(problem: str, ids: tuple[int, ...], prompt: int, *, changed: bool = False) -> Sample:
-    row = Row(problem_id=problem, content="", response="", counterfactual=changed)
-    return Sample(row=row, tokens=Conversation(ids=ids, prompt_length=prompt))
+    row = TrainingExample(problem_id=problem, content="", response="", counterfactual=changed)
+    return Sample(row=row, tokens=EncodedExample(ids=ids, prompt_length=prompt))
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_plain_distillation_gives_originals_the_whole_weight_whatever_lambda_is(
 @pytest.mark.parametrize("position", ["first response token", "end-of-turn token"])
 def test_both_ends_of_the_response_are_trained(case, position):
     # A response of one token and its end: the loss must hold both, each worth one half.
-    item = Conversation(ids=(5, 9, 22, 40, 2), prompt_length=3)
+    item = EncodedExample(ids=(5, 9, 22, 40, 2), prompt_length=3)
     made = distiller(case)
     found = made.backward([sample("a", item.ids, 3)], 0.3)
     ids = torch.tensor([item.ids])

@@ -12,12 +12,12 @@ from leaf.distill.teacher import OnlineStates
 from leaf.models.files import Source
 from leaf.models.load import Loaded
 from leaf.models.output_head import output_head
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 
 ITEMS = [
-    Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6),
-    Conversation(ids=(5, 9, 58, 2), prompt_length=3),
-    Conversation(ids=(5, 9, 22, 31, 40, 3, 18, 2), prompt_length=5),
+    EncodedExample(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6),
+    EncodedExample(ids=(5, 9, 58, 2), prompt_length=3),
+    EncodedExample(ids=(5, 9, 22, 31, 40, 3, 18, 2), prompt_length=5),
 ]
 
 
@@ -30,7 +30,7 @@ def teacher(tiny_model: Callable[..., Any]) -> Loaded:
     )
 
 
-def logits(teacher: Loaded, item: Conversation) -> torch.Tensor:
+def logits(teacher: Loaded, item: EncodedExample) -> torch.Tensor:
     """What predicts the response: from the prompt's last token to the one before the last."""
     whole: torch.Tensor = teacher.model(input_ids=torch.tensor([item.ids])).logits[0]
     return whole[item.prompt_length - 1 : -1]

@@ -15,9 +15,9 @@ import json, os, signal, sys
 from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 from leaf.recipe import DistillSection
-from leaf.distill import Distiller, Plan, Row, Sample, plan_steps, train
+from leaf.distill import Distiller, Plan, TrainingExample, Sample, plan_steps, train
 from leaf.distill.loop import finish
 from leaf.distill.lora import add_adapters
 from leaf.distill.teacher import online_teacher
@@ -40,9 +40,9 @@ out.mkdir(parents=True, exist_ok=True)
 settings = {"batch_size": 2, "max_steps": 24, "checkpoint_every": 3, "learning_rate": 1e-2,
             "compute_dtype": "float32", "warmup_steps": 2}
 section = DistillSection(**{**settings, **changes})
-rows = [Row(problem_id=str(n), content="", response="", counterfactual=n % 3 == 0)
+rows = [TrainingExample(problem_id=str(n), content="", response="", counterfactual=n % 3 == 0)
         for n in range(12)]
-tokens = [Conversation(ids=(n, 2 * n, 3 + n, 7, 2), prompt_length=1 + n % 3) for n in range(12)]
+tokens = [EncodedExample(ids=(n, 2 * n, 3 + n, 7, 2), prompt_length=1 + n % 3) for n in range(12)]
 samples = [Sample(row=row, tokens=item) for row, item in zip(rows, tokens)]
 student = load(1)
 if section.tuning == "lora":

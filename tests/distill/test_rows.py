@@ -5,11 +5,17 @@ from typing import Any
 
 import pytest
 
-from leaf.distill import Row, counterfactual_rows, encode_rows, original_rows, plan_steps
+from leaf.distill import (
+    TrainingExample,
+    counterfactual_rows,
+    encode_rows,
+    original_rows,
+    plan_steps,
+)
 from leaf.errors import DataError
 from leaf.models.files import find
 from leaf.models.load import load_tokenizer
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import DistillSection, ModelSection
 from leaf.records import Counterfactual, Outcome, Problem, Score
 from leaf.store.keys import plain
@@ -25,8 +31,8 @@ def score(name: str, outcome: Outcome) -> Score:
     return Score(problem_id=name, outcome=outcome, extracted=None, reason=None)
 
 
-def row(name: str, counterfactual: bool = False) -> Row:
-    return Row(problem_id=name, content="", response="", counterfactual=counterfactual)
+def row(name: str, counterfactual: bool = False) -> TrainingExample:
+    return TrainingExample(problem_id=name, content="", response="", counterfactual=counterfactual)
 
 
 PROBLEMS = [problem("a"), problem("b"), problem("c")]
@@ -73,8 +79,10 @@ def test_at_response_level_the_cut_beginning_is_context_and_the_rest_is_learned(
     (made,) = counterfactual_rows({"a/r1": within}, {"a/r1": " Four."}, [kept], {"a/r1": "a"})
     # Batched with its problem's original; nothing of the message is cut.
     assert (made.problem_id, made.content, made.counterfactual) == ("a", "How many pens?", True)
-    assert (made.begun, made.response) == ("One. Two.", " Four.")
-    chat = Chat(load_tokenizer(find(ModelSection(model=str(cue_pair / "student")))), name="tiny")
+    assert (made.response_prefix, made.response) == ("One. Two.", " Four.")
+    chat = PromptFormat(
+        load_tokenizer(find(ModelSection(model=str(cue_pair / "student")))), name="tiny"
+    )
     (sample,), _ = encode_rows(chat, [made], 1000)
     item = sample.tokens
     learned = item.ids[item.prompt_length :]
@@ -199,7 +207,7 @@ def test_lengths_change_nothing_without_a_limit_of_tokens() -> None:
 
 
 def test_what_a_row_is_called_names_no_student():
-    row = Row(problem_id="a", content="c", response="r", counterfactual=True)
+    row = TrainingExample(problem_id="a", content="c", response="r", counterfactual=True)
     assert plain(replace(row, id="a/cf0", strategy="span")) == plain(row)
     assert plain(row) == {
         "problem_id": "a",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from leaf.distill import Distiller, Row, Sample
+from leaf.distill import Distiller, Sample, TrainingExample
 from leaf.distill.cache import TeacherCache, fill
 from leaf.distill.keep import keep_tops
 from leaf.distill.sample import content_key
@@ -19,15 +19,15 @@ from leaf.errors import ServerError, UsageError
 from leaf.models.files import Source
 from leaf.models.load import Loaded
 from leaf.models.output_head import output_head
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 from leaf.recipe import DistillSection, ServedSection
 from leaf.recipe.reading import RecipeError, load_recipe
 from tests.servers import Answer, LogprobServer, held_port
 
 ITEMS = [
-    Conversation(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6),
-    Conversation(ids=(11, 4, 58, 2), prompt_length=1),
-    Conversation(ids=(5, 9, 22, 31, 40, 3, 18, 2), prompt_length=5),
+    EncodedExample(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6),
+    EncodedExample(ids=(11, 4, 58, 2), prompt_length=1),
+    EncodedExample(ids=(5, 9, 22, 31, 40, 3, 18, 2), prompt_length=5),
 ]
 
 
@@ -97,7 +97,8 @@ def test_training_from_a_server_is_training_from_the_local_cache(
     teacher: Any, tiny_model: Callable[..., Any], tmp_path: Path
 ) -> None:
     rows = [
-        Row(problem_id=str(n), content="", response="", counterfactual=n == 2) for n in range(3)
+        TrainingExample(problem_id=str(n), content="", response="", counterfactual=n == 2)
+        for n in range(3)
     ]
     samples = [Sample(row=row, tokens=item) for row, item in zip(rows, ITEMS, strict=True)]
     gradients = []

@@ -10,11 +10,11 @@ from transformers import AutoModelForCausalLM
 
 from leaf.distill.ranks import ALONE
 from leaf.distill.sample import content_key
-from leaf.distill.teacher_cache import Lesson, opened
+from leaf.distill.teacher_cache import TeacherCacheSpec, open_teacher
 from leaf.errors import StoreError
 from leaf.models.files import Source, find
 from leaf.models.load import load_tokenizer
-from leaf.models.prompt_format import chat_of
+from leaf.models.prompt_format import prompt_format_of
 from leaf.recipe import DistillSection, ModelSection
 
 
@@ -23,10 +23,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAF_CACHE", str(tmp_path / "cache"))
 
 
-def lesson(
+def spec(
     *, dtype: Any = "float32", source: str = "a", vocabulary: int = 61, **distill: Any
-) -> Lesson:
-    return Lesson(
+) -> TeacherCacheSpec:
+    return TeacherCacheSpec(
         teacher=ModelSection(model="teacher", dtype=dtype),
         source=Source(name="teacher", folder=Path(), fingerprint=source),
         section=DistillSection(**distill),
@@ -59,7 +59,7 @@ def served(**changes: Any) -> dict[str, Any]:
 def test_what_decides_the_entries_is_in_the_key(
     first: dict[str, Any], second: dict[str, Any]
 ) -> None:
-    assert lesson(**first).key != lesson(**second).key
+    assert spec(**first).key != spec(**second).key
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_what_decides_the_entries_is_in_the_key(
     ids=str,
 )
 def test_what_does_not_decide_them_is_not(first: dict[str, Any], second: dict[str, Any]) -> None:
-    assert lesson(**first).key == lesson(**second).key
+    assert spec(**first).key == spec(**second).key
 
 
-def real(folder: Path, store: Path, student_vocabulary: int, **distill: Any) -> Lesson:
+def real(folder: Path, store: Path, student_vocabulary: int, **distill: Any) -> TeacherCacheSpec:
     section = ModelSection(model=str(folder), dtype="float32")
-    return Lesson(
+    return TeacherCacheSpec(
         teacher=section,
         source=find(section),
         section=DistillSection(**distill),
@@ -94,8 +94,8 @@ def real(folder: Path, store: Path, student_vocabulary: int, **distill: Any) -> 
 
 def items_of(folder: Path) -> list[Any]:
     section = ModelSection(model=str(folder))
-    chat = chat_of(load_tokenizer(find(section)), section)
-    return [chat.conversation(f"How many {thing}?", "4") for thing in ("pens", "cups")]
+    chat = prompt_format_of(load_tokenizer(find(section)), section)
+    return [chat.encode(f"How many {thing}?", "4") for thing in ("pens", "cups")]
 
 
 @pytest.mark.parametrize("student", [-3, 0, 5])
@@ -105,7 +105,7 @@ def test_likeliest_tokens_are_compared_over_the_common_vocabulary(
     own = AutoModelForCausalLM.from_pretrained(cue_pair / "teacher").config.vocab_size
     taught = real(cue_pair / "teacher", tmp_path, own + student, teacher="topk", top_k=10**6)
     items = items_of(cue_pair / "teacher")
-    with opened(taught, items, ALONE) as teacher:
+    with open_teacher(taught, items, ALONE) as teacher:
         assert teacher.vocabulary == min(own, own + student)
         ids, log = teacher.cache.tops(items)
     assert ids.shape == (4, teacher.vocabulary)
@@ -115,7 +115,7 @@ def test_likeliest_tokens_are_compared_over_the_common_vocabulary(
 def test_hidden_states_lie_in_the_store_under_their_content(cue_pair: Path, tmp_path: Path) -> None:
     taught = real(cue_pair / "teacher", tmp_path, 61, teacher="hidden")
     items = items_of(cue_pair / "teacher")
-    with opened(taught, items, ALONE) as teacher:
+    with open_teacher(taught, items, ALONE) as teacher:
         assert teacher.head.weight.dtype is torch.float32
     assert taught.folder.parent == tmp_path / "teacher"
     with safe_open(taught.folder / "part-00000.safetensors", framework="pt") as part:
@@ -127,13 +127,16 @@ def test_damage_is_found_before_training_and_gone_after_the_file_is(
 ) -> None:
     taught = real(cue_pair / "teacher", tmp_path, 61, teacher="hidden")
     items = items_of(cue_pair / "teacher")
-    with opened(taught, items, ALONE) as teacher:
+    with open_teacher(taught, items, ALONE) as teacher:
         expected = teacher.states(items)
     for name in ("part-00000.safetensors", "head.safetensors"):
         path = taught.folder / name
         path.write_bytes(path.read_bytes()[:50])
-        with pytest.raises(StoreError, match=f"{name}: damaged"), opened(taught, items, ALONE):
+        with (
+            pytest.raises(StoreError, match=f"{name}: damaged"),
+            open_teacher(taught, items, ALONE),
+        ):
             pass
         path.unlink()
-        with opened(taught, items, ALONE) as teacher:
+        with open_teacher(taught, items, ALONE) as teacher:
             assert torch.equal(teacher.states(items), expected)

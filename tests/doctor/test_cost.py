@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 
 from leaf.distill.ranks import ALONE
 from leaf.distill.room import Parameters
-from leaf.distill.teacher_cache import Lesson, opened
+from leaf.distill.teacher_cache import TeacherCacheSpec, open_teacher
 from leaf.doctor import cost, examine
 from leaf.doctor.cost import check_cost, count_rows, kept_bytes, product_rate, training_operations
 from leaf.doctor.files import ModelFiles, look, open_chat
@@ -147,18 +147,18 @@ def test_the_estimate_is_what_is_then_kept(cue_pair: Path, tmp_path: Path, kept:
     recipe = recipe_of(cue_pair, teacher=kept, top_k=9)
     student, teacher = (look(getattr(recipe, role), role) for role in ("student", "teacher"))
     problems, chat = load_problems(recipe.data), open_chat(student)
-    lesson = Lesson(
+    spec = TeacherCacheSpec(
         teacher=recipe.teacher,
         source=teacher.source,
         section=recipe.distill,
         vocabulary=student.vocabulary,
         store=tmp_path,
     )
-    items = [chat.conversation(problem.content, "4") for problem in problems]
-    with opened(lesson, items, ALONE):
+    items = [chat.encode(problem.content, "4") for problem in problems]
+    with open_teacher(spec, items, ALONE):
         pass
     found = {"part": 0, "head": 0}
-    for path in lesson.folder.glob("*.safetensors"):
+    for path in spec.folder.glob("*.safetensors"):
         found[path.stem[:4]] += sum(tensor.nbytes for tensor in load_file(path).values())
     rows = count_rows(recipe, problems, chat)
     expected = kept_bytes(recipe.distill, teacher, rows.responses)

@@ -41,7 +41,7 @@ def example() -> Callable[[str], ModuleType]:
         assert spec
         assert spec.loader
         module = importlib.util.module_from_spec(spec)
-        # Where `own_code` looks for the file of a function.
+        # Where `user_code_digest` looks for the file of a function.
         sys.modules[name] = module
         spec.loader.exec_module(module)
         return module

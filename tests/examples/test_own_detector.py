@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from leaf.prune import RANKINGS
-from leaf.records import Focus
+from leaf.records import NormalisedScores
 
 QUESTION = "Ben has 2 hats. Today, Leo gives 3."
 """Characters 16 to 22 are `Today,`."""
@@ -20,11 +20,11 @@ def detector(example: Callable[[str], ModuleType]) -> Iterator[ModuleType]:
     del RANKINGS["opening"]
 
 
-def focus(question: str) -> Focus:
+def normalise_scores(question: str) -> NormalisedScores:
     """Tokens are words with the space before them; the gradient sees all alike."""
     words = [found.span() for found in re.finditer(r" ?[\w]+[.,]?", question)]
     same = (0.5,) * len(words)
-    return Focus(
+    return NormalisedScores(
         problem_id="p",
         starts=tuple(start for start, _ in words),
         ends=tuple(end for _, end in words),
@@ -35,9 +35,9 @@ def focus(question: str) -> Focus:
 
 
 def test_what_opens_a_sentence_up_to_a_comma_is_cut_first(detector: ModuleType) -> None:
-    ranked = RANKINGS["opening"](focus(QUESTION), QUESTION, None)
+    ranked = RANKINGS["opening"](normalise_scores(QUESTION), QUESTION, None)
 
-    assert isinstance(ranked, Focus)
+    assert isinstance(ranked, NormalisedScores)
     pairs = zip(ranked.starts, ranked.ends, ranked.gap, strict=True)
     assert [QUESTION[start:end] for start, end, gap in pairs if gap == 0.0] == [" Today,"]
 
@@ -45,7 +45,7 @@ def test_what_opens_a_sentence_up_to_a_comma_is_cut_first(detector: ModuleType) 
 def test_a_question_without_one_has_no_ranking(detector: ModuleType) -> None:
     plain = "Ben has 2 hats."
 
-    assert RANKINGS["opening"](focus(plain), plain, None) == (
+    assert RANKINGS["opening"](normalise_scores(plain), plain, None) == (
         "no sentence opens with a phrase and a comma"
     )
 

@@ -16,8 +16,8 @@ from leaf.errors import LeafError
 from leaf.generate import ENGINES, open_engine
 from leaf.generate.engine import Engine
 from leaf.models.files import Source
-from leaf.models.prompt_format import Chat
-from leaf.pipeline.session import Workshop
+from leaf.models.prompt_format import PromptFormat
+from leaf.pipeline.session import Session
 from leaf.recipe import GenerateSection, ModelSection
 from leaf.recipe.reading import check_recipe
 from leaf.records import Answer, Problem
@@ -28,7 +28,7 @@ from leaf.store.store import Store
 class Case:
     section: ModelSection
     source: Source
-    chat: Chat
+    chat: PromptFormat
     """The model's template, to count and to compare with."""
     prompts: tuple[str, ...]
     """Of different lengths; the first is answered in less than `limit` tokens."""
@@ -87,7 +87,7 @@ def a_system_prompt_reaches_the_model(case: Case) -> None:
     section = case.section.model_copy(update={"system": "Answer in one word."})
     with replace(case, section=section).open(max_new_tokens=2) as engine:
         (answer,) = engine.answer([problem(case.prompts[0])])
-    chat = Chat(case.chat.tokenizer, name="system", system="Answer in one word.")
+    chat = PromptFormat(case.chat.tokenizer, name="system", system="Answer in one word.")
     assert answer.prompt_tokens == len(chat.prompt_ids(case.prompts[0]))
     assert answer.prompt_tokens != case.greedy[0].prompt_tokens
 
@@ -156,7 +156,7 @@ def a_response_that_is_begun_is_continued_or_refused(case: Case) -> None:
             return
         (answer,) = engine.answer([begun])
     assert answer.text == whole
-    assert answer.prompt_tokens == len(case.chat.prompt_ids(case.prompts[0], begun.begun))
+    assert answer.prompt_tokens == len(case.chat.prompt_ids(case.prompts[0], begun.response_prefix))
     assert not answer.truncated
 
 
@@ -203,9 +203,7 @@ def killed_work_goes_on_with_what_is_missing(
 
         monkeypatch.setitem(ENGINES, name, watched)
         problems = [problem(text) for text in case.prompts]
-        return asked, Workshop(recipe, Store(folder)).answers(section, case.source, problems, "x")[
-            0
-        ]
+        return asked, Session(recipe, Store(folder)).answers(section, case.source, problems, "x")[0]
 
     with pytest.raises(KeyboardInterrupt):
         work(die=True)
@@ -239,5 +237,5 @@ CHECKS = (
 
 def _tokens(case: Case, answer: Answer) -> int:
     """Count the tokens of an answer's text behind its prompt."""
-    conversation = case.chat.conversation(answer.problem_id, answer.text)
+    conversation = case.chat.encode(answer.problem_id, answer.text)
     return conversation.response_length - len(case.chat.end_of_turn)

@@ -18,7 +18,7 @@ from leaf.errors import ServerError
 from leaf.generate import find_for, open_engine
 from leaf.models import load
 from leaf.models.files import find
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import GenerateSection, ModelSection, ServerSection
 from tests.generate import fake_vllm
 from tests.generate.conformance import CHECKS, Case, killed_work_goes_on_with_what_is_missing
@@ -49,7 +49,7 @@ def case_of(section: ModelSection, tokenizer_of: ModelSection, **settings: Any) 
     return Case(
         section=section,
         source=find_for(section, GENERATE),
-        chat=Chat(tokenizer, name="expected"),
+        chat=PromptFormat(tokenizer, name="expected"),
         **settings,
     )
 

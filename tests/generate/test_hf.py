@@ -9,9 +9,9 @@ from transformers import PreTrainedTokenizerFast
 
 from leaf.generate import HuggingFaceEngine
 from leaf.models.files import Source
-from leaf.models.kv_cache import Rows
+from leaf.models.kv_cache import RaggedCache
 from leaf.models.load import Loaded
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import GenerateSection
 from leaf.records import Problem
 
@@ -55,7 +55,7 @@ TEXTS = ["abc", "leaf", "a longer question than the others", "z", "two words"]
 
 @pytest.mark.parametrize("max_batch", [1, 3, 5])
 def test_batched_answers_equal_a_naive_greedy_loop_in_order(loaded, max_batch):
-    chat = Chat(loaded.tokenizer, name="tiny")
+    chat = PromptFormat(loaded.tokenizer, name="tiny")
     section = GenerateSection(max_new_tokens=6, token_budget=1000, max_batch=max_batch)
     answers = HuggingFaceEngine(loaded, chat, section).answer([problem(text) for text in TEXTS])
     assert [answer.problem_id for answer in answers] == TEXTS
@@ -68,7 +68,7 @@ def test_batched_answers_equal_a_naive_greedy_loop_in_order(loaded, max_batch):
 
 @pytest.mark.parametrize("draft", [None, "zz", "r"])
 def test_a_begun_response_goes_on_as_the_same_ids_do_and_is_shown_whole(loaded, draft):
-    chat = Chat(loaded.tokenizer, name="tiny")
+    chat = PromptFormat(loaded.tokenizer, name="tiny")
     section = GenerateSection(max_new_tokens=6, token_budget=1000)
     # Llama's own end of turn is a line end here, which the naive loop says like any other token.
     loaded.model.generation_config.eos_token_id = None
@@ -91,7 +91,7 @@ def test_a_begun_response_goes_on_as_the_same_ids_do_and_is_shown_whole(loaded, 
 
 
 def test_an_answer_stops_at_the_end_of_turn_token_which_is_not_part_of_its_text(loaded):
-    chat = Chat(loaded.tokenizer, name="tiny")
+    chat = PromptFormat(loaded.tokenizer, name="tiny")
     section = GenerateSection(max_new_tokens=4, token_budget=1000)
     first = naive(loaded, chat.prompt_ids("abc"), 1)[0]
     # The token that the model says first is made the end of a turn.
@@ -101,7 +101,7 @@ def test_an_answer_stops_at_the_end_of_turn_token_which_is_not_part_of_its_text(
 
 
 def test_a_prompt_longer_than_the_context_fails_alone_with_its_reason(loaded):
-    chat = Chat(loaded.tokenizer, name="tiny")
+    chat = PromptFormat(loaded.tokenizer, name="tiny")
     section = GenerateSection(max_new_tokens=4, token_budget=1000)
     engine = HuggingFaceEngine(loaded, chat, section)
     long, short = engine.answer([problem("x" * 60), problem("abc")])
@@ -111,7 +111,7 @@ def test_a_prompt_longer_than_the_context_fails_alone_with_its_reason(loaded):
 
 
 def test_an_answer_never_leaves_the_context(loaded):
-    chat = Chat(loaded.tokenizer, name="tiny")
+    chat = PromptFormat(loaded.tokenizer, name="tiny")
     section = GenerateSection(max_new_tokens=30, token_budget=1000)
     (answer,) = HuggingFaceEngine(loaded, chat, section).answer([problem("x" * 30)])
     assert answer.prompt_tokens + answer.response_tokens <= 40
@@ -119,7 +119,7 @@ def test_an_answer_never_leaves_the_context(loaded):
 
 def test_the_head_never_sees_a_strided_input(loaded):
     # A strided input would copy the head's weight once for every row of the batch.
-    chat = Chat(loaded.tokenizer, name="tiny")
+    chat = PromptFormat(loaded.tokenizer, name="tiny")
     engine = HuggingFaceEngine(loaded, chat, GenerateSection(max_new_tokens=3, token_budget=1000))
     seen = []
     head = loaded.model.get_output_embeddings()
@@ -149,7 +149,7 @@ def talker(tiny_model, tokenizer):
 
 
 def answers_with(loaded: Loaded, drafts, texts=TEXTS, **settings):
-    chat = Chat(loaded.tokenizer, name="talker")
+    chat = PromptFormat(loaded.tokenizer, name="talker")
     section = GenerateSection(**{"max_new_tokens": 20, "token_budget": 200, **settings})
     engine = HuggingFaceEngine(loaded, chat, section)
     return engine.answer([problem(text) for text in texts], drafts), engine.effort
@@ -185,7 +185,7 @@ def test_a_model_with_a_sliding_window_answers_without_drafts_and_says_so(talker
 
 def test_a_drafted_answer_ends_at_the_end_of_its_turn(talker):
     loaded = talker()
-    chat = Chat(loaded.tokenizer, name="talker")
+    chat = PromptFormat(loaded.tokenizer, name="talker")
     said = {text: naive(loaded, chat.prompt_ids(text), 20) for text in TEXTS}
     asked = max(TEXTS, key=lambda text: len(set(said[text])))
     tokens = said[asked]
@@ -216,14 +216,14 @@ def test_when_memory_runs_out_halves_keep_their_own_drafts(talker, monkeypatch):
     plain, _ = answers_with(loaded, None)
     drafts = [answer.text for answer in plain]
     _, expected = answers_with(loaded, drafts, max_batch=1)
-    feed = Rows.feed
+    feed = RaggedCache.feed
 
     def small_machine(rows, tokens):
         if len(tokens) > 1:
             raise torch.OutOfMemoryError
         return feed(rows, tokens)
 
-    monkeypatch.setattr(Rows, "feed", small_machine)
+    monkeypatch.setattr(RaggedCache, "feed", small_machine)
     monkeypatch.setattr("leaf.generate.hf.can_share", lambda model: True)
     found, effort = answers_with(loaded, drafts)
     assert found == plain

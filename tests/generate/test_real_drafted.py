@@ -8,7 +8,7 @@ import pytest
 
 from leaf.generate import HuggingFaceEngine
 from leaf.models.load import load
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import DataSection, GenerateSection, ModelSection
 from leaf.tasks import load_problems
 from leaf.text.units import may_go, pieces, without
@@ -36,7 +36,7 @@ def cut_by_each_unit(problem):
 
 def test_drafts_save_passes_and_change_no_text_in_float32():
     loaded = load(ModelSection(model=str(MODEL), dtype="float32"))
-    chat = Chat(loaded.tokenizer, name="SmolLM2")
+    chat = PromptFormat(loaded.tokenizer, name="SmolLM2")
     section = GenerateSection(max_new_tokens=48)
     problems = load_problems(DataSection(task="table", path=str(SUMS), limit=6))
     uncut = HuggingFaceEngine(loaded, chat, section).answer(problems)

@@ -8,13 +8,13 @@ from transformers import Gemma2Config, Gemma2ForCausalLM
 from leaf.models.output_head import backbone
 from leaf.models.packing import Packer, _has_varlen, _Pack
 from leaf.models.padding import pad
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 
 BEGINNING = (5, 9, 33)
 ITEMS = [
-    Conversation(ids=(*BEGINNING, 17, 40, 8, 21, 3), prompt_length=6),
-    Conversation(ids=(*BEGINNING, 2, 7), prompt_length=4),
-    Conversation(ids=(*BEGINNING, 50, 11, 12, 13, 14, 15, 16, 19), prompt_length=5),
+    EncodedExample(ids=(*BEGINNING, 17, 40, 8, 21, 3), prompt_length=6),
+    EncodedExample(ids=(*BEGINNING, 2, 7), prompt_length=4),
+    EncodedExample(ids=(*BEGINNING, 50, 11, 12, 13, 14, 15, 16, 19), prompt_length=5),
 ]
 
 
@@ -58,7 +58,7 @@ def test_what_predicts_the_response_is_never_left_out():
 
 
 def test_rows_that_begin_differently_share_nothing(tiny_model):
-    other = Conversation(ids=(6, 9, 33, 2, 7), prompt_length=4)
+    other = EncodedExample(ids=(6, 9, 33, 2, 7), prompt_length=4)
     batch = pad([*ITEMS, other], 3)
     assert batch.shared == 0
     model = tiny_model("llama", dtype=torch.float64)
@@ -76,7 +76,7 @@ def test_a_beginning_is_computed_once_and_again_when_it_changes(tiny_model):
     )
     assert packer.packs
     other = [
-        Conversation(ids=(1, *item.ids), prompt_length=1 + item.prompt_length) for item in ITEMS
+        EncodedExample(ids=(1, *item.ids), prompt_length=1 + item.prompt_length) for item in ITEMS
     ]
     for items, free in [(ITEMS, 3), (ITEMS[:2], 3), (other, 4), (ITEMS, 0), (ITEMS, 3)]:
         batch = pad(items, free)

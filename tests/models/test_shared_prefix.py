@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import BloomConfig, BloomForCausalLM, Gemma2Config, Gemma2ForCausalLM
 
-from leaf.models.kv_cache import Rows, can_share
+from leaf.models.kv_cache import RaggedCache, can_share
 from leaf.models.output_head import backbone
 from leaf.models.shared_prefix import Start, common_prefix, feed_shared, plan_starts
 
@@ -32,7 +32,7 @@ def same(found, expected):
 def test_variants_of_a_prompt_go_on_as_if_each_had_been_run_alone(model):
     # Cut before the first token, in the middle, and nothing cut; suffixes of different length.
     cuts, suffixes = [0, 4, len(PROMPT)], [[1, 2, 3, 4, 5], [30], [7, 8]]
-    prompt = Rows(model, 1)
+    prompt = RaggedCache(model, 1)
     same(prompt.feed([PROMPT])[0], alone(model, PROMPT))
     hidden = prompt.fork([0, 0, 0], cuts).feed(suffixes)
     for row, (cut, suffix) in enumerate(zip(cuts, suffixes, strict=True)):
@@ -40,14 +40,14 @@ def test_variants_of_a_prompt_go_on_as_if_each_had_been_run_alone(model):
 
 
 def test_a_forks_tokens_leave_the_rows_it_came_from_as_they_were(model):
-    prompt = Rows(model, 1)
+    prompt = RaggedCache(model, 1)
     prompt.feed([PROMPT])
     prompt.fork([0, 0], [2, 5]).feed([[50] * 30, [51]])
     same(prompt.feed([[4]])[0][0], alone(model, [*PROMPT, 4])[-1])
 
 
 def test_a_row_that_is_taken_back_forgets_its_tail(model):
-    rows = Rows(model, 2)
+    rows = RaggedCache(model, 2)
     rows.feed([PROMPT, PROMPT[:3]])
     rows.feed([[11, 12, 13], [14]])
     rows.lengths = [len(PROMPT) + 1, 3]
@@ -57,7 +57,7 @@ def test_a_row_that_is_taken_back_forgets_its_tail(model):
 
 
 def test_a_row_may_wait_while_others_are_fed(model):
-    rows = Rows(model, 2)
+    rows = RaggedCache(model, 2)
     rows.feed([PROMPT, [7]])
     rows.feed([[], [8, 9]])
     hidden = rows.feed([[10], [10]])
@@ -66,7 +66,7 @@ def test_a_row_may_wait_while_others_are_fed(model):
 
 
 def test_kept_rows_go_on_in_their_new_order(model):
-    rows = Rows(model, 3)
+    rows = RaggedCache(model, 3)
     rows.feed([PROMPT, [7, 8], PROMPT[2:]])
     rows.keep([2, 0])
     hidden = rows.feed([[1], [2]])
@@ -75,7 +75,7 @@ def test_kept_rows_go_on_in_their_new_order(model):
 
 
 def test_rows_grow_over_many_passes(model):
-    rows = Rows(model, 2)
+    rows = RaggedCache(model, 2)
     said = [list(PROMPT), [6]]
     rows.feed(said)
     for token in range(80):
@@ -90,22 +90,22 @@ def test_rows_grow_over_many_passes(model):
 
 def test_a_long_row_is_fed_in_parts(model, monkeypatch):
     monkeypatch.setattr("leaf.models.kv_cache._WIDEST", 3)
-    hidden = Rows(model, 2).feed([PROMPT, PROMPT[:4]])
+    hidden = RaggedCache(model, 2).feed([PROMPT, PROMPT[:4]])
     same(hidden[0], alone(model, PROMPT))
     same(hidden[1], alone(model, PROMPT[:4]))
 
 
 def test_the_model_keeps_its_own_attention(model):
     before = model.config._attn_implementation
-    Rows(model, 1).feed([PROMPT])
+    RaggedCache(model, 1).feed([PROMPT])
     assert model.config._attn_implementation == before
     with pytest.raises(IndexError):
-        Rows(model, 1).feed([[10_000]])
+        RaggedCache(model, 1).feed([[10_000]])
     assert model.config._attn_implementation == before
 
 
 def test_a_fork_longer_than_its_parent_is_refused(model):
-    rows = Rows(model, 1)
+    rows = RaggedCache(model, 1)
     rows.feed([[1, 2]])
     with pytest.raises(ValueError, match=r"must lie in 0 to 2 \(row 0\), not 3"):
         rows.fork([0], [3])

@@ -13,14 +13,14 @@ from transformers import PreTrainedTokenizerFast
 from leaf.errors import RecipeError
 from leaf.models.files import find
 from leaf.models.load import load_tokenizer
-from leaf.models.prompt_format import Chat
-from leaf.models.vocabulary import common_tokens, meet, same_tokenizer, token_ids
+from leaf.models.prompt_format import PromptFormat
+from leaf.models.vocabulary import check_tokenizers, common_tokens, same_tokenizer, token_ids
 from leaf.recipe import DistillSection, ModelSection
 
-ByteLevelChat = Callable[[list[tuple[str, str]], str], Chat]
+ByteLevelChat = Callable[[list[tuple[str, str]], str], PromptFormat]
 
 
-def sentence_piece(pieces: list[str], end: str) -> Chat:
+def sentence_piece(pieces: list[str], end: str) -> PromptFormat:
     """A tokenizer of one-letter pieces, `▁` and all bytes, with a space put before every text."""
     named = [end, "<pad>", *(f"<0x{byte:02X}>" for byte in range(256)), *pieces]
     model = BPE(
@@ -40,25 +40,27 @@ def sentence_piece(pieces: list[str], end: str) -> Chat:
         eos_token=end,
         pad_token="<pad>",  # noqa: S106
     )
-    return Chat(wrapped, name=end)
+    return PromptFormat(wrapped, name=end)
 
 
-def names(of: Chat, tokens: Any) -> Any:
+def names(of: PromptFormat, tokens: Any) -> Any:
     return cast(Any, of.tokenizer).convert_ids_to_tokens(list(tokens))
 
 
 @pytest.fixture(scope="module")
-def student(byte_level: ByteLevelChat) -> Chat:
+def student(byte_level: ByteLevelChat) -> PromptFormat:
     return byte_level([("o", "n"), ("Ġ", "a"), ("Ġa", "b"), ("c", "d"), ("cd", "e")], "<end>")
 
 
 @pytest.fixture(scope="module")
-def teacher(byte_level: ByteLevelChat) -> Chat:
+def teacher(byte_level: ByteLevelChat) -> PromptFormat:
     longer = [("Ġab", "c"), ("c", "d"), ("cd", "x"), ("cdx", "y")]
     return byte_level([("Ġ", "a"), ("Ġa", "b"), *longer], "</s>")
 
 
-def test_partners_say_the_same_and_ends_of_turns_are_partners(student: Chat, teacher: Chat) -> None:
+def test_partners_say_the_same_and_ends_of_turns_are_partners(
+    student: PromptFormat, teacher: PromptFormat
+) -> None:
     common = common_tokens(student, teacher)
     ours, theirs = names(student, common.student), names(teacher, common.teacher)
     # 256 bytes, three merges that both have, and the ends of the turn, whose names differ.
@@ -72,11 +74,11 @@ def test_partners_say_the_same_and_ends_of_turns_are_partners(student: Chat, tea
 
 
 def test_a_longer_token_belongs_to_the_first_that_the_other_model_would_say(
-    student: Chat, teacher: Chat
+    student: PromptFormat, teacher: PromptFormat
 ) -> None:
     common = common_tokens(student, teacher)
 
-    def found(own: Chat, longer: Any) -> dict[str, str]:
+    def found(own: PromptFormat, longer: Any) -> dict[str, str]:
         (own_names, firsts) = (names(own, longer), [common.student[at] for at in longer.values()])
         return dict(zip(own_names, names(student, firsts), strict=True))
 
@@ -102,7 +104,7 @@ def test_a_chain_of_tokens_that_neither_shares_ends_at_a_common_one(
     assert names(ours, [common.student[longest]]) == ["a"]
 
 
-def test_vocabularies_of_two_kinds_meet_on_bytes(student: Chat) -> None:
+def test_vocabularies_of_two_kinds_meet_on_bytes(student: PromptFormat) -> None:
     theirs = sentence_piece(["▁", "a", "b", "▁a", "é"], "</s>")
     common = common_tokens(student, theirs)
     pairs = dict(zip(names(student, common.student), names(theirs, common.teacher), strict=True))
@@ -123,7 +125,7 @@ def test_vocabularies_of_two_kinds_meet_on_bytes(student: Chat) -> None:
     assert names(student, [common.student[longer["cd"]]]) == ["c"]
 
 
-def test_special_tokens_say_no_text(student: Chat) -> None:
+def test_special_tokens_say_no_text(student: PromptFormat) -> None:
     assert b"<pad>" not in token_ids(student.tokenizer)
     assert token_ids(student.tokenizer)[b" ab"] == student.tokenizer.get_vocab()["Ġab"]
 
@@ -137,7 +139,7 @@ def test_the_same_tokenizer_is_told_from_another(cue_pair: Path, foreign_pair: P
     assert not same_tokenizer(student, tokenizer(foreign_pair / "teacher"))
 
 
-def test_equal_tokenizers_have_every_token_of_text_in_common(student: Chat) -> None:
+def test_equal_tokenizers_have_every_token_of_text_in_common(student: PromptFormat) -> None:
     common = common_tokens(student, student)
     assert common.student == common.teacher
     # All but the padding.
@@ -145,9 +147,9 @@ def test_equal_tokenizers_have_every_token_of_text_in_common(student: Chat) -> N
     assert (common.student_longer, common.teacher_longer) == ({}, {})
 
 
-def test_a_line_says_what_is_common(student: Chat, teacher: Chat) -> None:
-    assert meet(student, student, DistillSection()) is None
-    assert meet(student, teacher, DistillSection()) == (
+def test_a_line_says_what_is_common(student: PromptFormat, teacher: PromptFormat) -> None:
+    assert check_tokenizers(student, student, DistillSection()) is None
+    assert check_tokenizers(student, teacher, DistillSection()) == (
         "the student <end> and the teacher </s> have different tokenizers: 260 of the student's "
         "263 tokens (99%) are the teacher's too; scores and responses are aligned by characters"
     )
@@ -162,10 +164,10 @@ def test_a_line_says_what_is_common(student: Chat, teacher: Chat) -> None:
     ],
 )
 def test_what_needs_the_same_tokenizer_is_refused(
-    student: Chat, teacher: Chat, settings: dict[str, Any], said: str
+    student: PromptFormat, teacher: PromptFormat, settings: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(RecipeError) as caught:
-        meet(student, teacher, DistillSection(**settings))
+        check_tokenizers(student, teacher, DistillSection(**settings))
     assert said in str(caught.value)
     # Without a teacher in the loss, nothing of it matters.
-    assert meet(student, teacher, DistillSection(cross_entropy=1.0, **settings))
+    assert check_tokenizers(student, teacher, DistillSection(cross_entropy=1.0, **settings))

@@ -86,12 +86,12 @@ def test_a_student_is_named_by_what_its_teacher_is_told_only_where_the_teacher_h
     done: Pipeline, cue_pair: Path
 ) -> None:
     # With the student's tokenizer the teacher is shown the student's tokens, not its own template.
-    same = Pipeline(load_recipe(cue_pair / "recipe.yaml"), done.workshop.store)
+    same = Pipeline(load_recipe(cue_pair / "recipe.yaml"), done.session.store)
     same.load_problems()
     for pipeline, changes in ((done, True), (same, False)):
         recipe = pipeline.recipe
         told = recipe.teacher.model_copy(update={"system": "Be brief."})
-        other = Pipeline(recipe.model_copy(update={"teacher": told}), done.workshop.store)
-        other.workshop.sources = pipeline.workshop.sources
-        names = {one.workshop._student_key([], [], recipe.distill, []) for one in (pipeline, other)}
+        other = Pipeline(recipe.model_copy(update={"teacher": told}), done.session.store)
+        other.session.sources = pipeline.session.sources
+        names = {one.session._student_key([], [], recipe.distill, []) for one in (pipeline, other)}
         assert len(names) == 1 + changes

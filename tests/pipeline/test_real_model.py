@@ -12,7 +12,7 @@ from leaf.attribute import sensitivity
 from leaf.models.load import load
 from leaf.models.output_head import output_head
 from leaf.models.packing import Packer
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.pipeline.run import run_recipe
 from leaf.recipe import ModelSection
 from leaf.recipe.reading import load_recipe
@@ -126,8 +126,8 @@ def test_sensitivity_in_bfloat16_agrees_with_float32(recipe):
     norms = {}
     for dtype in (torch.bfloat16, torch.float32):
         loaded = load(section, dtype=dtype)
-        chat = Chat(loaded.tokenizer, name="SmolLM2")
-        items = [chat.conversation(problem.content, problem.solution) for problem in problems]
+        chat = PromptFormat(loaded.tokenizer, name="SmolLM2")
+        items = [chat.encode(problem.content, problem.solution) for problem in problems]
         norms[dtype], _ = sensitivity(Packer(loaded.model), output_head(loaded.model), items)
     for row, problem in enumerate(problems):
         tokens = [token for unit in chat.prompt(problem).units for token in unit.tokens]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from leaf.distill import Row
+from leaf.distill import TrainingExample
 from leaf.pipeline.detection import _cutting, at_level
 from leaf.pipeline.results import Results
 from leaf.pipeline.run import run_recipe
@@ -283,9 +283,9 @@ def test_without_the_response_level_results_have_the_names_they_had() -> None:
     assert _cutting(PruneSection(levels=["response"], segments=3)) == _cutting(PruneSection())
     problem = Problem(id="p", question="q", answer="1", solution="s")
     assert digest(plain([problem])) == "9f9190cecf66a975"
-    row = Row(problem_id="p", content="c", response="r", counterfactual=True)
+    row = TrainingExample(problem_id="p", content="c", response="r", counterfactual=True)
     assert digest(plain([row])) == "1c08697da3a4c5c5"
-    assert digest(plain([dataclasses.replace(row, begun="b")])) != "1c08697da3a4c5c5"
+    assert digest(plain([dataclasses.replace(row, response_prefix="b")])) != "1c08697da3a4c5c5"
     settings = {
         **_cutting(PruneSection()),
         "detector": "gradient",

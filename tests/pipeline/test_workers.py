@@ -8,7 +8,7 @@ import pytest
 from leaf.generate.engine import Effort
 from leaf.models.files import Source
 from leaf.pipeline import workers
-from leaf.pipeline.workers import Answering
+from leaf.pipeline.workers import AnswerWorker
 from leaf.recipe import GenerateSection, ModelSection
 from leaf.records import Answer, Problem
 from leaf.store.runner import LocalRunner
@@ -49,8 +49,8 @@ def engine(monkeypatch):
     return engine
 
 
-def job(drafts=None) -> Answering:
-    return Answering(
+def job(drafts=None) -> AnswerWorker:
+    return AnswerWorker(
         section=ModelSection(model="m"),
         source=Source(name="m", folder=Path(), fingerprint="m"),
         generate=GenerateSection(),

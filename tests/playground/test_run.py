@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from leaf.models.load import load
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.pipeline.run import run_recipe
 from leaf.recipe import ModelSection
 from leaf.recipe.reading import load_recipe
@@ -102,7 +102,7 @@ def test_the_report_has_every_split_and_the_controls(finished):
 
 def test_every_word_of_the_world_is_one_token_of_the_bundled_tokenizer():
     loaded = load(ModelSection(model="package:playground/models/student"))
-    chat = Chat(loaded.tokenizer, name="student")
+    chat = PromptFormat(loaded.tokenizer, name="student")
     question = "At first Ben has 9 pens. At the market, Leo gives 14 pens to Ben."
     ids = chat.tokenizer(question, add_special_tokens=False)["input_ids"]
     # Each word with its leading space, and each mark by itself.

@@ -5,7 +5,7 @@ import pytest
 
 from leaf.prune import distinct, prune, remove, spans
 from leaf.recipe import PruneSection
-from leaf.records import Counterfactual, Focus, Problem, Span
+from leaf.records import Counterfactual, NormalisedScores, Problem, Span
 
 # Units:   0    1   2     3   4      5   6
 #          Tom  ' ' 'red' ' ' 'pens' '\n' '?!'
@@ -17,8 +17,10 @@ PROBLEM = Problem(
 )
 
 
-def scores(*gap: float) -> Focus:
-    return Focus(problem_id=PROBLEM.id, starts=STARTS, ends=ENDS, teacher=gap, student=gap, gap=gap)
+def scores(*gap: float) -> NormalisedScores:
+    return NormalisedScores(
+        problem_id=PROBLEM.id, starts=STARTS, ends=ENDS, teacher=gap, student=gap, gap=gap
+    )
 
 
 def marked(*units: int) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
@@ -110,7 +112,7 @@ def test_a_question_that_would_vanish_is_skipped_with_the_reason(bridge: bool) -
 
 def test_one_span_that_is_the_whole_question_is_skipped_as_well() -> None:
     problem = Problem(id="p", question="Why?", answer="", solution="")
-    focus = Focus(
+    focus = NormalisedScores(
         problem_id="p", starts=(0, 3), ends=(3, 4), teacher=(0, 1), student=(1, 0), gap=(0.0, 1.0)
     )
     (whole,) = prune(problem, focus, PruneSection(threshold=1.0))

@@ -4,7 +4,7 @@ import pytest
 
 from leaf.prune import prune, refusal
 from leaf.recipe import PruneSection
-from leaf.records import Focus, Problem, Protected, Span
+from leaf.records import NormalisedScores, Problem, Protected, Span
 
 WHOLE = ("word", "number")
 
@@ -69,7 +69,7 @@ def test_what_the_answer_is_checked_by_is_never_cut(text: str, refused: bool) ->
 
 QUESTION = "Ben has 12 pens"
 # One unit a piece: "Ben", " has", " 1", "2", " pens".
-SCORES = Focus(
+SCORES = NormalisedScores(
     problem_id="p",
     starts=(0, 3, 7, 9, 10),
     ends=(3, 7, 9, 10, 15),

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from leaf.models.files import find
 from leaf.models.load import load_tokenizer
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.playground import SPLITS, puzzles
 from leaf.prune import candidates, rank, remove, spans
 from leaf.recipe import AttributeSection, ModelSection, PruneSection
-from leaf.records import Distractor, Focus, Problem, Sensitivity
+from leaf.records import Distractor, NormalisedScores, Problem, Sensitivity
 
 TAU = PruneSection(threshold=0.10)
 PLAIN = AttributeSection()
@@ -28,10 +28,10 @@ def borders(tokens: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return (0, *ends[:-1]), ends
 
 
-def scores(tokens: Sequence[str], gap: Sequence[float] | None = None) -> Focus:
+def scores(tokens: Sequence[str], gap: Sequence[float] | None = None) -> NormalisedScores:
     starts, ends = borders(tokens)
     even = (0.5,) * len(tokens)
-    return Focus(
+    return NormalisedScores(
         problem_id="p",
         starts=starts,
         ends=ends,
@@ -57,11 +57,11 @@ def surprisal(
 
 
 def marked(
-    found: tuple[Focus | str, int | None], question: str, section: PruneSection = TAU
+    found: tuple[NormalisedScores | str, int | None], question: str, section: PruneSection = TAU
 ) -> list[str]:
     """Return the texts of the units that a ranking makes candidates."""
     ranking, count = found
-    assert isinstance(ranking, Focus)
+    assert isinstance(ranking, NormalisedScores)
     chosen = candidates(ranking, question, section, count=count)
     return [
         question[start:end]
@@ -200,7 +200,7 @@ def test_random_draws_wide_units_where_the_gradient_does() -> None:
 
 def by_surprise(
     tokens: Sequence[str], nats: Sequence[float], gap: Sequence[float], unit: str = "token"
-) -> tuple[Focus | str, int | None]:
+) -> tuple[NormalisedScores | str, int | None]:
     return rank(
         "perplexity",
         scores(tokens, gap),
@@ -218,7 +218,7 @@ def test_perplexity_ranks_the_most_surprising_first_and_takes_as_many_as_the_gra
     found = by_surprise(tokens, [5.0, 1.0, 9.0, 3.0], [0.5, 0.0, 1.0, 0.1])
     assert marked(found, "abcd") == ["a", "c"]
     ranking, count = found
-    assert isinstance(ranking, Focus)
+    assert isinstance(ranking, NormalisedScores)
     # (9 - nats) / 8: 5 -> 0.5, 1 -> 1, 9 -> 0, 3 -> 0.75.
     assert ranking.gap == pytest.approx((0.5, 1.0, 0.0, 0.75))
     assert count == 2
@@ -303,12 +303,14 @@ def test_the_oracle_has_nothing_to_say_where_the_data_name_no_distractor() -> No
 
 
 @pytest.fixture(scope="module")
-def chat(cue_pair: Path) -> Chat:
+def chat(cue_pair: Path) -> PromptFormat:
     """A byte-level tokenizer's chat: it cuts most words of the world in several tokens."""
-    return Chat(load_tokenizer(find(ModelSection(model=str(cue_pair / "student")))), name="tiny")
+    return PromptFormat(
+        load_tokenizer(find(ModelSection(model=str(cue_pair / "student")))), name="tiny"
+    )
 
 
-def test_what_the_oracle_cuts_from_the_world_leaves_the_clean_problems(chat: Chat) -> None:
+def test_what_the_oracle_cuts_from_the_world_leaves_the_clean_problems(chat: PromptFormat) -> None:
     clean = islice(puzzles(SPLITS["clean"], test=True, seed=0), 200)
     dressed = islice(puzzles(SPLITS["both"], test=True, seed=0), 200)
     for bare, puzzle in zip(clean, dressed, strict=True):
@@ -322,7 +324,7 @@ def test_what_the_oracle_cuts_from_the_world_leaves_the_clean_problems(chat: Cha
         tokens = [asked.question[unit.start : unit.end] for unit in chat.prompt(asked).units]
         assert "".join(tokens) == asked.question
         ranking, count = rank("oracle", scores(tokens), asked, prune=TAU, attribute=PLAIN)
-        assert isinstance(ranking, Focus)
+        assert isinstance(ranking, NormalisedScores)
         chosen = candidates(ranking, asked.question, TAU, count=count)
         cut = spans(chosen, ranking, asked.question, bridge_whitespace=True)
         # One span a distractor, or one for both where nothing but white space is between them.

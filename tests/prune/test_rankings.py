@@ -8,15 +8,15 @@ import pytest
 
 from leaf.prune import candidates, propose, rank
 from leaf.recipe import AttributeSection, PruneSection
-from leaf.records import Attribution, Focus, Problem
+from leaf.records import Attribution, NormalisedScores, Problem
 
 TAU = PruneSection(threshold=0.10)
 
 
-def scores(tokens: Sequence[str], gap: Sequence[float] | None = None) -> Focus:
+def scores(tokens: Sequence[str], gap: Sequence[float] | None = None) -> NormalisedScores:
     ends = tuple(accumulate(map(len, tokens)))
     even = (0.5,) * len(tokens)
-    return Focus(
+    return NormalisedScores(
         problem_id="p",
         starts=(0, *ends[:-1]),
         ends=ends,
@@ -26,10 +26,10 @@ def scores(tokens: Sequence[str], gap: Sequence[float] | None = None) -> Focus:
     )
 
 
-def marked(found: tuple[Focus | str, int | None], question: str) -> list[str]:
+def marked(found: tuple[NormalisedScores | str, int | None], question: str) -> list[str]:
     """Return the texts of the units that a ranking makes candidates."""
     ranking, count = found
-    assert isinstance(ranking, Focus)
+    assert isinstance(ranking, NormalisedScores)
     chosen = candidates(ranking, question, TAU, count=count)
     return [
         question[start:end]
@@ -66,7 +66,7 @@ def by(name: str, tokens: Sequence[str], measured: Attribution | None, unit: str
 
 def test_teacher_ranks_first_what_the_teacher_ignores() -> None:
     ranking, count = by("teacher", ["a", "b", "c"], None)
-    assert isinstance(ranking, Focus)
+    assert isinstance(ranking, NormalisedScores)
     assert (ranking.gap, count) == ((0.0, 0.1, 0.2), None)
 
 
@@ -75,7 +75,7 @@ def test_other_sensitivities_go_through_equations_3_to_5(name: str) -> None:
     # Teacher 0, 1, 1/2; student 1, 0, 1/2: gaps -1, 1, 0.
     measured = both([(0, 1), (1, 2), (2, 3)], [2.0, 6.0, 4.0], [9.0, 1.0, 5.0])
     ranking, count = by(name, ["a", "b", "c"], measured)
-    assert isinstance(ranking, Focus)
+    assert isinstance(ranking, NormalisedScores)
     assert (ranking.gap, count) == ((0.0, 1.0, 0.5), None)
 
 
@@ -87,7 +87,7 @@ def test_ablation_ranks_tokens_by_what_their_piece_does_for_both_models() -> Non
     # Sums 0.5, -0.25, 0.25: min-maxed 1, 0, 2/3. What asks was not taken away: last, beside Ben.
     measured = both(PLACES, [0.25, 0.0, 0.125], [0.25, -0.25, 0.125])
     ranking, count = by("ablation", TOLD, measured)
-    assert isinstance(ranking, Focus)
+    assert isinstance(ranking, NormalisedScores)
     assert ranking.gap == pytest.approx([1.0] * 3 + [0.0] * 3 + [2 / 3] * 3 + [1.0] * 2)
     assert ranking.teacher == pytest.approx([1.0] * 3 + [0.0] * 3 + [0.5] * 3 + [1.0] * 2)
     assert ranking.student == pytest.approx([1.0] * 3 + [0.0] * 3 + [0.75] * 3 + [1.0] * 2)
@@ -98,7 +98,7 @@ def test_ablation_ranks_tokens_by_what_their_piece_does_for_both_models() -> Non
 
 def test_what_was_not_proposed_is_never_first() -> None:
     ranking, _ = by("ablation", TOLD, both([PLACES[0], PLACES[2]], [0.3, 0.1], [0.0, 0.0]))
-    assert isinstance(ranking, Focus)
+    assert isinstance(ranking, NormalisedScores)
     assert ranking.gap == (1.0,) * 6 + (0.0,) * 3 + (1.0,) * 2
 
 

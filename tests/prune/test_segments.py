@@ -91,7 +91,7 @@ def test_a_response_level_problem_asks_what_its_problem_asks() -> None:
     (found,) = segments(PROBLEM, "a = 1\n#### 72", 2, says_answer)
     assert isinstance(found, Problem)
     assert (found.id, found.level, found.content) == ("p/r1", "response", "Read: How many? Now.")
-    assert (found.begun, found.answer, found.grader) == ("a = 1\n", "72", "math")
+    assert (found.response_prefix, found.answer, found.grader) == ("a = 1\n", "72", "math")
     # Their places are those of the instruction.
     assert (found.distractors, found.protected) == ((), ())
 
@@ -109,8 +109,8 @@ def test_segments_join_to_the_reference_and_none_is_blank(reference: str, count:
     for item in found:
         assert item.before == reached
         reached += item.question
-        assert reached == item.begun
-        assert item.begun + item.solution == reference
+        assert reached == item.response_prefix
+        assert item.response_prefix + item.solution == reference
         assert item.question.strip()
         assert item.solution.strip()
-        assert not says_answer(item.begun)
+        assert not says_answer(item.response_prefix)

@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 
-from leaf.prune import candidates, focus, min_max, sensitivity_gap
+from leaf.prune import candidates, min_max, normalise_scores, sensitivity_gap
 from leaf.recipe import PruneSection
-from leaf.records import Attribution, Focus
+from leaf.records import Attribution, NormalisedScores
 
 # "ab", " ", "cd", " ", "ef": five units of one question.
 QUESTION = "ab cd ef"
@@ -31,8 +31,8 @@ def attribution(
     )
 
 
-def with_gap(*gap: float) -> Focus:
-    return Focus(
+def with_gap(*gap: float) -> NormalisedScores:
+    return NormalisedScores(
         problem_id="p", starts=STARTS, ends=ENDS, teacher=(0.0,) * 5, student=(0.0,) * 5, gap=gap
     )
 
@@ -54,7 +54,7 @@ def test_rounding_is_no_ranking() -> None:
     rng = random.Random(4)
     student = tuple(rng.random() for _ in range(50))
     teacher = tuple(7.3 * score for score in student)
-    reason = focus(attribution(teacher, student))
+    reason = normalise_scores(attribution(teacher, student))
     assert reason == "teacher and student scores differ by the same everywhere"
 
 
@@ -65,8 +65,8 @@ def test_the_gap_is_teacher_minus_student() -> None:
 
 def test_focus_is_lowest_where_only_the_student_looks() -> None:
     # Teacher 2, 4, 6 -> 0, 1/2, 1. Student 1, 5, 3 -> 0, 1, 1/2. Gap 0, -1/2, 1/2 -> 1/2, 0, 1.
-    scores = focus(attribution((2.0, 4.0, 6.0), (1.0, 5.0, 3.0)))
-    assert isinstance(scores, Focus)
+    scores = normalise_scores(attribution((2.0, 4.0, 6.0), (1.0, 5.0, 3.0)))
+    assert isinstance(scores, NormalisedScores)
     assert scores.teacher == (0.0, 0.5, 1.0)
     assert scores.student == (0.0, 1.0, 0.5)
     assert scores.gap == (0.5, 0.0, 1.0)
@@ -75,10 +75,10 @@ def test_focus_is_lowest_where_only_the_student_looks() -> None:
 
 def test_each_models_scale_leaves_the_focus_as_it_is() -> None:
     # Min-max takes scale and offset out of each model by itself.
-    plain = focus(attribution((2.0, 4.0, 6.0), (1.0, 5.0, 3.0)))
-    scaled = focus(attribution((2e-6, 4e-6, 6e-6), (1000.0, 5000.0, 3000.0)))
-    assert isinstance(plain, Focus)
-    assert isinstance(scaled, Focus)
+    plain = normalise_scores(attribution((2.0, 4.0, 6.0), (1.0, 5.0, 3.0)))
+    scaled = normalise_scores(attribution((2e-6, 4e-6, 6e-6), (1000.0, 5000.0, 3000.0)))
+    assert isinstance(plain, NormalisedScores)
+    assert isinstance(scaled, NormalisedScores)
     assert scaled.gap == pytest.approx(plain.gap)
 
 
@@ -95,13 +95,16 @@ def test_each_models_scale_leaves_the_focus_as_it_is() -> None:
 def test_scores_without_a_ranking_are_skipped_with_the_reason(
     teacher: tuple[float, ...], student: tuple[float, ...], reason: str
 ) -> None:
-    scores = focus(attribution(teacher, student))
+    scores = normalise_scores(attribution(teacher, student))
     assert isinstance(scores, str)
     assert scores.startswith(reason)
 
 
 def test_a_reason_given_before_is_kept() -> None:
-    assert focus(attribution((), (), skipped="no reference response")) == "no reference response"
+    assert (
+        normalise_scores(attribution((), (), skipped="no reference response"))
+        == "no reference response"
+    )
 
 
 @pytest.mark.parametrize(
@@ -148,7 +151,7 @@ def test_the_quantile_rule_does_not_look_at_how_low_a_gap_is() -> None:
 @pytest.mark.parametrize("rule", ["value", "quantile"])
 def test_white_space_is_never_a_candidate(rule: str, blank: str) -> None:
     width = len(blank)
-    scores = Focus(
+    scores = NormalisedScores(
         problem_id="p",
         starts=(0, 1, 1 + width),
         ends=(1, 1 + width, 2 + width),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from leaf.prune import candidates, widen
 from leaf.recipe import PruneSection
-from leaf.records import Focus
+from leaf.records import NormalisedScores
 
 
 def scores(
@@ -18,10 +18,10 @@ def scores(
     *,
     teacher: Sequence[float] | None = None,
     student: Sequence[float] | None = None,
-) -> Focus:
+) -> NormalisedScores:
     ends = tuple(accumulate(map(len, tokens)))
     even = (0.5,) * len(tokens)
-    return Focus(
+    return NormalisedScores(
         problem_id="p",
         starts=(0, *ends[:-1]),
         ends=ends,
@@ -90,7 +90,7 @@ def test_a_wide_unit_has_the_means_of_its_tokens_and_gaps_are_min_maxed_anew() -
         "Ben naps. Mia reads. Leo?",
         "sentence",
     )
-    assert isinstance(wide, Focus)
+    assert isinstance(wide, NormalisedScores)
     assert (wide.starts, wide.ends) == ((0, 9, 20), (9, 20, 25))
     # Mean gaps 0.6, 0.4 and 0.5; they are scaled to 1, 0 and 0.5.
     assert wide.gap == pytest.approx((1.0, 0.0, 0.5))
@@ -105,7 +105,7 @@ def test_wide_units_of_tokens_follow_eq_4_and_5_on_their_mean_sensitivities() ->
     gap = [(value - min(raw)) / (max(raw) - min(raw)) for value in raw]
     tokens = ["a", ".", " b", ".", " c", "."]
     wide = widen(scores(tokens, gap, teacher=teacher, student=student), "a. b. c.", "sentence")
-    assert isinstance(wide, Focus)
+    assert isinstance(wide, NormalisedScores)
     difference = [one - other for one, other in zip(wide.teacher, wide.student, strict=True)]
     low, high = min(difference), max(difference)
     assert wide.gap == pytest.approx([(value - low) / (high - low) for value in difference])
@@ -119,7 +119,7 @@ def test_wide_units_of_one_gap_have_no_ranking() -> None:
 def test_white_space_has_no_part_in_the_mean_and_is_never_a_candidate() -> None:
     tokens = ["Ben", " ", "has", "\n", "pens", " "]
     wide = widen(scores(tokens, [0.5, 0.0, 0.6, 0.0, 0.7, 0.0]), "".join(tokens), "word")
-    assert isinstance(wide, Focus)
+    assert isinstance(wide, NormalisedScores)
     assert wide.gap == pytest.approx((0.0, 0.5, 1.0, 1.0))
     # What is white space alone stays a unit, and is no candidate either.
     found = candidates(wide, "".join(tokens), PruneSection(threshold=0.10))

@@ -15,7 +15,7 @@ from leaf.records import (
     Counterfactual,
     Drop,
     Estimate,
-    Focus,
+    NormalisedScores,
     Outcome,
     Problem,
     Score,
@@ -71,7 +71,7 @@ def run() -> dict[str, Any]:
             )
         ],
         "focus": [
-            Focus(
+            NormalisedScores(
                 problem_id="p0",
                 starts=(9, 18),
                 ends=(13, 29),

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from leaf.records import Counterfactual, Focus, Problem, Span, Verdict
+from leaf.records import Counterfactual, NormalisedScores, Problem, Span, Verdict
 from leaf.report import build_report
 from leaf.report.excerpts import CONTEXT
 from leaf.report.plain import TEXT_LIMIT
@@ -139,7 +139,7 @@ def test_one_token_of_100_kb_is_clipped_and_said(run: dict[str, Any]) -> None:
     question = "x" * 100_000
     run["problems"] = [Problem(id="p0", question=question, answer="3", solution="")]
     run["focus"] = [
-        Focus(
+        NormalisedScores(
             problem_id="p0",
             starts=(0,),
             ends=(100_000,),

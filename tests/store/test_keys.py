@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leaf.records import Answer, Distractor, Problem, Protected
-from leaf.store.keys import digest, digest_of, own_code, plain
+from leaf.store.keys import digest, digest_of, plain, user_code_digest
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -68,8 +68,8 @@ def test_protected_places_are_part_of_the_name(what: str) -> None:
 
 
 def test_code_of_this_package_names_nothing() -> None:
-    assert own_code(digest) == {}
-    assert own_code(partial(digest)) == {}
+    assert user_code_digest(digest) == {}
+    assert user_code_digest(partial(digest)) == {}
 
 
 def test_a_users_function_is_named_by_the_file_that_it_stands_in(
@@ -79,7 +79,7 @@ def test_a_users_function_is_named_by_the_file_that_it_stands_in(
 
     def written(name: str, text: str) -> dict[str, str]:
         (tmp_path / f"{name}.py").write_text(text)
-        return own_code(importlib.import_module(name).score)
+        return user_code_digest(importlib.import_module(name).score)
 
     one = written("scores_one", "FACTOR = 1\n\n\ndef score():\n    return FACTOR\n")
     same = written("scores_same", "FACTOR = 1\n\n\ndef score():\n    return FACTOR\n")

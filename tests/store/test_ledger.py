@@ -21,7 +21,7 @@ from leaf.records import (
     Answer,
     Attribution,
     Counterfactual,
-    Focus,
+    NormalisedScores,
     Outcome,
     Problem,
     Protected,
@@ -243,7 +243,7 @@ def scored(name: str, **changes: Any) -> Attribution:
 def made(
     names: list[str],
     attributions: list[Attribution],
-    focus: list[Focus],
+    focus: list[NormalisedScores],
     cuts: dict[str, tuple[list[Counterfactual], list[Verdict]]],
 ) -> list[Entry]:
     problems = [Problem(id=name, question="a bcd", answer="4", solution="4") for name in names]

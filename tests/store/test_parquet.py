@@ -22,8 +22,8 @@ from leaf.records import (
     Distractor,
     Drop,
     Estimate,
-    Focus,
     Measure,
+    NormalisedScores,
     Outcome,
     Problem,
     Protected,
@@ -107,9 +107,9 @@ EXAMPLES: dict[type, list[Any]] = {
             student_loss=1 / 3,
         ),
     ],
-    Focus: [
-        Focus(**SKIPPED, teacher=(), student=(), gap=()),
-        Focus(**SCORED, teacher=(0.0, 1.0), student=(1.0, 0.0), gap=(1 / 3, 0.0)),
+    NormalisedScores: [
+        NormalisedScores(**SKIPPED, teacher=(), student=(), gap=()),
+        NormalisedScores(**SCORED, teacher=(0.0, 1.0), student=(1.0, 0.0), gap=(1 / 3, 0.0)),
     ],
     Span: [SPAN],
     Protected: [Protected(what=TEXT, start=0, end=4)],

@@ -14,7 +14,7 @@ import yaml
 from leaf.cli.main import main
 from leaf.errors import LeafError, NonFiniteError, UsageError
 from leaf.models.files import find
-from leaf.pipeline.session import Workshop
+from leaf.pipeline.session import Session
 from leaf.recipe import RaySection
 from leaf.recipe.reading import check_recipe, load_recipe
 from leaf.records import Drop
@@ -59,7 +59,7 @@ def drops(part: Sequence[int], reason: str = "") -> list[Drop]:
     return [Drop(stage="s", problem_id=f"p{item}", reason=reason) for item in part]
 
 
-def stage_1(folder: Path, root: Path, name: str) -> Workshop:
+def stage_1(folder: Path, root: Path, name: str) -> Session:
     """Score questions and answer them with drafts, as a run does."""
     recipe = check_recipe(
         {
@@ -69,13 +69,13 @@ def stage_1(folder: Path, root: Path, name: str) -> Workshop:
         },
         source="test",
     )
-    workshop = Workshop(recipe, Store(root))
-    workshop.sources = {"student": find(recipe.student)}
+    session = Session(recipe, Store(root))
+    session.sources = {"student": find(recipe.student)}
     problems = load_problems(recipe.data)
     pairs = [(problem, problem.solution or "") for problem in problems]
-    workshop.sensitivities("student", "gradient", pairs)
-    workshop.answers_of("student", problems, "answers", {item.id: "4" for item in problems})
-    return workshop
+    session.sensitivities("student", "gradient", pairs)
+    session.answers_of("student", problems, "answers", {item.id: "4" for item in problems})
+    return session
 
 
 def test_two_workers_write_the_bytes_that_one_process_writes(
@@ -198,4 +198,4 @@ def test_without_ray_one_line_says_how_to_install_it(
 def test_without_ray_everything_else_works(without_ray: None, tmp_path: Path) -> None:
     recipe = load_recipe("demo")
     assert recipe.runner == "local"
-    assert Workshop(recipe, Store(tmp_path)).runner.run is not None
+    assert Session(recipe, Store(tmp_path)).runner.run is not None

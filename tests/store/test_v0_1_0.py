@@ -46,14 +46,16 @@ def test_every_result_of_a_store_of_0_1_0_is_found_and_none_is_computed(
     assert keys(store) == before
     assert set(results.cuts) == {"gradient", "random", "perplexity", "ablation", "attention"}
     assert set(results.students) == {"kd", "leaf"}
-    assert read_ledger(tmp_path / "run" / "ledger.parquet") == read_ledger(old / "run" / "ledger.parquet")
+    assert read_ledger(tmp_path / "run" / "ledger.parquet") == read_ledger(
+        old / "run" / "ledger.parquet"
+    )
 
 
 def test_the_page_of_a_run_folder_of_0_1_0_is_written_again(old: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(old / "run", tmp_path / "run"))
     before = (folder / "report.html").read_text(encoding="utf-8")
     (folder / "report.html").unlink()
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main(["report", str(folder)])
     after = (folder / "report.html").read_text(encoding="utf-8")
     results = after.index("<h2"), before.index("<h2")
@@ -62,6 +64,7 @@ def test_the_page_of_a_run_folder_of_0_1_0_is_written_again(old: Path, tmp_path:
 
 def test_rows_of_a_run_folder_of_0_1_0_are_exported(old: Path, tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main(["export", str(old / "run"), "--format", "trl", "--out", str(rows)])
-    assert len(rows.read_text(encoding="utf-8").splitlines()) == 120 + 6  # originals and transplants
+    originals, transplants = 120, 6
+    assert len(rows.read_text(encoding="utf-8").splitlines()) == originals + transplants

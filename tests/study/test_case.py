@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from leaf.records import Attribution, Counterfactual, Focus, Problem, Sensitivity, Span
+from leaf.records import Attribution, Counterfactual, NormalisedScores, Problem, Sensitivity, Span
 from leaf.study.case import Case, Said, lines_of_case, worst
 from leaf.study.tinted import Line
 
@@ -24,7 +24,9 @@ def case_of(question: str, removed: str) -> Case:
     leaf = dataclasses.replace(kd, scores=(0.0, *kd.scores[1:]))
     return Case(
         problem=Problem(id="p", question=question, answer="1", solution="1"),
-        focus=Focus(**places, teacher=(0.0,) * len(starts), student=student, gap=student),
+        focus=NormalisedScores(
+            **places, teacher=(0.0,) * len(starts), student=student, gap=student
+        ),
         removed=Counterfactual(
             id="p/cf0", problem_id="p", strategy="span", spans=(span,), question=""
         ),

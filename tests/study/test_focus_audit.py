@@ -85,7 +85,7 @@ def test_accuracy_is_that_of_the_run(found: Finding, run: Run) -> None:
 
 
 def test_shares_are_of_the_trained_student_s_own_scores(found: Finding, run: Run) -> None:
-    results, workshop = run.results, run.pipeline.workshop
+    results, session = run.results, run.pipeline.session
     cuts = [one for one in results.cuts["gradient"].kept if one.strategy == "span"]
     pairs = {
         item.problem_id: (run.pipeline.detection.problems[item.problem_id], item.reference)
@@ -95,7 +95,7 @@ def test_shares_are_of_the_trained_student_s_own_scores(found: Finding, run: Run
     assert ids
     for arm, name in (("kd", "KD"), ("leaf", "LeaF")):
         source = trained(arm, results.students[arm])
-        scores = workshop.sensitivities(
+        scores = session.sensitivities(
             "student", "attention", [pairs[one] for one in ids], source=source
         )
         shares = [

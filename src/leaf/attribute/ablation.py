@@ -14,11 +14,11 @@ from torch import Tensor
 from leaf.attribute.batched import check_finite, score_in_batches, too_long
 from leaf.attribute.surprise import response_losses, token_losses
 from leaf.models.batching import plan_batches
-from leaf.models.kv_cache import Rows, can_share
+from leaf.models.kv_cache import RaggedCache, can_share
 from leaf.models.load import Loaded
 from leaf.models.output_head import Head, output_head
 from leaf.models.padding import pad
-from leaf.models.prompt_format import Chat, Conversation
+from leaf.models.prompt_format import EncodedExample, PromptFormat
 from leaf.models.shared_prefix import common_prefix
 from leaf.progress import Ticker
 from leaf.recipe import AttributeSection
@@ -33,9 +33,9 @@ Places = Mapping[str, Sequence[Piece]]
 class Trial:
     """One problem: its conversation, and the same without one piece each."""
 
-    whole: Conversation
+    whole: EncodedExample
     """Its response begins with the first token that counts, in the prompt or after it."""
-    cut: tuple[Conversation, ...]
+    cut: tuple[EncodedExample, ...]
     """As `whole`, without the piece of the same number."""
     places: tuple[Piece, ...]
     counted: tuple[tuple[int, ...], ...]
@@ -64,7 +64,7 @@ class AblationAttributor:
     def __init__(
         self,
         loaded: Loaded,
-        chat: Chat,
+        chat: PromptFormat,
         section: AttributeSection,
         tick: Ticker | None = None,
         places: Places | None = None,
@@ -130,7 +130,11 @@ class AblationAttributor:
 
 
 def plan_trial(
-    problem: Problem, reference: str, chat: Chat, section: AttributeSection, places: Places | None
+    problem: Problem,
+    reference: str,
+    chat: PromptFormat,
+    section: AttributeSection,
+    places: Places | None,
 ) -> Trial | str:
     """Tokenise a problem whole and without each piece, or say why it cannot be scored."""
     if not reference.strip():
@@ -144,13 +148,13 @@ def plan_trial(
     chosen = tuple(place for place in chosen if may_go(problem.question[slice(*place)]))
     if not chosen:
         return "no piece of the question can be taken away but the one that asks"
-    whole = chat.conversation(problem.content, reference, problem.begun)
+    whole = chat.encode(problem.content, reference, problem.response_prefix)
     length = whole.response_length
     asked = _asked(problem, chat, len(whole.ids))
     cut, counted = [], []
     for place in chosen:
         left = replace(problem, question=_without(problem, place))
-        one = chat.conversation(left.content, reference, left.begun)
+        one = chat.encode(left.content, reference, left.response_prefix)
         # A first token has none before it that could predict it.
         after = [back for start, back in asked if start >= place[1] and back < len(one.ids)]
         counted.append((*after, *range(length, 0, -1)))
@@ -176,7 +180,7 @@ def _without(problem: Problem, place: Piece) -> str:
     return without(earlier + problem.question, shifted)[len(earlier) :]
 
 
-def _asked(problem: Problem, chat: Chat, length: int) -> list[tuple[int, int]]:
+def _asked(problem: Problem, chat: PromptFormat, length: int) -> list[tuple[int, int]]:
     """Return the tokens of sentences that ask: first character, distance from the end; in order."""
     asking = [
         place
@@ -194,7 +198,7 @@ def _asked(problem: Problem, chat: Chat, length: int) -> list[tuple[int, int]]:
 def tail_losses(
     model: Any,
     head: Head,
-    groups: Sequence[Sequence[Conversation]],
+    groups: Sequence[Sequence[EncodedExample]],
     *,
     token_budget: int,
     share: bool,
@@ -226,7 +230,7 @@ def tail_losses(
 def _lead_and_follow(
     model: Any,
     head: Head,
-    groups: Sequence[Sequence[Conversation]],
+    groups: Sequence[Sequence[EncodedExample]],
     losses: list[Tensor],
     token_budget: int,
 ) -> None:
@@ -235,7 +239,7 @@ def _lead_and_follow(
     every = [item for group in groups for item in group]
     row_of = [row for row, group in enumerate(groups) for _ in group]
     firsts = [0, *accumulate(len(group) for group in groups)][:-1]
-    rows = Rows(model, len(leaders))
+    rows = RaggedCache(model, len(leaders))
     hidden_BKD = rows.feed([item.ids for item in leaders])
     for first, hidden_KD in zip(firsts, hidden_BKD, strict=True):
         losses[first] = _losses_after(head, every[first], 0, hidden_KD)
@@ -248,20 +252,20 @@ def _lead_and_follow(
             losses[at] = _losses_after(head, every[at], cut, hidden_KD)
 
 
-def shared(leader: Conversation, item: Conversation) -> int:
+def shared(leader: EncodedExample, item: EncodedExample) -> int:
     """Return how many tokens of a conversation need not be computed again after its leader."""
     # The token before the response predicts its first, so that it is always computed.
     return min(common_prefix(leader.ids, item.ids), item.prompt_length - 1)
 
 
-def _losses_after(head: Head, item: Conversation, cut: int, hidden_KD: Tensor) -> Tensor:
+def _losses_after(head: Head, item: EncodedExample, cut: int, hidden_KD: Tensor) -> Tensor:
     """Return the response's losses [R] from the hidden states of the tokens from `cut` on."""
     hidden_RD = hidden_KD[item.prompt_length - 1 - cut : len(item.ids) - 1 - cut]
     return token_losses(head, hidden_RD, torch.tensor(item.ids[item.prompt_length :]))
 
 
 def _batches(
-    items: Sequence[Conversation], chosen: Sequence[int], token_budget: int
+    items: Sequence[EncodedExample], chosen: Sequence[int], token_budget: int
 ) -> list[list[int]]:
     lengths = [len(items[at].ids) for at in chosen]
     batches = plan_batches(lengths, token_budget=token_budget, max_items=len(chosen) or 1)

@@ -15,7 +15,7 @@ from leaf.attribute.surprise import means, response_losses
 from leaf.errors import ModelError
 from leaf.models.output_head import Head, attention_by
 from leaf.models.padding import Batch, pad
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 
 
 class AttentionAttributor(BatchedAttributor):
@@ -36,7 +36,7 @@ class AttentionAttributor(BatchedAttributor):
 
 
 def attention(
-    model: Any, head: Head, conversations: Sequence[Conversation]
+    model: Any, head: Head, conversations: Sequence[EncodedExample]
 ) -> tuple[Tensor, Tensor]:
     """Return the mean attention from the reference to each token [B, T] and the mean losses [B].
 

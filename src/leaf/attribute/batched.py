@@ -13,7 +13,7 @@ from leaf.models.batching import plan_batches, run_halving
 from leaf.models.load import Loaded
 from leaf.models.output_head import output_head
 from leaf.models.packing import Packer
-from leaf.models.prompt_format import Chat, Conversation, Prompt
+from leaf.models.prompt_format import EncodedExample, Prompt, PromptFormat
 from leaf.progress import Ticker
 from leaf.recipe import AttributeSection
 from leaf.records import Problem, Sensitivity
@@ -30,14 +30,18 @@ class Item:
     """One problem as tokens."""
 
     prompt: Prompt
-    conversation: Conversation
+    conversation: EncodedExample
 
 
 class BatchedAttributor(ABC):
     """Runs a model over batches of like length and scores the units of each question."""
 
     def __init__(
-        self, loaded: Loaded, chat: Chat, section: AttributeSection, tick: Ticker | None = None
+        self,
+        loaded: Loaded,
+        chat: PromptFormat,
+        section: AttributeSection,
+        tick: Ticker | None = None,
     ) -> None:
         self._loaded = loaded
         self._chat = chat
@@ -49,14 +53,14 @@ class BatchedAttributor(ABC):
         if loaded.device.type == "cpu":
             self._budget = min(self._budget, _CPU_TOKENS)
 
-    def tokens(self, problem: Problem, prompt: Prompt, reference: str) -> Conversation | str:
+    def tokens(self, problem: Problem, prompt: Prompt, reference: str) -> EncodedExample | str:
         """Return what the model is run on, or say why this problem cannot be scored.
 
         Here the prompt with the reference as its response.
         """
         if not reference.strip():
             return "no reference response"
-        return self._chat.conversation(problem.content, reference, problem.begun)
+        return self._chat.encode(problem.content, reference, problem.response_prefix)
 
     @abstractmethod
     def measure(self, items: Sequence[Item]) -> tuple[Tensor, Tensor]:

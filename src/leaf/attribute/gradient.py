@@ -15,7 +15,7 @@ from leaf.models.fused_loss import cross_entropy, linear_loss
 from leaf.models.output_head import Head
 from leaf.models.packing import Packer
 from leaf.models.padding import Batch, pad
-from leaf.models.prompt_format import Conversation, Prompt
+from leaf.models.prompt_format import EncodedExample, Prompt
 
 _CHUNK = 128
 """Response positions whose logits exist at the same time."""
@@ -77,7 +77,7 @@ def unscored(prompts: Sequence[Prompt]) -> int:
 def sensitivity(
     packer: Packer,
     head: Head,
-    conversations: Sequence[Conversation],
+    conversations: Sequence[EncodedExample],
     norm: str = "l2",
     free: int = 0,
 ) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from leaf.attribute.batched import BatchedAttributor, Item
 from leaf.attribute.surprise import means, response_losses
 from leaf.models.output_head import Head
 from leaf.models.padding import pad
-from leaf.models.prompt_format import Conversation, Prompt
+from leaf.models.prompt_format import EncodedExample, Prompt
 from leaf.records import Problem
 
 
@@ -22,9 +22,9 @@ class PerplexityAttributor(BatchedAttributor):
     References play no part. `loss` is the mean over the whole prompt, nats per token.
     """
 
-    def tokens(self, problem: Problem, prompt: Prompt, reference: str) -> Conversation | str:
+    def tokens(self, problem: Problem, prompt: Prompt, reference: str) -> EncodedExample | str:
         """Return the prompt alone; every token but the first counts as a response."""
-        return Conversation(ids=prompt.ids, prompt_length=1)
+        return EncodedExample(ids=prompt.ids, prompt_length=1)
 
     def measure(self, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
         """Return surprisals [B, T] and their means [B]."""
@@ -36,7 +36,7 @@ class PerplexityAttributor(BatchedAttributor):
 
 
 def surprisal(
-    model: torch.nn.Module, head: Head, conversations: Sequence[Conversation]
+    model: torch.nn.Module, head: Head, conversations: Sequence[EncodedExample]
 ) -> tuple[Tensor, Tensor]:
     """Return -log p of each response token [B, T] and the means [B]; float32 on the CPU.
 

@@ -94,7 +94,7 @@ def choose(rows: "Sequence[TrainingRow]", what: Literal["leaf", "kd"]) -> Chosen
         UsageError: nothing would be left.
     """
     ours = [row for row in rows if what == "leaf" or not row.strategy]
-    reasons = [HELD_OUT if row.held_out else BEGUN if row.begun else "" for row in ours]
+    reasons = [HELD_OUT if row.held_out else BEGUN if row.response_prefix else "" for row in ours]
     chosen = [row for row, reason in zip(ours, reasons, strict=True) if not reason]
     if not chosen:
         raise UsageError("there is nothing to write: the run has no training row of this kind")

@@ -4,7 +4,7 @@ from leaf.distill.distiller import Distiller, StepLoss
 from leaf.distill.loop import Plan, train
 from leaf.distill.losses import LOSSES
 from leaf.distill.rows import (
-    Row,
+    TrainingExample,
     counterfactual_rows,
     hold_out,
     original_rows,
@@ -17,9 +17,9 @@ __all__ = [
     "LOSSES",
     "Distiller",
     "Plan",
-    "Row",
     "Sample",
     "StepLoss",
+    "TrainingExample",
     "counterfactual_rows",
     "encode_rows",
     "hold_out",

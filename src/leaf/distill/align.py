@@ -8,7 +8,7 @@ begin and end between tokens of both models: tokens are never matched by their t
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from leaf.models.prompt_format import Chat, Conversation, Unit
+from leaf.models.prompt_format import EncodedExample, PromptFormat, Unit
 from leaf.models.vocabulary import CommonTokens
 
 
@@ -30,7 +30,7 @@ class Piece:
 class Aligned:
     """What a teacher with another tokenizer sees of a row, and how it fits the student's tokens."""
 
-    tokens: Conversation
+    tokens: EncodedExample
     """The same message and response under the teacher's template, in its tokens."""
     pieces: tuple[Piece, ...]
     """In text order; they tile the response's tokens of both models."""
@@ -57,7 +57,7 @@ def align(
     """Cut a response into the smallest pieces with borders of both models.
 
     Args:
-        student: `Chat.response_units` of the response; the last is the end of the turn.
+        student: `PromptFormat.response_units` of the response; the last is the end of the turn.
         teacher: The same of the teacher.
         same: Whether a token of the student's is the same as one of the teacher's, both by their
             number in the response.
@@ -89,16 +89,16 @@ def align(
 class Aligner:
     """Aligns responses for one student and one teacher."""
 
-    def __init__(self, student: Chat, teacher: Chat, common: CommonTokens) -> None:
+    def __init__(self, student: PromptFormat, teacher: PromptFormat, common: CommonTokens) -> None:
         self.common = common
         self._student = student
         self._teacher = teacher
         self._partner = dict(zip(common.student, common.teacher, strict=True))
 
-    def __call__(self, content: str, response: str, begun: str = "") -> Aligned:
-        """Tokenise a response for the teacher and align it; arguments as of `Chat.conversation`."""
-        what = (content, response, begun)
-        ours, theirs = self._student.conversation(*what), self._teacher.conversation(*what)
+    def __call__(self, content: str, response: str, response_prefix: str = "") -> Aligned:
+        """Tokenise a response for the teacher, align it; arguments as of `PromptFormat.encode`."""
+        what = (content, response, response_prefix)
+        ours, theirs = self._student.encode(*what), self._teacher.encode(*what)
 
         def same(own: int, other: int) -> bool:
             said = ours.ids[ours.prompt_length + own]

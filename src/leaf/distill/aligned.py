@@ -26,7 +26,7 @@ from leaf.distill.targets import Divergence, to_logits
 from leaf.distill.teacher import HiddenTeacher, States
 from leaf.errors import LeafError
 from leaf.models.output_head import Head
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 from leaf.models.vocabulary import CommonTokens
 
 _LARGEST = -1e-6
@@ -77,7 +77,7 @@ class Layout:
     def of(
         cls,
         rows: Sequence[Aligned],
-        student: Sequence[Conversation],
+        student: Sequence[EncodedExample],
         device: torch.device,
     ) -> "Layout":
         """Lay out the rows of a micro-batch with the student's tokens of each."""
@@ -222,7 +222,7 @@ class AlignedTeacher:
         if temperature != 1.0:
             raise LeafError("a teacher with another tokenizer is not softened: temperature is 1")
         rows = [sample.aligned for sample in samples if sample.aligned]
-        hidden_MD = self.states([sample.heard for sample in samples]).to(device)
+        hidden_MD = self.states([sample.teacher_tokens for sample in samples]).to(device)
         layout = Layout.of(rows, [sample.tokens for sample in samples], device)
         return AlignedTargets(
             hidden_MD=hidden_MD,

@@ -20,12 +20,12 @@ from torch import Tensor
 from leaf.distill.sample import content_key
 from leaf.errors import StoreError
 from leaf.models.output_head import Head
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 from leaf.store.store import write_whole
 
 Kind = Literal["hidden", "topk"]
 
-Produce = Callable[[Sequence[Conversation]], list[dict[str, Tensor]]]
+Produce = Callable[[Sequence[EncodedExample]], list[dict[str, Tensor]]]
 """Conversations -> what is kept of each, by field: `FIELDS` of the cache's kind."""
 
 FIELDS: dict[Kind, tuple[str, ...]] = {"hidden": ("states",), "topk": ("ids", "log")}
@@ -62,22 +62,22 @@ class TeacherCache:
             part = _open(path, key)
             self._parts |= dict.fromkeys(part.keys(), part)
 
-    def missing(self, items: Iterable[Conversation]) -> list[Conversation]:
+    def missing(self, items: Iterable[EncodedExample]) -> list[EncodedExample]:
         """Return the conversations that have no entry, each once, in their order."""
         found = {content_key(item): item for item in items}
         last = FIELDS[self.kind][-1]
         return [item for name, item in found.items() if f"{name}.{last}" not in self._parts]
 
-    def states(self, items: Sequence[Conversation]) -> Tensor:
+    def states(self, items: Sequence[EncodedExample]) -> Tensor:
         """Return the hidden states of all response positions [R, D]."""
         return torch.cat([self._read(item, "states") for item in items])
 
-    def tops(self, items: Sequence[Conversation]) -> tuple[Tensor, Tensor]:
+    def tops(self, items: Sequence[EncodedExample]) -> tuple[Tensor, Tensor]:
         """Return ids [R, K] (int64) and log-probabilities [R, K] of all response positions."""
         ids = torch.cat([self._read(item, "ids") for item in items])
         return ids.long(), torch.cat([self._read(item, "log") for item in items])
 
-    def add(self, items: Sequence[Conversation], entries: Sequence[Mapping[str, Tensor]]) -> None:
+    def add(self, items: Sequence[EncodedExample], entries: Sequence[Mapping[str, Tensor]]) -> None:
         """Write the entries of some conversations as one more part."""
         tensors = {
             f"{content_key(item)}.{name}": tensor.cpu().contiguous()
@@ -91,7 +91,7 @@ class TeacherCache:
         part = _open(path, self.key)
         self._parts |= dict.fromkeys(tensors, part)
 
-    def _read(self, item: Conversation, name: str) -> Tensor:
+    def _read(self, item: EncodedExample, name: str) -> Tensor:
         key = f"{content_key(item)}.{name}"
         if key not in self._parts:
             raise StoreError(
@@ -109,7 +109,7 @@ class TeacherCache:
 
 def fill(
     cache: TeacherCache,
-    items: Sequence[Conversation],
+    items: Sequence[EncodedExample],
     produce: Produce,
     tick: Callable[[int], None],
 ) -> None:

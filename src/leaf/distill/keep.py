@@ -14,7 +14,7 @@ from leaf.distill.targets import softened
 from leaf.distill.teacher import States
 from leaf.models.batching import pack_batches, run_halving
 from leaf.models.output_head import Head
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 
 _WHAT = "what the teacher says"
 
@@ -22,7 +22,7 @@ _WHAT = "what the teacher says"
 def keep_states(states: States, *, token_budget: int) -> Produce:
     """Return a `Produce` of last hidden states, in the teacher's dtype."""
 
-    def produce(items: Sequence[Conversation]) -> list[dict[str, Tensor]]:
+    def produce(items: Sequence[EncodedExample]) -> list[dict[str, Tensor]]:
         return [{"states": hidden_RD} for hidden_RD in _by_row(states, items, token_budget)]
 
     return produce
@@ -42,7 +42,7 @@ def keep_tops(
         chunk: Positions whose logits exist at the same time.
     """
 
-    def produce(items: Sequence[Conversation]) -> list[dict[str, Tensor]]:
+    def produce(items: Sequence[EncodedExample]) -> list[dict[str, Tensor]]:
         return [
             top_tokens(hidden_RD, head, k=k, temperature=temperature, chunk=chunk)
             for hidden_RD in _by_row(states, items, token_budget)
@@ -67,7 +67,7 @@ def top_tokens(
     }
 
 
-def _by_row(states: States, items: Sequence[Conversation], token_budget: int) -> list[Tensor]:
+def _by_row(states: States, items: Sequence[EncodedExample], token_budget: int) -> list[Tensor]:
     """Compute hidden states in batches; return those of each conversation."""
     found: dict[int, Tensor] = {}
 

@@ -8,11 +8,11 @@ import torch
 
 from leaf.errors import DataError, LeafError
 from leaf.recipe import DistillSection
-from leaf.records import NEVER_NAMED, UNNAMED, Counterfactual, Problem, Score
+from leaf.records import NEVER_NAMED, STORED_AS, UNNAMED, Counterfactual, Problem, Score
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class TrainingExample:
     """One prompt and the response y that both models are compared on."""
 
     problem_id: str
@@ -22,7 +22,7 @@ class Row:
     response: str
     counterfactual: bool
     """Whether the prompt was changed: its tokens then count in L_cd, else in L_kd."""
-    begun: str = field(default="", metadata=UNNAMED)
+    response_prefix: str = field(default="", metadata={**UNNAMED, STORED_AS: "begun"})
     """How the response begins, before `response`: context, no part of the loss."""
     id: str = field(default="", metadata=NEVER_NAMED)
     """Of the problem, or of the counterfactual."""
@@ -35,13 +35,13 @@ def original_rows(
     references: Mapping[str, str],
     student_scores: Mapping[str, Score],
     section: DistillSection,
-) -> list[Row]:
+) -> list[TrainingExample]:
     """Return a row for each original prompt that has a reference response.
 
     Without `student_wrong_originals` only what the student got right stays (the ablation).
     """
     return [
-        Row(
+        TrainingExample(
             problem_id=problem.id,
             content=problem.content,
             response=references[problem.id],
@@ -59,7 +59,7 @@ def counterfactual_rows(
     references: Mapping[str, str],
     kept: Sequence[Counterfactual],
     origins: Mapping[str, str] | None = None,
-) -> list[Row]:
+) -> list[TrainingExample]:
     """Return a row for each counterfactual: the changed prompt with the same response.
 
     At response level the changed beginning of the response is context, and the rest is trained on.
@@ -71,12 +71,12 @@ def counterfactual_rows(
         origins: Response-level problem id to the id of the problem whose response it is.
     """
     return [
-        Row(
+        TrainingExample(
             problem_id=(origins or {}).get(item.problem_id, item.problem_id),
             content=changed.content,
             response=references[item.problem_id],
             counterfactual=True,
-            begun=changed.begun,
+            response_prefix=changed.response_prefix,
             id=item.id,
             strategy=item.strategy,
         )
@@ -95,14 +95,16 @@ def hold_out(problem_ids: Sequence[str], share: float, seed: int) -> frozenset[s
     return frozenset(problem_ids[at] for at in chosen)
 
 
-def split_rows(rows: Sequence[Row], held_out: frozenset[str]) -> tuple[list[Row], list[Row]]:
+def split_rows(
+    rows: Sequence[TrainingExample], held_out: frozenset[str]
+) -> tuple[list[TrainingExample], list[TrainingExample]]:
     """Return the rows to train on, and those of held-out problems."""
     kept = [row for row in rows if row.problem_id not in held_out]
     return kept, [row for row in rows if row.problem_id in held_out]
 
 
 def plan_steps(
-    rows: Sequence[Row], section: DistillSection, lengths: Sequence[int] | None = None
+    rows: Sequence[TrainingExample], section: DistillSection, lengths: Sequence[int] | None = None
 ) -> list[list[int]]:
     """Return the row indices of every optimiser step of a whole training.
 
@@ -140,7 +142,7 @@ def plan_steps(
 
 
 def _passes(
-    rows: Sequence[Row], section: DistillSection, passes: int | None
+    rows: Sequence[TrainingExample], section: DistillSection, passes: int | None
 ) -> Iterator[list[list[int]]]:
     """Yield the batches of one pass after another; without end when `passes` is None."""
     generator = torch.Generator().manual_seed(section.seed)
@@ -152,7 +154,7 @@ def _passes(
         done += 1
 
 
-def _groups(rows: Sequence[Row]) -> list[list[int]]:
+def _groups(rows: Sequence[TrainingExample]) -> list[list[int]]:
     """Return the rows of each problem, its original first."""
     groups: dict[str, list[int]] = {}
     for at, row in enumerate(rows):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaf.distill.align import Aligned, Aligner
-from leaf.distill.rows import Row
-from leaf.models.prompt_format import Chat, Conversation
+from leaf.distill.rows import TrainingExample
+from leaf.models.prompt_format import EncodedExample, PromptFormat
 from leaf.store.keys import digest
 
 
@@ -13,13 +13,13 @@ from leaf.store.keys import digest
 class Sample:
     """A row and its tokens under the student's chat template."""
 
-    row: Row
-    tokens: Conversation
+    row: TrainingExample
+    tokens: EncodedExample
     aligned: Aligned | None = None
     """How a teacher with another tokenizer sees it; None where the teacher has the student's."""
 
     @property
-    def heard(self) -> Conversation:
+    def teacher_tokens(self) -> EncodedExample:
         """What the teacher is shown."""
         return self.aligned.tokens if self.aligned else self.tokens
 
@@ -30,19 +30,19 @@ class Sample:
 
 
 def encode_rows(
-    chat: Chat, rows: Sequence[Row], cutoff: int, aligner: Aligner | None = None
-) -> tuple[list[Sample], list[Row]]:
+    chat: PromptFormat, rows: Sequence[TrainingExample], cutoff: int, aligner: Aligner | None = None
+) -> tuple[list[Sample], list[TrainingExample]]:
     """Tokenise rows; return those within `cutoff` tokens, and the rows that are longer.
 
     `aligner` is needed for a teacher with another tokenizer; its tokens are not counted.
     """
     kept: list[Sample] = []
-    longer: list[Row] = []
+    longer: list[TrainingExample] = []
     for row in rows:
-        what = (row.content, row.response, row.begun)
+        what = (row.content, row.response, row.response_prefix)
         sample = Sample(
             row=row,
-            tokens=chat.conversation(*what),
+            tokens=chat.encode(*what),
             aligned=aligner(*what) if aligner else None,
         )
         if sample.length > cutoff:
@@ -52,6 +52,6 @@ def encode_rows(
     return kept, longer
 
 
-def content_key(tokens: Conversation) -> str:
+def content_key(tokens: EncodedExample) -> str:
     """Name what a model is shown: its token ids and where the response begins."""
     return digest([tokens.prompt_length, *tokens.ids])

@@ -21,7 +21,7 @@ from torch import Tensor
 from leaf.distill.cache import Produce
 from leaf.errors import ServerError
 from leaf.models import server
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 from leaf.recipe import ServedSection
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def keep_served(
     access = _access(section, model)
     hints = {"logprobs": f"start vLLM with --max-logprobs {k}, or lower distill.top_k"}
 
-    def ask(item: Conversation) -> dict[str, Tensor]:
+    def ask(item: EncodedExample) -> dict[str, Tensor]:
         with server.explained(access, f"prompt_logprobs of model `{model}`", hints):
             answer = connection.completions.create(
                 model=model,
@@ -104,7 +104,7 @@ def keep_served(
         except ServerError as error:
             raise ServerError(f"{section.url}, model `{model}`: {error}") from None
 
-    def produce(items: Sequence[Conversation]) -> list[dict[str, Tensor]]:
+    def produce(items: Sequence[EncodedExample]) -> list[dict[str, Tensor]]:
         with ThreadPoolExecutor(section.workers) as pool:
             return list(pool.map(ask, items))
 
@@ -121,7 +121,7 @@ def _access(section: ServedSection, model: str = "") -> server.Access:
     )
 
 
-def _tops(entries: Any, item: Conversation, *, k: int, vocabulary: int) -> dict[str, Tensor]:
+def _tops(entries: Any, item: EncodedExample, *, k: int, vocabulary: int) -> dict[str, Tensor]:
     """Return `ids` [R, K] (int32) and `log` [R, K] (float32), the likeliest first.
 
     Args:

@@ -18,9 +18,9 @@ from leaf.models.load import Loaded
 from leaf.models.output_head import Head, output_head
 from leaf.models.packing import Packer
 from leaf.models.padding import pad
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 
-States = Callable[[Sequence[Conversation]], Tensor]
+States = Callable[[Sequence[EncodedExample]], Tensor]
 """Conversations -> the teacher's last hidden states before each response token [R, D]."""
 
 
@@ -107,7 +107,7 @@ class OnlineStates:
         self._packer = Packer(teacher.model)
         self._shared = shared
 
-    def __call__(self, items: Sequence[Conversation]) -> Tensor:
+    def __call__(self, items: Sequence[EncodedExample]) -> Tensor:
         """Return the last hidden states before each response token [R, D]."""
         with torch.no_grad():
             return self._packer.hidden_states(pad(items, self._shared))
@@ -118,7 +118,7 @@ def online_teacher(teacher: Loaded, shared: int = 0) -> HiddenTeacher:
     return HiddenTeacher(states=OnlineStates(teacher, shared), head=output_head(teacher.model))
 
 
-def shared_beginning(items: Sequence[Conversation]) -> int:
+def shared_beginning(items: Sequence[EncodedExample]) -> int:
     """Return how many first tokens all conversations have in common, prompts' last ones left out.
 
     The last token of a prompt predicts the response, so it is never shared.

@@ -21,7 +21,7 @@ from leaf.distill.teacher import (
 from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.output_head import output_head
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 from leaf.progress import progress
 from leaf.recipe import DistillSection, ModelSection
 from leaf.store.keys import stage_key
@@ -29,7 +29,7 @@ from leaf.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lesson:
+class TeacherCacheSpec:
     """Which teacher says what, and where it is kept."""
 
     teacher: ModelSection
@@ -82,42 +82,42 @@ class Lesson:
 
 
 @contextlib.contextmanager
-def opened(
-    lesson: Lesson, items: Sequence[Conversation], ranks: Ranks
+def open_teacher(
+    spec: TeacherCacheSpec, items: Sequence[EncodedExample], ranks: Ranks
 ) -> Iterator[HiddenTeacher | TopKTeacher]:
     """Open a teacher on some conversations: in memory for the block, or from its cache.
 
     What the cache lacks is computed before, by the first process, and the model is gone by then.
     """
-    if lesson.section.teacher == "online":
-        with load.loaded(lesson.teacher, lesson.source) as loaded:
+    if spec.section.teacher == "online":
+        with load.loaded(spec.teacher, spec.source) as loaded:
             teacher = online_teacher(loaded, shared_beginning(items))
             if ranks.world > 1:
                 shard_teacher(loaded.model)
             yield teacher
         return
     if ranks.first:
-        _fill(lesson, items)
+        _fill(spec, items)
     ranks.wait()
-    cache = TeacherCache(lesson.folder, lesson.key, lesson.kind)
-    if lesson.kind == "hidden":
-        yield HiddenTeacher(states=cache.states, head=read_head(lesson.folder, load.best_device()))
+    cache = TeacherCache(spec.folder, spec.key, spec.kind)
+    if spec.kind == "hidden":
+        yield HiddenTeacher(states=cache.states, head=read_head(spec.folder, load.best_device()))
     else:
-        yield TopKTeacher(cache=cache, entries=lesson.entries)
+        yield TopKTeacher(cache=cache, entries=spec.entries)
 
 
-def _fill(lesson: Lesson, items: Sequence[Conversation]) -> None:
+def _fill(spec: TeacherCacheSpec, items: Sequence[EncodedExample]) -> None:
     """Compute and keep what the cache lacks."""
-    with Store(lesson.store).building("teacher", lesson.key) as folder:
-        cache = TeacherCache(folder, lesson.key, lesson.kind)
+    with Store(spec.store).building("teacher", spec.key) as folder:
+        cache = TeacherCache(folder, spec.key, spec.kind)
         wanted = {content_key(item) for item in items}
         missing = len(cache.missing(items))
-        whole = lesson.kind != "hidden" or (folder / HEAD).is_file()
+        whole = spec.kind != "hidden" or (folder / HEAD).is_file()
         if not missing and whole:
             return
-        label = "hidden states" if lesson.kind == "hidden" else "likeliest tokens"
+        label = "hidden states" if spec.kind == "hidden" else "likeliest tokens"
         with (
-            _producer(lesson, items, folder) as produce,
+            _producer(spec, items, folder) as produce,
             progress(
                 f"teacher {label}", len(wanted), unit="rows", done=len(wanted) - missing
             ) as tick,
@@ -126,29 +126,31 @@ def _fill(lesson: Lesson, items: Sequence[Conversation]) -> None:
 
 
 @contextlib.contextmanager
-def _producer(lesson: Lesson, items: Sequence[Conversation], folder: Path) -> Iterator[Produce]:
+def _producer(
+    spec: TeacherCacheSpec, items: Sequence[EncodedExample], folder: Path
+) -> Iterator[Produce]:
     """Load who says what is to be kept; a served teacher is only asked."""
-    section = lesson.section
+    section = spec.section
     if section.teacher == "served":
         with open_client(section.served) as client:
             yield keep_served(
                 section.served,
                 client,
-                lesson.served_name,
+                spec.served_name,
                 k=section.top_k,
-                vocabulary=lesson.vocabulary,
+                vocabulary=spec.vocabulary,
             )
         return
-    with load.loaded(lesson.teacher, lesson.source) as loaded:
+    with load.loaded(spec.teacher, spec.source) as loaded:
         head = output_head(loaded.model)
         states = OnlineStates(loaded, shared_beginning(items))
-        if lesson.kind == "hidden":
+        if spec.kind == "hidden":
             write_head(folder, head)
             yield keep_states(states, token_budget=section.token_budget)
         else:
             yield keep_tops(
                 states,
-                head.first(lesson.vocabulary),
+                head.first(spec.vocabulary),
                 k=section.top_k,
                 temperature=section.temperature,
                 token_budget=section.token_budget,

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from leaf.distill import Distiller, Plan, Row, encode_rows, train
+from leaf.distill import Distiller, Plan, TrainingExample, encode_rows, train
 from leaf.distill.align import Aligner, alignment
 from leaf.distill.aligned import AlignedTeacher
 from leaf.distill.checkpoint import gathered
@@ -22,12 +22,12 @@ from leaf.distill.room import check_room, student_dtype
 from leaf.distill.sample import Sample
 from leaf.distill.sharding import connect, disconnect, shard_student
 from leaf.distill.teacher import HiddenTeacher, Teacher
-from leaf.distill.teacher_cache import Lesson, opened
+from leaf.distill.teacher_cache import TeacherCacheSpec, open_teacher
 from leaf.errors import LeafError
 from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.load import Loaded
-from leaf.models.prompt_format import Chat, chat_of
+from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.models.vocabulary import CommonTokens, common_tokens, same_tokenizer
 from leaf.progress import console, say
 from leaf.recipe import DistillSection, ModelSection
@@ -46,8 +46,8 @@ class TrainingJob:
     teacher: ModelSection
     teacher_source: Source
     distill: DistillSection
-    rows: Sequence[Row]
-    held_out: Sequence[Row]
+    rows: Sequence[TrainingExample]
+    held_out: Sequence[TrainingExample]
     steps: Sequence[Sequence[int]]
     """The rows of each optimiser step, by their places in `rows`."""
     key: str
@@ -107,19 +107,19 @@ def _serve() -> None:
 def _train(job: TrainingJob, ranks: Ranks) -> int:
     section = job.distill
     tokenizer = load.load_tokenizer(job.student_source)
-    chat = chat_of(tokenizer, job.student)
+    chat = prompt_format_of(tokenizer, job.student)
     aligner = _aligner(job, chat)
     samples, _ = encode_rows(chat, job.rows, section.cutoff, aligner)
     held_out, _ = encode_rows(chat, job.held_out, section.cutoff, aligner)
     if aligner and ranks.first:
         say(f"{job.label}: {alignment([item.aligned for item in samples if item.aligned])}")
     common = aligner.common if aligner else None
-    begun = time.monotonic()
+    response_prefix = time.monotonic()
     forget_peak()
     with _teacher(job, [*samples, *held_out], ranks, common) as teacher:
         if ranks.first and section.teacher != "online":
             # What it took to compute what is kept is part of what this training took.
-            note_cost(job.folder, time.monotonic() - begun)
+            note_cost(job.folder, time.monotonic() - response_prefix)
         if ranks.world == 1:
             check_room(job.student_source, section, load.best_device())
         # Dropout is random, and not the same in all processes.
@@ -147,11 +147,11 @@ def _student(job: TrainingJob) -> Loaded:
     return student
 
 
-def _aligner(job: TrainingJob, chat: Chat) -> Aligner | None:
+def _aligner(job: TrainingJob, chat: PromptFormat) -> Aligner | None:
     """Return what aligns responses where the teacher has another tokenizer."""
     if job.distill.cross_entropy == 1.0:
         return None
-    teacher = chat_of(load.load_tokenizer(job.teacher_source), job.teacher)
+    teacher = prompt_format_of(load.load_tokenizer(job.teacher_source), job.teacher)
     if same_tokenizer(chat.tokenizer, teacher.tokenizer):
         return None
     return Aligner(chat, teacher, common_tokens(chat, teacher))
@@ -170,19 +170,19 @@ def _teacher(
         yield None
         return
     config = load.load_config(job.student_source).get_text_config()
-    lesson = Lesson(
+    spec = TeacherCacheSpec(
         teacher=job.teacher,
         source=job.teacher_source,
         section=section,
         vocabulary=int(config.vocab_size),
         store=job.store,
     )
-    with opened(lesson, [sample.heard for sample in samples], ranks) as teacher:
+    with open_teacher(spec, [sample.teacher_tokens for sample in samples], ranks) as teacher:
         if common is None:
             yield teacher
         else:
-            assert isinstance(teacher, HiddenTeacher)  # noqa: S101 - `meet` refuses all others
-            yield AlignedTeacher.of(teacher, common, lesson.vocabulary, section.chunk_tokens)
+            assert isinstance(teacher, HiddenTeacher)  # noqa: S101 - `check_tokenizers` refuses all others
+            yield AlignedTeacher.of(teacher, common, spec.vocabulary, section.chunk_tokens)
 
 
 def _export(

@@ -38,7 +38,7 @@ from leaf.doctor.machine import (
 )
 from leaf.doctor.served import check_served
 from leaf.errors import LeafError
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.models.vocabulary import same_tokenizer
 from leaf.recipe import DataSection, Recipe
 from leaf.records import Problem
@@ -55,7 +55,7 @@ def examine(recipe: Recipe) -> list[Finding]:
     findings = [*check_devices(recipe), *check_runner(recipe), *check_extras(recipe)]
     student = _attempt(findings, look, recipe.student, "student")
     teacher = _attempt(findings, look, recipe.teacher, "teacher")
-    chats: dict[str, tuple[ModelFiles, Chat]] = {}
+    chats: dict[str, tuple[ModelFiles, PromptFormat]] = {}
     for model in (student, teacher):
         if model:
             findings.append(describe(model))

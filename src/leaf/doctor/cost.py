@@ -12,7 +12,7 @@ import torch
 from leaf.doctor.files import ModelFiles
 from leaf.doctor.finding import Finding
 from leaf.models import load
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import DistillSection, Recipe
 from leaf.records import Problem
 from leaf.report.formats import duration
@@ -38,12 +38,12 @@ class Rows:
     """False where the teacher writes the responses: they are then taken to be the longest."""
 
 
-def count_rows(recipe: Recipe, problems: Sequence[Problem], chat: Chat) -> Rows:
+def count_rows(recipe: Recipe, problems: Sequence[Problem], chat: PromptFormat) -> Rows:
     """Count the original training rows and their tokens under the student's template."""
     gold = recipe.attribute.reference == "gold"
     longest = 0 if gold else recipe.generate.max_new_tokens
     items = [
-        chat.conversation(problem.content, problem.solution if gold and problem.solution else "")
+        chat.encode(problem.content, problem.solution if gold and problem.solution else "")
         for problem in problems
         if problem.solution or not gold
     ]
@@ -88,7 +88,7 @@ def check_cost(
     student: ModelFiles,
     teacher: ModelFiles,
     problems: Sequence[Problem],
-    chat: Chat,
+    chat: PromptFormat,
 ) -> Iterator[Finding]:
     """Estimate what stage 2 takes, from the original rows and a measured rate of this device."""
     section = recipe.distill

@@ -6,7 +6,7 @@ from leaf.doctor.files import ModelFiles
 from leaf.doctor.finding import Finding
 from leaf.errors import LeafError
 from leaf.grade import check_sandbox, open_graders
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import GradeSection, Recipe
 from leaf.records import Answer, Problem
 from leaf.tasks.overlap import overlap
@@ -97,7 +97,7 @@ def check_lengths(
     label: str,
     problems: Sequence[Problem],
     recipe: Recipe,
-    chats: Mapping[str, tuple[ModelFiles, Chat]],
+    chats: Mapping[str, tuple[ModelFiles, PromptFormat]],
 ) -> Iterator[Finding]:
     """Hold prompts, and prompts with the longest answer, against each model's context."""
     room = recipe.generate.max_new_tokens
@@ -116,7 +116,9 @@ def check_lengths(
             yield Finding("good", f"{longest}, with {room} for the answer within {model.context}")
 
 
-def check_cutoff(recipe: Recipe, problems: Sequence[Problem], chat: Chat) -> Iterator[Finding]:
+def check_cutoff(
+    recipe: Recipe, problems: Sequence[Problem], chat: PromptFormat
+) -> Iterator[Finding]:
     """Count training rows beyond the cutoff; a teacher's responses are not known before the run."""
     cutoff = recipe.distill.cutoff
     gold = recipe.attribute.reference == "gold"
@@ -125,7 +127,7 @@ def check_cutoff(recipe: Recipe, problems: Sequence[Problem], chat: Chat) -> Ite
         return
     responses = [problem.solution if gold else "" for problem in rows]
     lengths = [
-        len(chat.conversation(problem.content, response).ids)
+        len(chat.encode(problem.content, response).ids)
         for problem, response in zip(rows, responses, strict=True)
     ]
     longer = sum(length > cutoff for length in lengths)

@@ -13,8 +13,8 @@ from leaf.doctor.finding import Finding
 from leaf.errors import ModelError
 from leaf.models import load
 from leaf.models.files import Source, find
-from leaf.models.prompt_format import Chat
-from leaf.models.vocabulary import meet
+from leaf.models.prompt_format import PromptFormat
+from leaf.models.vocabulary import check_tokenizers
 from leaf.recipe import ModelSection, Recipe
 
 _SAMPLE = "  How many are 2 + 3\u2220?\n"
@@ -79,15 +79,15 @@ def describe(model: ModelFiles) -> Finding:
     )
 
 
-def open_chat(model: ModelFiles) -> Chat:
+def open_chat(model: ModelFiles) -> PromptFormat:
     """Load a model's tokenizer and template; raises when a question cannot be located in it."""
     tokenizer = load.load_tokenizer(model.source)
-    chat = Chat(tokenizer, name=model.section.model, system=model.section.system)
+    chat = PromptFormat(tokenizer, name=model.section.model, system=model.section.system)
     chat.render(_SAMPLE)
     return chat
 
 
-def check_template(model: ModelFiles, chat: Chat) -> Finding:
+def check_template(model: ModelFiles, chat: PromptFormat) -> Finding:
     """Say whether there is a template, and the token that ends a response."""
     end = chat.tokenizer.decode(list(chat.end_of_turn))
     if not chat.has_template:
@@ -115,9 +115,9 @@ def check_vocabularies(student: ModelFiles, teacher: ModelFiles) -> Finding:
     )
 
 
-def check_pair(recipe: Recipe, student: Chat, teacher: Chat) -> Iterator[Finding]:
+def check_pair(recipe: Recipe, student: PromptFormat, teacher: PromptFormat) -> Iterator[Finding]:
     """Compare templates and tokenizers; raises when the recipe needs the same tokenizer."""
-    line = meet(student, teacher, recipe.distill)
+    line = check_tokenizers(student, teacher, recipe.distill)
     if (student.prefix, student.suffix) == (teacher.prefix, teacher.suffix):
         yield Finding("good", "templates: student and teacher put the same text around a question")
     else:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from leaf.generate.drafted import Draft, boldness
 from leaf.generate.engine import Effort
-from leaf.models.kv_cache import Rows
+from leaf.models.kv_cache import RaggedCache
 from leaf.models.output_head import Head
 from leaf.models.shared_prefix import feed_shared
 
@@ -225,11 +225,11 @@ class _Table:
     """Who is being answered, and in which row of the cache."""
 
     def __init__(self, model: Any) -> None:
-        self.rows = Rows(model, 0)
+        self.rows = RaggedCache(model, 0)
         self.open: list[_Speaker] = []
         """In the order of their rows."""
 
-    def seat(self, rows: Rows, speakers: Sequence[_Speaker]) -> None:
+    def seat(self, rows: RaggedCache, speakers: Sequence[_Speaker]) -> None:
         """Give each newcomer that has not finished a row of its own."""
         left = [at for at, speaker in enumerate(speakers) if not speaker.finished]
         taken = {speaker.row for speaker in self.open}

@@ -42,8 +42,8 @@ class Engine(Protocol):
     ) -> list[Answer]:
         """Answer each problem; the result has the order and length of `problems`.
 
-        A response that is begun (`Problem.begun`) is continued; the answer's text is the whole
-        of it. `drafts` are likely answers ("" for none), which may only make it faster.
+        A response that is begun (`Problem.response_prefix`) is continued; the answer's text is the
+        whole of it. `drafts` are likely answers ("" for none), which may only make it faster.
         """
         ...
 

@@ -20,7 +20,7 @@ from leaf.models.files import Source
 from leaf.models.kv_cache import can_share
 from leaf.models.load import Loaded
 from leaf.models.output_head import Head, output_head
-from leaf.models.prompt_format import Chat, chat_of
+from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.progress import Ticker, say
 from leaf.recipe import GenerateSection, ModelSection
 from leaf.records import Answer, Problem
@@ -38,7 +38,7 @@ def open_hf(
 ) -> "Iterator[HuggingFaceEngine]":
     """Load a model on the best device here, and let it go when the block ends."""
     with load.loaded(section, source) as loaded:
-        yield HuggingFaceEngine(loaded, chat_of(loaded.tokenizer, section), generate, tick)
+        yield HuggingFaceEngine(loaded, prompt_format_of(loaded.tokenizer, section), generate, tick)
 
 
 class HuggingFaceEngine:
@@ -49,7 +49,11 @@ class HuggingFaceEngine:
     """
 
     def __init__(
-        self, loaded: Loaded, chat: Chat, section: GenerateSection, tick: Ticker | None = None
+        self,
+        loaded: Loaded,
+        chat: PromptFormat,
+        section: GenerateSection,
+        tick: Ticker | None = None,
     ) -> None:
         self.effort = Effort()
         """What all answers so far took."""
@@ -85,7 +89,7 @@ class HuggingFaceEngine:
 
         def requests() -> Iterator[tuple[int, Request]]:
             for number, (problem, draft) in enumerate(asked):
-                prompt = self._chat.prompt_ids(problem.content, problem.begun)
+                prompt = self._chat.prompt_ids(problem.content, problem.response_prefix)
                 if len(prompt) < self._loaded.context:
                     problems[number] = problem
                     open_[number] = self._request(problem, prompt, draft)
@@ -243,7 +247,7 @@ class HuggingFaceEngine:
         said = tokens if truncated else tokens[:-1]
         return Answer(
             problem_id=problem.id,
-            text=self._chat.response(problem.begun, said),
+            text=self._chat.response(problem.response_prefix, said),
             prompt_tokens=prompt_tokens,
             response_tokens=len(tokens),
             truncated=truncated,
@@ -254,7 +258,7 @@ def _contiguous(_module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     return (inputs[0].contiguous(), *inputs[1:])
 
 
-def _stop_tokens(loaded: Loaded, chat: Chat) -> set[int]:
+def _stop_tokens(loaded: Loaded, chat: PromptFormat) -> set[int]:
     """Return every token that ends an answer: the template's, the tokenizer's and the model's."""
     stops = {chat.end_of_turn[-1]}
     if loaded.tokenizer.eos_token_id is not None:

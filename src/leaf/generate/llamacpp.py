@@ -22,7 +22,7 @@ from leaf.generate.order import by_parts
 from leaf.generate.seeds import seed_of
 from leaf.models import load
 from leaf.models.files import Source
-from leaf.models.prompt_format import Chat, chat_of
+from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.progress import Ticker, say
 from leaf.recipe import GenerateSection, ModelSection
 from leaf.records import Answer, Problem
@@ -58,7 +58,7 @@ def open_llamacpp(
     line = missing_llamacpp(section)
     if line:
         raise UsageError(line)
-    chat = chat_of(load.load_tokenizer(source), section)
+    chat = prompt_format_of(load.load_tokenizer(source), section)
     context = load.context_of(load.load_config(source))
     engine = LlamaCppEngine(
         Path(section.model).expanduser(), chat, generate, context=context, tick=tick
@@ -75,7 +75,7 @@ class LlamaCppEngine:
     def __init__(
         self,
         path: Path,
-        chat: Chat,
+        chat: PromptFormat,
         section: GenerateSection,
         *,
         context: int,
@@ -112,7 +112,9 @@ class LlamaCppEngine:
         A prompt without room in the model's context fails by itself. A response that is begun is
         continued, and the answer's text is the whole of it.
         """
-        prompts = [self._chat.prompt_ids(problem.content, problem.begun) for problem in problems]
+        prompts = [
+            self._chat.prompt_ids(problem.content, problem.response_prefix) for problem in problems
+        ]
         fitting = [len(prompt) for prompt in prompts if len(prompt) < self._context]
         if fitting:
             self._open(min(max(fitting) + self._section.max_new_tokens, self._context))
@@ -153,7 +155,7 @@ class LlamaCppEngine:
         choice, usage = found["choices"][0], found["usage"]
         return Answer(
             problem_id=problem.id,
-            text=problem.begun + choice["text"],
+            text=problem.response_prefix + choice["text"],
             prompt_tokens=usage["prompt_tokens"],
             response_tokens=usage["completion_tokens"],
             truncated=choice["finish_reason"] == "length",

@@ -123,11 +123,11 @@ class ServedEngine:
             ServerError: it is not there any more, or refuses the key or the model.
             UsageError: a response is begun; the protocol has no way to say so.
         """
-        begun = next((problem for problem in problems if problem.begun), None)
-        if begun:
+        prefixed = next((problem for problem in problems if problem.response_prefix), None)
+        if prefixed:
             raise UsageError(
-                f"engine openai cannot go on with a response that is begun ({begun.id}); response "
-                "level needs engine hf, vllm or llamacpp"
+                f"engine openai cannot go on with a response that is begun ({prefixed.id}); "
+                "response level needs engine hf, vllm or llamacpp"
             )
         with ThreadPoolExecutor(self._workers) as pool:
             answers = list(pool.map(self._answer, problems))

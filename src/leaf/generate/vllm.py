@@ -13,7 +13,7 @@ from leaf.generate.order import by_parts
 from leaf.generate.seeds import seed_of
 from leaf.models import load
 from leaf.models.files import Source, readable
-from leaf.models.prompt_format import Chat, chat_of
+from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.progress import Ticker, say
 from leaf.recipe import GenerateSection, ModelSection
 from leaf.records import Answer, Problem
@@ -44,7 +44,7 @@ def open_vllm(
         raise UsageError(line)
     import vllm
 
-    chat = chat_of(load.load_tokenizer(source), section)
+    chat = prompt_format_of(load.load_tokenizer(source), section)
     # What no answer may need takes no room from the others.
     context = min(load.context_of(load.load_config(source)), generate.token_budget)
     dtype = load.resolve_dtype(section.dtype, load.best_device())
@@ -76,7 +76,7 @@ class VllmEngine:
     def __init__(
         self,
         llm: Any,
-        chat: Chat,
+        chat: PromptFormat,
         section: GenerateSection,
         *,
         context: int,
@@ -114,7 +114,9 @@ class VllmEngine:
         A prompt without room in the context fails by itself. A response that is begun is continued,
         and the answer's text is the whole of it.
         """
-        prompts = [self._chat.prompt_ids(problem.content, problem.begun) for problem in problems]
+        prompts = [
+            self._chat.prompt_ids(problem.content, problem.response_prefix) for problem in problems
+        ]
         fitting = [at for at, prompt in enumerate(prompts) if len(prompt) < self._context]
         answers = [
             too_long(problem, len(prompt), self._context)
@@ -161,7 +163,7 @@ class VllmEngine:
         kept = tokens[:-1] if said.finish_reason == "stop" else tokens
         return Answer(
             problem_id=problem.id,
-            text=self._chat.response(problem.begun, kept),
+            text=self._chat.response(problem.response_prefix, kept),
             prompt_tokens=len(output.prompt_token_ids),
             response_tokens=len(tokens),
             truncated=said.finish_reason == "length",

@@ -31,7 +31,7 @@ _NARROW = 8
 """Up to so many tokens of a row in one pass, a CPU attends by plain products."""
 
 
-class Rows:
+class RaggedCache:
     """Token sequences side by side in one model's cache, each of its own length."""
 
     def __init__(self, model: Any, count: int) -> None:
@@ -72,21 +72,21 @@ class Rows:
         self.lengths = [length + count for length, count in zip(self.lengths, counts, strict=True)]
         return hidden_1ND[0].split(counts)  # type: ignore[no-any-return]
 
-    def fork(self, parents: Sequence[int], lengths: Sequence[int]) -> "Rows":
+    def fork(self, parents: Sequence[int], lengths: Sequence[int]) -> "RaggedCache":
         """Return new rows: row i is a copy of the first `lengths[i]` tokens of row `parents[i]`."""
         for parent, length in zip(parents, lengths, strict=True):
             if not 0 <= length <= self.lengths[parent]:
                 raise ValueError(
                     f"`length` must lie in 0 to {self.lengths[parent]} (row {parent}), not {length}"
                 )
-        forked = Rows(self.model, len(parents))
+        forked = RaggedCache(self.model, len(parents))
         forked.lengths = list(lengths)
         index_B = torch.tensor(parents, device=self.model.device)
         for ours, theirs in zip(forked._layers, self._layers, strict=True):
             ours.copy(theirs, index_B, max(lengths))
         return forked
 
-    def place(self, other: "Rows", rows: Sequence[int], seats: Sequence[int]) -> None:
+    def place(self, other: "RaggedCache", rows: Sequence[int], seats: Sequence[int]) -> None:
         """Copy rows of another cache into seats here: empty rows, or new ones at the end."""
         if not rows:
             return
@@ -122,7 +122,7 @@ def can_share(model: Any) -> bool:
     if any(type(layer) is not DynamicLayer for layer in layers):
         return False
     ids = [0, 1, 2, 3]
-    rows = Rows(model, 2)
+    rows = RaggedCache(model, 2)
     try:
         rows.feed([ids[:2], ids[:3]])
         (ours_KD, _) = rows.feed([ids[2:], []])
@@ -183,7 +183,7 @@ class _Layer(DynamicLayer):  # type: ignore[no-untyped-call]
         self, key_states: Tensor, value_states: Tensor, *_args: Any, **_options: Any
     ) -> tuple[Tensor, Tensor]:
         """Write the new tokens' keys and values [1, G, N, W]; return all slots of all rows."""
-        assert self.now  # noqa: S101 - `Rows` says where before each pass
+        assert self.now  # noqa: S101 - `RaggedCache` says where before each pass
         batch, _, reach = self.now.sees_BKT.shape
         if key_states.device.type == "cpu":
             # Kept wider, so that scores come out of a plain product unrounded (`_attend_all`).

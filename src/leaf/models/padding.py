@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from leaf.models.prompt_format import Conversation
+from leaf.models.prompt_format import EncodedExample
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Batch:
     """How many first tokens are the same in all rows and need no gradient."""
 
 
-def pad(items: Sequence[Conversation], free: int = 0) -> Batch:
+def pad(items: Sequence[EncodedExample], free: int = 0) -> Batch:
     """Lay conversations side by side; causal models see no difference from each one alone.
 
     The first `free` tokens need no gradient: they are `Batch.shared` if all rows have the same.

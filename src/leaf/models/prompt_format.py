@@ -68,7 +68,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Conversation:
+class EncodedExample:
     """A prompt, the response to it and the end of the turn, as tokens."""
 
     ids: tuple[int, ...]
@@ -81,7 +81,7 @@ class Conversation:
         return len(self.ids) - self.prompt_length
 
 
-class Chat:
+class PromptFormat:
     """Renders and tokenises prompts for one tokenizer; a base model gets content and a newline."""
 
     def __init__(self, tokenizer: Tokenizer, *, name: str, system: str | None = None) -> None:
@@ -116,18 +116,18 @@ class Chat:
                 return Rendered(text=text, start=start, end=start + len(shown), lead=lead)
         raise ChatError(f"{self.name}: its chat template changes the message {content!r:.60}")
 
-    def prompt_ids(self, content: str, begun: str = "") -> list[int]:
+    def prompt_ids(self, content: str, response_prefix: str = "") -> list[int]:
         """Return the token ids of a whole prompt, generation prompt and begun response included."""
-        return self._begin(self.render(content).text, begun)[0]
+        return self._begin(self.render(content).text, response_prefix)[0]
 
     def prompt(self, problem: Problem) -> Prompt:
         """Tokenise a problem's prompt and find the units of its question."""
         rendered = self.render(problem.content)
         start, end, lead, text = rendered.start, rendered.end, rendered.lead, rendered.text
-        ids, offsets = self._begin(text, problem.begun)
-        if problem.begun:
+        ids, offsets = self._begin(text, problem.response_prefix)
+        if problem.response_prefix:
             # No template strips or changes a response that is only begun.
-            text += problem.begun
+            text += problem.response_prefix
             start, end, lead = len(rendered.text), len(text), 0
         origin = start - lead + len(problem.before)
         low = min(max(origin, start), end)
@@ -141,25 +141,27 @@ class Chat:
             ),
         )
 
-    def conversation(self, content: str, response: str, begun: str = "") -> Conversation:
+    def encode(self, content: str, response: str, response_prefix: str = "") -> EncodedExample:
         """Tokenise a prompt with a response and its end-of-turn token.
 
         Prompt and response are tokenised together where that leaves the prompt's tokens as they
-        are when a model generates, else one by one. A `begun` response counts as prompt: `response`
-        is the rest of it.
+        are when a model generates, else one by one. A `response_prefix` counts as prompt:
+        `response` is the rest of it.
         """
-        ids, _, prompt_length = self._respond(content, response, begun)
-        return Conversation(ids=(*ids, *self.end_of_turn), prompt_length=prompt_length)
+        ids, _, prompt_length = self._respond(content, response, response_prefix)
+        return EncodedExample(ids=(*ids, *self.end_of_turn), prompt_length=prompt_length)
 
-    def response_units(self, content: str, response: str, begun: str = "") -> tuple[Unit, ...]:
-        """Return the units of the response of `conversation`, which tile its text and its tokens.
+    def response_units(
+        self, content: str, response: str, response_prefix: str = ""
+    ) -> tuple[Unit, ...]:
+        """Return the units of the response of `encode`, which tile its text and its tokens.
 
         Characters are those of `response`; `tokens` count from the response's first. Every token is
         in one unit: one without characters of its own belongs to the unit after it. The end of the
         turn is the last unit, as one character more than the response has.
         """
-        ids, offsets, prompt_length = self._respond(content, response, begun)
-        before = self.render(content).text + begun
+        ids, offsets, prompt_length = self._respond(content, response, response_prefix)
+        before = self.render(content).text + response_prefix
         low, high = len(before), len(before) + len(response)
         found = _units(offsets, before + response, low, high)
         if not found and len(ids) > prompt_length:
@@ -176,16 +178,16 @@ class Chat:
         tokens = tuple(range(said, said + len(self.end_of_turn)))
         return (*units, Unit(start=high - low, end=high - low + 1, tokens=tokens))
 
-    def response(self, begun: str, tokens: Sequence[int]) -> str:
+    def response(self, response_prefix: str, tokens: Sequence[int]) -> str:
         """Return a response as a reader sees it: its beginning and what the tokens add."""
         said: str = self.tokenizer.decode(tokens, skip_special_tokens=True)
-        if not begun:
+        if not response_prefix:
             return said
         # Some tokenizers drop the space in front of a text: decode with what stands before.
-        head = self._plain(begun)["input_ids"]
+        head = self._plain(response_prefix)["input_ids"]
         before = self.tokenizer.decode(head, skip_special_tokens=True)
         whole = self.tokenizer.decode([*head, *tokens], skip_special_tokens=True)
-        return begun + (whole[len(before) :] if whole.startswith(before) else said)
+        return response_prefix + (whole[len(before) :] if whole.startswith(before) else said)
 
     def _apply(self, content: str) -> str:
         if not self.has_template:
@@ -241,17 +243,23 @@ class Chat:
         return (eos,)
 
     def _respond(
-        self, content: str, response: str, begun: str
+        self, content: str, response: str, response_prefix: str
     ) -> tuple[list[int], list[tuple[int, int]], int]:
         """Tokenise a prompt with a response: token ids, their characters, tokens of the prompt."""
         text = self.render(content).text
-        prompt, offsets = self._begin(text, begun)
-        return *self._go_on(prompt, offsets, text + begun, response), len(prompt)
+        prompt, offsets = self._begin(text, response_prefix)
+        return *self._go_on(prompt, offsets, text + response_prefix, response), len(prompt)
 
-    def _begin(self, rendered: str, begun: str) -> tuple[list[int], list[tuple[int, int]]]:
+    def _begin(
+        self, rendered: str, response_prefix: str
+    ) -> tuple[list[int], list[tuple[int, int]]]:
         """Tokenise a rendered prompt and the response that is begun after it."""
         ids, offsets = self._encode(rendered)
-        return self._go_on(ids, offsets, rendered, begun) if begun else (ids, offsets)
+        return (
+            self._go_on(ids, offsets, rendered, response_prefix)
+            if response_prefix
+            else (ids, offsets)
+        )
 
     def _go_on(
         self, ids: list[int], offsets: list[tuple[int, int]], text: str, more: str
@@ -274,9 +282,9 @@ class Chat:
         return self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
 
 
-def chat_of(tokenizer: Tokenizer, section: ModelSection) -> Chat:
+def prompt_format_of(tokenizer: Tokenizer, section: ModelSection) -> PromptFormat:
     """Return a model's chat template with the recipe's system prompt."""
-    return Chat(tokenizer, name=section.model, system=section.system)
+    return PromptFormat(tokenizer, name=section.model, system=section.system)
 
 
 def _units(offsets: Sequence[tuple[int, int]], text: str, low: int, high: int) -> list[Unit]:

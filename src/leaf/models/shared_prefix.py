@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leaf.models.kv_cache import Rows
+from leaf.models.kv_cache import RaggedCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def plan_starts(sequences: Sequence[Sequence[int]]) -> list[Start]:
     return starts
 
 
-def feed_shared(model: Any, sequences: Sequence[Sequence[int]]) -> tuple[Rows, Tensor]:
+def feed_shared(model: Any, sequences: Sequence[Sequence[int]]) -> tuple[RaggedCache, Tensor]:
     """Feed sequences so that a shared beginning is computed once: leaders first, then the others.
 
     Returns:
@@ -68,7 +68,7 @@ def feed_shared(model: Any, sequences: Sequence[Sequence[int]]) -> tuple[Rows, T
     starts = plan_starts(sequences)
     leaders = [at for at, start in enumerate(starts) if start.leader == at]
     place = {at: row for row, at in enumerate(leaders)}
-    rows = Rows(model, len(leaders))
+    rows = RaggedCache(model, len(leaders))
     last = dict(zip(leaders, rows.feed([sequences[at] for at in leaders]), strict=True))
     if len(leaders) < len(sequences):
         # Leaders come along with nothing more to say, so that all rows end in one cache.

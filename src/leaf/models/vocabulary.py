@@ -10,7 +10,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from leaf.errors import ModelError, RecipeError
 from leaf.models.load import Tokenizer
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import DistillSection
 
 _BYTES = {character: byte for byte, character in bytes_to_unicode().items()}  # type: ignore[no-untyped-call]
@@ -43,7 +43,9 @@ def same_tokenizer(student: Tokenizer, teacher: Tokenizer) -> bool:
     return student.get_vocab() == teacher.get_vocab()
 
 
-def meet(student: Chat, teacher: Chat, section: DistillSection) -> str | None:
+def check_tokenizers(
+    student: PromptFormat, teacher: PromptFormat, section: DistillSection
+) -> str | None:
     """Say in one line how two different tokenizers meet; None where they are the same.
 
     Raises:
@@ -75,7 +77,7 @@ def meet(student: Chat, teacher: Chat, section: DistillSection) -> str | None:
     )
 
 
-def common_tokens(student: Chat, teacher: Chat) -> CommonTokens:
+def common_tokens(student: PromptFormat, teacher: PromptFormat) -> CommonTokens:
     """Pair the tokens that say the same bytes, and those that end a turn with one token.
 
     A token that one vocabulary alone has belongs to the first token that the other tokenizer cuts

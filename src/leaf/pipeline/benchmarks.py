@@ -12,7 +12,7 @@ from leaf.evaluate import Robustness, measures, robustness
 from leaf.generate import find_for
 from leaf.grade import check_sandbox
 from leaf.pipeline.manifest import build_manifest
-from leaf.pipeline.session import Graded, Workshop
+from leaf.pipeline.session import Graded, Session
 from leaf.progress import say
 from leaf.recipe import BenchmarkSection, EvaluateSection, GenerateSection, Recipe
 from leaf.records import Estimate, Outcome, Problem, Score
@@ -186,11 +186,11 @@ def evaluate_model(recipe: Recipe, out: Path) -> Evaluation:
                 f"{benchmark.refused[0]}"
             )
     source = find_for(recipe.student, recipe.generate)
-    workshop = Workshop(recipe, Store(out / "store"))
+    session = Session(recipe, Store(out / "store"))
     estimates: dict[str, Estimate] = {}
     graded: dict[str, Graded] = {}
     for name, benchmark in benchmarks.items():
-        graded[name] = workshop.answers(
+        graded[name] = session.answers(
             recipe.student,
             source,
             benchmark.asked,
@@ -221,7 +221,7 @@ def evaluate_model(recipe: Recipe, out: Path) -> Evaluation:
             name: dataclasses.asdict(one) for name, one in evaluation.robustness.items()
         },
         "refused": evaluation.refused,
-        "answers": {log.name: log.key for log in workshop.logs},
+        "answers": {log.name: log.key for log in session.logs},
         "manifest": build_manifest(recipe, {"student": source}),
     }
     write_whole(out / "scores.json", json.dumps(content, indent=1).encode())

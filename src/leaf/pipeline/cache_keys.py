@@ -10,7 +10,7 @@ from leaf.attribute import OPTIONS
 from leaf.distill import LOSSES
 from leaf.generate import ENGINES
 from leaf.recipe import AttributeSection, DistillSection, GenerateSection, ModelSection
-from leaf.store.keys import own_code
+from leaf.store.keys import user_code_digest
 
 _STUDENT = {
     "temperature",
@@ -48,7 +48,7 @@ def answer_settings(section: ModelSection, generate: GenerateSection) -> dict[st
     }
     if generate.temperature > 0:
         settings |= generate.model_dump(include={"temperature", "top_p", "seed"})
-    settings |= own_code(ENGINES[settings["engine"]])
+    settings |= user_code_digest(ENGINES[settings["engine"]])
     if settings["engine"] == "openai" and section.server:
         settings["served"] = section.server.model_dump(include={"url", "model"})
     return settings
@@ -91,7 +91,7 @@ def student_settings(
         name = section.served.model or teacher.model
         changed["served"] = {"url": section.served.url, "model": name}
     settings = {**named, **changed, "teacher_dtype": teacher.dtype, "system": student.system}
-    settings |= own_code(LOSSES[section.loss])
+    settings |= user_code_digest(LOSSES[section.loss])
     if not one_tokenizer:
         # It sees the rows under its own template.
         settings["aligned"] = teacher.system

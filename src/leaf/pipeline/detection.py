@@ -6,8 +6,8 @@ from typing import Any
 
 from leaf.attribute import DETECTORS
 from leaf.grade.final import final_answer
-from leaf.pipeline.session import Graded, Workshop
-from leaf.prune import RANKINGS, cut_question, focus, propose, segments, transplants
+from leaf.pipeline.session import Graded, Session
+from leaf.prune import RANKINGS, cut_question, normalise_scores, propose, segments, transplants
 from leaf.recipe import AttributeSection, PruneSection
 from leaf.records import (
     Answer,
@@ -19,7 +19,7 @@ from leaf.records import (
     Sensitivity,
     Verdict,
 )
-from leaf.store.keys import digest, own_code, plain
+from leaf.store.keys import digest, plain, user_code_digest
 from leaf.text.units import Piece
 from leaf.verify import judge, pruned_problems, screen
 
@@ -48,9 +48,9 @@ class Detection:
     """Stage 1 of one recipe, on the problems that the student failed and the teacher solved."""
 
     def __init__(
-        self, workshop: Workshop, problems: Sequence[Problem], student: Graded, teacher: Graded
+        self, session: Session, problems: Sequence[Problem], student: Graded, teacher: Graded
     ) -> None:
-        self.workshop = workshop
+        self.session = session
         self.problems = {problem.id: problem for problem in problems}
         self.solved = [
             problem for problem, score in zip(problems, student[1], strict=True) if score.right
@@ -84,7 +84,7 @@ class Detection:
             "instruction": self.chosen,
             "response": [item for found in self.segments.values() for item in found],
         }
-        named = self.workshop.recipe.prune.levels
+        named = self.session.recipe.prune.levels
         return {level: found for level, found in every.items() if level in named}
 
     @property
@@ -101,7 +101,7 @@ class Detection:
     @property
     def detectors(self) -> list[str]:
         """The recipe's detector, then its controls."""
-        section = self.workshop.recipe.attribute
+        section = self.session.recipe.attribute
         return list(dict.fromkeys([section.detector, *section.controls]))
 
     def attribute(self, references: Mapping[str, str]) -> list[Attribution]:
@@ -109,7 +109,7 @@ class Detection:
 
         At response level the beginnings of their references are scored, by the rest of these.
         """
-        if "response" in self.workshop.recipe.prune.levels:
+        if "response" in self.session.recipe.prune.levels:
             self._split(references)
         every: list[Attribution] = []
         for problems in self.levels.values():
@@ -117,9 +117,9 @@ class Detection:
                 (item, item.solution if item.prompt else references.get(item.id, ""))
                 for item in problems
             ]
-            gradient = self.workshop.attributions("gradient", pairs)
+            gradient = self.session.attributions("gradient", pairs)
             for detector in self.detectors:
-                found = measure(self.workshop, detector, pairs, gradient)
+                found = measure(self.session, detector, pairs, gradient)
                 measured = self._measured.setdefault(detector, {})
                 measured.update({item.problem_id: item for item in found})
             every += gradient
@@ -127,7 +127,7 @@ class Detection:
 
     def _split(self, references: Mapping[str, str]) -> None:
         """Cut the references of the chosen problems into segments, or note why not."""
-        count = self.workshop.recipe.prune.segments
+        count = self.session.recipe.prune.segments
         for problem in self.chosen:
             reference = references.get(problem.id, "")
             found = segments(problem, reference, count, lambda text: final_answer(text) is not None)
@@ -153,7 +153,7 @@ class Detection:
         """Let both models answer what was cut (condition ii), then transplant what was verified."""
         for detector, found in cuts.items():
             found.verdicts = self._verdicts(found.tried, detector, "pruned")
-        section = self.workshop.recipe.prune
+        section = self.session.recipe.prune
         if "transplant" in section.strategies:
             main = cuts[self.detectors[0]]
             removals = [
@@ -163,7 +163,7 @@ class Detection:
             ]
             made = transplants(self.problems, removals, self.solved, section)
             verdicts = self._verdicts(made, self.detectors[0], "transplanted")
-            verdicts = screen(made, verdicts, self.workshop.recipe.verify.effect)
+            verdicts = screen(made, verdicts, self.session.recipe.verify.effect)
             main.counterfactuals = [*main.counterfactuals, *made]
             main.verdicts = [*(main.verdicts or ()), *verdicts]
 
@@ -171,7 +171,7 @@ class Detection:
         self, section: PruneSection, attributions: Sequence[Attribution]
     ) -> list[Counterfactual]:
         """Cut as the recipe's own detector would with other settings; nothing is stored."""
-        recipe = self.workshop.recipe
+        recipe = self.session.recipe
         measured = self._measured.get(self.detectors[0], {})
         problems = self.every_problem
         return [
@@ -194,7 +194,7 @@ class Detection:
     def _cut(
         self, detector: str, level: str, attributions: Sequence[Attribution]
     ) -> list[Counterfactual]:
-        recipe = self.workshop.recipe
+        recipe = self.session.recipe
         section = at_level(recipe.prune, level)
         measured = self._measured.get(detector, {})
         problems = {problem.id: problem for problem in self.levels[level]}
@@ -219,7 +219,7 @@ class Detection:
             **_cutting(section),
             "detector": detector,
             "seed": recipe.attribute.seed if detector == "random" else None,
-            **(own_code(RANKINGS[detector]) if detector in RANKINGS else {}),
+            **(user_code_digest(RANKINGS[detector]) if detector in RANKINGS else {}),
             "questions": digest(plain(self.levels[level])),
         }
         items = [
@@ -228,7 +228,7 @@ class Detection:
             if item.problem_id in problems
         ]
         label = f"pruning by {detector}" + " in the response" * (level == "response")
-        return self.workshop.counterfactuals(items, work, settings, label)
+        return self.session.counterfactuals(items, work, settings, label)
 
     def _verdicts(self, tried: Sequence[Counterfactual], detector: str, what: str) -> list[Verdict]:
         """Let both models answer changed prompts, or go on with changed responses; judge them."""
@@ -255,44 +255,44 @@ class Detection:
             for role, texts in likely.items()
         }
         student = _by_id(
-            self.workshop.answers_of("student", changed, f"student on {how}", drafts["student"])
+            self.session.answers_of("student", changed, f"student on {how}", drafts["student"])
         )
         asked = changed
-        if self.workshop.recipe.verify.teacher == "if_student_right" and what == "pruned":
+        if self.session.recipe.verify.teacher == "if_student_right" and what == "pruned":
             asked = [problem for problem in changed if student[problem.id][1].right]
         teacher = _by_id(
-            self.workshop.answers_of("teacher", asked, f"teacher on {how}", drafts["teacher"])
+            self.session.answers_of("teacher", asked, f"teacher on {how}", drafts["teacher"])
         )
-        which = self.workshop.recipe.verify.transplants
+        which = self.session.recipe.verify.transplants
         return [judge(item, student[item.id], teacher.get(item.id), which) for item in tried]
 
 
 def measure(
-    workshop: Workshop,
+    session: Session,
     detector: str,
     pairs: Sequence[tuple[Problem, str]],
     gradient: Sequence[Attribution],
 ) -> list[Sensitivity] | list[Attribution]:
     """Return what a detector goes by other than the gradient, one a pair; nothing where it does."""
     if detector == "perplexity":
-        return workshop.sensitivities("student", detector, pairs)
+        return session.sensitivities("student", detector, pairs)
     if detector not in DETECTORS or detector == "gradient":
         return []
-    section = workshop.recipe.attribute
+    section = session.recipe.attribute
     places = None
     if detector == "ablation" and section.proposals is not None:
         places = {
             item.problem_id: proposed(item, problem, section)
             for item, (problem, _) in zip(gradient, pairs, strict=True)
         }
-    return workshop.attributions(detector, pairs, places)
+    return session.attributions(detector, pairs, places)
 
 
 def proposed(
     attribution: Attribution, problem: Problem, section: AttributeSection
 ) -> tuple[Piece, ...]:
     """Return the pieces of a question that the gradient finds worth an ablation."""
-    scores = focus(attribution)
+    scores = normalise_scores(attribution)
     if isinstance(scores, str) or section.proposals is None:
         return ()
     return propose(scores, problem.question, section.ablation_unit, section.proposals)

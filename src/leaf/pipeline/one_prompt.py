@@ -7,14 +7,14 @@ from pathlib import Path
 from leaf.errors import UsageError
 from leaf.grade.final import final_answer
 from leaf.models.files import find
-from leaf.models.vocabulary import meet
+from leaf.models.vocabulary import check_tokenizers
 from leaf.pipeline.detection import Detection
-from leaf.pipeline.session import Workshop
+from leaf.pipeline.session import Session
 from leaf.progress import say
-from leaf.prune import focus
+from leaf.prune import normalise_scores
 from leaf.recipe import GenerateSection, Recipe
 from leaf.recipe.reading import check_recipe
-from leaf.records import Focus, Problem
+from leaf.records import NormalisedScores, Problem
 from leaf.store.ledger import Entry, entries
 from leaf.store.store import Store
 
@@ -53,20 +53,24 @@ def explain_prompt(own: OwnPrompt) -> tuple[Entry, Recipe]:
         id=_NAME, question=own.question, answer=gold, solution=own.reference, grader="math"
     )
     with tempfile.TemporaryDirectory(prefix="leaf-explain-") as folder:
-        workshop = Workshop(recipe, Store(Path(folder)))
-        workshop.sources = {"student": find(recipe.student), "teacher": find(recipe.teacher)}
-        if line := meet(workshop.student_chat, workshop.teacher_chat, recipe.distill):
+        session = Session(recipe, Store(Path(folder)))
+        session.sources = {"student": find(recipe.student), "teacher": find(recipe.teacher)}
+        if line := check_tokenizers(session.student_chat, session.teacher_chat, recipe.distill):
             say(line)
         student, teacher = (
-            workshop.answers_of(role, [problem], f"{role} answer") for role in workshop.sources
+            session.answers_of(role, [problem], f"{role} answer") for role in session.sources
         )
-        detection = Detection(workshop, [problem], student, teacher)
+        detection = Detection(session, [problem], student, teacher)
         # Whoever asks about a prompt wants to see it, whatever the models answer.
         detection.chosen = [problem]
         attributions = detection.attribute({problem.id: problem.solution})
         cuts = detection.cut(attributions)
         detection.verify(cuts)
-        ranked = [found for found in map(focus, attributions) if isinstance(found, Focus)]
+        ranked = [
+            found
+            for found in map(normalise_scores, attributions)
+            if isinstance(found, NormalisedScores)
+        ]
         (entry,) = entries(
             problems=[problem],
             student=student,

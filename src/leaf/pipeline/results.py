@@ -6,8 +6,8 @@ from pathlib import Path
 from leaf.evaluate import Robustness
 from leaf.pipeline.detection import Cuts
 from leaf.pipeline.session import Graded
-from leaf.pipeline.training_sets import Arm
-from leaf.records import Attribution, Comparison, Drop, Estimate, Focus, Problem
+from leaf.pipeline.training_sets import TrainingSet
+from leaf.records import Attribution, Comparison, Drop, Estimate, NormalisedScores, Problem
 from leaf.statistics import Values
 
 
@@ -19,12 +19,12 @@ class Results:
     student: Graded | None = None
     teacher: Graded | None = None
     attributions: list[Attribution] | None = None
-    focus: list[Focus] | None = None
+    focus: list[NormalisedScores] | None = None
     segments: dict[str, list[Problem]] = dataclasses.field(default_factory=dict)
     """Problem to the response-level problems made of its reference."""
     cuts: dict[str, Cuts] = dataclasses.field(default_factory=dict)
     """The recipe's detector first, then its controls."""
-    arms: dict[str, Arm] = dataclasses.field(default_factory=dict)
+    arms: dict[str, TrainingSet] = dataclasses.field(default_factory=dict)
     """Arm (`kd`, `leaf`) to what it trains on; there after verification."""
     students: dict[str, Path] = dataclasses.field(default_factory=dict)
     """Arm (`kd`, `leaf`) to the trained student's stage folder."""

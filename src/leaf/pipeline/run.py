@@ -148,7 +148,7 @@ def _write_rows(results: Results, path: Path) -> None:
             problem_id=row.problem_id,
             strategy=row.strategy,
             prompt=row.content,
-            begun=row.begun,
+            response_prefix=row.response_prefix,
             response=row.response,
             held_out=held_out,
         )
@@ -207,7 +207,7 @@ def _report(
     return build_report(
         recipe=pipeline.recipe,
         command=command,
-        manifest=build_manifest(pipeline.recipe, pipeline.workshop.sources),
+        manifest=build_manifest(pipeline.recipe, pipeline.session.sources),
         stages=[_stage(log) for log in pipeline.logs],
         problems=results.problems,
         student_answers=student and student[0],

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from leaf.attribute import DETECTORS, join
-from leaf.distill import Row, encode_rows, plan_steps
+from leaf.distill import TrainingExample, encode_rows, plan_steps
 from leaf.distill.train_student import TrainingJob, run_job
 from leaf.grade import GRADERS
 from leaf.models import load
 from leaf.models.files import Source
-from leaf.models.prompt_format import Chat, chat_of
+from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.models.vocabulary import same_tokenizer
 from leaf.pipeline.cache_keys import answer_settings, detector_options, student_settings
-from leaf.pipeline.workers import Answering, Grading, Scoring
+from leaf.pipeline.workers import AnswerWorker, GradeWorker, ScoreWorker
 from leaf.recipe import (
     DistillSection,
     GenerateSection,
@@ -25,7 +25,7 @@ from leaf.recipe import (
     measurement,
 )
 from leaf.records import Answer, Attribution, Counterfactual, Problem, Score, Sensitivity
-from leaf.store.keys import digest, digest_of, own_code, plain, stage_key
+from leaf.store.keys import digest, digest_of, plain, stage_key, user_code_digest
 from leaf.store.ray import RayRunner
 from leaf.store.runner import LocalRunner, Runner
 from leaf.store.store import StageLog, Store, spent
@@ -36,7 +36,7 @@ Graded = tuple[list[Answer], list[Score]]
 """Answers and their scores, in the same order."""
 
 
-class Workshop:
+class Session:
     """Computes answers, scores, sensitivities and students of one recipe over a store."""
 
     def __init__(self, recipe: Recipe, store: Store) -> None:
@@ -70,7 +70,7 @@ class Workshop:
         generate = generate or self.recipe.generate
         problems_key = digest(plain(problems))
         key = self._answers_key(section, source, generate, problems_key)
-        job = Answering(
+        job = AnswerWorker(
             section=section, source=source, generate=generate, label=label, drafts=drafts
         )
         answers, log = self.store.compute(
@@ -128,7 +128,9 @@ class Workshop:
         if any(problem.tests for problem in problems):
             limits |= grade.model_dump(include={"code_time_limit", "code_memory"})
         for name in {problem.grader for problem in problems} & GRADERS.keys():
-            limits |= {f"{key} of {name}": code for key, code in own_code(GRADERS[name]).items()}
+            limits |= {
+                f"{key} of {name}": code for key, code in user_code_digest(GRADERS[name]).items()
+            }
         # Version 2 reads more notations of mathematics than 1 did, 3 a language below its fence.
         key = self._key("scores", limits, inputs, version=3)
         scores, log = self.store.compute(
@@ -136,7 +138,7 @@ class Workshop:
             key,
             list(zip(problems, answers, strict=True)),
             Score,
-            Grading(grade=grade).open,
+            GradeWorker(grade=grade).open,
             shard_size=self.recipe.store.shard_size,
             label=f"grading {label}",
             unit="answers",
@@ -170,7 +172,7 @@ class Workshop:
             "dtype": section.dtype,
             "system": section.system,
             **detector_options(detector, attribute),
-            **own_code(DETECTORS[detector]),
+            **user_code_digest(DETECTORS[detector]),
         }
         content = digest([[plain(problem), reference] for problem, reference in pairs])
         inputs = [source.fingerprint, content]
@@ -179,7 +181,7 @@ class Workshop:
         key = self._key("sensitivities", settings, inputs)
         in_response = any(problem.prompt for problem, _ in pairs)
 
-        job = Scoring(
+        job = ScoreWorker(
             section=section,
             source=source,
             attribute=attribute,
@@ -236,16 +238,16 @@ class Workshop:
         return found
 
     @cached_property
-    def student_chat(self) -> Chat:
+    def student_chat(self) -> PromptFormat:
         """The chat template that training rows are rendered with: the student's own."""
-        return chat_of(load.load_tokenizer(self.sources["student"]), self.recipe.student)
+        return prompt_format_of(load.load_tokenizer(self.sources["student"]), self.recipe.student)
 
     @cached_property
-    def teacher_chat(self) -> Chat:
+    def teacher_chat(self) -> PromptFormat:
         """The teacher's own chat template."""
-        return chat_of(load.load_tokenizer(self.sources["teacher"]), self.recipe.teacher)
+        return prompt_format_of(load.load_tokenizer(self.sources["teacher"]), self.recipe.teacher)
 
-    def plan(self, rows: Sequence[Row], section: DistillSection) -> list[list[int]]:
+    def plan(self, rows: Sequence[TrainingExample], section: DistillSection) -> list[list[int]]:
         """Return the rows of every optimiser step."""
         lengths = None
         if section.max_tokens is not None:
@@ -254,7 +256,11 @@ class Workshop:
         return plan_steps(rows, section, lengths)
 
     def student(
-        self, arm: str, rows: Sequence[Row], section: DistillSection, held_out: Sequence[Row] = ()
+        self,
+        arm: str,
+        rows: Sequence[TrainingExample],
+        section: DistillSection,
+        held_out: Sequence[TrainingExample] = (),
     ) -> Path:
         """Train one student on rows within the cutoff, or find it trained; return its folder.
 
@@ -298,10 +304,10 @@ class Workshop:
 
     def _student_key(
         self,
-        rows: Sequence[Row],
+        rows: Sequence[TrainingExample],
         steps: Sequence[Sequence[int]],
         section: DistillSection,
-        held_out: Sequence[Row],
+        held_out: Sequence[TrainingExample],
     ) -> str:
         """Name a trained student by what decides its weights.
 

@@ -1,7 +1,7 @@
 """The one way through, from problems to scores: ordered stages.
 
 problems -> answers -> attributions -> counterfactuals -> verdicts -> students -> scores. With
-`detection.py` and `workshop.py` the sole wiring of the rooms.
+`detection.py` and `session.py` the sole wiring of the rooms.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,20 +11,20 @@ from leaf.errors import DataError, LeafError
 from leaf.generate import check_trainable
 from leaf.grade import check_sandbox
 from leaf.models.files import find, trained
-from leaf.models.vocabulary import meet
+from leaf.models.vocabulary import check_tokenizers
 from leaf.pipeline.benchmarks import Benchmark, load_benchmarks, robustness_of
 from leaf.pipeline.detection import Cuts, Detection
 from leaf.pipeline.requirements import check_needs
 from leaf.pipeline.results import Results
-from leaf.pipeline.session import Workshop
+from leaf.pipeline.session import Session
 from leaf.pipeline.training_sets import training_arms
 from leaf.progress import say
-from leaf.prune import focus
+from leaf.prune import normalise_scores
 from leaf.recipe import Recipe
 from leaf.records import (
     Counterfactual,
     Drop,
-    Focus,
+    NormalisedScores,
     Outcome,
     Problem,
     Score,
@@ -44,13 +44,13 @@ class Pipeline:
     def __init__(self, recipe: Recipe, store: Store) -> None:
         self.recipe = recipe
         self.results = Results()
-        self.workshop = Workshop(recipe, store)
+        self.session = Session(recipe, store)
         self._benchmarks: dict[str, Benchmark] = {}
 
     @property
     def logs(self) -> list[StageLog]:
         """What became of each stage so far."""
-        return self.workshop.logs
+        return self.session.logs
 
     def run(self, *, until: str, after_stage: Callable[[], None]) -> Results:
         """Run the stages up to and including `until`; `after_stage` is called after each."""
@@ -88,17 +88,17 @@ class Pipeline:
             self._warn_of_overlap(name, benchmark.problems)
         tests = [problem for one in self._benchmarks.values() for problem in one.problems]
         check_sandbox([*self.results.problems, *tests])
-        self.workshop.sources = {"student": find(recipe.student), "teacher": find(recipe.teacher)}
-        chats = self.workshop.student_chat, self.workshop.teacher_chat
-        if line := meet(*chats, recipe.distill):
+        self.session.sources = {"student": find(recipe.student), "teacher": find(recipe.teacher)}
+        chats = self.session.student_chat, self.session.teacher_chat
+        if line := check_tokenizers(*chats, recipe.distill):
             say(line)
         say(f"{len(self.results.problems)} training problems")
 
     def answer(self) -> None:
         """Let both models answer every training problem and grade the answers."""
         problems = self._problems
-        self.results.student = self.workshop.answers_of("student", problems, "student answers")
-        self.results.teacher = self.workshop.answers_of("teacher", problems, "teacher answers")
+        self.results.student = self.session.answers_of("student", problems, "student answers")
+        self.results.teacher = self.session.answers_of("teacher", problems, "teacher answers")
         for role, (answers, scores) in (
             ("student", self.results.student),
             ("teacher", self.results.teacher),
@@ -122,8 +122,8 @@ class Pipeline:
         if within is not None:
             few = f"; {len(detection.unsplit)} references have too few steps for it"
             say(f"{len(within)} beginnings of responses enter it" + few * bool(detection.unsplit))
-        normalised = [focus(item) for item in self.results.attributions]
-        self.results.focus = [item for item in normalised if isinstance(item, Focus)]
+        normalised = [normalise_scores(item) for item in self.results.attributions]
+        self.results.focus = [item for item in normalised if isinstance(item, NormalisedScores)]
 
     def prune(self) -> None:
         """Cut candidate spans out of the questions, as each detector ranks them."""
@@ -151,7 +151,7 @@ class Pipeline:
             )
         assert self.results.student  # noqa: S101 - stages run in order
         self.results.arms, drops = training_arms(
-            self.workshop,
+            self.session,
             self.detection,
             self._references(),
             self.results.student[1],
@@ -172,28 +172,28 @@ class Pipeline:
             self._note("no counterfactual to train on, so LeaF trained as plain distillation did")
         if section.max_tokens is None:
             # Both arms take as many steps.
-            steps = len(self.workshop.plan(arms["leaf"].rows, section))
+            steps = len(self.session.plan(arms["leaf"].rows, section))
             section = section.model_copy(update={"max_steps": steps})
         # LeaF's rows hold those of the other: a teacher that is kept on disk is loaded once.
         for name in sorted(arms, key=lambda name: len(arms[name].rows), reverse=True):
             arm = arms[name]
-            student = self.workshop.student(name, arm.rows, section, arm.held_out)
+            student = self.session.student(name, arm.rows, section, arm.held_out)
             self.results.students[name] = student
         self.results.students = {arm: self.results.students[arm] for arm in arms}
 
     def evaluate(self) -> None:
         """Score the student before and after, by plain distillation and by LeaF."""
         section = self.recipe.evaluate
-        arms = {"before": (self.recipe.student, self.workshop.sources["student"])}
+        arms = {"before": (self.recipe.student, self.session.sources["student"])}
         for arm, folder in self.results.students.items():
             arms[arm] = (self.recipe.student, trained(arm, folder))
         if section.teacher:
-            arms["teacher"] = (self.recipe.teacher, self.workshop.sources["teacher"])
+            arms["teacher"] = (self.recipe.teacher, self.session.sources["teacher"])
         self.results.estimates, self.results.comparisons = {}, {}
         scores = {}
         for name, benchmark in self._benchmarks.items():
             scores[name] = {
-                arm: self.workshop.answers(
+                arm: self.session.answers(
                     model,
                     source,
                     benchmark.asked,
@@ -246,7 +246,7 @@ class Pipeline:
         """Stage 1 of this recipe; there once both models have answered."""
         results = self.results
         assert results.student and results.teacher  # noqa: S101 - stages run in order
-        return Detection(self.workshop, self._problems, results.student, results.teacher)
+        return Detection(self.session, self._problems, results.student, results.teacher)
 
     @property
     def _main(self) -> Cuts:
@@ -280,7 +280,7 @@ class Pipeline:
 
     def _check_needs(self, *, training: bool) -> None:
         """Look for what the long work needs, unless the store shows that it was done already."""
-        has = self.workshop.has_answers
+        has = self.session.has_answers
         asked = [role for role in ("student", "teacher") if not has(role, self._problems)]
         check_needs(self.recipe, asked, training=training and "student" in asked)
 

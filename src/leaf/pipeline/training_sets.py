@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from leaf.distill import (
-    Row,
+    TrainingExample,
     counterfactual_rows,
     encode_rows,
     hold_out,
@@ -12,39 +12,39 @@ from leaf.distill import (
     split_rows,
 )
 from leaf.pipeline.detection import Detection, at_level
-from leaf.pipeline.session import Workshop
+from leaf.pipeline.session import Session
 from leaf.records import Counterfactual, Drop, Score
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Arm:
+class TrainingSet:
     """The rows of one student; both arms hold out the same problems."""
 
-    rows: list[Row]
+    rows: list[TrainingExample]
     """Trained on."""
-    held_out: list[Row]
+    held_out: list[TrainingExample]
     """Of held-out problems, for validation."""
 
 
 def training_arms(
-    workshop: Workshop,
+    session: Session,
     detection: Detection,
     references: Mapping[str, str],
     scores: Sequence[Score],
     kept: Sequence[Counterfactual],
-) -> tuple[dict[str, Arm], list[Drop]]:
+) -> tuple[dict[str, TrainingSet], list[Drop]]:
     """Return the arms `kd` and `leaf`, and what is not trained on, with its reason.
 
     Args:
-        workshop: Holds the recipe and the student's chat template.
+        session: Holds the recipe and the student's chat template.
         detection: Stage 1, which knows the problems of both levels.
         references: Problem id to the response y of the problems that have one.
         scores: Of the student's answers to the whole questions.
         kept: The counterfactuals that verification kept.
     """
-    section = workshop.recipe.distill
+    section = session.recipe.distill
     whole = list(detection.problems.values())
-    reason = f"no {workshop.recipe.attribute.reference} reference response to train on"
+    reason = f"no {session.recipe.attribute.reference} reference response to train on"
     drops = [
         Drop(stage="distill", problem_id=problem.id, reason=reason)
         for problem in whole
@@ -57,15 +57,15 @@ def training_arms(
         item
         for item in kept
         for level in [problems[item.problem_id].level]
-        if item.strategy in at_level(workshop.recipe.prune, level).strategies
+        if item.strategy in at_level(session.recipe.prune, level).strategies
     ]
     made = (
         original_rows(whole, references, by_id, section),
         counterfactual_rows(problems, {**references, **rest}, changed, detection.origins),
     )
-    short: list[list[Row]] = []
+    short: list[list[TrainingExample]] = []
     for rows in made:
-        samples, longer = encode_rows(workshop.student_chat, rows, section.cutoff)
+        samples, longer = encode_rows(session.student_chat, rows, section.cutoff)
         short.append([sample.row for sample in samples])
         reason = f"longer than distill.cutoff of {section.cutoff} tokens"
         drops += [Drop(stage="distill", problem_id=row.problem_id, reason=reason) for row in longer]
@@ -76,5 +76,5 @@ def training_arms(
     arms = {}
     for name, rows in (("kd", originals), ("leaf", [*originals, *counterfactuals])):
         trained, left = split_rows(rows, held_out)
-        arms[name] = Arm(rows=trained, held_out=left)
+        arms[name] = TrainingSet(rows=trained, held_out=left)
     return arms, drops

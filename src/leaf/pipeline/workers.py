@@ -15,7 +15,7 @@ from leaf.generate.order import in_order
 from leaf.grade import open_graders
 from leaf.models import load
 from leaf.models.files import Source
-from leaf.models.prompt_format import chat_of
+from leaf.models.prompt_format import prompt_format_of
 from leaf.progress import Ticker, say
 from leaf.recipe import AttributeSection, GenerateSection, GradeSection, ModelSection
 from leaf.records import Answer, Problem, Score, Sensitivity
@@ -23,7 +23,7 @@ from leaf.store.runner import Shards, Worker
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answering:
+class AnswerWorker:
     """Answers problems by one model."""
 
     section: ModelSection
@@ -78,7 +78,7 @@ class _Answerer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Scoring:
+class ScoreWorker:
     """Scores questions with their references by one detector under one model."""
 
     section: ModelSection
@@ -93,7 +93,7 @@ class Scoring:
     def open(self, tick: Ticker) -> Iterator[Worker[tuple[Problem, str], Sensitivity]]:
         """Load the model and its detector."""
         with load.loaded(self.section, self.source) as loaded:
-            chat = chat_of(loaded.tokenizer, self.section)
+            chat = prompt_format_of(loaded.tokenizer, self.section)
             seams = () if self.places is None else (self.places,)
             attributor = DETECTORS[self.detector](loaded, chat, self.attribute, tick, *seams)
             yield lambda part: attributor.attribute(
@@ -102,7 +102,7 @@ class Scoring:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Grading:
+class GradeWorker:
     """Judges answers."""
 
     grade: GradeSection

@@ -5,7 +5,7 @@ from leaf.prune.guards import refusal
 from leaf.prune.question import cut_question
 from leaf.prune.rank import RANKINGS, by_gap, propose, rank, widen
 from leaf.prune.segments import segments
-from leaf.prune.select import RULES, candidates, focus, min_max, sensitivity_gap
+from leaf.prune.select import RULES, candidates, min_max, normalise_scores, sensitivity_gap
 from leaf.prune.substitute import substitutes
 from leaf.prune.transplant import transplants
 
@@ -16,8 +16,8 @@ __all__ = [
     "candidates",
     "cut_question",
     "distinct",
-    "focus",
     "min_max",
+    "normalise_scores",
     "propose",
     "prune",
     "rank",

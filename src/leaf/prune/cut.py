@@ -7,12 +7,12 @@ from leaf.prune.guards import refusal
 from leaf.prune.select import Bools, candidates
 from leaf.prune.substitute import substitutes
 from leaf.recipe import PruneSection
-from leaf.records import Counterfactual, Focus, Problem, Span
+from leaf.records import Counterfactual, NormalisedScores, Problem, Span
 
 
 def spans(
     marked_U: Bools,
-    scores: Focus,
+    scores: NormalisedScores,
     question: str,
     *,
     join: bool = True,
@@ -44,7 +44,7 @@ def remove(question: str, pieces: Sequence[Span]) -> str:
 
 def prune(
     problem: Problem,
-    scores: Focus | str,
+    scores: NormalisedScores | str,
     section: PruneSection,
     *,
     unit: str = "token",
@@ -121,14 +121,16 @@ _PREFIX = {"substitute": "sb"}
 """How ids begin; those of removals with `cf`, those of what was refused with `no`."""
 
 
-def _adjoin(last: int, unit: int, scores: Focus, question: str, bridge_whitespace: bool) -> bool:
+def _adjoin(
+    last: int, unit: int, scores: NormalisedScores, question: str, bridge_whitespace: bool
+) -> bool:
     if unit == last + 1:
         return True
     between = question[scores.ends[last] : scores.starts[unit]]
     return bridge_whitespace and between.isspace()
 
 
-def _span(run: Sequence[int], scores: Focus, question: str) -> Span:
+def _span(run: Sequence[int], scores: NormalisedScores, question: str) -> Span:
     start, end = scores.starts[run[0]], scores.ends[run[-1]]
     return Span(
         start=start,

@@ -2,7 +2,7 @@
 
 from leaf.prune.cut import distinct, prune
 from leaf.prune.rank import rank
-from leaf.prune.select import focus
+from leaf.prune.select import normalise_scores
 from leaf.recipe import AttributeSection, PruneSection
 from leaf.records import Attribution, Counterfactual, Problem, Sensitivity
 
@@ -32,7 +32,7 @@ def cut_question(
     if detector == "oracle":
         # What the data name is one piece, whatever the tokenizer makes of its spaces.
         section = section.model_copy(update={"bridge_whitespace": True, "units": ["token"]})
-    scores = focus(attribution)
+    scores = normalise_scores(attribution)
     if isinstance(scores, str):
         return prune(problem, scores, section)
     found: list[Counterfactual] = []

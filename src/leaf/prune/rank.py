@@ -1,7 +1,7 @@
 """What each detector ranks lowest, on the units that may be cut.
 
-Every detector ends in a `Focus` whose `gap` is 0 for what it would cut first, so that rules, spans,
-verification and training are the same for all. Axes: U units of one question.
+Every detector ends in a `NormalisedScores` whose `gap` is 0 for what it would cut first, so that
+rules, spans, verification and training are the same for all. Axes: U units of one question.
 """
 
 import random
@@ -13,22 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from leaf.prune.select import ROUNDING, candidates, focus, min_max
+from leaf.prune.select import ROUNDING, candidates, min_max, normalise_scores
 from leaf.recipe import AttributeSection, PruneSection
-from leaf.records import Attribution, Focus, Problem, Sensitivity
+from leaf.records import Attribution, NormalisedScores, Problem, Sensitivity
 from leaf.text.units import BORDERS, Piece, may_go, pieces
 
 
 def rank(
     detector: str,
-    scores: Focus,
+    scores: NormalisedScores,
     problem: Problem,
     *,
     unit: str = "token",
     prune: PruneSection,
     attribute: AttributeSection,
     measured: Sensitivity | Attribution | None = None,
-) -> tuple[Focus | str, int | None]:
+) -> tuple[NormalisedScores | str, int | None]:
     """Rank one question's units as a detector does, and say how many it marks.
 
     Args:
@@ -64,16 +64,20 @@ def rank(
     return widen(ranked, problem.question, unit), count
 
 
-Ranking = Callable[[Focus, str, Any], Focus | str]
+Ranking = Callable[[NormalisedScores, str, Any], NormalisedScores | str]
 """(the gradient's scores, the question, both models' scores) -> the ranking, or why none."""
 
 
-def by_gap(_scores: Focus, _question: str, measured: Attribution) -> Focus | str:
+def by_gap(
+    _scores: NormalisedScores, _question: str, measured: Attribution
+) -> NormalisedScores | str:
     """Rank by Eq. 3 to 5, whatever was measured in place of Eq. 2."""
-    return focus(measured)
+    return normalise_scores(measured)
 
 
-def _by_effect(scores: Focus, question: str, measured: Attribution) -> Focus | str:
+def _by_effect(
+    scores: NormalisedScores, question: str, measured: Attribution
+) -> NormalisedScores | str:
     """Rank tokens by what their pieces do for both models' reference, least first.
 
     A token in no measured piece ranks last: it asks, or was not proposed.
@@ -106,7 +110,7 @@ A detector of your own has its line here and, where it measures models, one of t
 """
 
 
-def propose(scores: Focus, question: str, unit: str, count: int) -> tuple[Piece, ...]:
+def propose(scores: NormalisedScores, question: str, unit: str, count: int) -> tuple[Piece, ...]:
     """Return the pieces of a question with the lowest mean gap, in text order, at most `count`.
 
     Args:
@@ -128,7 +132,7 @@ def propose(scores: Focus, question: str, unit: str, count: int) -> tuple[Piece,
     return tuple(sorted(sorted(found, key=mean_gap)[:count]))
 
 
-def widen(scores: Focus, question: str, unit: str) -> Focus | str:
+def widen(scores: NormalisedScores, question: str, unit: str) -> NormalisedScores | str:
     """Join tokens to words, clauses or sentences, or say why these have no ranking.
 
     A wide unit has the mean sensitivities of its tokens, and so their mean gap, which is min-maxed
@@ -148,7 +152,7 @@ def widen(scores: Focus, question: str, unit: str) -> Focus | str:
     if gap_U is None:
         return f"every {unit} has the same gap"
     gaps = iter(gap_U.tolist())
-    return Focus(
+    return NormalisedScores(
         problem_id=scores.problem_id,
         starts=tuple(scores.starts[group[0]] for group in groups),
         ends=tuple(scores.ends[group[-1]] for group in groups),
@@ -162,7 +166,9 @@ def _means(values: Sequence[float], texts: Sequence[Sequence[int]]) -> tuple[flo
     return tuple(fmean(values[token] for token in text) if text else 0.0 for text in texts)
 
 
-def _groups(scores: Focus, question: str, border: re.Pattern[str]) -> Iterator[list[int]]:
+def _groups(
+    scores: NormalisedScores, question: str, border: re.Pattern[str]
+) -> Iterator[list[int]]:
     """Yield the tokens of each wide unit."""
     ends = [match.end() for match in border.finditer(question)]
     group: list[int] = []
@@ -178,7 +184,7 @@ def _groups(scores: Focus, question: str, border: re.Pattern[str]) -> Iterator[l
         yield group
 
 
-def _places(scores: Focus, question: str) -> list[int]:
+def _places(scores: NormalisedScores, question: str) -> list[int]:
     """Return where each token's text begins: a leading space is no part of its place."""
     found = []
     for start, end in zip(scores.starts, scores.ends, strict=True):
@@ -187,7 +193,7 @@ def _places(scores: Focus, question: str) -> list[int]:
     return found
 
 
-def _containing(scores: Focus, question: str, measured: Attribution) -> list[int]:
+def _containing(scores: NormalisedScores, question: str, measured: Attribution) -> list[int]:
     """Return the number of the measured piece in which each token begins, -1 for none."""
     found = []
     for place in _places(scores, question):
@@ -196,14 +202,16 @@ def _containing(scores: Focus, question: str, measured: Attribution) -> list[int
     return found
 
 
-def _surprising(scores: Focus, surprisal: Sensitivity) -> Focus | str:
+def _surprising(scores: NormalisedScores, surprisal: Sensitivity) -> NormalisedScores | str:
     surprising_U = min_max(surprisal.scores)
     if surprising_U is None:
         return surprisal.skipped or "all surprisals are equal"
     return replace(scores, gap=tuple((1 - surprising_U).tolist()))
 
 
-def _planted(scores: Focus, problem: Problem) -> tuple[Focus | str, int | None]:
+def _planted(
+    scores: NormalisedScores, problem: Problem
+) -> tuple[NormalisedScores | str, int | None]:
     if not problem.distractors:
         return "the data name no distractor", None
     inside = [
@@ -217,7 +225,7 @@ def _planted(scores: Focus, problem: Problem) -> tuple[Focus | str, int | None]:
     return replace(scores, gap=tuple(0.0 if found else 1.0 for found in inside)), sum(inside)
 
 
-def _shuffled(scores: Focus, seed: str) -> Focus:
+def _shuffled(scores: NormalisedScores, seed: str) -> NormalisedScores:
     order: Sequence[int] = range(len(scores.gap))
     order = random.Random(seed).sample(order, len(order))
     last = max(len(order) - 1, 1)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaf.recipe import PruneSection
-from leaf.records import Attribution, Focus
+from leaf.records import Attribution, NormalisedScores
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -41,7 +41,7 @@ def sensitivity_gap(teacher_U: Floats, student_U: Floats) -> Floats:
     return teacher_U - student_U
 
 
-def focus(attribution: Attribution) -> Focus | str:
+def normalise_scores(attribution: Attribution) -> NormalisedScores | str:
     """Normalise one problem's scores (Eq. 3 to 5), or say why they give no ranking."""
     if attribution.skipped:
         return attribution.skipped
@@ -53,7 +53,7 @@ def focus(attribution: Attribution) -> Focus | str:
     gap_U = min_max(sensitivity_gap(teacher_U, student_U), resolution=ROUNDING)
     if gap_U is None:
         return "teacher and student scores differ by the same everywhere"
-    return Focus(
+    return NormalisedScores(
         problem_id=attribution.problem_id,
         starts=attribution.starts,
         ends=attribution.ends,
@@ -77,7 +77,7 @@ RULES = {"value": candidates_by_value, "quantile": candidates_by_quantile}
 
 
 def candidates(
-    scores: Focus, question: str, section: PruneSection, *, count: int | None = None
+    scores: NormalisedScores, question: str, section: PruneSection, *, count: int | None = None
 ) -> Bools:
     """Mark the candidate units of one question; whitespace alone is never a candidate.
 

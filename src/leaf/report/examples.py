@@ -5,7 +5,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from leaf.records import Answer, Counterfactual, Focus, Outcome, Problem, Score, Span, Verdict
+from leaf.records import (
+    Answer,
+    Counterfactual,
+    NormalisedScores,
+    Outcome,
+    Problem,
+    Score,
+    Span,
+    Verdict,
+)
 from leaf.report.changes import Changes
 from leaf.report.excerpts import excerpt
 from leaf.report.plain import TEXT_LIMIT, clipped
@@ -64,7 +73,7 @@ def distractions(
     entered: Collection[str] | None,
     answers: tuple[Sequence[Answer], Sequence[Answer]],
     scores: tuple[Sequence[Score], Sequence[Score]],
-    focus: Sequence[Focus],
+    focus: Sequence[NormalisedScores],
     changes: Changes | None,
 ) -> dict[str, Any] | None:
     """Describe every problem that entered detection or took a transplant, by status, then in order.
@@ -104,7 +113,7 @@ def distractions(
 def one_problem(
     problem: Problem,
     answers: Sequence[tuple[Answer, Score]],
-    focus: Focus | None,
+    focus: NormalisedScores | None,
     changes: Changes,
 ) -> dict[str, Any]:
     """Describe one problem as `distractions` does, with everything that was tried on it.
@@ -141,7 +150,7 @@ def _by_problem(changes: Changes) -> dict[str, _Tried]:
 
 def _problem(
     problem: Problem,
-    focus: Focus | None,
+    focus: NormalisedScores | None,
     tried: _Tried,
     changes: Changes,
     limits: tuple[int | None, int | None] = (REMOVAL_LIMIT, TRANSPLANT_LIMIT),
@@ -179,7 +188,7 @@ def _problem(
     }
 
 
-def _status(tried: _Tried, focus: Focus | None, changes: Changes) -> str:
+def _status(tried: _Tried, focus: NormalisedScores | None, changes: Changes) -> str:
     """Return the first of `STATUSES` that fits."""
     if changes.kept(tried.removals):
         return "verified"
@@ -206,7 +215,7 @@ def _spans(cuts: Sequence[Counterfactual]) -> list[Span]:
 
 
 def _units(
-    question: str, focus: Focus | None, removed: Sequence[Span], freed: Sequence[Span]
+    question: str, focus: NormalisedScores | None, removed: Sequence[Span], freed: Sequence[Span]
 ) -> list[dict[str, Any]]:
     """Cut a question into its scored units and the unscored text between them, in order.
 
@@ -234,7 +243,7 @@ def _units(
     return [piece for piece in pieces if piece["text"]]
 
 
-def _scored(focus: Focus | None) -> Iterator[tuple[int, int, float, float, float]]:
+def _scored(focus: NormalisedScores | None) -> Iterator[tuple[int, int, float, float, float]]:
     if focus is not None:
         yield from zip(
             focus.starts, focus.ends, focus.teacher, focus.student, focus.gap, strict=True

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaf.recipe import Recipe
-from leaf.records import Answer, Counterfactual, Focus, Problem, Score, Verdict
+from leaf.records import Answer, Counterfactual, NormalisedScores, Problem, Score, Verdict
 from leaf.report.changes import changes
 from leaf.report.examples import one_problem
 from leaf.report.plain import plain
@@ -98,10 +98,10 @@ def _control(entry: Entry, detector: str) -> Control:
     return Control(detector=detector, kept=kept, tried=len(tried))
 
 
-def _focus(entry: Entry) -> Focus | None:
+def _focus(entry: Entry) -> NormalisedScores | None:
     if not entry.units or entry.units[0].gap is None:
         return None
-    return Focus(
+    return NormalisedScores(
         problem_id=entry.problem_id,
         starts=tuple(unit.start for unit in entry.units),
         ends=tuple(unit.end for unit in entry.units),

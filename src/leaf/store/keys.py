@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from leaf.records import stored_name
+
 
 def stage_key(stage: str, version: int, settings: Mapping[str, Any], inputs: Sequence[str]) -> str:
     """Return the 16 hex digits that name a stage's result.
@@ -34,18 +36,19 @@ def plain(value: Any) -> Any:
     use them have the names that they had before; those marked `NEVER_NAMED` are left out always.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        named = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        named = {}
         for field in dataclasses.fields(value):
-            unused = "unnamed" in field.metadata and named[field.name] == field.default
-            if unused or "never_named" in field.metadata:
-                del named[field.name]
-        return {name: plain(found) for name, found in named.items()}
+            item = getattr(value, field.name)
+            unused = "unnamed" in field.metadata and item == field.default
+            if not unused and "never_named" not in field.metadata:
+                named[stored_name(field)] = plain(item)
+        return named
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [plain(item) for item in value]
     return value
 
 
-def own_code(made: Callable[..., Any]) -> dict[str, str]:
+def user_code_digest(made: Callable[..., Any]) -> dict[str, str]:
     """Return what names a result that a user's function decides: `code`, its file's content.
 
     Nothing for a function of this package, whose stages have versions. One that was typed at a

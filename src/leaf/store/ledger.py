@@ -20,7 +20,7 @@ from leaf.records import (
     Answer,
     Attribution,
     Counterfactual,
-    Focus,
+    NormalisedScores,
     Outcome,
     Problem,
     Score,
@@ -156,7 +156,7 @@ def entries(
     student: Graded,
     teacher: Graded,
     attributions: Sequence[Attribution],
-    focus: Sequence[Focus],
+    focus: Sequence[NormalisedScores],
     cuts: Cuts,
     segments: Mapping[str, Sequence[Problem]] | None = None,
 ) -> Iterator[Entry]:
@@ -264,7 +264,9 @@ def iterate_ledger(path: Path, problem_id: str | None = None) -> Iterator[Entry]
         ) from error
 
 
-def _units(problem: Problem, scored: Attribution, ranked: Focus | None) -> tuple[Unit, ...]:
+def _units(
+    problem: Problem, scored: Attribution, ranked: NormalisedScores | None
+) -> tuple[Unit, ...]:
     nothing: Sequence[float | None] = (None,) * len(scored.starts)
     normalised = (ranked.teacher, ranked.student, ranked.gap) if ranked else (nothing,) * 3
     return tuple(

@@ -11,13 +11,16 @@ from typing import Any, TypeVar
 import pyarrow as pa
 from pydantic import TypeAdapter
 
+from leaf.records import stored_name
+
 R = TypeVar("R")
 
 
 def schema_of(record_type: type) -> pa.Schema:
     """Return the Parquet schema of a record class, derived from its type hints."""
     hints = typing.get_type_hints(record_type)
-    return pa.schema([_field(f.name, hints[f.name]) for f in dataclasses.fields(record_type)])
+    fields = dataclasses.fields(record_type)
+    return pa.schema([_field(stored_name(field), hints[field.name]) for field in fields])
 
 
 def to_table(records: Sequence[Any], record_type: type) -> pa.Table:
@@ -27,25 +30,29 @@ def to_table(records: Sequence[Any], record_type: type) -> pa.Table:
 
 def from_table(table: pa.Table, record_type: type[R]) -> list[R]:
     """Read records back; raises `pydantic.ValidationError` when a row does not fit the class."""
-    return TypeAdapter(list[record_type]).validate_python(table.to_pylist())  # type: ignore[valid-type]
+    fields = dataclasses.fields(record_type)  # type: ignore[arg-type]  # R is a dataclass
+    names = {stored_name(field): field.name for field in fields}
+    rows = table.rename_columns([names.get(column, column) for column in table.column_names])
+    return TypeAdapter(list[record_type]).validate_python(rows.to_pylist())  # type: ignore[valid-type]
 
 
 def _row(record: Any) -> dict[str, Any]:
     """Do what `dataclasses.asdict` does without its copy of every single value: that costs most."""
     row: dict[str, Any] = {}
-    for name in _names(record.__class__):
+    for name, column in _names(record.__class__):
         value = getattr(record, name)
         if dataclasses.is_dataclass(value):
             value = _row(value)
         elif isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
             value = [_row(item) for item in value]
-        row[name] = value
+        row[column] = value
     return row
 
 
 @functools.cache
-def _names(record_type: type) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(record_type))
+def _names(record_type: type) -> tuple[tuple[str, str], ...]:
+    """Return each field's name and its column's."""
+    return tuple((field.name, stored_name(field)) for field in dataclasses.fields(record_type))
 
 
 _SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}

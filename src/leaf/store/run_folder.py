@@ -5,7 +5,7 @@ Rows and values are written from records alone, so that a resumed run writes the
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from leaf.errors import StoreError, UsageError
 from leaf.recipe import Recipe
 from leaf.recipe.reading import load_recipe
+from leaf.records import STORED_AS
 from leaf.store.parquet import from_table, schema_of, to_table
 from leaf.store.store import write_whole
 
@@ -41,7 +42,7 @@ class TrainingRow:
     """How the counterfactual was made: `span`, `transplant` ...; "" of an original."""
     prompt: str
     """The whole user's message."""
-    begun: str
+    response_prefix: str = field(metadata={STORED_AS: "begun"})
     """How the response begins: context, not trained on; "" but at response level."""
     response: str
     """What is trained on."""

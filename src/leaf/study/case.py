@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaf.errors import StudyError
-from leaf.records import Attribution, Counterfactual, Focus, Problem, Sensitivity, Verdict
+from leaf.records import (
+    Attribution,
+    Counterfactual,
+    NormalisedScores,
+    Problem,
+    Sensitivity,
+    Verdict,
+)
 from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.focus_audit import sources_of
 from leaf.study.lab import Lab, Run
@@ -37,7 +44,7 @@ class Case:
     """One problem with all that is shown of it."""
 
     problem: Problem
-    focus: Focus
+    focus: NormalisedScores
     removed: Counterfactual
     """A verified removal: of several the one with the lowest gap."""
     attention: dict[str, Sensitivity]
@@ -69,7 +76,7 @@ def case(lab: Lab) -> Finding:
 
 
 def _cases(run: Run) -> list[Case]:
-    results, detection, workshop = run.results, run.pipeline.detection, run.pipeline.workshop
+    results, detection, session = run.results, run.pipeline.detection, run.pipeline.session
     cuts = results.cuts[run.recipe.attribute.detector]
     removed: dict[str, Counterfactual] = {}
     for item in sorted(cuts.kept, key=lambda item: (_gap(item), item.id)):
@@ -83,11 +90,11 @@ def _cases(run: Run) -> list[Case]:
     pairs = [(problem, item.reference) for problem, item in zip(problems, shown, strict=True)]
     students = {arm: source for arm, source in sources_of(run).items() if source is not None}
     attention = {
-        arm: workshop.sensitivities("student", "attention", pairs, source=source)
+        arm: session.sensitivities("student", "attention", pairs, source=source)
         for arm, source in students.items()
     }
     again = {
-        arm: workshop.answers(run.recipe.student, source, problems, f"cases: {arm}")
+        arm: session.answers(run.recipe.student, source, problems, f"cases: {arm}")
         for arm, source in students.items()
     }
     assert results.student is not None  # noqa: S101 - `until` says so
@@ -163,7 +170,11 @@ def _change_of_attention(one: Case) -> list[Line]:
 
 
 def _map(
-    one: Case, units: Focus | Sensitivity, values: Sequence[float], *, struck: bool = False
+    one: Case,
+    units: NormalisedScores | Sensitivity,
+    values: Sequence[float],
+    *,
+    struck: bool = False,
 ) -> list[Line]:
     """Return the question in colour; with `struck`, values have a sign and the cut is struck."""
     question, first = one.problem.question, one.removed.spans[0]

@@ -66,7 +66,7 @@ _MADE = "counterfactuals: "
 def _samples(run: Run) -> list[Samples]:
     """Return the questions of one run by kind."""
     pipeline, results = run.pipeline, run.results
-    tokenizer = pipeline.workshop.student_chat.tokenizer
+    tokenizer = pipeline.session.student_chat.tokenizer
     assert results.problems is not None  # noqa: S101 - `until` says so
 
     def tokens(text: str) -> int:

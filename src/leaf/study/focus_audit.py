@@ -105,7 +105,7 @@ def _training(run: Run) -> list[_Scope]:
         if source is None:
             right[arm] = {problem.id: float(arm == "teacher") for problem in problems}
             continue
-        _, scores = run.pipeline.workshop.answers(
+        _, scores = run.pipeline.session.answers(
             run.recipe.student, source, problems, f"training problems again: {arm}"
         )
         right[arm] = _right(scores)
@@ -134,10 +134,10 @@ def _benchmarks(run: Run) -> list[_Scope]:
 
 def _graded(run: Run, benchmark: Benchmark, arm: str) -> Graded:
     """Let an arm answer a benchmark, as `leaf run` does: what it computed is found again."""
-    workshop, role = run.pipeline.workshop, "teacher" if arm == "teacher" else "student"
-    return workshop.answers(
+    session, role = run.pipeline.session, "teacher" if arm == "teacher" else "student"
+    return session.answers(
         run.recipe.teacher if arm == "teacher" else run.recipe.student,
-        sources_of(run)[arm] or workshop.sources[role],
+        sources_of(run)[arm] or session.sources[role],
         benchmark.asked,
         f"{benchmark.name}: {arm}",
         generate=benchmark.generate(run.recipe.generate),
@@ -160,13 +160,13 @@ def _right(scores: Sequence[Score]) -> dict[str, float]:
 
 def _audits(run: Run, scopes: Sequence[_Scope]) -> list[Audit]:
     """Look into every model once, on the questions of all scopes with their references."""
-    workshop = run.pipeline.workshop
+    session = run.pipeline.session
     pairs = [(one.problem, one.reference) for scope in scopes for one in scope.asked]
     if not pairs:
         return []
     found = {
         measure: {
-            arm: workshop.sensitivities(
+            arm: session.sensitivities(
                 "teacher" if arm == "teacher" else "student", measure, pairs, source=source
             )
             for arm, source in sources_of(run).items()

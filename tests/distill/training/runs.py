@@ -8,7 +8,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from leaf.distill import Row, plan_steps
+from leaf.distill import TrainingExample, plan_steps
 from leaf.distill.train_student import TrainingJob
 from leaf.models.files import find
 from leaf.pipeline.stages import Pipeline
@@ -57,7 +57,7 @@ def job_of(folder: Path, student: Path, taught_by: Path, pair: Path, **distill: 
     """Train on the pair's eight questions, every second one as if it were a counterfactual."""
     lines = (pair / "train.jsonl").read_text().splitlines()
     rows = [
-        Row(
+        TrainingExample(
             problem_id=f"problem-{n}",
             content=json.loads(line)["question"],
             response="4",

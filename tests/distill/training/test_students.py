@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from leaf.distill import Row
+from leaf.distill import TrainingExample
 from leaf.distill.sample import encode_rows
 from leaf.distill.train_student import TrainingJob, run_job
-from leaf.models.prompt_format import Conversation, chat_of
+from leaf.models.prompt_format import EncodedExample, prompt_format_of
 from leaf.pipeline import session
 from leaf.recipe import ModelSection
 from tests.distill.training.runs import job_of, metrics, run
@@ -79,9 +79,11 @@ def test_training_really_trains(cue_pair: Path, tmp_path: Path) -> None:
     assert naive_kl(tmp_path / "job" / "model", cue_pair / "teacher", rows) < 0.05
 
 
-def naive_kl(student: Path, teacher: Path, rows: Sequence[Row]) -> float:
+def naive_kl(student: Path, teacher: Path, rows: Sequence[TrainingExample]) -> float:
     tokenizer = AutoTokenizer.from_pretrained(student)
-    samples, _ = encode_rows(chat_of(tokenizer, ModelSection(model=str(student))), rows, 4096)
+    samples, _ = encode_rows(
+        prompt_format_of(tokenizer, ModelSection(model=str(student))), rows, 4096
+    )
     logits = []
     for folder in (teacher, student):
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
@@ -92,6 +94,6 @@ def naive_kl(student: Path, teacher: Path, rows: Sequence[Row]) -> float:
     return float((p.exp() * (p - q)).sum(-1).mean())
 
 
-def _response_logits(model: Any, item: Conversation) -> torch.Tensor:
+def _response_logits(model: Any, item: EncodedExample) -> torch.Tensor:
     whole: torch.Tensor = model(input_ids=torch.tensor([item.ids])).logits[0]
     return whole[item.prompt_length - 1 : -1]

@@ -19,7 +19,7 @@ from tokenizers.trainers import BpeTrainer
 from transformers import PreTrainedTokenizerFast
 
 from leaf.models import files, load
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 
 TEMPLATES = Path(__file__).parents[2] / "data" / "templates"
 
@@ -232,19 +232,19 @@ def _real(name: str) -> load.Tokenizer:
 
 
 @pytest.fixture(scope="session")
-def chats() -> dict[str, Chat]:
+def chats() -> dict[str, PromptFormat]:
     """A chat of each family, by name."""
-    return {name: Chat(make(), name=name) for name, make in FAMILIES.items()}
+    return {name: PromptFormat(make(), name=name) for name, make in FAMILIES.items()}
 
 
 @pytest.fixture(
     scope="session",
     params=[*FAMILIES, *(pytest.param(name, marks=pytest.mark.real) for name in REAL)],
 )
-def chat(request: pytest.FixtureRequest, chats: dict[str, Chat]) -> Chat:
+def chat(request: pytest.FixtureRequest, chats: dict[str, PromptFormat]) -> PromptFormat:
     """The chat of one family after the other; `chat.name` says which."""
     name = str(request.param)
-    return chats[name] if name in chats else Chat(_real(name), name=name)
+    return chats[name] if name in chats else PromptFormat(_real(name), name=name)
 
 
 @pytest.fixture

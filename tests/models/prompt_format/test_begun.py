@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.records import Problem
 
 ASKED = "What is 2 + 2?"
@@ -26,20 +26,20 @@ def within(before: str, segment: str, rest: str) -> Problem:
     )
 
 
-def skip_where_every_text_gets_a_space(chat: Chat, parts: tuple[str, str, str]) -> None:
+def skip_where_every_text_gets_a_space(chat: PromptFormat, parts: tuple[str, str, str]) -> None:
     if parts == INSIDE_WORDS and chat.name in {"mistral", "base with bos"}:
         pytest.skip("its tokenizer puts a space before a text that it sees by itself")
 
 
 @pytest.mark.parametrize("parts", [*PARTS, INSIDE_WORDS])
 def test_the_begun_response_is_context_and_only_the_rest_is_response(
-    chat: Chat, parts: tuple[str, str, str]
+    chat: PromptFormat, parts: tuple[str, str, str]
 ) -> None:
     skip_where_every_text_gets_a_space(chat, parts)
     problem = within(*parts)
     prompt = chat.prompt(problem)
-    conversation = chat.conversation(problem.content, problem.solution, problem.begun)
-    assert list(prompt.ids) == chat.prompt_ids(ASKED, problem.begun)
+    conversation = chat.encode(problem.content, problem.solution, problem.response_prefix)
+    assert list(prompt.ids) == chat.prompt_ids(ASKED, problem.response_prefix)
     assert conversation.ids[: conversation.prompt_length] == prompt.ids
     # What a model sees first is what it sees when it is asked.
     asked = chat.prompt_ids(ASKED)
@@ -48,12 +48,12 @@ def test_the_begun_response_is_context_and_only_the_rest_is_response(
     *rest, end = conversation.ids[conversation.prompt_length :]
     assert (end,) == chat.end_of_turn
     said = chat.tokenizer.decode([*prompt.ids[len(asked) :], *rest])
-    assert said.strip() == (problem.begun + problem.solution).strip()
+    assert said.strip() == (problem.response_prefix + problem.solution).strip()
 
 
 @pytest.mark.parametrize("parts", [*PARTS, INSIDE_WORDS])
 def test_units_tile_the_segment_but_for_tokens_over_its_borders(
-    chat: Chat, parts: tuple[str, str, str]
+    chat: PromptFormat, parts: tuple[str, str, str]
 ) -> None:
     problem = within(*parts)
     prompt = chat.prompt(problem)
@@ -69,26 +69,30 @@ def test_units_tile_the_segment_but_for_tokens_over_its_borders(
         assert said == problem.question[unit.start : unit.end].strip()
 
 
-def test_where_it_is_stable_the_whole_is_tokenised_as_one_response(chat: Chat) -> None:
+def test_where_it_is_stable_the_whole_is_tokenised_as_one_response(chat: PromptFormat) -> None:
     before, segment, rest = PARTS[0]
-    parted = chat.conversation(ASKED, rest, before + segment)
-    assert parted.ids == chat.conversation(ASKED, before + segment + rest).ids
-    assert parted.prompt_length > chat.conversation(ASKED, "").prompt_length
+    parted = chat.encode(ASKED, rest, before + segment)
+    assert parted.ids == chat.encode(ASKED, before + segment + rest).ids
+    assert parted.prompt_length > chat.encode(ASKED, "").prompt_length
 
 
 @pytest.mark.parametrize("parts", [*PARTS, INSIDE_WORDS])
 def test_a_response_reads_as_its_beginning_and_what_was_said(
-    chat: Chat, parts: tuple[str, str, str]
+    chat: PromptFormat, parts: tuple[str, str, str]
 ) -> None:
     skip_where_every_text_gets_a_space(chat, parts)
     begun, rest = parts[0] + parts[1], parts[2]
-    conversation = chat.conversation(ASKED, rest, begun)
+    conversation = chat.encode(ASKED, rest, begun)
     tokens = conversation.ids[conversation.prompt_length : -1]
     assert chat.response(begun, tokens) == begun + rest
 
 
 def test_an_ordinary_problem_begins_no_response() -> None:
     problem = Problem(id="p", question=ASKED, answer="4", solution="4", before="Read: ")
-    assert (problem.content, problem.begun, problem.level) == (f"Read: {ASKED}", "", "instruction")
+    assert (problem.content, problem.response_prefix, problem.level) == (
+        f"Read: {ASKED}",
+        "",
+        "instruction",
+    )
     inside = dataclasses.replace(problem, prompt="Asked")
-    assert (inside.content, inside.begun) == ("Asked", f"Read: {ASKED}")
+    assert (inside.content, inside.response_prefix) == ("Asked", f"Read: {ASKED}")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from leaf.errors import ChatError
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 
 END_OF_TURN = {
     "llama-3": "<|eot_id|>",
@@ -31,12 +31,12 @@ RESPONSES = [
 ]
 
 
-def test_a_conversation_is_prompt_response_and_one_end_of_turn(chat: Chat) -> None:
+def test_a_conversation_is_prompt_response_and_one_end_of_turn(chat: PromptFormat) -> None:
     (end,) = chat.end_of_turn
     assert chat.tokenizer.decode([end]) == END_OF_TURN[chat.name]
     prompt = chat.prompt_ids("What is 2 + 2?")
     for response in RESPONSES:
-        conversation = chat.conversation("What is 2 + 2?", response)
+        conversation = chat.encode("What is 2 + 2?", response)
         assert list(conversation.ids[: conversation.prompt_length]) == prompt
         *answer, last = conversation.ids[conversation.prompt_length :]
         assert last == end
@@ -45,7 +45,7 @@ def test_a_conversation_is_prompt_response_and_one_end_of_turn(chat: Chat) -> No
         assert conversation.response_length == len(answer) + 1
 
 
-def test_a_conversation_begins_the_tokenizers_own_dialogue(chat: Chat) -> None:
+def test_a_conversation_begins_the_tokenizers_own_dialogue(chat: PromptFormat) -> None:
     if not chat.has_template:
         pytest.skip("a base model has no dialogue of its own")
     messages = [
@@ -55,21 +55,21 @@ def test_a_conversation_begins_the_tokenizers_own_dialogue(chat: Chat) -> None:
     own = chat.tokenizer.apply_chat_template(
         messages, tokenize=True, return_dict=False, date_string="26 Jul 2024"
     )
-    ids = list(chat.conversation("What is 2 + 2?", "The answer is 4.").ids)
+    ids = list(chat.encode("What is 2 + 2?", "The answer is 4.").ids)
     assert own[: len(ids)] == ids
     # After the end of the turn there is a line end at most.
     assert not chat.tokenizer.decode(own[len(ids) :]).strip()
 
 
 def test_a_response_that_would_merge_with_the_prompt_leaves_the_prompt_as_it_is(
-    chats: dict[str, Chat],
+    chats: dict[str, PromptFormat],
 ) -> None:
     # A base prompt ends with a line end, and the vocabulary has a token for two of them.
     chat = chats["base"]
     prompt = chat.prompt_ids("What is 2 + 2?")
     together = chat.tokenizer("What is 2 + 2?\n\n\nFour", add_special_tokens=False)["input_ids"]
     assert together[: len(prompt)] != prompt
-    conversation = chat.conversation("What is 2 + 2?", "\n\nFour")
+    conversation = chat.encode("What is 2 + 2?", "\n\nFour")
     assert list(conversation.ids[: conversation.prompt_length]) == prompt
     assert chat.tokenizer.decode(list(conversation.ids[:-1])) == "What is 2 + 2?\n\n\nFour"
 
@@ -95,11 +95,11 @@ def test_the_end_of_turn_is_found_when_it_is_no_named_special_token(
     tokenizer.chat_template = template or tokenizer.chat_template
     end = tokenizer.convert_tokens_to_ids("<end_of_turn>")
     assert end not in tokenizer.all_special_ids
-    assert Chat(tokenizer, name=family).end_of_turn == (end,)
+    assert PromptFormat(tokenizer, name=family).end_of_turn == (end,)
 
 
 def test_a_tokenizer_without_any_end_is_refused(make_tokenizer: Callable[[str], Any]) -> None:
     tokenizer = make_tokenizer("base")
     tokenizer.eos_token = None
     with pytest.raises(ChatError, match=r"^tiny: neither its template nor its tokenizer ends"):
-        Chat(tokenizer, name="tiny")
+        PromptFormat(tokenizer, name="tiny")

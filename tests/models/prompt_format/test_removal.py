@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 from leaf.prune import remove, spans
-from leaf.records import Focus, Problem
+from leaf.records import NormalisedScores, Problem
 
 FRAGMENTS = [
     "What is ",
@@ -34,11 +34,11 @@ texts = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=12), max_size=12)
     question=texts, before=texts, after=texts, chosen=st.integers(0, 2**40), bridge=st.booleans()
 )
 def test_the_question_is_the_counterfactual_with_the_pieces_put_back(
-    chat: Chat, question: str, before: str, after: str, chosen: int, bridge: bool
+    chat: PromptFormat, question: str, before: str, after: str, chosen: int, bridge: bool
 ) -> None:
     problem = Problem(id="p", question=question, answer="", solution="", before=before, after=after)
     units = chat.prompt(problem).units
-    scores = Focus(
+    scores = NormalisedScores(
         problem_id="p",
         starts=tuple(unit.start for unit in units),
         ends=tuple(unit.end for unit in units),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from leaf.errors import ChatError
-from leaf.models.prompt_format import Chat
+from leaf.models.prompt_format import PromptFormat
 
 QWEN = (
     "<|im_start|>system\n"
@@ -69,7 +69,7 @@ CONTENTS = [
 ]
 
 
-def official(chat: Chat, content: str, **options: Any) -> Any:
+def official(chat: PromptFormat, content: str, **options: Any) -> Any:
     """The tokenizer's own rendering, on the date that its family prints by default."""
     messages = [{"role": "user", "content": content}]
     return chat.tokenizer.apply_chat_template(
@@ -77,11 +77,13 @@ def official(chat: Chat, content: str, **options: Any) -> Any:
     )
 
 
-def test_a_prompt_is_rendered_as_its_family_documents(chat: Chat) -> None:
+def test_a_prompt_is_rendered_as_its_family_documents(chat: PromptFormat) -> None:
     assert chat.render("What is 2 + 2?").text == RENDERED[chat.name]
 
 
-def test_a_rendering_is_the_tokenizers_own_and_shows_the_content_where_it_says(chat: Chat) -> None:
+def test_a_rendering_is_the_tokenizers_own_and_shows_the_content_where_it_says(
+    chat: PromptFormat,
+) -> None:
     around = len(RENDERED[chat.name]) - len("What is 2 + 2?")
     for content in CONTENTS:
         rendered = chat.render(content)
@@ -93,7 +95,7 @@ def test_a_rendering_is_the_tokenizers_own_and_shows_the_content_where_it_says(c
         assert len(rendered.text) == around + len(shown)
 
 
-def test_prompt_ids_are_those_of_the_tokenizers_own_chat(chat: Chat) -> None:
+def test_prompt_ids_are_those_of_the_tokenizers_own_chat(chat: PromptFormat) -> None:
     for content in CONTENTS:
         ids = chat.prompt_ids(content)
         if chat.has_template:
@@ -109,11 +111,11 @@ def test_a_base_model_whose_first_word_is_marked_reads_it_so(
     # Newer SentencePiece kinds put a `▁` before the very first word of a text, after the bos.
     tokenizer = make_tokenizer("mistral")
     tokenizer.chat_template = None
-    ids = Chat(tokenizer, name="tiny base").prompt_ids("What is 2 + 2?")
+    ids = PromptFormat(tokenizer, name="tiny base").prompt_ids("What is 2 + 2?")
     assert ids == tokenizer("What is 2 + 2?\n")["input_ids"]
 
 
-def test_a_prompt_begins_with_one_bos_where_the_family_has_one(chat: Chat) -> None:
+def test_a_prompt_begins_with_one_bos_where_the_family_has_one(chat: PromptFormat) -> None:
     ids = chat.prompt_ids("What is 2 + 2?")
     if chat.name in BOS:
         # The tokenizer would add another one: that is the trap.
@@ -127,7 +129,9 @@ def test_a_prompt_begins_with_one_bos_where_the_family_has_one(chat: Chat) -> No
         assert ids.count(chat.tokenizer.bos_token_id) == shown
 
 
-def test_the_date_is_fixed_where_the_template_would_print_today(chats: dict[str, Chat]) -> None:
+def test_the_date_is_fixed_where_the_template_would_print_today(
+    chats: dict[str, PromptFormat],
+) -> None:
     chat = chats["llama-3"]
     today = datetime.date.today()
     own = chat.tokenizer.apply_chat_template(
@@ -155,13 +159,15 @@ def test_the_date_is_fixed_in_every_form_that_templates_ask_for(
         "\n{% macro header() %}Today: {{ strftime_now('" + form + "') }}.\n{% endmacro %}"
         "{{ header() }}{{ messages[0].content }}<|im_end|>"
     )
-    assert Chat(tokenizer, name="tiny").render("Hi").text == f"\nToday: {shown}.\nHi<|im_end|>"
+    assert (
+        PromptFormat(tokenizer, name="tiny").render("Hi").text == f"\nToday: {shown}.\nHi<|im_end|>"
+    )
 
 
-def test_a_system_prompt_replaces_the_default_one(chats: dict[str, Chat]) -> None:
+def test_a_system_prompt_replaces_the_default_one(chats: dict[str, PromptFormat]) -> None:
     def text(family: str) -> str:
         tokenizer = chats[family].tokenizer
-        return Chat(tokenizer, name=family, system="Be brief.").render("Hi").text
+        return PromptFormat(tokenizer, name=family, system="Be brief.").render("Hi").text
 
     chatml = (
         "<|im_start|>system\nBe brief.<|im_end|>\n"
@@ -176,10 +182,10 @@ def test_a_system_prompt_replaces_the_default_one(chats: dict[str, Chat]) -> Non
     [("gemma", "System role not supported"), ("mistral", "Only user and assistant roles")],
 )
 def test_a_system_prompt_that_the_template_refuses_is_one_line_that_says_so(
-    chats: dict[str, Chat], family: str, why: str
+    chats: dict[str, PromptFormat], family: str, why: str
 ) -> None:
     with pytest.raises(ChatError) as caught:
-        Chat(chats[family].tokenizer, name=f"models/{family}", system="Be brief.")
+        PromptFormat(chats[family].tokenizer, name=f"models/{family}", system="Be brief.")
     assert str(caught.value).startswith(f"models/{family}: ")
     assert why in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -201,7 +207,7 @@ def test_a_template_that_hides_the_message_is_refused(
     tokenizer = make_tokenizer("qwen2.5")
     tokenizer.chat_template = template
     with pytest.raises(ChatError, match=f"^tiny: .*{why}"):
-        Chat(tokenizer, name="tiny")
+        PromptFormat(tokenizer, name="tiny")
 
 
 def test_a_message_that_the_template_rewrites_is_refused_by_name(
@@ -209,13 +215,13 @@ def test_a_message_that_the_template_rewrites_is_refused_by_name(
 ) -> None:
     tokenizer = make_tokenizer("qwen2.5")
     tokenizer.chat_template = "{{ messages[0].content | replace('&', 'and') }}<|im_end|>"
-    chat = Chat(tokenizer, name="tiny")
+    chat = PromptFormat(tokenizer, name="tiny")
     assert chat.render("salt, pepper").text == "salt, pepper<|im_end|>"
     with pytest.raises(ChatError, match=r"^tiny: .*changes the message 'salt & pepper'"):
         chat.render("salt & pepper")
 
 
-def test_a_base_model_takes_no_system_prompt(chats: dict[str, Chat]) -> None:
+def test_a_base_model_takes_no_system_prompt(chats: dict[str, PromptFormat]) -> None:
     tokenizer = chats["base"].tokenizer
     with pytest.raises(ChatError, match="has no chat template, so it takes no system prompt"):
-        Chat(tokenizer, name="tiny base", system="Be brief.")
+        PromptFormat(tokenizer, name="tiny base", system="Be brief.")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from leaf.models.prompt_format import Chat, Prompt
+from leaf.models.prompt_format import Prompt, PromptFormat
 from leaf.records import Problem
 
 QUESTIONS = [
@@ -38,7 +38,7 @@ def problems() -> Iterator[Problem]:
             )
 
 
-def whole_characters(chat: Chat, problem: Problem) -> list[int]:
+def whole_characters(chat: PromptFormat, problem: Problem) -> list[int]:
     """The question's shown characters that share no token with anything around them, one by one.
 
     Derived per character: what shares a token with an outside character is outside as well, until
@@ -71,7 +71,7 @@ def texts(prompt: Prompt, question: str) -> list[str]:
     return [question[unit.start : unit.end] for unit in prompt.units]
 
 
-def test_units_tile_what_whole_tokens_cover_of_the_question(chat: Chat) -> None:
+def test_units_tile_what_whole_tokens_cover_of_the_question(chat: PromptFormat) -> None:
     tiled = 0
     for problem in problems():
         if not composed(problem.question):
@@ -89,7 +89,7 @@ def test_units_tile_what_whole_tokens_cover_of_the_question(chat: Chat) -> None:
     assert tiled >= len(QUESTIONS) * len(AROUND) * 0.8
 
 
-def test_without_a_shared_border_token_the_units_are_the_whole_question(chat: Chat) -> None:
+def test_without_a_shared_border_token_the_units_are_the_whole_question(chat: PromptFormat) -> None:
     if chat.name == "mistral":
         pytest.skip("its template's space and the first word are one token: see below")
     for question in QUESTIONS:
@@ -99,7 +99,7 @@ def test_without_a_shared_border_token_the_units_are_the_whole_question(chat: Ch
         assert "".join(texts(prompt, question)) == question
 
 
-def test_a_token_shared_with_the_template_is_the_templates(chats: dict[str, Chat]) -> None:
+def test_a_token_shared_with_the_template_is_the_templates(chats: dict[str, PromptFormat]) -> None:
     # "[INST] What is" is cut as "]", " What", " is": the first word's token holds the space.
     problem = Problem(id="p", question="What is 2 + 2?", answer="4", solution="")
     prompt = chats["mistral"].prompt(problem)
@@ -107,7 +107,7 @@ def test_a_token_shared_with_the_template_is_the_templates(chats: dict[str, Chat
     assert "".join(texts(prompt, problem.question)) == " is 2 + 2?"
 
 
-def test_white_space_that_the_template_trims_is_in_no_unit(chats: dict[str, Chat]) -> None:
+def test_white_space_that_the_template_trims_is_in_no_unit(chats: dict[str, PromptFormat]) -> None:
     question = " \n What is 2 + 2? \n"
     problem = Problem(id="p", question=question, answer="4", solution="")
     for family in ("llama-3", "llama-3 untrimmed", "gemma"):
@@ -116,7 +116,7 @@ def test_white_space_that_the_template_trims_is_in_no_unit(chats: dict[str, Chat
         assert prompt.units[0].start == 3
 
 
-def test_a_units_tokens_decode_to_its_text(chat: Chat) -> None:
+def test_a_units_tokens_decode_to_its_text(chat: PromptFormat) -> None:
     checked = 0
     for problem in problems():
         if not composed(problem.question):
@@ -131,7 +131,7 @@ def test_a_units_tokens_decode_to_its_text(chat: Chat) -> None:
     assert checked > 500
 
 
-def test_what_a_tokenizer_composes_is_one_unit(chats: dict[str, Chat]) -> None:
+def test_what_a_tokenizer_composes_is_one_unit(chats: dict[str, PromptFormat]) -> None:
     # NFC makes one character of e + U+0301 and of two Hangul letters, before any token is cut.
     question = "cafe\u0301 \u1112\u1161 now"
     prompt = chats["qwen2.5"].prompt(Problem(id="p", question=question, answer="", solution=""))
@@ -140,7 +140,7 @@ def test_what_a_tokenizer_composes_is_one_unit(chats: dict[str, Chat]) -> None:
     assert "".join(texts(prompt, question)) == question
 
 
-def test_units_own_positions_inside_the_prompt_and_share_none(chat: Chat) -> None:
+def test_units_own_positions_inside_the_prompt_and_share_none(chat: PromptFormat) -> None:
     for problem in problems():
         prompt = chat.prompt(problem)
         positions = [at for unit in prompt.units for at in unit.tokens]
@@ -149,12 +149,12 @@ def test_units_own_positions_inside_the_prompt_and_share_none(chat: Chat) -> Non
         assert all(unit.tokens for unit in prompt.units)
 
 
-def test_a_prompt_with_units_has_the_ids_that_are_generated_from(chat: Chat) -> None:
+def test_a_prompt_with_units_has_the_ids_that_are_generated_from(chat: PromptFormat) -> None:
     for problem in problems():
         assert list(chat.prompt(problem).ids) == chat.prompt_ids(problem.content)
 
 
-def test_the_bytes_of_a_symbol_are_one_unit(chats: dict[str, Chat]) -> None:
+def test_the_bytes_of_a_symbol_are_one_unit(chats: dict[str, PromptFormat]) -> None:
     # U+2220 is three bytes, U+1F469 four; none of the tiny vocabularies has a token for the latter.
     for family, chat in chats.items():
         question = "a👩b" if family != "mistral" else "x a👩b"
@@ -164,7 +164,9 @@ def test_the_bytes_of_a_symbol_are_one_unit(chats: dict[str, Chat]) -> None:
         assert len(woman.tokens) == 4
 
 
-def test_text_around_the_question_is_in_no_unit_and_moves_none(chats: dict[str, Chat]) -> None:
+def test_text_around_the_question_is_in_no_unit_and_moves_none(
+    chats: dict[str, PromptFormat],
+) -> None:
     # A line end closes a token in all these families, so the question's units are the same.
     question = "How many pens?"
     alone = Problem(id="p", question=question, answer="", solution="")
