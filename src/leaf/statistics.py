@@ -1,4 +1,4 @@
-"""Every interval and comparison: shares, means, paired differences, exact tests."""
+"""Every interval and comparison, once: shares, means, paired differences, exact tests."""
 
 import dataclasses
 import warnings
@@ -10,10 +10,83 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from leaf.errors import LeafError
-from leaf.records import Comparison, Estimate, Outcome, Score
+from leaf.records import STORED_AS, Outcome, Score
 
 _RESAMPLES_AT_ONCE = 500
 """Bounds the bootstrap's memory: this many times the number of items, in float64."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Interval:
+    """A number with its 95% interval, and how many it rests on.
+
+    Shares lie in [0, 1], differences of shares in [-1, 1].
+    """
+
+    value: float
+    low: float | None
+    """Lower end; None where there is no interval: one value alone, or all the same."""
+    high: float | None
+    """Upper end; None where `low` is."""
+    n: int
+    """Questions, problems, variants or cuts, as its place says."""
+
+    @property
+    def side_of_zero(self) -> int:
+        """1 where the whole interval is above 0, -1 where it is below, 0 where nothing is shown."""
+        if self.low is None or self.high is None:
+            return 0
+        return int(self.low > 0) - int(self.high < 0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate(Interval):
+    """One measure of one model on one benchmark.
+
+    The interval is Wilson's, or the bootstrap's of a measure with values between 0 and 1.
+    """
+
+    value: float = dataclasses.field(metadata={STORED_AS: "mean"})
+    """`right / n`, or the mean of a measure that has values between 0 and 1."""
+    low: float
+    high: float
+    right: int
+    """Problems whose value is 1: right answers."""
+    ungradable: int
+    """Answers that could not be graded: part of `n`, counted as not right."""
+
+    @property
+    def mean(self) -> float:
+        """The value."""
+        return self.value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison(Interval):
+    """Two models on the same `n` questions: how much more often the first is right.
+
+    The interval is the BCa bootstrap's.
+    """
+
+    value: float = dataclasses.field(metadata={STORED_AS: "difference"})
+    """`(wins - losses) / n`, of a measure with other values than 0 and 1 the mean difference."""
+    wins: int
+    """Questions on which only the first model is right, or on which it is better."""
+    losses: int
+    """Questions on which only the baseline is right, or on which it is better."""
+    p_value: float
+    """Exact two-sided McNemar test of `wins` against `losses`; with `problems` the sign test over
+    these, of those on which the first model is better against those on which the baseline is."""
+    problems: int | None = None
+    """Base problems of which the questions are variants: the interval draws these, each with all
+    its questions; None where every question stands by itself."""
+    note: str | None = None
+    """Why there is no interval, else None."""
+
+    @property
+    def difference(self) -> float:
+        """The value."""
+        return self.value
 
 
 def bootstrap(
@@ -60,6 +133,12 @@ def wilson(count: int, n: int) -> tuple[float, float]:
     """
     interval = stats.binomtest(count, n).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def share_of(count: int, n: int) -> Interval:
+    """Return the share `count / n` with its 95% Wilson interval; raises as `wilson`."""
+    low, high = wilson(count, n)
+    return Interval(value=count / n, low=low, high=high, n=n)
 
 
 def mcnemar(wins: int, losses: int) -> float:
@@ -112,7 +191,7 @@ def estimate(values: Values, *, ungradable: int, resamples: int, seed: int) -> E
     interval = bootstrap(_mean, (column,), resamples=resamples, seed=seed)
     # Undefined where all values are the same: no resample has another mean.
     low, high = interval or (mean, mean)
-    return dataclasses.replace(whole, mean=mean, low=low, high=high)
+    return dataclasses.replace(whole, value=mean, low=low, high=high)
 
 
 def compare(
@@ -162,7 +241,7 @@ def compare_values(
         n=n,
         wins=int(sum(one > 0 for one in differences.values())),
         losses=int(sum(one < 0 for one in differences.values())),
-        difference=float(_mean_difference(won_B, count_B)),
+        value=float(_mean_difference(won_B, count_B)),
         low=low,
         high=high,
         p_value=mcnemar(int(np.sum(won_B > 0)), int(np.sum(won_B < 0))),
@@ -193,7 +272,7 @@ def _share(values: ArrayLike, ungradable: int) -> Estimate:
     column = np.asarray(values)
     right, n = int(np.sum(column == 1.0)), len(column)
     low, high = wilson(right, n)
-    return Estimate(right=right, ungradable=ungradable, n=n, mean=right / n, low=low, high=high)
+    return Estimate(right=right, ungradable=ungradable, n=n, value=right / n, low=low, high=high)
 
 
 def _interval(

@@ -11,10 +11,8 @@ from leaf.recipe.reading import check_recipe
 from leaf.records import (
     Answer,
     Attribution,
-    Comparison,
     Counterfactual,
     Drop,
-    Estimate,
     NormalisedScores,
     Outcome,
     Problem,
@@ -23,6 +21,7 @@ from leaf.records import (
     Verdict,
 )
 from leaf.report import write_report
+from leaf.statistics import Comparison, Estimate
 
 QUESTION = "Tom has 3 red pens and 4 hats. How many pens?"
 """`red` is characters 10 to 13 (after its space at 9), `and 4 hats` is 19 to 29."""
@@ -141,12 +140,10 @@ def many(run: dict[str, Any]) -> dict[str, Any]:
     """The same with five benchmarks: LeaF better on two, worse on one, nothing shown on two."""
     found = {
         "clean": comparison(),
-        "agree": comparison(
-            wins=0, losses=0, difference=0.0, low=None, high=None, note="All same."
-        ),
-        "conflict": comparison(n=400, low=0.16, high=0.25, difference=0.2, p_value=1e-9),
-        "numeric": comparison(n=400, low=-0.08, high=-0.01, difference=-0.04, p_value=0.03),
-        "both": comparison(n=400, low=0.12, high=0.2, difference=0.16, p_value=1e-9),
+        "agree": comparison(wins=0, losses=0, value=0.0, low=None, high=None, note="All same."),
+        "conflict": comparison(n=400, low=0.16, high=0.25, value=0.2, p_value=1e-9),
+        "numeric": comparison(n=400, low=-0.08, high=-0.01, value=-0.04, p_value=0.03),
+        "both": comparison(n=400, low=0.12, high=0.2, value=0.16, p_value=1e-9),
     }
     estimates = dict.fromkeys(found, run["estimates"]["gsm8k"])
     benchmarks = dict.fromkeys(found, run["recipe"].evaluate.benchmarks["gsm8k"])
@@ -281,7 +278,7 @@ def line(step: int, kl: float, kl_counterfactual: float | None) -> dict[str, Any
 
 
 def estimate(right: int, n: int) -> Estimate:
-    return Estimate(right=right, ungradable=1, n=n, mean=right / n, low=0.1, high=0.9)
+    return Estimate(right=right, ungradable=1, n=n, value=right / n, low=0.1, high=0.9)
 
 
 def comparison(**changes: Any) -> Comparison:
@@ -289,7 +286,7 @@ def comparison(**changes: Any) -> Comparison:
         "n": 8,
         "wins": 2,
         "losses": 1,
-        "difference": 0.125,
+        "value": 0.125,
         "low": -0.25,
         "high": 0.5,
         "p_value": 1.0,

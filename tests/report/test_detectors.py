@@ -59,10 +59,10 @@ def test_prompts_are_counted_one_by_one_and_problems_once() -> None:
     (found,) = detectors({"g": judged(cuts, "yyny")}, own="g", entered=5)
     assert (found.problems, found.tried, found.removed_characters) == (3, 4, 5.0)
     assert found.verified is not None
-    assert (found.verified.count, found.verified.n, found.verified.mean) == (3, 4, 0.75)
+    assert (found.verified.count, found.verified.n, found.verified.value) == (3, 4, 0.75)
     # p0 was freed twice, which is once; p3 and p4 entered detection and were never cut.
     assert found.freed is not None
-    assert (found.freed.count, found.freed.n, found.freed.mean) == (2, 5, 0.4)
+    assert (found.freed.count, found.freed.n, found.freed.value) == (2, 5, 0.4)
 
 
 def test_a_share_has_its_wilson_interval() -> None:

@@ -123,7 +123,7 @@ def test_a_comparison_without_interval_says_why(run: dict[str, Any]) -> None:
         run["comparisons"]["gsm8k"],
         wins=0,
         losses=0,
-        difference=0.0,
+        value=0.0,
         low=None,
         high=None,
         note="No interval: the difference is the same on all 8 questions.",

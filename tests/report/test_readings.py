@@ -1,7 +1,7 @@
 import pytest
 
-from leaf.records import Comparison
 from leaf.report.readings import in_words, reading
+from leaf.statistics import Comparison
 
 
 def compared(
@@ -11,7 +11,7 @@ def compared(
         n=100,
         wins=wins,
         losses=losses,
-        difference=(wins - losses) / 100,
+        value=(wins - losses) / 100,
         low=low,
         high=high,
         p_value=p_value,

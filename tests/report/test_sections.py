@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from leaf.evaluate import Robustness, Share
+from leaf.evaluate import Robustness
 from leaf.report import build_report
 from leaf.report.page import render
+from leaf.statistics import Interval
 
 
 def text_of(page: str) -> str:
@@ -163,14 +164,14 @@ def test_the_page_says_what_keeps_a_transplant(
 
 def test_what_variants_cost_is_a_table_of_its_own(run: dict[str, Any]) -> None:
     assert "Robustness, table" not in render(build_report(**run))
-    half = Share(value=0.5, n=4, low=0.2, high=0.8)
+    half = Interval(value=0.5, n=4, low=0.2, high=0.8)
     one = Robustness(
         base=half,
-        micro=Share(value=0.25, n=12, low=0.1, high=0.4),
+        micro=Interval(value=0.25, n=12, low=0.1, high=0.4),
         macro=half,
         normalised_micro=half,
         normalised_macro=None,
-        drop=Share(value=0.25, n=12, low=None, high=None),
+        drop=Interval(value=0.25, n=12, low=None, high=None),
         lost=5,
         gained=2,
     )

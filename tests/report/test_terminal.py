@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from leaf.records import Comparison, Estimate
 from leaf.report import print_results
 from leaf.report.terminal import ROOM
+from leaf.statistics import Comparison, Estimate
 
 NAMES = ("clean", "agree", "conflict", "numeric", "both")
 
@@ -15,16 +15,14 @@ NAMES = ("clean", "agree", "conflict", "numeric", "both")
 def estimate(mean: float, low: float, high: float, ungradable: int = 0) -> Estimate:
     n = 4000
     return Estimate(
-        right=round(mean * n), ungradable=ungradable, n=n, mean=mean, low=low, high=high
+        right=round(mean * n), ungradable=ungradable, n=n, value=mean, low=low, high=high
     )
 
 
 USUAL = estimate(0.51, 0.461, 0.559)
-WIDEST = Comparison(
-    n=4000, wins=9, losses=9, difference=-0.2, low=-0.255, high=-0.145, p_value=0.001
-)
-BETTER = replace(WIDEST, difference=0.2, low=0.145, high=0.255)
-OPEN = replace(WIDEST, difference=0.001, low=-0.02, high=0.021, p_value=0.9)
+WIDEST = Comparison(n=4000, wins=9, losses=9, value=-0.2, low=-0.255, high=-0.145, p_value=0.001)
+BETTER = replace(WIDEST, value=0.2, low=0.145, high=0.255)
+OPEN = replace(WIDEST, value=0.001, low=-0.02, high=0.021, p_value=0.9)
 
 
 def arms(*, teacher: bool = False, found: Estimate = USUAL) -> dict[str, Estimate]:
@@ -129,7 +127,7 @@ def test_the_words_name_a_direction_only_where_interval_and_test_agree() -> None
 
 
 def test_a_difference_without_interval_and_a_missing_arm_are_said() -> None:
-    comparison = replace(OPEN, difference=0.0, low=None, high=None, wins=0, losses=0)
+    comparison = replace(OPEN, value=0.0, low=None, high=None, wins=0, losses=0)
     _, row, *_ = printed({"a": {"leaf": USUAL}}, {"a": comparison})
     assert row.split() == [
         "a",

@@ -17,11 +17,9 @@ from leaf.records import (
     Answer,
     Attribution,
     Case,
-    Comparison,
     Counterfactual,
     Distractor,
     Drop,
-    Estimate,
     Measure,
     NormalisedScores,
     Outcome,
@@ -154,15 +152,6 @@ EXAMPLES: dict[type, list[Any]] = {
         ),
     ],
     Drop: [Drop(stage="detect", problem_id="p", reason=TEXT)],
-    Estimate: [Estimate(right=3, ungradable=1, n=7, mean=3 / 7, low=0.15, high=0.75)],
-    Comparison: [
-        Comparison(
-            n=7, wins=2, losses=1, difference=1 / 7, low=-0.3, high=0.5, p_value=1.0, note=None
-        ),
-        Comparison(
-            n=1, wins=0, losses=0, difference=0.0, low=None, high=None, p_value=1.0, note="n is 1"
-        ),
-    ],
 }
 
 

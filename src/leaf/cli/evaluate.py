@@ -9,7 +9,7 @@ from leaf.errors import UsageError
 from leaf.progress import table
 from leaf.recipe import DataSection, GenerateSection, Recipe
 from leaf.recipe.reading import check_recipe
-from leaf.records import Estimate
+from leaf.statistics import Estimate
 
 if TYPE_CHECKING:  # it imports torch
     from leaf.pipeline.benchmarks import Evaluation

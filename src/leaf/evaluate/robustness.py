@@ -12,26 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from leaf.errors import LeafError
 from leaf.records import Score
-from leaf.statistics import bootstrap, wilson
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Share:
-    """A share, or a ratio or difference of shares, with its 95% interval."""
-
-    value: float
-    n: int
-    """Over how many: variants, or base problems."""
-    low: float | None
-    """Lower end; None where the interval is undefined, as where all base problems agree."""
-    high: float | None
-    """Upper end; None where the interval is undefined."""
+from leaf.statistics import Floats, Interval, bootstrap, share_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,17 +25,17 @@ class Robustness:
     An answer that could not be graded counts as not right, as in `leaf.evaluate.accuracy`.
     """
 
-    base: Share
+    base: Interval
     """Accuracy on the base problems that have variants; Wilson interval."""
-    micro: Share
+    micro: Interval
     """Accuracy on all variants; interval by a bootstrap of base problems with their variants."""
-    macro: Share
+    macro: Interval
     """Share of base problems all of whose variants are right; Wilson interval."""
-    normalised_micro: Share | None
+    normalised_micro: Interval | None
     """`micro / base`, above 1 where variants are easier; None where no base problem is right."""
-    normalised_macro: Share | None
+    normalised_macro: Interval | None
     """`macro / base`; None where no base problem is right."""
-    drop: Share
+    drop: Interval
     """Mean of base - variant over all variants, in [-1, 1]."""
     lost: int
     """Variants answered wrong whose base problem is answered right."""
@@ -87,16 +71,16 @@ def robustness(
     columns = (right_B, count_B, base_B, all_B)
     n_variants, n_bases = int(count_B.sum()), len(count_B)
 
-    def share(statistic: Callable[..., Floats], n: int) -> Share:
+    def share(statistic: Callable[..., Floats], n: int) -> Interval:
         interval = bootstrap(statistic, columns, resamples=resamples, seed=seed)
         low, high = interval or (None, None)
-        return Share(value=float(statistic(*columns, axis=-1)), n=n, low=low, high=high)
+        return Interval(value=float(statistic(*columns, axis=-1)), n=n, low=low, high=high)
 
     any_base = bool(base_B.any())
     return Robustness(
-        base=_wilson(base_B),
+        base=share_of(int(base_B.sum()), n_bases),
         micro=share(_micro, n_variants),
-        macro=_wilson(all_B),
+        macro=share_of(int(all_B.sum()), n_bases),
         normalised_micro=share(_normalised_micro, n_bases) if any_base else None,
         normalised_macro=share(_normalised_macro, n_bases) if any_base else None,
         drop=share(_drop, n_variants),
@@ -136,12 +120,6 @@ def _by_id(scores: Sequence[Score], what: str) -> dict[str, bool]:
     if len(right) != len(scores):
         raise LeafError(f"a {what} has more than one score")
     return right
-
-
-def _wilson(right_B: Floats) -> Share:
-    count, n = int(right_B.sum()), len(right_B)
-    low, high = wilson(count, n)
-    return Share(value=count / n, n=n, low=low, high=high)
 
 
 def _micro(right: Floats, count: Floats, base: Floats, every: Floats, axis: int = -1) -> Floats:

@@ -15,8 +15,9 @@ from leaf.pipeline.manifest import build_manifest
 from leaf.pipeline.session import Graded, Session
 from leaf.progress import say
 from leaf.recipe import BenchmarkSection, EvaluateSection, GenerateSection, Recipe
-from leaf.records import Estimate, Outcome, Problem, Score
-from leaf.statistics import estimate
+from leaf.records import Outcome, Problem, Score
+from leaf.report.plain import plain
+from leaf.statistics import Estimate, estimate
 from leaf.store.keys import digest
 from leaf.store.store import Store, write_whole
 from leaf.tasks import read_problems
@@ -216,10 +217,8 @@ def evaluate_model(recipe: Recipe, out: Path) -> Evaluation:
         refused={name: one.refused for name, one in benchmarks.items() if one.refused},
     )
     content = {
-        "scores": {name: dataclasses.asdict(one) for name, one in estimates.items()},
-        "robustness": {
-            name: dataclasses.asdict(one) for name, one in evaluation.robustness.items()
-        },
+        "scores": plain(estimates),
+        "robustness": plain(evaluation.robustness),
         "refused": evaluation.refused,
         "answers": {log.name: log.key for log in session.logs},
         "manifest": build_manifest(recipe, {"student": source}),

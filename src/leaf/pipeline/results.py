@@ -7,8 +7,8 @@ from leaf.evaluate import Robustness
 from leaf.pipeline.detection import Cuts
 from leaf.pipeline.session import Graded
 from leaf.pipeline.training_sets import TrainingSet
-from leaf.records import Attribution, Comparison, Drop, Estimate, NormalisedScores, Problem
-from leaf.statistics import Values
+from leaf.records import Attribution, Drop, NormalisedScores, Problem
+from leaf.statistics import Comparison, Estimate, Values
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from leaf.errors import UsageError
-from leaf.records import Comparison
 from leaf.report.content import FORMAT
 from leaf.report.plain import plain
 from leaf.report.readings import reading
 from leaf.report.scores import SMALL_N
-from leaf.statistics import Values, compare_values
+from leaf.statistics import Comparison, Values, compare_values
 from leaf.store.run_folder import VALUES, QuestionValue, read_records, repeat, report_of
 
 Questions = dict[tuple[str, int], QuestionValue]

@@ -12,10 +12,8 @@ from leaf.recipe.reading import describe
 from leaf.records import (
     Answer,
     Attribution,
-    Comparison,
     Counterfactual,
     Drop,
-    Estimate,
     NormalisedScores,
     Problem,
     Score,
@@ -29,6 +27,7 @@ from leaf.report.examples import distractions
 from leaf.report.plain import plain
 from leaf.report.scores import scores, variants
 from leaf.report.training import overhead, training_arms, training_rows
+from leaf.statistics import Comparison, Estimate
 
 Cuts = tuple[Sequence[Counterfactual], Sequence[Verdict] | None]
 """What one detector led to; the verdicts are None before verification."""

@@ -1,23 +1,22 @@
 """Whether detection beats chance: every detector's removals on the same problems, side by side."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from leaf.records import Comparison
+from leaf.records import STORED_AS
 from leaf.report.changes import Changes
 from leaf.report.readings import reading
-from leaf.statistics import mcnemar, wilson
+from leaf.statistics import Comparison, Interval, mcnemar, wilson
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Share:
-    """A count among `n` > 0; `mean` is the share, `low` to `high` its 95% Wilson interval."""
+class Share(Interval):
+    """A count among `n` > 0 as a share, with its 95% Wilson interval."""
 
-    count: int
-    n: int
-    mean: float
+    value: float = field(metadata={STORED_AS: "mean"})
     low: float
     high: float
+    count: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +78,7 @@ def _share(count: int, n: int) -> Share | None:
     if n == 0:
         return None
     low, high = wilson(count, n)
-    return Share(count=count, n=n, mean=count / n, low=low, high=high)
+    return Share(count=count, n=n, value=count / n, low=low, high=high)
 
 
 def _against(own: Changes, theirs: set[str], entered: int) -> Against | None:
@@ -91,7 +90,7 @@ def _against(own: Changes, theirs: set[str], entered: int) -> Against | None:
         n=entered,
         wins=wins,
         losses=losses,
-        difference=(wins - losses) / entered,
+        value=(wins - losses) / entered,
         low=None,
         high=None,
         p_value=mcnemar(wins, losses),

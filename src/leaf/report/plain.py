@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from leaf.records import stored_name
+
 TEXT_LIMIT = 4000
 """Most characters of one answer or question in a report; the store keeps the whole text."""
 
@@ -26,7 +28,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {_scalar(str(key)): plain(item) for key, item in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {stored_name(f): plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     return _scalar(value.item() if isinstance(value, np.generic) else value)
 
 

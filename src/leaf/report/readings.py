@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from leaf.records import Comparison
+from leaf.statistics import Comparison
 
 
 def reading(comparison: Comparison) -> str:

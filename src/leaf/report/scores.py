@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from leaf.recipe import Recipe
-from leaf.records import Comparison, Estimate
 from leaf.report.plain import plain
 from leaf.report.readings import reading
+from leaf.statistics import Comparison, Estimate
 
 ARMS = ("before", "kd", "leaf", "teacher")
 """The students before and after training, and perhaps the teacher, in the order shown."""

@@ -9,8 +9,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from leaf.records import Comparison, Estimate
 from leaf.report.readings import in_words, reading
+from leaf.statistics import Comparison, Estimate
 
 ROOM = 100
 """Columns of a line where there is no terminal to measure."""

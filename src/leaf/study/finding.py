@@ -8,22 +8,17 @@ from dataclasses import dataclass, field
 
 from matplotlib.figure import Figure
 
+from leaf.statistics import Interval
+
 Unit = str
 """How a column is written: `share` (as percent), `points` (a difference of shares, in percentage
 points), `count`, `number`, `seconds`, `bytes`, `tokens` or `text`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Measured:
-    """A value with its 95% interval and what it rests on."""
+class Measured(Interval):
+    """A value with its 95% interval; `n` counts questions (or problems, variants) of one seed."""
 
-    value: float
-    """Shares lie in [0, 1], differences of shares in [-1, 1]."""
-    low: float | None
-    """None: there is no interval, as `n` of 0 or one value alone."""
-    high: float | None
-    n: int
-    """Questions (or problems, or variants) of one seed."""
     seeds: int = 1
     """With more than one the value is their mean, and the interval is over seeds (Student's t)."""
 

@@ -6,7 +6,8 @@ from itertools import product
 from matplotlib.figure import Figure
 
 from leaf.errors import StudyError
-from leaf.evaluate import Robustness, Share
+from leaf.evaluate import Robustness
+from leaf.statistics import Interval
 from leaf.study import paper
 from leaf.study.arms import Trained, train
 from leaf.study.finding import Cell, Finding, Measured, Row, Table
@@ -103,7 +104,7 @@ def _costs(costs: Sequence[Robustness]) -> dict[str, Cell]:
     }
 
 
-def _measured(share: Share) -> Measured:
+def _measured(share: Interval) -> Measured:
     return Measured(value=share.value, low=share.low, high=share.high, n=share.n)
 
 

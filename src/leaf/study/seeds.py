@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from leaf.records import Comparison, Estimate
+from leaf.statistics import Comparison, Estimate
 from leaf.study.finding import Measured
 
 
