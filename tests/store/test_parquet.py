@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from leaf import records
 from leaf.records import (
     Answer,
+    Arm,
     Attribution,
     Case,
     Counterfactual,
@@ -151,6 +152,7 @@ EXAMPLES: dict[type, list[Any]] = {
             reason="kept",
         ),
     ],
+    Arm: [Arm(name="kd", title=TEXT, folder="student-kd", changed=True), Arm(name="", title="")],
     Drop: [Drop(stage="detect", problem_id="p", reason=TEXT)],
 }
 

@@ -16,6 +16,7 @@ from leaf.pipeline.stages import STAGES, Pipeline
 from leaf.recipe import Recipe
 from leaf.recipe.reading import describe as describe_recipe
 from leaf.recipe.reading import dump_recipe, load_recipe
+from leaf.records import ARMS
 from leaf.report import SMALL_N, build_report, write_report
 from leaf.store.ledger import entries, write_ledger
 from leaf.store.run_folder import ROWS, VALUES, QuestionValue, TrainingRow, write_records
@@ -180,11 +181,10 @@ def _write_values(results: Results, path: Path) -> None:
 
 def publish_students(students: Mapping[str, Path], out: Path) -> None:
     """Lay the trained students into the run folder (hard links where the disk allows)."""
-    names = {"leaf": "student", "kd": "student-kd"}
     for arm, folder in students.items():
         if not (folder / "model").is_dir():
             continue
-        target = out / names[arm]
+        target = out / ARMS[arm].folder
         aside = target.with_name(f".{target.name}.tmp")
         for old in (aside, target):
             shutil.rmtree(old, ignore_errors=True)

@@ -13,7 +13,7 @@ from leaf.distill import (
 )
 from leaf.pipeline.detection import Detection, at_level
 from leaf.pipeline.session import Session
-from leaf.records import Counterfactual, Drop, Score
+from leaf.records import TRAINED, Counterfactual, Drop, Score
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +74,8 @@ def training_arms(
     )
     originals, counterfactuals = short
     arms = {}
-    for name, rows in (("kd", originals), ("leaf", [*originals, *counterfactuals])):
+    for arm in TRAINED:
+        rows = [*originals, *counterfactuals] if arm.changed else originals
         trained, left = split_rows(rows, held_out)
-        arms[name] = TrainingSet(rows=trained, held_out=left)
+        arms[arm.name] = TrainingSet(rows=trained, held_out=left)
     return arms, drops

@@ -10,6 +10,7 @@ from typing import Any
 from leaf.recipe import Recipe
 from leaf.recipe.reading import describe
 from leaf.records import (
+    TRAINED,
     Answer,
     Attribution,
     Counterfactual,
@@ -76,6 +77,7 @@ def build_report(
     entered = {origins.get(item.problem_id, item.problem_id) for item in attributions or ()}
     found = {name: changes(*each, origins) for name, each in cuts.items()}
     verified = found and all(each.verdicts is not None for each in found.values())
+    all_trained = {arm.name for arm in TRAINED} <= set(training or ())
     look: Any = {
         "problems": [*(problems or ()), *(one for within in segments.values() for one in within)],
         "answers": (student_answers or (), teacher_answers or ()),
@@ -124,7 +126,7 @@ def build_report(
                 "attribution": attributions,
                 "pruning": found or None,
                 "verification": verified or None,
-                "distillation": training if training and {"kd", "leaf"} <= set(training) else None,
+                "distillation": training if all_trained else None,
                 "evaluation": estimates,
             }
         ),

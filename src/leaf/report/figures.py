@@ -15,9 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from leaf.records import ARMS
 from leaf.report.formats import visible
 
-ARM_NAMES = {"before": "Before", "kd": "KD", "leaf": "LeaF", "teacher": "Teacher"}
+ARM_NAMES = {name: arm.title[0].upper() + arm.title[1:] for name, arm in ARMS.items()}
 _MARKERS = {"before": "o", "kd": "s", "leaf": "D", "teacher": "^"}
 _DASHES: dict[str, Any] = {"kd": (0, (5, 2)), "leaf": "-"}
 

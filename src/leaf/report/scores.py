@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from leaf.recipe import Recipe
+from leaf.records import ARMS
 from leaf.report.plain import plain
 from leaf.report.readings import reading
 from leaf.statistics import Comparison, Estimate
-
-ARMS = ("before", "kd", "leaf", "teacher")
-"""The students before and after training, and perhaps the teacher, in the order shown."""
 
 SMALL_N = 200
 """Below this many questions a 95% interval is wider than about 14 points: worth a warning."""

@@ -9,13 +9,13 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from leaf.records import ARMS
 from leaf.report.readings import in_words, reading
 from leaf.statistics import Comparison, Estimate
 
 ROOM = 100
 """Columns of a line where there is no terminal to measure."""
 
-_NAMES = {"before": "before", "kd": "KD", "leaf": "LeaF", "teacher": "teacher"}
 _UNBOUNDED = 10_000
 """Columns in which any table fits, to learn its natural width."""
 
@@ -55,7 +55,7 @@ def robustness_table(found: Mapping[str, Mapping[str, Any]]) -> Table:
             shares = [
                 f"{share.value:.1%} of {share.n}" for share in (one.base, one.micro, one.macro)
             ]
-            label = f"{name}: {_NAMES[arm]}" if arm else name
+            label = f"{name}: {ARMS[arm].title}" if arm else name
             table.add_row(Text(label), *shares, drop, str(one.lost), str(one.gained))
     return table
 
@@ -66,8 +66,8 @@ def _fitting(
     console: Console,
 ) -> tuple[Sequence[str], Table]:
     """Return the first layout that fits, or else the last, and the arms that it shows."""
-    students: tuple[str, ...] = ("before", "kd", "leaf")
-    every = (*students, "teacher") if _has_teacher(estimates) else students
+    students = [arm for arm in ARMS if arm != "teacher"]
+    every = list(ARMS) if _has_teacher(estimates) else students
     room, betweens = ROOM, [" "]
     if console.is_terminal:
         room, betweens = console.width, [" ", "\n"]
@@ -103,7 +103,7 @@ def _table(
     )
     table.add_column("")
     table.add_column("n", justify="right")
-    for name in (*(_NAMES[arm] for arm in arms), "LeaF - KD, points"):
+    for name in (*(ARMS[arm].title for arm in arms), "LeaF - KD, points"):
         table.add_column(name)
     for benchmark, found in estimates.items():
         sizes = [str(estimate.n) for estimate in found.values()]
@@ -145,7 +145,7 @@ def _lines(
 ) -> Iterator[str]:
     for benchmark, found in estimates.items():
         if any(estimate.ungradable for estimate in found.values()):
-            counts = [f"{_NAMES[arm]} {estimate.ungradable}" for arm, estimate in found.items()]
+            counts = [f"{ARMS[arm].title} {estimate.ungradable}" for arm, estimate in found.items()]
             yield f"not gradable on {benchmark}: {', '.join(counts)} (counted as not right)"
     for benchmark, compared in comparisons.items():
         if compared.problems:

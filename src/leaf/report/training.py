@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leaf.recipe import measurement
+from leaf.records import ARMS
 
 _CURVE_KEYS = (
     "step",
@@ -22,7 +23,7 @@ def training_arms(
     """Summarise each arm's steps; totals are sums over steps, an arm without steps has nulls."""
     if training is None:
         return None
-    return [_arm(arm, training[arm]) for arm in ("kd", "leaf") if arm in training]
+    return [_arm(arm, training[arm]) for arm in ARMS if arm in training]
 
 
 def training_rows(stages: Sequence[Mapping[str, Any]]) -> dict[str, int]:
