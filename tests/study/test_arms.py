@@ -31,7 +31,15 @@ def trained(
         for arm, values in (("before", [0.0] * len(kd)), ("kd", kd), ("leaf", leaf))
     }
     made = {"kd": (kd_name,), "leaf": (name,)}
-    return Trained(name=name, students=students, changed=(changed,), made=made, robustness=({},))
+    section = lab(Path()).recipe.evaluate
+    return Trained(
+        name=name,
+        section=section,
+        students=students,
+        changed=(changed,),
+        made=made,
+        robustness=({},),
+    )
 
 
 def value(table: Table, row: int, column: str) -> float | None:
@@ -43,7 +51,7 @@ def value(table: Table, row: int, column: str) -> float | None:
 def test_each_setting_is_compared_with_its_own_kd_and_with_the_first(tmp_path: Path) -> None:
     one = trained("one", kd=[1, 0, 0, 0], leaf=[1, 1, 1, 0])
     two = trained("two", kd=[1, 1, 0, 0], leaf=[0, 1, 0, 0])
-    table = settings_table(lab(tmp_path), "way", [one, two])
+    table = settings_table("way", [one, two])
     assert [tuple(row.labels.values()) for row in table.rows] == [
         (benchmark, way) for benchmark in ("b", "c", "average") for way in ("one", "two")
     ]
@@ -60,7 +68,6 @@ def test_each_setting_is_compared_with_its_own_kd_and_with_the_first(tmp_path: P
 def test_values_of_the_paper_stand_in_their_own_rows(tmp_path: Path) -> None:
     one, two = trained("one", [1, 0], [1, 1]), trained("two", [1, 0], [0, 0])
     table = settings_table(
-        lab(tmp_path),
         "way",
         [one, two],
         lambda name, label: {"LeaF": 0.3} if (name, label) == ("two", "c") else {},

@@ -7,6 +7,7 @@ import pytest
 
 from leaf.errors import StudyError
 from leaf.evaluate import Robustness, robustness
+from leaf.recipe import EvaluateSection
 from leaf.recipe.reading import load_recipe
 from leaf.records import Outcome, Score
 from leaf.store.store import Store
@@ -54,7 +55,15 @@ def trained(
         for arm, of in values.items()
     }
     made = {"kd": ("k",), "leaf": ("l",)}
-    return Trained(name="LeaF", students=students, changed=(1,), made=made, robustness=(costs,))
+    section = EvaluateSection(benchmarks={}, resamples=300)
+    return Trained(
+        name="LeaF",
+        section=section,
+        students=students,
+        changed=(1,),
+        made=made,
+        robustness=(costs,),
+    )
 
 
 def cell(table: Table, student: str, column: str) -> Cell:

@@ -11,13 +11,10 @@ from leaf.pipeline.results import Results
 from leaf.pipeline.stages import Pipeline
 from leaf.recipe.reading import load_recipe
 from leaf.store.store import Store
-from leaf.study.collective import collective
-from leaf.study.contrastive import contrastive
 from leaf.study.finding import Finding, Measured
 from leaf.study.lab import Lab
-from leaf.study.masking import masking
 from leaf.study.output import write_finding
-from leaf.study.splits import splits
+from leaf.study.sweep import collective, contrastive, masking, splits
 from leaf.study.threshold_accuracy import threshold_accuracy
 from leaf.study.thresholds import thresholds
 
@@ -69,7 +66,9 @@ CASES: list[tuple[Callable[[Lab], Finding], dict[str, list[str]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("study", "settings"), CASES, ids=[one.__name__ for one, _ in CASES])
+@pytest.mark.parametrize(
+    ("study", "settings"), CASES, ids=["masks", "ways", "originals", "splits", "thresholds"]
+)
 def test_each_setting_is_what_a_run_with_it_gives(
     study: Callable[[Lab], Finding],
     settings: dict[str, list[str]],

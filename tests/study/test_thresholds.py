@@ -56,21 +56,21 @@ def test_each_point_is_what_a_run_with_that_setting_gives(
         section = recipe.prune.model_copy(update=changes)
         pipeline = Pipeline(recipe.model_copy(update={"prune": section}), store)
         cuts = pipeline.run(until="verify", after_stage=lambda: None).cuts["gradient"]
-        assert point.variants == len(cuts.tried)
+        assert point.tried == len(cuts.tried)
         assert point.verified == len(cuts.kept)
         assert point.problems == len({item.problem_id for item in cuts.tried})
         assert point.freed == len({item.problem_id for item in cuts.kept})
         places = {(i.problem_id, s.start, s.end) for i in cuts.tried for s in i.spans}
         assert point.spans == len(places)
         assert point.refused == sum(bool(i.skipped and i.spans) for i in cuts.counterfactuals)
-        assert point.share is None or point.share.value == point.verified / point.variants
+        assert point.share is None or point.share.value == point.verified / point.tried
 
 
 def test_a_question_of_several_settings_is_verified_once(
     found: Yield, recipe: Recipe, store: Store
 ) -> None:
-    asked = sum(point.variants for point in found.points)
-    assert max(point.variants for point in found.points) <= found.verified_once < asked
+    asked = sum(point.tried for point in found.points)
+    assert max(point.tried for point in found.points) <= found.verified_once < asked
     # The same again computes nothing, in whatever order the thresholds are named.
     before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*.parquet")}
     assert count_yield(recipe, store, [*reversed(TAUS), TAUS[0]]) == found
@@ -105,11 +105,11 @@ def test_the_command_writes_numbers_and_pictures(
     point = found.points[0]
     row = values["tables"][0]["rows"][0]
     assert row["labels"] == {"rule": "value", "threshold": "0.05"}
-    assert row["cells"]["tried"] == point.variants
+    assert row["cells"]["tried"] == point.tried
     assert row["cells"]["share"] == dataclasses.asdict(point)["share"]
     (line,) = [line for line in shown.splitlines() if line.startswith("value     0.05")]
     assert line.split()[2:6] == [
-        str(count) for count in (point.problems, point.spans, point.variants, point.verified)
+        str(count) for count in (point.problems, point.spans, point.tried, point.verified)
     ]
     assert (out / "thresholds.png").read_bytes().startswith(b"\x89PNG")
     assert "value (Eq. 5): verified" in (out / "thresholds.svg").read_text()

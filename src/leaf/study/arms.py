@@ -10,6 +10,7 @@ from typing import Any
 
 from leaf.errors import StudyError
 from leaf.evaluate import Robustness
+from leaf.recipe import EvaluateSection
 from leaf.study.finding import Cell, Measured, Row, Table
 from leaf.study.lab import Lab, Run
 from leaf.study.output import written
@@ -23,6 +24,8 @@ class Trained:
 
     name: str
     """For people."""
+    section: EvaluateSection
+    """Resamples and seed of the bootstrap."""
     students: Mapping[str, tuple[Scores, ...]]
     """Arm (`before`, `kd`, `leaf`, perhaps `teacher`) to what it got right."""
     changed: tuple[int, ...]
@@ -38,6 +41,20 @@ class Trained:
     def labels(self) -> list[str]:
         """Benchmarks with their measures, as `Results.values` names them."""
         return list(self.students["leaf"][0])
+
+    def right(self, arm: str, labels: Sequence[str]) -> Measured:
+        """Return what an arm gets right of some benchmarks, each with the same weight."""
+        return mean_of(self.students[arm], labels, self.section, self.bases)
+
+    def gain(self, labels: Sequence[str], over: "Trained | None" = None) -> Measured:
+        """Return how much better LeaF is than its own KD, or than LeaF of another setting."""
+        baseline = over.students["leaf"] if over else self.students["kd"]
+        return difference_of(self.students["leaf"], baseline, labels, self.section, self.bases)
+
+    def against_kd(self, labels: Sequence[str], heading: str) -> dict[str, Cell]:
+        """Return the cells that compare LeaF with its own KD; the difference under `heading`."""
+        wins, losses = wins_and_losses(self.students["leaf"], self.students["kd"], labels)
+        return {heading: self.gain(labels), "wins": wins, "losses": losses}
 
 
 def train(lab: Lab, name: str, changes: Mapping[str, Any]) -> Trained:
@@ -58,21 +75,19 @@ def train(lab: Lab, name: str, changes: Mapping[str, Any]) -> Trained:
             f"recipe {lab.recipe.name} has no benchmark to ask its students; name one in the "
             "recipe, such as evaluate: {benchmarks: {gsm8k: {task: gsm8k, split: test}}}"
         )
-    changes = {"attribute.controls": [], **changes}
-    runs = [lab.run(changes, until="evaluate", seed=seed, label=name) for seed in lab.seeds]
-    arms = next(iter(runs[0].results.values.values()))
+    runs = lab.runs(changes, until="evaluate", label=name)
+    results = [run.results for run in runs]
     return Trained(
         name=name,
+        section=lab.recipe.evaluate,
         students={
-            arm: tuple(
-                {label: found[arm] for label, found in run.results.values.items()} for run in runs
-            )
-            for arm in arms
+            arm: tuple({label: arms[arm] for label, arms in one.values.items()} for one in results)
+            for arm in next(iter(results[0].values.values()))
         },
         changed=tuple(_changed(run) for run in runs),
-        made={arm: tuple(run.results.students[arm].name for run in runs) for arm in ("kd", "leaf")},
-        robustness=tuple(run.results.robustness for run in runs),
-        bases=runs[0].results.bases,
+        made={arm: tuple(one.students[arm].name for one in results) for arm in ("kd", "leaf")},
+        robustness=tuple(one.robustness for one in results),
+        bases=results[0].bases,
     )
 
 
@@ -82,128 +97,103 @@ def with_average(labels: Sequence[str]) -> dict[str, list[str]]:
     return rows if len(labels) < 2 else {**rows, AVERAGE: list(labels)}
 
 
-def gain(lab: Lab, one: Trained, labels: Sequence[str]) -> Measured:
-    """Return how much better a setting's LeaF is than its KD."""
-    section = lab.recipe.evaluate
-    return difference_of(one.students["leaf"], one.students["kd"], labels, section, one.bases)
-
-
 Beside = Callable[[str, str], Mapping[str, float]]
 """From a setting's name and a benchmark to the paper's values of the row's cells."""
 
 
 def settings_table(
-    lab: Lab, heading: str, found: Sequence[Trained], paper: Beside = lambda name, label: {}
+    heading: str, settings: Sequence[Trained], paper: Beside = lambda name, label: {}
 ) -> Table:
     """Compare settings on every benchmark and on average: LeaF, its KD, and LeaF of the first.
 
     Args:
-        lab: Recipe and seeds.
         heading: What the settings are.
-        found: The settings; later ones are compared with the first one.
+        settings: Later ones are compared with the first one.
         paper: Where to find the paper's values.
     """
-    first = found[0]
+    first = settings[0]
     versus = f"LeaF minus {first.name}"
-    columns = {
-        "KD": "share",
-        "LeaF": "share",
-        "LeaF minus KD": "points",
-        "wins": "count",
-        "losses": "count",
-        versus: "points",
-        "n": "count",
-    }
-    section = lab.recipe.evaluate
     rows = []
     for label, labels in with_average(first.labels).items():
-        for one in found:
-            leaf, kd = one.students["leaf"], one.students["kd"]
-            won, lost = wins_and_losses(leaf, kd, labels)
-            accuracy = mean_of(leaf, labels, section, one.bases)
+        for setting in settings:
+            right = setting.right("leaf", labels)
             cells: dict[str, Cell] = {
-                "KD": mean_of(kd, labels, section, one.bases),
-                "LeaF": accuracy,
-                "LeaF minus KD": difference_of(leaf, kd, labels, section, one.bases),
-                "wins": won,
-                "losses": lost,
-                "n": accuracy.n,
+                "KD": setting.right("kd", labels),
+                "LeaF": right,
+                **setting.against_kd(labels, "LeaF minus KD"),
+                "n": right.n,
             }
-            if one is not first:
-                other = first.students["leaf"]
-                cells[versus] = difference_of(leaf, other, labels, section, one.bases)
-            labelled = {"benchmark": label, heading: one.name}
-            rows.append(Row(labels=labelled, cells=cells, paper=paper(one.name, label)))
+            if setting is not first:
+                cells[versus] = setting.gain(labels, over=first)
+            labelled = {"benchmark": label, heading: setting.name}
+            rows.append(Row(labels=labelled, cells=cells, paper=paper(setting.name, label)))
+    columns = {"KD": "share", "LeaF": "share", "LeaF minus KD": "points"}
+    columns |= {"wins": "count", "losses": "count", versus: "points", "n": "count"}
     return Table(title="Share right after KD and after LeaF", columns=columns, rows=tuple(rows))
 
 
-def data_table(heading: str, found: Sequence[Trained]) -> Table:
+def data_table(heading: str, settings: Sequence[Trained]) -> Table:
     """Say how many changed questions each setting gave LeaF, as a mean over seeds."""
-    rows = [
-        Row(
-            labels={heading: one.name},
-            cells={"changed questions": sum(one.changed) / len(one.changed)},
-        )
-        for one in found
-    ]
+    counts = {one.name: sum(one.changed) / len(one.changed) for one in settings}
     return Table(
         title="What LeaF learned from besides the originals",
         columns={"changed questions": "count"},
-        rows=tuple(rows),
+        rows=tuple(
+            Row(labels={heading: name}, cells={"changed questions": count})
+            for name, count in counts.items()
+        ),
     )
 
 
-def says_gains(lab: Lab, found: Sequence[Trained]) -> tuple[str, ...]:
+def says_gains(lab: Lab, settings: Sequence[Trained]) -> tuple[str, ...]:
     """Say of each setting how LeaF did against its KD, and how to read that."""
-    labels = found[0].labels
-    where = f"the average of {len(labels)} benchmarks" if len(labels) > 1 else labels[0]
-    lines = [_gain_line(lab, one, where) for one in found]
-    lines += [_versus_line(lab, one, found[0], where) for one in found[1:]]
-    idle = [one.name for one in found if not any(one.changed)]
+    first = settings[0]
+    benchmarks = first.labels
+    where = f"the average of {len(benchmarks)} benchmarks" if len(benchmarks) > 1 else benchmarks[0]
+    lines = [_gain_line(setting, where) for setting in settings]
+    for setting in settings[1:]:
+        versus = setting.gain(benchmarks, over=first)
+        lines.append(
+            f"{setting.name} against {first.name}: LeaF differs by {written(versus, 'points')} "
+            f"points on {where}, {_verdict(versus) or 'no clear difference'}."
+        )
+    idle = [setting.name for setting in settings if not any(setting.changed)]
     if idle:
         lines.append(
             f"No changed question was verified with {', '.join(idle)}: LeaF trained as KD did."
         )
     same: dict[tuple[str, ...], list[str]] = {}
-    for one in found:
-        same.setdefault(one.made["leaf"], []).append(one.name)
+    for setting in settings:
+        same.setdefault(setting.made["leaf"], []).append(setting.name)
     lines += [
         f"{', '.join(names)} gave the same training data, so the same student."
         for names in same.values()
         if len(names) > 1
     ]
     by_epochs = lab.recipe.distill.max_steps is None and lab.recipe.distill.max_tokens is None
-    if by_epochs and len({one.made["kd"] for one in found}) > 1:
+    if by_epochs and len({setting.made["kd"] for setting in settings}) > 1:
         lines.append(
             "Each setting has a KD of its own, of as many steps as its LeaF; distill.max_steps "
             "gives all the same."
         )
     seeds = len(lab.seeds)
     over = f"over {seeds} seeds (Student's t)" if seeds > 1 else "over the questions of one seed"
-    lines.append(f"Intervals are 95%, {over}; wins and losses: questions of all seeds.")
-    return tuple(lines)
+    return (*lines, f"Intervals are 95%, {over}; wins and losses: questions of all seeds.")
 
 
-def _gain_line(lab: Lab, one: Trained, where: str) -> str:
+def _gain_line(setting: Trained, where: str) -> str:
     """Say the gain on all, then where it differs clearly from 0 if there are several."""
-    whole = gain(lab, one, one.labels)
-    line = f"{one.name}: LeaF minus KD is {written(whole, 'points')} points on {where}"
-    line += f", {_verdict(whole) or 'no clear difference'}"
+    labels = setting.labels
+    gain = setting.gain(labels)
+    line = f"{setting.name}: LeaF minus KD is {written(gain, 'points')} points on {where}"
+    line += f", {_verdict(gain) or 'no clear difference'}"
     clear: dict[str, list[str]] = {}
-    for label in one.labels if len(one.labels) > 1 else []:
-        if verdict := _verdict(gain(lab, one, [label])):
+    for label in labels if len(labels) > 1 else []:
+        if verdict := _verdict(setting.gain([label])):
             clear.setdefault(verdict, []).append(label)
-    for verdict, labels in clear.items():
-        line += f"; {verdict} on {', '.join(labels)}"
+    for verdict, benchmarks in clear.items():
+        line += f"; {verdict} on {', '.join(benchmarks)}"
     return f"{line}."
-
-
-def _versus_line(lab: Lab, one: Trained, first: Trained, where: str) -> str:
-    leaf, other = one.students["leaf"], first.students["leaf"]
-    found = difference_of(leaf, other, one.labels, lab.recipe.evaluate, one.bases)
-    verdict = _verdict(found) or "no clear difference"
-    value = written(found, "points")
-    return f"{one.name} against {first.name}: LeaF differs by {value} points on {where}, {verdict}."
 
 
 def _verdict(measured: Measured) -> str | None:

@@ -62,7 +62,7 @@ class Finding:
     """The paper's own numbers, for the models and data of the paper."""
     differs: tuple[str, ...] = ()
     """In what this setting differs from the paper's, one sentence each; empty: in nothing."""
-    draw: Callable[[Figure], None] | None = None
+    draw: Callable[[Figure], object] | None = None
     """Draws the finding's picture into an empty figure; None where there is nothing to draw."""
     size: tuple[float, float] = (7.0, 4.0)
     """Of the picture, in inches."""

@@ -88,3 +88,10 @@ class Lab:
         pipeline = Pipeline(recipe, self.store)
         pipeline.run(until=until, after_stage=lambda: None)
         return Run(recipe=recipe, pipeline=pipeline)
+
+    def runs(
+        self, changes: Mapping[str, Any] | None = None, *, until: str, label: str
+    ) -> list[Run]:
+        """Run a variant for each seed, without the recipe's controls unless `changes` name some."""
+        changes = {"attribute.controls": [], **(changes or {})}
+        return [self.run(changes, until=until, seed=seed, label=label) for seed in self.seeds]

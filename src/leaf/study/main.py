@@ -3,45 +3,39 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from matplotlib.figure import Figure
-
 from leaf.study import paper
 from leaf.study.arms import Trained, data_table, says_gains, train, with_average
 from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.lab import Lab
-from leaf.study.plot import add_legend, draw_dots, height_of, series_of
-from leaf.study.scores import Bases, Scores, difference_of, mean_of, wins_and_losses
+from leaf.study.plot import draw_pair, size_of_pair
 
 _LEVELS = {"instruction": ["instruction"], "both": ["instruction", "response"]}
 """What is pruned, by the row of the paper's tables."""
 
 _NAMES = {"instruction": "LeaF (instruction)", "both": "LeaF (instruction and response)"}
-_BEFORE = {"teacher": "teacher", "before": "before"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Student:
-    """One line of each benchmark."""
+class _Line:
+    """One student in each benchmark."""
 
     name: str
     row: str
     """Of the paper's tables."""
-    scores: Sequence[Scores]
-    """Of each seed."""
-    bases: Bases
-    against: Sequence[Scores] | None = None
-    """The KD that it is compared with."""
+    setting: Trained
+    arm: str
 
 
 def main(lab: Lab) -> Finding:
     """Compare students before and after, on every benchmark and on average."""
     levels = ["instruction", *(["both"] if "response" in lab.recipe.prune.levels else [])]
-    found = {level: train(lab, _NAMES[level], {"prune.levels": _LEVELS[level]}) for level in levels}
+    settings = {
+        level: train(lab, _NAMES[level], {"prune.levels": _LEVELS[level]}) for level in levels
+    }
     name = paper.nearest_table(lab.recipe, "1 math", "1 code", "2")
-    students = _students(found)
-    table = _table(lab, students, found["instruction"].labels, name)
-    says = list(says_gains(lab, list(found.values())))
-    if "both" not in found:
+    table = _table(lab, _lines(settings), name)
+    says = list(says_gains(lab, list(settings.values())))
+    if "both" not in settings:
         says.append(
             "Only instructions were pruned; --set prune.levels='[instruction, response]' adds LeaF "
             "at both levels, where references have steps to split."
@@ -49,58 +43,50 @@ def main(lab: Lab) -> Finding:
     return Finding(
         study="main",
         says=tuple(says),
-        tables=(table, data_table("student", list(found.values()))),
+        tables=(table, data_table("student", list(settings.values()))),
         paper=paper.shown(lab.recipe, name),
         differs=paper.differs(lab.recipe, name, swept=("prune.levels",)),
-        draw=lambda figure: _draw(figure, table),
-        size=(9.5, height_of(len(with_average(found["instruction"].labels)), len(students))),
+        draw=lambda figure: draw_pair(
+            figure, table, ("right", "share right"), ("minus KD", "LeaF minus KD"), widths=(3, 2)
+        ),
+        size=size_of_pair(table),
     )
 
 
-def _students(found: Mapping[str, Trained]) -> list[_Student]:
+def _lines(settings: Mapping[str, Trained]) -> list[_Line]:
     """Return the lines of a benchmark; a KD that is the same for both levels stands there once."""
-    first = found["instruction"]
+    first = settings["instruction"]
     lines = [
-        _Student(name=name, row=arm, scores=first.students[arm], bases=first.bases)
-        for arm, name in _BEFORE.items()
+        _Line(name=arm, row=arm, setting=first, arm=arm)
+        for arm in ("teacher", "before")
         if arm in first.students
     ]
-    one_kd = len({one.made["kd"] for one in found.values()}) == 1
-    for level, one in found.items():
-        kd = one.students["kd"]
-        if level == "instruction" or not one_kd:
-            which = "" if one_kd else f", steps of {one.name}"
-            lines.append(_Student(name=f"KD{which}", row="kd", scores=kd, bases=one.bases))
+    if len({setting.made["kd"] for setting in settings.values()}) == 1:
+        lines.append(_Line(name="KD", row="kd", setting=first, arm="kd"))
+    else:
+        lines += [
+            _Line(name=f"KD, steps of {setting.name}", row="kd", setting=setting, arm="kd")
+            for setting in settings.values()
+        ]
     lines += [
-        _Student(
-            name=one.name,
-            row=level,
-            scores=one.students["leaf"],
-            bases=one.bases,
-            against=one.students["kd"],
-        )
-        for level, one in found.items()
+        _Line(name=setting.name, row=level, setting=setting, arm="leaf")
+        for level, setting in settings.items()
     ]
     return lines
 
 
-def _table(lab: Lab, students: Sequence[_Student], labels: Sequence[str], name: str) -> Table:
-    section = lab.recipe.evaluate
+def _table(lab: Lab, lines: Sequence[_Line], name: str) -> Table:
     rows = []
-    for label, averaged in with_average(labels).items():
-        for one in students:
-            accuracy = mean_of(one.scores, averaged, section, one.bases)
-            cells: dict[str, Cell] = {"right": accuracy, "n": accuracy.n}
-            if one.against is not None:
-                cells["minus KD"] = difference_of(
-                    one.scores, one.against, averaged, section, one.bases
-                )
-                won, lost = wins_and_losses(one.scores, one.against, averaged)
-                cells |= {"wins": won, "losses": lost}
-            value = paper.beside(lab.recipe, name, one.row, label)
+    for label, averaged in with_average(lines[0].setting.labels).items():
+        for line in lines:
+            right = line.setting.right(line.arm, averaged)
+            cells: dict[str, Cell] = {"right": right, "n": right.n}
+            if line.arm == "leaf":
+                cells |= line.setting.against_kd(averaged, "minus KD")
+            value = paper.beside(lab.recipe, name, line.row, label)
             rows.append(
                 Row(
-                    labels={"benchmark": label, "student": one.name},
+                    labels={"benchmark": label, "student": line.name},
                     cells=cells,
                     paper={} if value is None else {"right": value},
                 )
@@ -111,12 +97,3 @@ def _table(lab: Lab, students: Sequence[_Student], labels: Sequence[str], name: 
         columns={**columns, "n": "count"},
         rows=tuple(rows),
     )
-
-
-def _draw(figure: Figure, table: Table) -> None:
-    rows = list(dict.fromkeys(row.labels["benchmark"] for row in table.rows))
-    shares, gains = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-    right, gained = (series_of(table, "student", column) for column in ("right", "minus KD"))
-    draw_dots(shares, rows, right, unit="share", title="share right")
-    draw_dots(gains, rows, gained, unit="points", title="LeaF minus KD")
-    add_legend(figure, shares)

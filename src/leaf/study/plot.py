@@ -1,27 +1,17 @@
-"""Pictures of studies: dots with intervals, lines over thresholds, and that of a yield."""
+"""Pictures of studies: dots with intervals, lines over thresholds, shares up to each value."""
 
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import cycle, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from leaf.study.finding import Measured, Table, Unit
 
-if TYPE_CHECKING:
-    from leaf.study.thresholds import Point
-
-_LOOKS: dict[str, dict[str, Any]] = {
-    "value": {"color": "#0072b2", "marker": "o"},
-    "quantile": {"color": "#d55e00", "marker": "s"},
-}
-"""Colours that colour-blind readers tell apart, and markers for print."""
-
-_SERIES: tuple[dict[str, Any], ...] = (
+LOOKS: tuple[dict[str, Any], ...] = (
     {"color": "#0072b2", "marker": "o"},
     {"color": "#d55e00", "marker": "s"},
     {"color": "#009e73", "marker": "D"},
@@ -29,7 +19,7 @@ _SERIES: tuple[dict[str, Any], ...] = (
     {"color": "#7a6a00", "marker": "v"},
     {"color": "#3d3d3d", "marker": "P"},
 )
-"""The same for any number of series."""
+"""Colours that colour-blind readers tell apart, and markers for print; for any number of series."""
 
 _STUDENTS = ("before", "KD", "LeaF", "teacher")
 """Have the first looks of those, in this order, in every picture."""
@@ -40,14 +30,51 @@ Series = Mapping[str, Sequence[Measured | None]]
 """Name of a series to its value in each row, or at each place; None: there is none."""
 
 
-def series_of(table: Table, heading: str, column: str) -> Series:
+def series_of(table: Table, heading: str, column: str) -> dict[str, list[Measured | None]]:
     """Return a column's measured values by the label under a heading, in the order of the rows."""
-    found: dict[str, list[Measured | None]] = {}
+    series: dict[str, list[Measured | None]] = {}
     for row in table.rows:
         cell = row.cells.get(column)
-        values = found.setdefault(row.labels[heading], [])
+        values = series.setdefault(row.labels[heading], [])
         values.append(cell if isinstance(cell, Measured) else None)
-    return found
+    return series
+
+
+def draw_pair(
+    figure: Figure,
+    table: Table,
+    *sides: tuple[str, str],
+    widths: Sequence[float] | None = None,
+    more: Series | None = None,
+) -> Sequence[Axes]:
+    """Draw columns of a table side by side: its first label says the row, its second the series.
+
+    Args:
+        figure: Empty.
+        table: Two labels a row; every series has the same rows.
+        sides: Column and title of each of the axes.
+        widths: Of the axes, as a ratio.
+        more: Series besides those of the table, on all axes.
+    """
+    rows, _ = _rows_and_series(table)
+    every: Sequence[Axes] = figure.subplots(1, len(sides), sharey=True, width_ratios=widths)
+    heading = list(table.rows[0].labels)[1]
+    for axes, (column, title) in zip(every, sides, strict=True):
+        values = {**series_of(table, heading, column), **(more or {})}
+        draw_dots(axes, rows, values, unit=table.columns[column], title=title)
+    add_legend(figure, every[0])
+    return every
+
+
+def size_of_pair(table: Table, more: int = 0) -> tuple[float, float]:
+    """Return width and height in inches of what `draw_pair` draws, with `more` further series."""
+    rows, series = _rows_and_series(table)
+    return 9.5, height_of(len(rows), len(series) + more)
+
+
+def _rows_and_series(table: Table) -> list[list[str]]:
+    labels = [list(row.labels.values()) for row in table.rows]
+    return [list(dict.fromkeys(values)) for values in zip(*labels, strict=True)]
 
 
 def draw_dots(axes: Axes, rows: Sequence[str], series: Series, *, unit: Unit, title: str) -> None:
@@ -62,16 +89,10 @@ def draw_dots(axes: Axes, rows: Sequence[str], series: Series, *, unit: Unit, ti
     """
     # Within a row of height 1; few series stand close, so that rows stay apart.
     step = min(0.22, 0.6 / max(1, len(series) - 1))
-    looks = _looks(series)
-    for at, (name, values) in enumerate(series.items()):
-        shift = step * (at - (len(series) - 1) / 2)
-        there = [(row + shift, one) for row, one in enumerate(values) if one is not None]
+    for name, look, places, cells in _drawn(range(len(rows)), series, step):
         axes.errorbar(
-            [100 * one.value for _, one in there],
-            [place for place, _ in there],
-            xerr=_errors([one for _, one in there]),
-            linestyle="none", elinewidth=1.3, capsize=2.5, markersize=5.5,
-            label=_literal(name), **looks[name],
+            [100 * cell.value for cell in cells], places, xerr=_errors(cells),
+            linestyle="none", elinewidth=1.3, capsize=2.5, markersize=5.5, label=name, **look,
         )  # fmt: skip
     axes.set_yticks(range(len(rows)), [_literal(textwrap.fill(row, 22)) for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)  # the first row on top
@@ -97,27 +118,40 @@ def draw_lines(
         title: Above the axes.
     """
     gap = min((b - a for a, b in pairwise(places)), default=1.0)
-    looks = _looks(series)
-    for at, (name, values) in enumerate(series.items()):
-        # Side by side, so that intervals do not hide each other.
-        shift = gap * 0.05 * (at - (len(series) - 1) / 2)
-        there = [
-            (place + shift, one)
-            for place, one in zip(places, values, strict=True)
-            if one is not None
-        ]
+    # Side by side, so that intervals do not hide each other.
+    for name, look, at, cells in _drawn(places, series, gap * 0.05):
         axes.errorbar(
-            [place for place, _ in there],
-            [100 * one.value for _, one in there],
-            yerr=_errors([one for _, one in there]),
-            linewidth=1.4, elinewidth=1, capsize=2, markersize=5,
-            label=_literal(name), **looks[name],
+            at, [100 * cell.value for cell in cells], yerr=_errors(cells),
+            linewidth=1.4, elinewidth=1, capsize=2, markersize=5, label=name, **look,
         )  # fmt: skip
     axes.set_xticks(list(places), [f"{place:g}" for place in places])
     axes.set_ylabel(_AXES[unit])
     axes.set_title(title, loc="left", fontsize=10)
     if unit == "points":
         axes.axhline(0, color="#3d3d3d", linewidth=1)
+
+
+def _drawn(
+    places: Sequence[float], series: Series, step: float
+) -> list[tuple[str, dict[str, Any], list[float], list[Measured]]]:
+    """Return each series' name, look, places and values; those of one place are `step` apart."""
+    looks = _looks(series)
+    drawn = []
+    for number, (name, values) in enumerate(series.items()):
+        shift = step * (number - (len(series) - 1) / 2)
+        known = [(at + shift, v) for at, v in zip(places, values, strict=True) if v is not None]
+        at, cells = [place for place, _ in known], [cell for _, cell in known]
+        drawn.append((_literal(name), looks[name], at, cells))
+    return drawn
+
+
+def draw_cumulative(axes: Axes, series: Mapping[str, Sequence[float]], *, x: str) -> None:
+    """Draw the share of the values up to each value, a line for each series; x: what they are."""
+    lines = cycle(("--", "-", ":", "-."))
+    for (name, values), look, line in zip(series.items(), cycle(LOOKS), lines, strict=False):
+        axes.ecdf(values, label=name, color=look["color"], linestyle=line, linewidth=1.8)
+    axes.set_xlabel(x)
+    axes.legend(frameon=False, fontsize=9)
 
 
 def add_legend(figure: Figure, axes: Axes) -> None:
@@ -143,8 +177,8 @@ def _looks(series: Series) -> dict[str, dict[str, Any]]:
         student = name.partition(" (")[0]
         if student in _STUDENTS and (place := _STUDENTS.index(student)) not in own.values():
             own[name] = place
-    left = cycle([place for place in range(len(_SERIES)) if place not in own.values()])
-    return {name: _SERIES[own[name] if name in own else next(left)] for name in series}
+    left = cycle([place for place in range(len(LOOKS)) if place not in own.values()])
+    return {name: LOOKS[own[name] if name in own else next(left)] for name in series}
 
 
 def _literal(text: str) -> str:
@@ -153,54 +187,9 @@ def _literal(text: str) -> str:
     return f"\N{ZERO WIDTH SPACE}{plain}" if plain.startswith("_") else plain
 
 
-def _errors(found: Sequence[Measured]) -> list[list[float]]:
+def _errors(cells: Sequence[Measured]) -> list[list[float]]:
     """Return how far the intervals reach below and above; 0 where there is none."""
     return [
-        [0.0 if one.low is None else 100 * max(0.0, one.value - one.low) for one in found],
-        [0.0 if one.high is None else 100 * max(0.0, one.high - one.value) for one in found],
+        [0.0 if cell.low is None else 100 * max(0.0, cell.value - cell.low) for cell in cells],
+        [0.0 if cell.high is None else 100 * max(0.0, cell.high - cell.value) for cell in cells],
     ]
-
-
-_NAMES = {"value": "value (Eq. 5)", "quantile": "quantile"}
-
-
-def draw_yield(figure: Figure, found: Sequence["Point"]) -> None:
-    """Draw how many changed questions each threshold gives, and the share that is verified."""
-    counts, shares = figure.subplots(1, 2)
-    for rule in dict.fromkeys(point.rule for point in found):
-        points = [point for point in found if point.rule == rule]
-        _draw_counts(counts, rule, points)
-        _draw_shares(shares, rule, points)
-    _label(counts, "changed questions")
-    counts.set_ylim(bottom=0)
-    counts.legend(frameon=False, fontsize=9)
-    _label(shares, "verified share, 95% interval")
-    shares.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1, decimals=0))
-    shares.set_ylim(bottom=0)
-
-
-def _draw_counts(axes: Axes, rule: str, points: list["Point"]) -> None:
-    taus = [point.threshold for point in points]
-    tried = [point.variants for point in points]
-    axes.plot(
-        taus, tried, linestyle=":", linewidth=1.4, markersize=4,
-        label=f"{_NAMES[rule]}: tried", **_LOOKS[rule],
-    )  # fmt: skip
-    kept = [point.verified for point in points]
-    axes.plot(
-        taus, kept, linewidth=1.8, markersize=5, label=f"{_NAMES[rule]}: verified", **_LOOKS[rule]
-    )
-
-
-def _draw_shares(axes: Axes, rule: str, points: list["Point"]) -> None:
-    there = [(point.threshold, point.share) for point in points if point.share]
-    taus, shares = [tau for tau, _ in there], [share for _, share in there]
-    low, high = [share.low or 0.0 for share in shares], [share.high or 0.0 for share in shares]
-    axes.fill_between(taus, low, high, color=_LOOKS[rule]["color"], alpha=0.15, linewidth=0)
-    means = [share.value for share in shares]
-    axes.plot(taus, means, linewidth=1.8, markersize=5, **_LOOKS[rule])
-
-
-def _label(axes: Axes, what: str) -> None:
-    axes.set_xlabel("threshold (tau, or share of the quantile rule)")
-    axes.set_ylabel(what)

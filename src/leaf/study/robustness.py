@@ -1,9 +1,6 @@
 """What distracted or paraphrased questions cost each student (Table 5)."""
 
-from collections.abc import Mapping, Sequence
-from itertools import product
-
-from matplotlib.figure import Figure
+from collections.abc import Callable, Sequence
 
 from leaf.errors import StudyError
 from leaf.evaluate import Robustness
@@ -13,8 +10,8 @@ from leaf.study.arms import Trained, train
 from leaf.study.finding import Cell, Finding, Measured, Row, Table
 from leaf.study.lab import Lab
 from leaf.study.output import written
-from leaf.study.plot import add_legend, draw_dots, height_of, series_of
-from leaf.study.scores import apart, difference_of, mean_of, within
+from leaf.study.plot import draw_pair, size_of_pair
+from leaf.study.scores import apart, within
 from leaf.study.seeds import over_seeds
 
 _ARMS = {"teacher": "teacher", "before": "before", "kd": "KD", "leaf": "LeaF"}
@@ -34,9 +31,8 @@ def robustness(lab: Lab) -> Finding:
     Raises:
         StudyError: no benchmark has variants of another one's questions.
     """
-    paired = [
-        name for name, one in lab.recipe.evaluate.benchmarks.items() if one.against is not None
-    ]
+    benchmarks = lab.recipe.evaluate.benchmarks
+    paired = [name for name, section in benchmarks.items() if section.against is not None]
     shifted = _shifted(lab) if not paired else None
     if not paired and shifted is None:
         raise StudyError(
@@ -44,126 +40,124 @@ def robustness(lab: Lab) -> Finding:
             "varies, such as evaluate: {benchmarks: {gsm8k: {task: gsm8k, split: test}, gsm8k_para:"
             " {task: gsm8k, split: test, paraphrase: spa, against: gsm8k}}}"
         )
-    found = train(lab, "LeaF", {})
+    trained = train(lab, "LeaF", {})
     if shifted is not None:
         base, others = shifted
-        tables = (unpaired_table(lab, found, base, others),)
+        table = unpaired_table(lab, trained, base, others)
         how = f"Drops are against `{base}`, whose questions are others: they are not paired."
     else:
-        tables = (paired_table(lab, found, paired),)
+        table = paired_table(lab, trained, paired)
         how = "Drops are paired: each variant against the question it is made of."
     return Finding(
         study="robustness",
-        says=(*_says(tables[0]), how),
-        tables=tables,
+        says=(*_says(table), how),
+        tables=(table,),
         paper=paper.shown(lab.recipe, "5"),
         differs=paper.differs(lab.recipe, "5", swept=("prune.levels",)),
-        draw=lambda figure: _draw(figure, tables[0]),
-        size=(9.5, height_of(len({row.labels["variants"] for row in tables[0].rows}), 4)),
+        draw=lambda figure: draw_pair(
+            figure,
+            table,
+            ("variants", "right on variants"),
+            ("drop", "drop against unchanged questions"),
+        ),
+        size=size_of_pair(table),
     )
 
 
 def _shifted(lab: Lab) -> tuple[str, list[str]] | None:
     """Return the playground's benchmark without distractors, and those with; else None."""
     splits = {
-        name: one.split
-        for name, one in lab.recipe.evaluate.benchmarks.items()
-        if one.task == "playground"
+        name: section.split
+        for name, section in lab.recipe.evaluate.benchmarks.items()
+        if section.task == "playground"
     }
     clean = [name for name, split in splits.items() if split == "clean"]
     others = [name for name, split in splits.items() if split not in {"clean", "train", None}]
     return (clean[0], others) if clean and others else None
 
 
-def paired_table(lab: Lab, found: Trained, benchmarks: Sequence[str]) -> Table:
+def paired_table(lab: Lab, trained: Trained, benchmarks: Sequence[str]) -> Table:
     """Compare variants with the questions that they are made of, for each of some benchmarks."""
+
+    def cost(name: str, arm: str) -> dict[str, Cell]:
+        return _over_seeds([seed[name][arm] for seed in trained.robustness])
+
+    return Table(
+        title="Share right on the questions that have variants, and on the variants",
+        columns={**_COLUMNS, "lost": "count", "gained": "count"},
+        rows=_rows(lab, trained, benchmarks, cost),
+    )
+
+
+def unpaired_table(lab: Lab, trained: Trained, base: str, others: Sequence[str]) -> Table:
+    """Compare benchmarks that distract with one of other questions that does not."""
+
+    def cost(name: str, arm: str) -> dict[str, Cell]:
+        base_of = {**trained.bases.get(base, {}), **trained.bases.get(name, {})}
+        drops = [
+            apart(scores[base], scores[name], trained.section, base_of)
+            for scores in trained.students[arm]
+        ]
+        variants = trained.right(arm, [name])
+        return {
+            "unchanged": trained.right(arm, [base]),
+            "variants": variants,
+            "drop": within(-1, over_seeds(drops)),
+            "n": variants.n,
+        }
+
+    return Table(
+        title=f"Share right on `{base}` (unchanged) and where something distracts",
+        columns=_COLUMNS,
+        rows=_rows(lab, trained, others, cost),
+    )
+
+
+def _rows(
+    lab: Lab, trained: Trained, names: Sequence[str], cost: Callable[[str, str], dict[str, Cell]]
+) -> tuple[Row, ...]:
+    """Return each student's cost on each benchmark, and what it gets right of several together."""
+
+    def average(_: str, arm: str) -> dict[str, Cell]:
+        variants = trained.right(arm, names)
+        return {"variants": variants, "n": variants.n}
+
+    levels = "both" if len(set(lab.recipe.prune.levels)) > 1 else "instruction"
+    wanted = [(name, [name], cost) for name in names]
+    wanted += [(paper.AVERAGE, list(names), average)] if len(names) > 1 else []
     rows = []
-    for name, (arm, heading) in product(benchmarks, _ARMS.items()):
-        if arm not in found.students:
-            continue
-        costs = [one[name][arm] for one in found.robustness]
-        cells = _costs(costs)
-        if arm == "leaf":
-            cells["variants minus KD"] = _minus_kd(lab, found, [name])
-        rows.append(_row(lab, name, arm, heading, cells))
-    title = "Share right on the questions that have variants, and on the variants"
-    extra = {"lost": "count", "gained": "count"}
-    every = (*rows, *_average(lab, found, benchmarks))
-    return Table(title=title, columns={**_COLUMNS, **extra}, rows=every)
+    for name, labels, cells_of in wanted:
+        for arm, heading in _ARMS.items():
+            if arm not in trained.students:
+                continue
+            cells = cells_of(name, arm)
+            if arm == "leaf":
+                cells["variants minus KD"] = trained.gain(labels)
+            value = paper.beside(lab.recipe, "5", levels if arm == "leaf" else arm, name)
+            rows.append(
+                Row(
+                    labels={"variants": name, "student": heading},
+                    cells=cells,
+                    paper={} if value is None else {"variants": value},
+                )
+            )
+    return tuple(rows)
 
 
-def _costs(costs: Sequence[Robustness]) -> dict[str, Cell]:
+def _over_seeds(costs: Sequence[Robustness]) -> dict[str, Cell]:
     """Return the cells of what variants cost one student, over its seeds."""
     return {
-        "unchanged": within(0, over_seeds([_measured(one.base) for one in costs])),
-        "variants": within(0, over_seeds([_measured(one.micro) for one in costs])),
-        "drop": within(-1, over_seeds([_measured(one.drop) for one in costs])),
+        "unchanged": within(0, over_seeds([_measured(cost.base) for cost in costs])),
+        "variants": within(0, over_seeds([_measured(cost.micro) for cost in costs])),
+        "drop": within(-1, over_seeds([_measured(cost.drop) for cost in costs])),
         "n": costs[0].micro.n,
-        "lost": sum(one.lost for one in costs),
-        "gained": sum(one.gained for one in costs),
+        "lost": sum(cost.lost for cost in costs),
+        "gained": sum(cost.gained for cost in costs),
     }
 
 
 def _measured(share: Interval) -> Measured:
     return Measured(value=share.value, low=share.low, high=share.high, n=share.n)
-
-
-def unpaired_table(lab: Lab, found: Trained, base: str, others: Sequence[str]) -> Table:
-    """Compare benchmarks that distract with one of other questions that does not."""
-    section = lab.recipe.evaluate
-    rows = []
-    for name, (arm, heading) in product(others, _ARMS.items()):
-        if arm not in found.students:
-            continue
-        scores = found.students[arm]
-        base_of = {**found.bases.get(base, {}), **found.bases.get(name, {})}
-        there = mean_of(scores, [name], section, found.bases)
-        cells: dict[str, Cell] = {
-            "unchanged": mean_of(scores, [base], section, found.bases),
-            "variants": there,
-            "drop": within(
-                -1, over_seeds([apart(one[base], one[name], section, base_of) for one in scores])
-            ),
-            "n": there.n,
-        }
-        if arm == "leaf":
-            cells["variants minus KD"] = _minus_kd(lab, found, [name])
-        rows.append(_row(lab, name, arm, heading, cells))
-    return Table(
-        title=f"Share right on `{base}` (unchanged) and where something distracts",
-        columns=_COLUMNS,
-        rows=(*rows, *_average(lab, found, others)),
-    )
-
-
-def _average(lab: Lab, found: Trained, names: Sequence[str]) -> list[Row]:
-    """Return what each student gets right of variants on average over several benchmarks."""
-    rows = []
-    for arm, heading in _ARMS.items() if len(names) > 1 else ():
-        if arm not in found.students:
-            continue
-        there = mean_of(found.students[arm], names, lab.recipe.evaluate, found.bases)
-        cells: dict[str, Cell] = {"variants": there, "n": there.n}
-        if arm == "leaf":
-            cells["variants minus KD"] = _minus_kd(lab, found, names)
-        rows.append(_row(lab, paper.AVERAGE, arm, heading, cells))
-    return rows
-
-
-def _minus_kd(lab: Lab, found: Trained, names: Sequence[str]) -> Measured:
-    students = found.students
-    section = lab.recipe.evaluate
-    return difference_of(students["leaf"], students["kd"], names, section, found.bases)
-
-
-def _row(lab: Lab, name: str, arm: str, heading: str, cells: Mapping[str, Cell]) -> Row:
-    levels = "both" if len(set(lab.recipe.prune.levels)) > 1 else "instruction"
-    value = paper.beside(lab.recipe, "5", levels if arm == "leaf" else arm, name)
-    return Row(
-        labels={"variants": name, "student": heading},
-        cells=cells,
-        paper={} if value is None else {"variants": value},
-    )
 
 
 def _says(table: Table) -> tuple[str, ...]:
@@ -178,12 +172,3 @@ def _says(table: Table) -> tuple[str, ...]:
         f"{name}: it costs KD {drops[name, 'KD']} points and LeaF {drops[name, 'LeaF']}."
         for name in names
     )
-
-
-def _draw(figure: Figure, table: Table) -> None:
-    names = list(dict.fromkeys(row.labels["variants"] for row in table.rows))
-    shares, drops = figure.subplots(1, 2, sharey=True)
-    right, drop = (series_of(table, "student", column) for column in ("variants", "drop"))
-    draw_dots(shares, names, right, unit="share", title="right on variants")
-    draw_dots(drops, names, drop, unit="points", title="drop against unchanged questions")
-    add_legend(figure, shares)

@@ -33,12 +33,12 @@ STUDIES: dict[str, Study] = {
     ),
     "masking": Study(
         about="LeaF with spans marked by gradients, at random or by perplexity (Fig. 7).",
-        place="leaf.study.masking:masking",
+        place="leaf.study.sweep:masking",
         trains=True,
     ),
     "splits": Study(
         about="LeaF pruning the instruction, or responses in 2 or 3 segments (Fig. 8).",
-        place="leaf.study.splits:splits",
+        place="leaf.study.sweep:splits",
         trains=True,
     ),
     "thresholds": Study(
@@ -53,12 +53,12 @@ STUDIES: dict[str, Study] = {
     ),
     "span-vs-collective": Study(
         about="LeaF cutting one span at a time, or all marked at once (Table 3).",
-        place="leaf.study.collective:collective",
+        place="leaf.study.sweep:collective",
         trains=True,
     ),
     "contrastive-pairs": Study(
         about="LeaF with and without the originals that the student got wrong (Table 6).",
-        place="leaf.study.contrastive:contrastive",
+        place="leaf.study.sweep:contrastive",
         trains=True,
     ),
     "robustness": Study(

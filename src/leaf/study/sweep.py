@@ -1,73 +1,121 @@
-"""One study of several settings that train: its table, its picture and what it says."""
+"""Studies of several settings that train: each compares LeaF with its KD, setting by setting."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from matplotlib.figure import Figure
-
+from leaf.errors import StudyError
 from leaf.study import paper
-from leaf.study.arms import (
-    data_table,
-    says_gains,
-    settings_table,
-    train,
-    with_average,
-)
-from leaf.study.finding import Finding, Table
+from leaf.study.arms import data_table, says_gains, settings_table, train
+from leaf.study.finding import Finding
 from leaf.study.lab import Lab
-from leaf.study.plot import add_legend, draw_dots, height_of, series_of
+from leaf.study.plot import draw_pair, size_of_pair
 
 
-def sweep(
-    lab: Lab,
-    *,
-    study: str,
-    heading: str,
-    settings: Mapping[str, Mapping[str, Any]],
-    table: str,
-    rows: Mapping[str, str] | None = None,
-    says: Sequence[str] = (),
-) -> Finding:
-    """Train every setting and compare LeaF with its KD, and with LeaF of the first setting.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sweep:
+    """A study that trains every setting; LeaF of later ones is compared with that of the first."""
 
-    Args:
-        lab: Recipe, store and seeds.
-        study: Its name.
-        heading: What the settings are, as a heading.
-        settings: Name to dotted keys of the recipe and their values; the first one is what the
-            others are compared with.
-        table: The paper's table, by its name in `paper.yaml`.
-        rows: Setting to the table's row; None: the table has no values of the settings.
-        says: Sentences besides those of every sweep.
-    """
-    found = [train(lab, name, changes) for name, changes in settings.items()]
+    study: str
+    heading: str
+    """What the settings are."""
+    settings: Mapping[str, Mapping[str, Any]]
+    """Name to dotted keys of the recipe and their values."""
+    table: str
+    """The paper's table, by its name in `paper.yaml`."""
+    rows: Mapping[str, str] | None = None
+    """Setting to the table's row; None: the table has no values of the settings."""
+    says: tuple[str, ...] = ()
+    """Sentences besides those of every sweep."""
+    check: Callable[[Lab], None] | None = None
+    """Raises where the recipe has nothing to compare."""
 
-    def beside(name: str, label: str) -> dict[str, float]:
-        if rows is None:
-            return {}
-        wanted = {"LeaF": rows[name], "KD": "kd"}
+    def __call__(self, lab: Lab) -> Finding:
+        """Train and compare.
+
+        Raises:
+            StudyError: the recipe has no benchmark, or nothing that the settings differ in.
+        """
+        if self.check:
+            self.check(lab)
+        trained = [train(lab, name, changes) for name, changes in self.settings.items()]
+        compared = settings_table(self.heading, trained, partial(self._paper_values, lab))
+        swept = [key for changes in self.settings.values() for key in changes]
+        return Finding(
+            study=self.study,
+            says=(*says_gains(lab, trained), *self.says),
+            tables=(compared, data_table(self.heading, trained)),
+            paper=() if self.rows is None else paper.shown(lab.recipe, self.table),
+            differs=paper.differs(lab.recipe, self.table, swept=swept),
+            draw=lambda figure: draw_pair(
+                figure, compared, ("LeaF", "share right"), ("LeaF minus KD", "LeaF minus its KD")
+            ),
+            size=size_of_pair(compared),
+        )
+
+    def _paper_values(self, lab: Lab, setting: str, label: str) -> dict[str, float]:
+        wanted = {} if self.rows is None else {"LeaF": self.rows[setting], "KD": "kd"}
         values = {
-            column: paper.beside(lab.recipe, table, row, label) for column, row in wanted.items()
+            column: paper.beside(lab.recipe, self.table, row, label)
+            for column, row in wanted.items()
         }
         return {column: value for column, value in values.items() if value is not None}
 
-    labels = with_average(found[0].labels)
-    compared = settings_table(lab, heading, found, beside)
-    swept = [key for changes in settings.values() for key in changes]
-    return Finding(
-        study=study,
-        says=(*says_gains(lab, found), *says),
-        tables=(compared, data_table(heading, found)),
-        paper=() if rows is None else paper.shown(lab.recipe, table),
-        differs=paper.differs(lab.recipe, table, swept=swept),
-        draw=lambda figure: _draw(figure, list(labels), heading, compared),
-        size=(9.5, height_of(len(labels), len(found))),
-    )
+
+def _check_splits(lab: Lab) -> None:
+    """Refuse data whose references have no steps to split."""
+    for seed in lab.seeds:
+        tried = lab.run(_RESPONSE, until="attribute", seed=seed, label="response")
+        if not tried.results.segments:
+            raise StudyError(
+                f"recipe {lab.recipe.name}: no reference response of the "
+                f"{len(tried.pipeline.detection.chosen)} problems that enter detection can be "
+                "split; it needs data with worked solutions of at least two lines or sentences"
+            )
 
 
-def _draw(figure: Figure, rows: Sequence[str], heading: str, table: Table) -> None:
-    shares, gains = figure.subplots(1, 2, sharey=True)
-    right, gained = (series_of(table, heading, column) for column in ("LeaF", "LeaF minus KD"))
-    draw_dots(shares, rows, right, unit="share", title="LeaF: share right")
-    draw_dots(gains, rows, gained, unit="points", title="LeaF minus its KD")
-    add_legend(figure, shares)
+_RESPONSE = {"prune.levels": ["response"]}
+
+masking = Sweep(
+    study="masking",
+    heading="mask",
+    # Random and perplexity mark as many tokens of each problem as the gradient does.
+    settings={mask: {"attribute.detector": mask} for mask in ("gradient", "random", "perplexity")},
+    table="1 math",
+    says=("The paper shows this as a picture (Fig. 7) that prints no values.",),
+)
+
+splits = Sweep(
+    study="splits",
+    heading="split",
+    settings={
+        "none (instruction)": {"prune.levels": ["instruction"]},
+        "2 segments": {**_RESPONSE, "prune.segments": 2},
+        "3 segments": {**_RESPONSE, "prune.segments": 3},
+    },
+    table="1 math",
+    says=("The paper shows this as a picture (Fig. 8) that prints no values.",),
+    check=_check_splits,
+)
+
+# Nothing is transplanted in either.
+collective = Sweep(
+    study="span-vs-collective",
+    heading="pruning",
+    settings={way: {"prune.strategy": way} for way in ("span", "collective")},
+    table="3",
+    rows={"span": "span", "collective": "collective"},
+)
+
+contrastive = Sweep(
+    study="contrastive-pairs",
+    heading="student-wrong originals",
+    settings={
+        "with": {"distill.student_wrong_originals": True},
+        "without": {"distill.student_wrong_originals": False},
+    },
+    table="6",
+    rows={"with": "with", "without": "without"},
+    says=("Without them KD, too, trains on none of them.",),
+)

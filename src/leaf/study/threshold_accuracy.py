@@ -4,19 +4,12 @@ What thresholds cut, without training, is the study `thresholds`.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from matplotlib.figure import Figure
 
 from leaf.study import paper
-from leaf.study.arms import (
-    Trained,
-    data_table,
-    gain,
-    says_gains,
-    settings_table,
-    train,
-    with_average,
-)
+from leaf.study.arms import Trained, data_table, says_gains, settings_table, train, with_average
 from leaf.study.finding import Finding
 from leaf.study.lab import Lab
 from leaf.study.plot import Series, add_legend, draw_lines
@@ -36,15 +29,16 @@ def threshold_accuracy(lab: Lab) -> Finding:
     """Train LeaF with each threshold of the recipe's own rule, one level at a time."""
     taus = sorted(set(TAUS if lab.taus is None else lab.taus))
     levels = ["instruction", *(["response"] if "response" in lab.recipe.prune.levels else [])]
-    found = {
+    by_level = {
         level: [
-            train(lab, f"{level} {threshold_text(tau)}", changes)
+            train(
+                lab, f"{level} {threshold_text(tau)}", {"prune.levels": [level], _KEYS[level]: tau}
+            )
             for tau in taus
-            for changes in [{"prune.levels": [level], _KEYS[level]: tau}]
         ]
         for level in levels
     }
-    every = [one for ones in found.values() for one in ones]
+    settings = list(chain.from_iterable(by_level.values()))
 
     def beside(name: str, label: str) -> Mapping[str, float]:
         level, _, tau = name.partition(" ")
@@ -53,18 +47,17 @@ def threshold_accuracy(lab: Lab) -> Finding:
 
     heading = "level and threshold"
     bench = paper.nearest_table(lab.recipe, *_BENCHES)
-    printed = bool(paper.shown(lab.recipe, bench))
     return Finding(
         study="threshold-accuracy",
         says=(
-            *says_gains(lab, every),
+            *says_gains(lab, settings),
             f"Thresholds are of the recipe's own rule, `{lab.recipe.prune.rule}`. Fig. 9 and 10 of "
             "the paper print no values; Table 7 has the average over its benchmarks.",
         ),
-        tables=(settings_table(lab, heading, every, beside), data_table(heading, every)),
-        paper=(paper.printed_table("7"),) if printed else (),
+        tables=(settings_table(heading, settings, beside), data_table(heading, settings)),
+        paper=(paper.printed_table("7"),) if paper.shown(lab.recipe, bench) else (),
         differs=paper.differs(lab.recipe, bench, swept=("prune.levels",)),
-        draw=lambda figure: _draw(lab, figure, taus, found),
+        draw=lambda figure: _draw(lab, figure, taus, by_level),
         size=(4.0 + 3.5 * len(levels), 4.4),
     )
 
@@ -81,13 +74,13 @@ def _printed(lab: Lab, tau: str, label: str) -> float | None:
 
 
 def _draw(
-    lab: Lab, figure: Figure, taus: Sequence[float], found: Mapping[str, Sequence[Trained]]
+    lab: Lab, figure: Figure, taus: Sequence[float], by_level: Mapping[str, Sequence[Trained]]
 ) -> None:
-    every = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
-    for axes, (level, ones) in zip(every, found.items(), strict=True):
+    every = figure.subplots(1, len(by_level), sharey=True, squeeze=False)[0]
+    for axes, (level, settings) in zip(every, by_level.items(), strict=True):
         series: Series = {
-            label: [gain(lab, one, labels) for one in ones]
-            for label, labels in with_average(ones[0].labels).items()
+            label: [setting.gain(labels) for setting in settings]
+            for label, labels in with_average(settings[0].labels).items()
         }
         draw_lines(axes, taus, series, unit="points", title=f"{level}: LeaF minus its KD")
         axes.set_xlabel(f"threshold ({lab.recipe.prune.rule} rule)")

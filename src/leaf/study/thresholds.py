@@ -7,6 +7,9 @@ Questions that several settings have in common are verified once. What threshold
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
 from leaf.pipeline.stages import Pipeline
 from leaf.progress import say
 from leaf.prune import RULES
@@ -16,7 +19,7 @@ from leaf.statistics import wilson
 from leaf.store.store import Store
 from leaf.study.finding import Finding, Measured, Row, Table
 from leaf.study.lab import Lab
-from leaf.study.plot import draw_yield
+from leaf.study.plot import LOOKS
 
 TAUS = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30)
 """Thresholds of both rules, as the paper's figures span them."""
@@ -36,14 +39,14 @@ class Point:
     """Different spans, refused ones left out."""
     refused: int
     """Spans that a guard refused, or that left nothing, or that no filler fits."""
-    variants: int
+    tried: int
     """Different changed questions."""
     verified: int
     """Those that both models answer right."""
     freed: int
     """Problems with at least one of those."""
     share: Measured | None
-    """`verified / variants`; None where there is no variant."""
+    """`verified / tried`; None where there is no variant."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,39 +61,34 @@ class Yield:
     """By rule, then by threshold."""
 
 
+_COLUMNS = {
+    "problems": "count",
+    "spans": "count",
+    "tried": "count",
+    "verified": "count",
+    "share": "share",
+    "freed": "count",
+}
+
+
 def thresholds(lab: Lab) -> Finding:
     """Count what each rule and threshold cuts, and how much of it is verified."""
-    found = count_yield(lab.recipe, lab.store, lab.taus or TAUS, lab.rules or tuple(RULES))
-    columns = {
-        "problems": "count",
-        "spans": "count",
-        "tried": "count",
-        "verified": "count",
-        "share": "share",
-        "freed": "count",
-    }
+    counted = count_yield(lab.recipe, lab.store, lab.taus or TAUS, lab.rules or tuple(RULES))
     rows = tuple(
         Row(
             labels={"rule": point.rule, "threshold": threshold_text(point.threshold)},
-            cells={
-                "problems": point.problems,
-                "spans": point.spans,
-                "tried": point.variants,
-                "verified": point.verified,
-                "share": point.share,
-                "freed": point.freed,
-            },
+            cells={name: getattr(point, name) for name in _COLUMNS},
         )
-        for point in found.points
+        for point in counted.points
     )
     return Finding(
         study="thresholds",
         says=(
-            f"{found.entered} problems entered detection; {found.verified_once} different changed "
-            "questions were verified, each once. freed: problems with a verified question.",
+            f"{counted.entered} problems entered detection; {counted.verified_once} different "
+            "changed questions were verified, each once. freed: problems with a verified question.",
         ),
-        tables=(Table(title="What each threshold gives", columns=columns, rows=rows),),
-        draw=lambda figure: draw_yield(figure, found.points),
+        tables=(Table(title="What each threshold gives", columns=_COLUMNS, rows=rows),),
+        draw=lambda figure: draw_yield(figure, counted.points),
         size=(9.0, 3.6),
     )
 
@@ -185,8 +183,33 @@ def _point(
         problems=len({origins.get(item.problem_id, item.problem_id) for item in tried}),
         spans=len({(i.problem_id, span.start, span.end) for i in tried for span in i.spans}),
         refused=sum(item.skipped is not None and bool(item.spans) for item in cuts),
-        variants=len(tried),
+        tried=len(tried),
         verified=len(kept),
         freed=len({origins.get(item.problem_id, item.problem_id) for item in kept}),
         share=share,
     )
+
+
+_NAMES = {"value": "value (Eq. 5)", "quantile": "quantile"}
+
+
+def draw_yield(figure: Figure, points: Sequence[Point]) -> None:
+    """Draw how many changed questions each threshold gives, and the share that is verified."""
+    counts, shares = figure.subplots(1, 2)
+    for rule, look in zip(dict.fromkeys(point.rule for point in points), LOOKS, strict=False):
+        of_rule = [point for point in points if point.rule == rule]
+        taus = [point.threshold for point in of_rule]
+        for column, line in (("tried", ":"), ("verified", "-")):
+            values = [getattr(point, column) for point in of_rule]
+            counts.plot(taus, values, line, label=f"{_NAMES[rule]}: {column}", **look)
+        known = [(point.threshold, point.share) for point in of_rule if point.share]
+        taus = [tau for tau, _ in known]
+        low, high = ([getattr(share, end) or 0.0 for _, share in known] for end in ("low", "high"))
+        shares.fill_between(taus, low, high, color=look["color"], alpha=0.15, linewidth=0)
+        shares.plot(taus, [share.value for _, share in known], **look)
+    for axes, what in ((counts, "changed questions"), (shares, "verified share, 95% interval")):
+        axes.set_xlabel("threshold (tau, or share of the quantile rule)")
+        axes.set_ylabel(what)
+        axes.set_ylim(bottom=0)
+    counts.legend(frameon=False, fontsize=9)
+    shares.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1, decimals=0))
