@@ -1,13 +1,18 @@
 """LeaF, Learning to Focus: find the words that distract a small model and distil them away.
 
-    recipe = leaf.load_recipe("demo")
-    results = leaf.run_recipe(recipe, out="runs/demo")
+    student = leaf.Model.load("HuggingFaceTB/SmolLM2-135M-Instruct")
+    look = leaf.explain(student, None, question, reference)
 
-The names below are what scripts use. To add a task, a grader, an engine, a detector or a loss, put
-it in its room's table (docs/extending.md).
+    results = leaf.run_recipe("demo", out="runs/demo")
+
+`dir(leaf)` lists what there is; names that are not listed may change (docs/python.md).
 """
 
+import random
+import sys
+import warnings
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from leaf.errors import LeafError
@@ -15,6 +20,7 @@ from leaf.recipe import Recipe
 from leaf.recipe.reading import check_recipe, dump_recipe, load_recipe, recipe_names
 
 if TYPE_CHECKING:  # they import torch, which a command such as `leaf show` does without
+    from leaf.api.model import Model
     from leaf.pipeline.results import Results
     from leaf.pipeline.run import run_recipe
     from leaf.records import Problem
@@ -23,6 +29,7 @@ if TYPE_CHECKING:  # they import torch, which a command such as `leaf show` does
 
 __all__ = [
     "LeafError",
+    "Model",
     "Problem",
     "Recipe",
     "Results",
@@ -37,6 +44,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _PLACES = {
+    "Model": "leaf.api.model",
     "Problem": "leaf.records",
     "Results": "leaf.pipeline.results",
     "Store": "leaf.store.store",
@@ -49,4 +57,27 @@ _PLACES = {
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module `leaf` has no attribute `{name}`")
-    return getattr(import_module(_PLACES[name]), name)
+    # What is imported with it draws random numbers and adds filters.
+    drawn = random.getstate()
+    with warnings.catch_warnings():
+        value = getattr(import_module(_PLACES[name]), name)
+    random.setstate(drawn)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
+
+
+class _Leaf(ModuleType):
+    """Keeps the names of functions for them where a package of stages has the same name.
+
+    Importing `leaf.verify` would otherwise lay that package over the function `leaf.verify`.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (isinstance(value, ModuleType) and name in _PLACES):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Leaf

@@ -22,6 +22,7 @@ from leaf.models.load import (
     load_config,
     load_tokenizer,
     loaded,
+    release_memory,
     resolve_dtype,
     size_text,
 )
@@ -349,7 +350,7 @@ def test_a_gguf_file_is_converted_once_to_a_folder_that_loads(
         next_token = loaded.model(input_ids=ids).logits[0, -1].argmax()
     assert loaded.tokenizer.decode([int(next_token)]) == " Paris"
     output_head(loaded.model)
-    load.release_memory()
+    release_memory()
 
 
 def _small(family: str) -> Any:

@@ -62,9 +62,6 @@ class HuggingFaceEngine:
         self._section = section
         self._tick = tick
         self.stops = _stop_tokens(loaded, chat)
-        # After the prompt, the model slices the last position out of the hidden states; a linear
-        # layer over such a strided tensor copies its weight once for every row of the batch.
-        loaded.model.get_output_embeddings().register_forward_pre_hook(_contiguous)
 
     def answer(
         self, problems: Sequence[Problem], drafts: Sequence[str] | None = None
@@ -212,7 +209,7 @@ class HuggingFaceEngine:
             ids[row, longest - len(request.prompt) :] = torch.tensor(request.prompt)
             mask[row, longest - len(request.prompt) :] = 1
         sampling = self._sampling
-        with torch.inference_mode(), torch.random.fork_rng():
+        with torch.inference_mode(), torch.random.fork_rng(), _contiguous(self._loaded.model):
             torch.manual_seed(requests[0].seed)
             output: Any = self._loaded.model.generate(
                 input_ids=ids.to(self._loaded.device),
@@ -254,8 +251,20 @@ class HuggingFaceEngine:
         )
 
 
-def _contiguous(_module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (inputs[0].contiguous(), *inputs[1:])
+@contextmanager
+def _contiguous(model: Any) -> Iterator[None]:
+    """Lay what a model's head is given side by side, for a block.
+
+    After the prompt, the model slices the last position out of the hidden states; a linear layer
+    over such a strided tensor copies its weight once for every row of the batch.
+    """
+    hook = model.get_output_embeddings().register_forward_pre_hook(
+        lambda _module, inputs: (inputs[0].contiguous(), *inputs[1:])
+    )
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _stop_tokens(loaded: Loaded, chat: PromptFormat) -> set[int]:

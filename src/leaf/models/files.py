@@ -15,7 +15,7 @@ import shutil
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,6 +25,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from leaf.errors import ModelError, nearest
+from leaf.models.quiet import quiet
 from leaf.progress import say
 from leaf.recipe import ModelSection
 from leaf.store.store import write_whole
@@ -49,6 +50,8 @@ class Source:
     folder: Path
     fingerprint: str
     """Names the content: a hub commit, or a hash over the files."""
+    held: Any = field(default=None, repr=False, compare=False)
+    """The `leaf.models.load.Loaded` of a model that is in memory already; None: it is loaded."""
 
 
 def find(section: ModelSection, *, weights: bool = True) -> Source:
@@ -166,9 +169,10 @@ def _find_on_hub(section: ModelSection) -> Source:
 
     name = section.model
     try:
-        folder = Path(
-            snapshot_download(name, revision=section.revision, allow_patterns=_MODEL_FILES)
-        )
+        with quiet():
+            snapshot = snapshot_download(
+                name, revision=section.revision, allow_patterns=_MODEL_FILES
+            )
     except LocalEntryNotFoundError:
         raise ModelError(
             f"{name}: not a local folder or GGUF file, and the hub cannot be reached; "
@@ -176,6 +180,7 @@ def _find_on_hub(section: ModelSection) -> Source:
         ) from None
     except (HfHubHTTPError, HFValidationError) as error:
         raise ModelError(f"{name}: the hub refused it: {str(error).splitlines()[0]}") from None
+    folder = Path(snapshot)
     # The cache lays a snapshot in a folder named by its commit.
     return Source(name=name, folder=folder, fingerprint=f"{name}@{folder.name}")
 
@@ -203,8 +208,8 @@ def _convert_gguf(path: Path, folder: Path, *, weights: bool) -> None:
     aside.mkdir(parents=True)
     try:
         # The library's own progress bar of this cannot be switched off.
-        quiet = contextlib.redirect_stderr(io.StringIO())
-        with readable(f"{path}: cannot be converted"), quiet:
+        no_bar = contextlib.redirect_stderr(io.StringIO())
+        with readable(f"{path}: cannot be converted"), quiet(), no_bar:
             if weights:
                 model = AutoModelForCausalLM.from_pretrained(
                     path.parent,

@@ -1,4 +1,4 @@
-"""The only `from_pretrained`: files that `sources.py` found become a model in memory.
+"""The only `from_pretrained`: files that `leaf.models.files` found become a model in memory.
 
 Weights are read from safetensors alone and remote code is never trusted.
 """
@@ -12,16 +12,14 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import torch
-import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from leaf.errors import ModelError
 from leaf.models.files import Source, find, readable
+from leaf.models.lent import lent
+from leaf.models.quiet import quiet
 from leaf.progress import say
 from leaf.recipe import ModelSection
-
-transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 
 DTYPES = {
     "bfloat16": torch.bfloat16,
@@ -77,7 +75,7 @@ def load(
     source = source or find(section)
     device = best_device()
     dtype = dtype or resolve_dtype(section.dtype, device)
-    with readable(f"{source.name}: cannot be loaded from {source.folder}"):
+    with quiet(), readable(f"{source.name}: cannot be loaded from {source.folder}"):
         found: Any = AutoModelForCausalLM.from_pretrained(
             source.folder,
             dtype=dtype,
@@ -109,18 +107,26 @@ def skeleton(source: Source) -> Any:
 def loaded(section: ModelSection, source: Source) -> Iterator[Loaded]:
     """Load a model for the length of a block, once earlier ones have given their memory back.
 
-    Not at the end of a block: whoever entered it still names the model there.
+    Not at the end of a block: whoever entered it still names the model there. A model that the
+    source holds is used as it is, and afterwards is as it was.
     """
+    if source.held is not None:
+        with quiet(), lent(source.held.model):
+            yield source.held
+        return
     release_memory()
     model = load(section, source)
     size = size_text(sum(parameter.numel() for parameter in model.model.parameters()))
     say(f"loaded {source.name}: {size} parameters, {dtype_name(model.dtype)}, {model.device}")
-    yield model
+    with quiet():
+        yield model
 
 
 def load_tokenizer(source: Source) -> Tokenizer:
     """Load a model's fast tokenizer; raises `ModelError` when it has only a slow one."""
-    with readable(f"{source.name}: no tokenizer in {source.folder}"):
+    if source.held is not None:
+        return cast(Loaded, source.held).tokenizer
+    with quiet(), readable(f"{source.name}: no tokenizer in {source.folder}"):
         tokenizer = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
     if not tokenizer.is_fast:
         raise ModelError(f"{source.name}: has no fast tokenizer, so characters cannot be located")
@@ -129,7 +135,9 @@ def load_tokenizer(source: Source) -> Tokenizer:
 
 def load_config(source: Source) -> Any:
     """Load a model's configuration; raises `ModelError` when transformers cannot use it."""
-    with readable(f"{source.name}: config.json cannot be used"):
+    if source.held is not None:
+        return source.held.model.config
+    with quiet(), readable(f"{source.name}: config.json cannot be used"):
         return AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
 
 

@@ -1,0 +1,165 @@
+"""A model in memory, as everything in `leaf.api` takes it."""
+
+import itertools
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from leaf.api.undisturbed import undisturbed
+from leaf.errors import ModelError, UsageError, nearest
+from leaf.models.files import Source, find
+from leaf.models.load import Loaded, dtype_name, load, size_text
+from leaf.models.prompt_format import PromptFormat
+from leaf.recipe import ModelSection
+
+DTYPES = ("auto", "bfloat16", "float16", "float32")
+
+_NUMBERS = itertools.count()
+"""Tell apart the models of this process: what is in memory has no content to name it by."""
+
+
+class Model:
+    """A causal language model in memory with its tokenizer and, if you like, a system prompt.
+
+    `leaf.Model(model, tokenizer)` takes objects that you have: transformers' models, with PEFT
+    adapters or without, in training mode or not, on any one device. Whatever LeaF does with them,
+    they are afterwards as they were. `leaf.Model.load(name)` loads one.
+
+    Args:
+        model: A `PreTrainedModel` for causal language modelling, or a `PeftModel` around one.
+        tokenizer: Its fast tokenizer (or a processor that has one).
+        system: System prompt put before every question; None: the template's own, if it has one.
+        name: What messages call it; None: what its configuration says.
+
+    Attributes:
+        model: The transformers model.
+        tokenizer: Its tokenizer.
+        system: The system prompt, or None.
+        name: For messages.
+        metrics: The loss curve of a model that `leaf.distill` made, a dict a step; else empty.
+
+    Raises:
+        ModelError: LeaF cannot work with this model or tokenizer; says why.
+
+    Example:
+        >>> import leaf
+        >>> leaf.Model.load("package:playground/models/student", dtype="float32")
+        Model('package:playground/models/student', 129,728 parameters, float32, cpu)
+    """
+
+    def __init__(
+        self, model: Any, tokenizer: Any, *, system: str | None = None, name: str | None = None
+    ) -> None:
+        self.model = model
+        self.tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
+        self.system = system
+        self.metrics: list[dict[str, Any]] = []
+        inner = _causal(model)
+        self.name = name or str(getattr(inner.config, "_name_or_path", "")) or type(inner).__name__
+        if not getattr(self.tokenizer, "is_fast", False):
+            raise ModelError(f"{self.name}: has no fast tokenizer, so characters cannot be located")
+        self._number = next(_NUMBERS)
+        self._loaded = Loaded(
+            source=Source(name=self.name, folder=Path(), fingerprint=f"memory:{self._number}"),
+            model=inner,
+            tokenizer=self.tokenizer,
+            device=_one_device(inner, self.name),
+            dtype=inner.dtype,
+        )
+        # A template without a place for a message, or for a system prompt, shows now.
+        PromptFormat(self.tokenizer, name=self.name, system=system)
+
+    @classmethod
+    @undisturbed()
+    def load(
+        cls,
+        name: str | Path,
+        *,
+        dtype: str = "auto",
+        revision: str | None = None,
+        system: str | None = None,
+    ) -> "Model":
+        """Load a model onto the best device here, frozen and without dropout.
+
+        Args:
+            name: Hub id, local folder or GGUF file (converted once, in `$LEAF_CACHE`).
+            dtype: auto, bfloat16, float16 or float32; auto: bfloat16 where the hardware
+                multiplies it.
+            revision: Branch, tag or commit of a hub id.
+            system: System prompt put before every question.
+
+        Raises:
+            ModelError: no such model, or one without safetensors weights.
+            UsageError: an unknown dtype.
+        """
+        if dtype not in DTYPES:
+            known = nearest(dtype, DTYPES) or f"; known: {', '.join(DTYPES)}"
+            raise UsageError(f"dtype: unknown `{dtype}`{known}")
+        section = ModelSection.model_validate(
+            {"model": str(name), "dtype": dtype, "revision": revision, "system": system}
+        )
+        loaded = load(section, find(section))
+        return cls(loaded.model, loaded.tokenizer, system=system, name=str(name))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters lie now."""
+        return cast(torch.device, self._loaded.model.device)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the parameters are now."""
+        return cast(torch.dtype, self._loaded.model.dtype)
+
+    def __repr__(self) -> str:
+        size = size_text(sum(each.numel() for each in self.model.parameters()))
+        dtype = dtype_name(self.dtype)
+        return f"Model({self.name!r}, {size} parameters, {dtype}, {self.device})"
+
+
+def section_of(model: Model) -> ModelSection:
+    """Return what a recipe says of a model; its dtype has no weight, for it is there already."""
+    return ModelSection(model=model.name, system=model.system)
+
+
+def source_of(model: Model) -> Source:
+    """Return a model as stages take it: in memory, used as it is now and given back so."""
+    inner = model._loaded.model
+    name = model.name
+    held = Loaded(
+        source=model._loaded.source,
+        model=inner,
+        tokenizer=model.tokenizer,
+        device=_one_device(inner, name),
+        dtype=inner.dtype,
+    )
+    return Source(name=name, folder=Path(), fingerprint=f"memory:{model._number}", held=held)
+
+
+def _causal(model: Any) -> Any:
+    """Return the transformers model inside a wrapper of PEFT or `torch.compile`."""
+    inner: Any = getattr(model, "_orig_mod", model)
+    if hasattr(inner, "get_base_model"):
+        if inner.active_peft_config.is_prompt_learning:
+            raise ModelError(
+                f"{type(model).__name__}: adapters that learn a prompt cannot be used; "
+                "LoRA and its kin, which change layers, can"
+            )
+        # Its layers hold the adapters; the wrapper adds nothing to them.
+        inner = inner.get_base_model()
+    what = type(inner).__name__
+    if not hasattr(inner, "get_output_embeddings"):
+        raise ModelError(f"{what}: is no transformers model for causal language modelling")
+    if inner.config.is_encoder_decoder or inner.get_output_embeddings() is None:
+        raise ModelError(f"{what}: is no causal language model: it has no head for the next token")
+    return inner
+
+
+def _one_device(model: Any, name: str) -> torch.device:
+    """Return the device that all parameters lie on."""
+    devices: set[torch.device] = {each.device for each in model.parameters()}
+    if len(devices) != 1 or "meta" in {each.type for each in devices}:
+        where = ", ".join(sorted(map(str, devices)))
+        raise ModelError(f"{name}: its parameters must lie on one device, but lie on {where}")
+    return devices.pop()

@@ -1,0 +1,28 @@
+"""The process that called us, as it was: random states, warnings filters, libraries' bars."""
+
+import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from leaf.models.quiet import quiet
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Work for a block (or, as a decorator, a function) without a trace in the caller's process.
+
+    Whoever looks at a model in the middle of a training script goes on with the same random
+    numbers. Libraries that are imported on the way change the filters of warnings, too.
+    """
+    python, numpy = random.getstate(), np.random.get_state()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings(), quiet(), torch.random.fork_rng(devices=devices):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
