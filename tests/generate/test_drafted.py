@@ -7,7 +7,7 @@ import torch
 from torch import device
 
 from leaf.generate.decoding import Request, decode
-from leaf.generate.drafted import Draft, boldness
+from leaf.generate.drafted import Draft, draft_length
 from leaf.generate.engine import Effort
 from leaf.models.output_head import output_head
 from tests.generate.said import all_said
@@ -126,62 +126,64 @@ def test_prompts_with_a_common_beginning_compute_it_once(model):
 
 def test_a_draft_that_agrees_proposes_ever_more():
     draft = Draft(range(100))
-    assert draft.propose(0.5) == [0, 1, 2, 3]  # half of the 8 it begins with, and one
-    draft.hear(range(7))
-    assert draft.propose(0.5) == list(range(7, 15))  # (8 + 7 + 1) / 2
-    assert len(draft.propose(9.0)) == 32  # never more than one block
+    # 16 rows: half a token for each agreement and one; it begins as if 8 had agreed.
+    assert draft_length(draft.agreements, 16, CPU) == (8 + 1) // 2
+    draft.follow(range(7))
+    assert draft_length(draft.agreements, 16, CPU) == (8 + 7 + 1) // 2
+    assert draft.propose(8) == list(range(7, 15))
+    assert draft_length(99, 16, CPU) == 32  # never more than one block
 
 
 def test_a_replaced_token_is_skipped():
     draft = Draft([1, 2, 3, 4, 5, 6])
-    draft.hear([1, 2, 50])
-    assert draft.propose(2.0) == [4, 5]
+    draft.follow([1, 2, 50])
+    assert draft.propose(2) == [4, 5]
 
 
 def test_a_draft_goes_on_where_the_text_meets_it_again():
     # The text leaves out 3 4 5 and goes on with 6 7; the last two tokens tell.
     draft = Draft([1, 2, 3, 4, 5, 6, 7, 8, 9])
-    draft.hear([1, 2, 6, 7])
-    assert draft.propose(1.0) == [8, 9]
+    draft.follow([1, 2, 6, 7])
+    assert draft.propose(3) == [8, 9]
     # The text puts 50 51 in.
     draft = Draft([1, 2, 3, 4, 5, 6])
-    draft.hear([1, 2, 50, 51, 3, 4])
-    assert draft.propose(1.0) == [5, 6]
+    draft.follow([1, 2, 50, 51, 3, 4])
+    assert draft.propose(3) == [5, 6]
 
 
 def test_of_several_meeting_places_the_nearest_is_taken():
     draft = Draft([7, 8, 1, 2, 3, 4, 7, 8, 5, 9, 9, 9, 9, 9, 7, 8, 6])
-    draft.hear([7, 8, 1, 2, 3, 4, 50, 7, 8])
-    assert draft.propose(0.4) == [5]
+    draft.follow([7, 8, 1, 2, 3, 4, 50, 7, 8])
+    assert draft.propose(1) == [5]
 
 
 def test_what_was_said_serves_where_the_draft_does_not():
     draft = Draft([1, 2, 3])
-    draft.hear([50, 51, 52, 53, 54, 50, 51])
-    assert draft.propose(1.0) == [52, 53, 54]
+    draft.follow([50, 51, 52, 53, 54, 50, 51])
+    assert draft.propose(3) == [52, 53, 54]
     # Back in the draft as soon as that meets the text.
-    draft.hear([1, 2])
-    assert draft.propose(1.0) == [3]
+    draft.follow([1, 2])
+    assert draft.propose(3) == [3]
 
 
 def test_what_was_said_may_be_proposed_up_to_its_end():
     draft = Draft([])
-    draft.hear([7, 8, 7, 8])
-    assert draft.propose(9.0) == [7, 8]
-    draft.hear([7, 8])
-    assert draft.propose(9.0) == [7, 8]
+    draft.follow([7, 8, 7, 8])
+    assert draft.propose(36) == [7, 8]
+    draft.follow([7, 8])
+    assert draft.propose(36) == [7, 8]
 
 
 def test_a_draft_at_its_end_proposes_nothing():
     draft = Draft([1, 2])
-    draft.hear([1, 2])
-    assert draft.propose(5.0) == []
-    draft.hear([3, 4, 5])
-    assert draft.propose(5.0) == []
+    draft.follow([1, 2])
+    assert draft.propose(5) == []
+    draft.follow([3, 4, 5])
+    assert draft.propose(5) == []
 
 
 def test_the_wider_the_batch_the_less_is_proposed():
-    # A pass costs as much as 24 tokens: (1 + 24 / (3 x rows)) / 3.
-    assert [boldness(rows, CPU) for rows in (1, 8, 16)] == [3.0, 2 / 3, 0.5]
+    # A pass costs as much as 24 tokens: (1 + 24 / (3 x rows)) / 3 for each agreement and one.
+    assert [draft_length(8, rows, CPU) for rows in (1, 8, 16)] == [9 * 3, 9 * 2 / 3, 4]
     # On an accelerator tokens cost next to nothing beside a pass.
-    assert boldness(8, device("cuda")) > 5
+    assert draft_length(4, 8, device("cuda")) > 5 * 5

@@ -117,16 +117,28 @@ def test_an_answer_never_leaves_the_context(loaded):
     assert answer.prompt_tokens + answer.response_tokens <= 40
 
 
-def test_the_head_never_sees_a_strided_input(loaded):
+@pytest.mark.parametrize("by_the_models_own_loop", [False, True])
+def test_the_head_never_sees_a_strided_input_and_keeps_no_hook(
+    loaded, by_the_models_own_loop, monkeypatch
+):
     # A strided input would copy the head's weight once for every row of the batch.
     chat = PromptFormat(loaded.tokenizer, name="tiny")
     engine = HuggingFaceEngine(loaded, chat, GenerateSection(max_new_tokens=3, token_budget=1000))
+    if by_the_models_own_loop:
+        engine._head = None
     seen = []
     head = loaded.model.get_output_embeddings()
-    head.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0].is_contiguous()))
+    forward = head.forward
+
+    def spy(hidden):
+        seen.append(hidden.is_contiguous())
+        return forward(hidden)
+
+    monkeypatch.setattr(head, "forward", spy)
     engine.answer([problem(text) for text in TEXTS])
     assert seen
     assert all(seen)
+    assert not head._forward_pre_hooks
 
 
 # With drafts.

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from leaf.errors import ServerError, UsageError
+from leaf.generate.engine import seed_of
 from leaf.generate.openai import ServedEngine, open_openai
-from leaf.generate.seeds import seed_of
 from leaf.models.files import Source
 from leaf.recipe import GenerateSection, ModelSection, ServerSection
 from leaf.records import Problem

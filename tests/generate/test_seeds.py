@@ -2,7 +2,7 @@
 
 import hashlib
 
-from leaf.generate.seeds import seed_of
+from leaf.generate.engine import seed_of
 
 
 def test_a_seed_is_the_first_31_bits_of_a_hash_of_seed_and_id() -> None:

@@ -5,11 +5,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from leaf.errors import ModelError
-from leaf.generate.engine import Engine
+from leaf.generate.engine import Engine, by_parts
 from leaf.generate.hf import HuggingFaceEngine, open_hf
 from leaf.generate.llamacpp import open_llamacpp
 from leaf.generate.openai import access_of, open_openai
-from leaf.generate.order import by_parts
 from leaf.generate.vllm import open_vllm
 from leaf.models.files import Source, find
 from leaf.progress import Ticker

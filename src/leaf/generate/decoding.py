@@ -1,21 +1,22 @@
 """Many answers side by side: rows come and go, and nothing is computed for padding.
 
-Prompts wait in line. As long as there is room, the next ones are fed and join those that are being
-answered; who has finished makes room. Each pass gives every open answer its next token, or several
-where a draft was right (`leaf.generate.drafted`).
+Requests wait in a queue. As long as there is room, the next ones are admitted: their prompts are
+fed, and they join the answers that are being written; an answer that has ended frees its row. Each
+pass gives every open answer its next token, or several where a draft was right
+(`leaf.generate.drafted`).
 
 Axes: B rows, D width of a hidden state, V vocabulary, N positions.
 """
 
 import itertools
-from collections.abc import Generator, Iterable, Sequence
+from collections import abc
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from leaf.generate.drafted import Draft, boldness
+from leaf.generate.drafted import Draft, draft_length
 from leaf.generate.engine import Effort
 from leaf.models.kv_cache import RaggedCache
 from leaf.models.output_head import Head
@@ -24,17 +25,17 @@ from leaf.models.shared_prefix import feed_shared
 _CHUNK = 256
 """Positions whose logits exist at the same time."""
 
-_PROMPTS = {"cpu": 2048}
+_PROMPT_TOKENS = {"cpu": 2048}
 """Most prompt tokens fed before the others go on; a CPU gains nothing from more."""
 
-_ACCELERATOR_PROMPTS = 16384
+_ACCELERATOR_PROMPT_TOKENS = 16384
 
 _FEW = 8
-"""Rows up to which an answer without a draft is guessed from what was said before: beyond, a wrong
+"""Rows up to which an answer without a draft is guessed from its own text so far: beyond, a wrong
 guess costs a CPU more than a right one saves (SmolLM2 135M, 64 rows: 63% right, 14% slower)."""
 
 _EMPTY = 0.25
-"""Share of the rows that may be empty, once nobody waits, before the others close ranks."""
+"""Share of the rows that may be empty, once the queue is, before the table is made smaller."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,11 +52,11 @@ class Sampling:
 class Request:
     """A prompt to be answered."""
 
-    prompt: Sequence[int]
+    prompt: abc.Sequence[int]
     """Token ids, not empty."""
     limit: int
     """Most tokens of the answer, >= 1."""
-    draft: Sequence[int] = ()
+    draft: abc.Sequence[int] = ()
     """A likely answer, end of turn included; may be empty. Not looked at when sampling."""
     seed: int = 0
     """Of its own random numbers, when sampling."""
@@ -69,100 +70,100 @@ class Request:
 def decode(
     model: Any,
     head: Head,
-    requests: Iterable[tuple[int, Request]],
+    requests: abc.Iterable[tuple[int, Request]],
     *,
     stops: set[int],
     token_budget: int,
     max_rows: int,
     sampling: Sampling | None = None,
     drafting: bool = True,
-) -> Generator[tuple[int, list[int]], None, Effort]:
-    """Yield each request's number and the tokens said, as it ends; return what all that took.
+) -> abc.Generator[tuple[int, list[int]], None, Effort]:
+    """Yield each request's number and the tokens of its answer, as it ends; return the effort.
 
     Args:
         model: One that `leaf.models.kv_cache.can_share`.
         head: Its output head.
-        requests: Number and what is asked, `max_rows` of them taken whenever nobody waits; prompts
-            with a common beginning that are fed together share its computation.
-        stops: Tokens that end an answer; they are part of what is said.
+        requests: Number and what is asked, `max_rows` of them taken whenever the queue is empty;
+            prompts with a common beginning that are fed together share its computation.
+        stops: Tokens that end an answer; they are part of it.
         token_budget: Most tokens of all open rows, each counted as long as the longest may become;
             a request that is longer is answered alone.
         max_rows: Most open rows.
         sampling: How tokens are drawn; None: greedily.
-        drafting: Whether tokens are proposed, from drafts and from what was said before.
+        drafting: Whether tokens are proposed, from drafts and from the answer's own text.
     """
-    limits = _Limits(token_budget, max_rows, _most_prompts(model))
-    line = _Line(requests, max_rows)
-    table = _Table(model)
+    queue = _Queue(requests, max_rows)
+    prompt_tokens = _PROMPT_TOKENS.get(model.device.type, _ACCELERATOR_PROMPT_TOKENS)
+    limits = _Limits(token_budget, max_rows, prompt_tokens)
+    table = _SlotTable(model)
     effort = Effort()
-    while line.waiting or table.open:
-        while group := line.next_group(table.open, limits):
-            speakers = [
-                _Speaker(number, request, stops, drafting and sampling is None)
+    while queue.waiting or table.open:
+        while group := queue.next_group(table.open, limits):
+            sequences = [
+                _Sequence(number, request, stops, drafting and sampling is None)
                 for number, request in group
             ]
-            rows, last_BD = feed_shared(model, [request.prompt for _, request in group])
-            for speaker, token in zip(
-                speakers, _tokens(last_BD, head, speakers, sampling), strict=True
-            ):
-                speaker.say([token])
+            cache, last_BD = feed_shared(model, [request.prompt for _, request in group])
+            first_tokens = _next_tokens(last_BD, head, sequences, sampling)
+            for sequence, token in zip(sequences, first_tokens, strict=True):
+                sequence.extend([token])
             effort += Effort(answers=len(group), passes=1, row_passes=len(group), tokens=len(group))
-            table.seat(rows, speakers)
-            yield from ((one.number, one.said) for one in speakers if one.finished)
+            table.admit(cache, sequences)
+            yield from ((each.number, each.tokens) for each in sequences if each.finished)
         if not table.open:
             continue
-        if not line.waiting:
-            table.close_ranks()
+        if not queue.waiting:
+            table.compact()
         effort += _step(table, head, sampling)
-        yield from table.free()
+        yield from table.release()
     return effort
 
 
-def _step(table: "_Table", head: Head, sampling: Sampling | None) -> Effort:
-    """Let every open row say its next tokens."""
+def _step(table: "_SlotTable", head: Head, sampling: Sampling | None) -> Effort:
+    """Give every open row its next tokens: propose, check in one pass, keep what agrees."""
     open_ = table.open
-    bold = boldness(len(open_), table.rows.model.device)
-    few = len(open_) <= _FEW
-    proposals = [speaker.propose(bold) if few or speaker.drafted else [] for speaker in open_]
+    device = table.cache.model.device
+    proposals = [
+        sequence.propose(len(open_), device) if sequence.drafted or len(open_) <= _FEW else []
+        for sequence in open_
+    ]
     hidden = table.feed(
-        [[speaker.said[-1], *tokens] for speaker, tokens in zip(open_, proposals, strict=True)]
+        [[sequence.tokens[-1], *tokens] for sequence, tokens in zip(open_, proposals, strict=True)]
     )
-    said = 0
-    if sampling is None:
-        choices = iter(_choices(torch.cat(hidden), head))
-        for speaker, tokens in zip(open_, proposals, strict=True):
-            own = [next(choices) for _ in range(len(tokens) + 1)]
-            agreed = _agreed(tokens, own)
-            table.take_back(speaker, len(tokens) - agreed)
-            said += speaker.say(own[: agreed + 1])
-    else:
-        for speaker, token in zip(
-            open_, _drawn(torch.cat(hidden), head, open_, sampling), strict=True
-        ):
-            said += speaker.say([token])
-    proposed = sum(len(tokens) for tokens in proposals)
-    return Effort(passes=1, row_passes=len(open_), tokens=said, proposed=proposed)
+    # Without a proposal, a row has one position: that of its last token.
+    choices = iter(_next_tokens(torch.cat(hidden), head, open_, sampling))
+    added = 0
+    for sequence, proposed in zip(open_, proposals, strict=True):
+        chosen = [next(choices) for _ in range(len(proposed) + 1)]
+        agreed = _agreed(proposed, chosen)
+        table.take_back(sequence, len(proposed) - agreed)
+        added += sequence.extend(chosen[: agreed + 1])
+    proposed_tokens = sum(len(tokens) for tokens in proposals)
+    return Effort(passes=1, row_passes=len(open_), tokens=added, proposed=proposed_tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
     token_budget: int
     max_rows: int
-    prompts: int
+    prompt_tokens: int
+    """Most prompt tokens that are fed in one pass."""
 
 
-class _Line:
-    """Who waits: of the next `take`, those with most room first."""
+class _Queue:
+    """Requests that wait: of the next `take`, those with most room first."""
 
-    def __init__(self, requests: Iterable[tuple[int, Request]], take: int) -> None:
+    def __init__(self, requests: abc.Iterable[tuple[int, Request]], take: int) -> None:
         self.waiting: list[tuple[int, Request]] = []
         self._coming = iter(requests)
         self._take = take
         self._refill()
 
-    def next_group(self, open_: Sequence["_Speaker"], limits: _Limits) -> list[tuple[int, Request]]:
+    def next_group(
+        self, open_: abc.Sequence["_Sequence"], limits: _Limits
+    ) -> list[tuple[int, Request]]:
         """Take out the first of those waiting for whom there is room now."""
-        longest = max((speaker.room for speaker in open_), default=0)
+        longest = max((sequence.room for sequence in open_), default=0)
         count = tokens = 0
         for _, request in self.waiting:
             longest = max(longest, request.room)
@@ -170,7 +171,7 @@ class _Line:
             tokens += len(request.prompt)
             alone = rows == 1
             fits = rows <= limits.max_rows and rows * longest <= limits.token_budget
-            if not (alone or (fits and (not count or tokens <= limits.prompts))):
+            if not (alone or (fits and (not count or tokens <= limits.prompt_tokens))):
                 break
             count += 1
         group, self.waiting = self.waiting[:count], self.waiting[count:]
@@ -180,20 +181,17 @@ class _Line:
     def _refill(self) -> None:
         if not self.waiting:
             coming = itertools.islice(self._coming, self._take)
-            self.waiting = sorted(coming, key=lambda one: (-one[1].room, one[0]))
+            self.waiting = sorted(coming, key=lambda item: (-item[1].room, item[0]))
 
 
-def _most_prompts(model: Any) -> int:
-    return _PROMPTS.get(model.device.type, _ACCELERATOR_PROMPTS)
-
-
-class _Speaker:
-    """One answer on its way."""
+class _Sequence:
+    """One answer while it is being written."""
 
     def __init__(self, number: int, request: Request, stops: set[int], drafting: bool) -> None:
         self.number = number
         self.room = request.room
-        self.said: list[int] = []
+        self.tokens: list[int] = []
+        """Of the answer so far."""
         self.finished = False
         self.row = -1
         """Its row in the table."""
@@ -203,115 +201,100 @@ class _Speaker:
         self._limit = request.limit
         self._stops = stops
 
-    def propose(self, bold: float) -> list[int]:
+    def propose(self, rows: int, device: torch.device) -> list[int]:
         """Return draft tokens for which there is room before the last token of the answer."""
         if self._draft is None:
             return []
-        return self._draft.propose(bold)[: self._limit - len(self.said) - 1]
+        length = draft_length(self._draft.agreements, rows, device)
+        return self._draft.propose(length)[: self._limit - len(self.tokens) - 1]
 
-    def say(self, tokens: Sequence[int]) -> int:
+    def extend(self, tokens: abc.Sequence[int]) -> int:
         """Add what the model chose, up to its first end of turn; return how many that were."""
         for count, token in enumerate(tokens, start=1):
-            self.said.append(token)
-            if token in self._stops or len(self.said) == self._limit:
+            self.tokens.append(token)
+            if token in self._stops or len(self.tokens) == self._limit:
                 self.finished = True
                 return count
         if self._draft is not None:
-            self._draft.hear(tokens)
+            self._draft.follow(tokens)
         return len(tokens)
 
 
-class _Table:
-    """Who is being answered, and in which row of the cache."""
+class _SlotTable:
+    """The open answers, and which row of the cache each of them has."""
 
     def __init__(self, model: Any) -> None:
-        self.rows = RaggedCache(model, 0)
-        self.open: list[_Speaker] = []
+        self.cache = RaggedCache(model, 0)
+        self.open: list[_Sequence] = []
         """In the order of their rows."""
 
-    def seat(self, rows: RaggedCache, speakers: Sequence[_Speaker]) -> None:
-        """Give each newcomer that has not finished a row of its own."""
-        left = [at for at, speaker in enumerate(speakers) if not speaker.finished]
-        taken = {speaker.row for speaker in self.open}
-        free = [row for row in range(len(self.rows.lengths)) if row not in taken]
-        more = range(len(self.rows.lengths), len(self.rows.lengths) + len(left))
-        seats = [*free, *more][: len(left)]
-        for at, row in zip(left, seats, strict=True):
-            speakers[at].row = row
-        self.rows.place(rows, left, seats)
-        self.open = sorted([*self.open, *(speakers[at] for at in left)], key=lambda one: one.row)
+    def admit(self, cache: RaggedCache, sequences: abc.Sequence[_Sequence]) -> None:
+        """Give each newcomer that has not finished a row: a free one, or a new one at the end.
 
-    def feed(self, tokens: Sequence[Sequence[int]]) -> list[Tensor]:
+        Row i of `cache` holds the prompt of `sequences[i]`.
+        """
+        unfinished = [at for at, sequence in enumerate(sequences) if not sequence.finished]
+        taken = {sequence.row for sequence in self.open}
+        free = (row for row in itertools.count() if row not in taken)
+        rows = list(itertools.islice(free, len(unfinished)))
+        for at, row in zip(unfinished, rows, strict=True):
+            sequences[at].row = row
+        self.cache.place(cache, unfinished, rows)
+        newcomers = [sequences[at] for at in unfinished]
+        self.open = sorted([*self.open, *newcomers], key=lambda sequence: sequence.row)
+
+    def feed(self, tokens: abc.Sequence[abc.Sequence[int]]) -> list[Tensor]:
         """Append tokens to the open rows; return the hidden states of each."""
-        asked: list[Sequence[int]] = [()] * len(self.rows.lengths)
-        for speaker, own in zip(self.open, tokens, strict=True):
-            asked[speaker.row] = own
-        found = self.rows.feed(asked)
-        return [found[speaker.row] for speaker in self.open]
+        by_row: list[abc.Sequence[int]] = [()] * len(self.cache.lengths)
+        for sequence, own in zip(self.open, tokens, strict=True):
+            by_row[sequence.row] = own
+        hidden = self.cache.feed(by_row)
+        return [hidden[sequence.row] for sequence in self.open]
 
-    def take_back(self, speaker: _Speaker, count: int) -> None:
+    def take_back(self, sequence: _Sequence, count: int) -> None:
         """Forget the last tokens of a row."""
-        self.rows.lengths[speaker.row] -= count
+        self.cache.lengths[sequence.row] -= count
 
-    def free(self) -> list[tuple[int, list[int]]]:
-        """Let go of who has finished, and return what they said; the row stays for another one."""
-        gone = [speaker for speaker in self.open if speaker.finished]
-        for speaker in gone:
-            self.rows.lengths[speaker.row] = 0
-        self.open = [speaker for speaker in self.open if not speaker.finished]
-        return [(speaker.number, speaker.said) for speaker in gone]
+    def release(self) -> list[tuple[int, list[int]]]:
+        """Return the finished answers and empty their rows, which stay for others."""
+        finished = [sequence for sequence in self.open if sequence.finished]
+        for sequence in finished:
+            self.cache.lengths[sequence.row] = 0
+        self.open = [sequence for sequence in self.open if not sequence.finished]
+        return [(sequence.number, sequence.tokens) for sequence in finished]
 
-    def close_ranks(self) -> None:
-        """Let go of empty rows where they are many."""
-        there = len(self.rows.lengths)
-        if there - len(self.open) > _EMPTY * there:
-            self.rows.keep([speaker.row for speaker in self.open])
-            for row, speaker in enumerate(self.open):
-                speaker.row = row
+    def compact(self) -> None:
+        """Drop empty rows where they are many."""
+        rows = len(self.cache.lengths)
+        if rows - len(self.open) > _EMPTY * rows:
+            self.cache.keep([sequence.row for sequence in self.open])
+            for row, sequence in enumerate(self.open):
+                sequence.row = row
 
 
-def _agreed(proposed: Sequence[int], own: Sequence[int]) -> int:
-    """Return how many proposed tokens the model would have said itself."""
+def _agreed(proposed: abc.Sequence[int], chosen: abc.Sequence[int]) -> int:
+    """Return how many proposed tokens the model would have chosen itself."""
     for at, token in enumerate(proposed):
-        if token != own[at]:
+        if token != chosen[at]:
             return at
     return len(proposed)
 
 
-def _tokens(
-    hidden_BD: Tensor, head: Head, speakers: Sequence[_Speaker], sampling: Sampling | None
+def _next_tokens(
+    hidden_ND: Tensor, head: Head, sequences: abc.Sequence[_Sequence], sampling: Sampling | None
 ) -> list[int]:
-    """Return the next token of each row."""
-    if sampling is None:
-        return _choices(hidden_BD, head)
-    return _drawn(hidden_BD, head, speakers, sampling)
-
-
-def _logits(hidden_ND: Tensor, head: Head) -> Tensor:
-    return head.finish(hidden_ND @ head.weight.T)
-
-
-def _choices(hidden_ND: Tensor, head: Head) -> list[int]:
-    """Return the most likely next token at each position."""
+    """Return the next token at each position: the most likely, or one drawn for each sequence."""
     with torch.no_grad():
-        return [
-            int(token)
-            for at in range(0, len(hidden_ND), _CHUNK)
-            for token in _logits(hidden_ND[at : at + _CHUNK], head).argmax(dim=-1).tolist()
-        ]
-
-
-def _drawn(
-    hidden_BD: Tensor, head: Head, speakers: Sequence[_Speaker], sampling: Sampling
-) -> list[int]:
-    """Draw the next token of each row with its own random numbers."""
-    with torch.no_grad():
-        draws_B = torch.stack([torch.rand((), generator=one.generator) for one in speakers])
-        parts = [
-            draw(_logits(hidden_BD[at : at + _CHUNK], head), draws_B[at : at + _CHUNK], sampling)
-            for at in range(0, len(hidden_BD), _CHUNK)
-        ]
-        return [int(token) for part in parts for token in part.tolist()]
+        if sampling:
+            draws_N = torch.stack([torch.rand((), generator=each.generator) for each in sequences])
+        tokens: list[int] = []
+        for at in range(0, len(hidden_ND), _CHUNK):
+            logits_NV = head.finish(hidden_ND[at : at + _CHUNK] @ head.weight.T)
+            if sampling:
+                tokens += draw(logits_NV, draws_N[at : at + _CHUNK], sampling).tolist()
+            else:
+                tokens += logits_NV.argmax(dim=-1).tolist()
+        return tokens
 
 
 def draw(logits_BV: Tensor, draws_B: Tensor, sampling: Sampling) -> Tensor:

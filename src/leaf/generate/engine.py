@@ -1,9 +1,15 @@
-"""What an engine is, and what its answers took."""
+"""What an engine is, what its answers took, and what engines have in common."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+from leaf.models.prompt_format import PromptFormat
+from leaf.progress import Ticker
+from leaf.recipe import GenerateSection
 from leaf.records import Answer, Problem
 
 
@@ -53,3 +59,118 @@ class Engine(Protocol):
         Yields the number of the problem (the first is 0) and its answer, in any order.
         """
         ...
+
+
+class PromptEngine(ABC):
+    """An engine in this process that is fed prompt tokens, many prompts in a call, and no drafts.
+
+    Prompts are tokenised here, by the chat template that all stages share.
+    """
+
+    part: ClassVar[int]
+    """Problems that a stream takes in one call."""
+
+    def __init__(
+        self,
+        prompt_format: PromptFormat,
+        section: GenerateSection,
+        *,
+        context: int,
+        tick: Ticker | None = None,
+    ) -> None:
+        """Prepare answers.
+
+        Args:
+            prompt_format: The model's template.
+            section: How it answers.
+            context: Most tokens, prompt and answer together.
+            tick: Told of finished answers.
+        """
+        self.effort = Effort()
+        """What all answers so far took."""
+        self._prompt_format = prompt_format
+        self._section = section
+        self._context = context
+        self._tick = tick
+
+    def answer(
+        self, problems: Sequence[Problem], drafts: Sequence[str] | None = None
+    ) -> list[Answer]:
+        """Answer each problem; drafts are passed over.
+
+        A prompt without room in the model's context fails by itself. A response that is begun is
+        continued, and the answer's text is the whole of it.
+        """
+        prompts = [
+            self._prompt_format.prompt_ids(problem.content, problem.response_prefix)
+            for problem in problems
+        ]
+        pairs = list(zip(problems, prompts, strict=True))
+        fitting = [(problem, ids) for problem, ids in pairs if len(ids) < self._context]
+        completed = iter(self._complete(fitting) if fitting else ())
+        answers = [
+            next(completed) if len(ids) < self._context else too_long(problem, ids, self._context)
+            for problem, ids in pairs
+        ]
+        if self._tick:
+            self._tick(len(answers))
+        tokens = sum(answer.response_tokens for answer in answers)
+        self.effort += Effort(answers=len(answers), tokens=tokens)
+        return answers
+
+    def stream(self, asked: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Answer]]:
+        """Answer problems as `answer` does, `part` of them in one call."""
+        return by_parts(self.answer, asked, self.part)
+
+    @abstractmethod
+    def _complete(self, prompts: Sequence[tuple[Problem, list[int]]]) -> Iterable[Answer]:
+        """Answer prompts that fit, in their order; there is at least one."""
+
+    def _limit(self, prompt: Sequence[int]) -> int:
+        """Return the most tokens of the answer to a prompt."""
+        return min(self._section.max_new_tokens, self._context - len(prompt))
+
+
+def by_parts(
+    answer: Callable[[Sequence[Problem]], list[Answer]],
+    asked: Iterable[tuple[Problem, str]],
+    size: int,
+) -> Iterator[tuple[int, Answer]]:
+    """Stream the answers of an engine without drafts that takes `size` problems at a time."""
+    problems = (problem for problem, _ in asked)
+    numbers = itertools.count()
+    while part := list(itertools.islice(problems, size)):
+        yield from ((next(numbers), each) for each in answer(part))
+
+
+def in_order(answers: Iterable[tuple[int, Answer]]) -> list[Answer]:
+    """Return numbered answers by their numbers."""
+    return [answer for _, answer in sorted(answers, key=lambda pair: pair[0])]
+
+
+def failed(problem_id: str, reason: str, *, prompt_tokens: int = 0) -> Answer:
+    """Return what stands for an answer that there is none of: data with a reason of one line."""
+    return Answer(
+        problem_id=problem_id,
+        text="",
+        prompt_tokens=prompt_tokens,
+        response_tokens=0,
+        truncated=False,
+        failure=reason,
+    )
+
+
+def too_long(problem: Problem, prompt: Sequence[int], context: int) -> Answer:
+    """Return the answer to a prompt that leaves no room for one token in `context` tokens."""
+    reason = f"prompt longer than the model's context of {context} tokens"
+    return failed(problem.id, reason, prompt_tokens=len(prompt))
+
+
+def seed_of(seed: int, problem_id: str) -> int:
+    """Return the seed of one problem's sampled answer, in [0, 2^31), from the recipe's seed.
+
+    It is the same in every process and on every machine, whatever else is asked and in which order;
+    31 bits are what every engine takes.
+    """
+    digest = hashlib.sha256(f"{seed}\n{problem_id}".encode()).digest()
+    return int.from_bytes(digest[:4]) >> 1

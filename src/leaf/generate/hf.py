@@ -10,10 +10,7 @@ import torch
 
 from leaf.errors import ModelError
 from leaf.generate.decoding import Request, Sampling, decode
-from leaf.generate.engine import Effort
-from leaf.generate.failures import too_long
-from leaf.generate.order import in_order
-from leaf.generate.seeds import seed_of
+from leaf.generate.engine import Effort, in_order, seed_of, too_long
 from leaf.models import load
 from leaf.models.batching import halved, is_out_of_memory, plan_batches, run_halving
 from leaf.models.files import Source
@@ -25,8 +22,8 @@ from leaf.progress import Ticker, say
 from leaf.recipe import GenerateSection, ModelSection
 from leaf.records import Answer, Problem
 
-Said = Generator[tuple[int, list[int]], None, None]
-"""Number of a request and the tokens said, as it ends."""
+Outputs = Generator[tuple[int, list[int]], None, None]
+"""Number of a request and the tokens of its answer, as it ends."""
 
 _BLOCK = 1024
 """Requests that are sorted into fixed batches together."""
@@ -51,17 +48,17 @@ class HuggingFaceEngine:
     def __init__(
         self,
         loaded: Loaded,
-        chat: PromptFormat,
+        prompt_format: PromptFormat,
         section: GenerateSection,
         tick: Ticker | None = None,
     ) -> None:
         self.effort = Effort()
         """What all answers so far took."""
         self._loaded = loaded
-        self._chat = chat
+        self._prompt_format = prompt_format
         self._section = section
         self._tick = tick
-        self.stops = _stop_tokens(loaded, chat)
+        self.stops = _stop_tokens(loaded, prompt_format)
 
     def answer(
         self, problems: Sequence[Problem], drafts: Sequence[str] | None = None
@@ -80,38 +77,37 @@ class HuggingFaceEngine:
 
     def stream(self, asked: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Answer]]:
         """Answer problems as `answer` does; the next one comes in when an answer ends."""
+        for numbered in self._answers(asked):
+            if self._tick:
+                self._tick()
+            yield numbered
+
+    def _answers(self, asked: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Answer]]:
         problems: dict[int, Problem] = {}
         open_: dict[int, Request] = {}
         refused: list[tuple[int, Answer]] = []
 
         def requests() -> Iterator[tuple[int, Request]]:
             for number, (problem, draft) in enumerate(asked):
-                prompt = self._chat.prompt_ids(problem.content, problem.response_prefix)
+                prompt = self._prompt_format.prompt_ids(problem.content, problem.response_prefix)
                 if len(prompt) < self._loaded.context:
                     problems[number] = problem
                     open_[number] = self._request(problem, prompt, draft)
                     yield number, open_[number]
                 else:
-                    answer = too_long(problem, len(prompt), self._loaded.context)
-                    refused.append((number, answer))
+                    refused.append((number, too_long(problem, prompt, self._loaded.context)))
 
-        said = (
+        outputs = (
             self._decode(requests(), open_, self._head)
             if self._head
             else self._generate(requests())
         )
-        for number, tokens in said:
-            prompt_tokens = len(open_.pop(number).prompt)
-            answer = self._finish(problems.pop(number), prompt_tokens, tokens)
-            yield from self._told([*refused, (number, answer)])
+        for number, tokens in outputs:
+            yield from refused
             refused.clear()
-        yield from self._told(refused)
-
-    def _told(self, found: Sequence[tuple[int, Answer]]) -> Iterator[tuple[int, Answer]]:
-        for one in found:
-            if self._tick:
-                self._tick(1)
-            yield one
+            prompt_tokens = len(open_.pop(number).prompt)
+            yield number, self._finish(problems.pop(number), prompt_tokens, tokens)
+        yield from refused
 
     def _request(self, problem: Problem, prompt: Sequence[int], draft: str) -> Request:
         return Request(
@@ -145,12 +141,12 @@ class HuggingFaceEngine:
         """Return the tokens of a likely answer with its end of turn."""
         if not text or not self._section.draft:
             return []
-        ids = self._chat.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return [*ids, *self._chat.end_of_turn]
+        ids = self._prompt_format.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return [*ids, *self._prompt_format.end_of_turn]
 
     def _decode(
         self, requests: Iterator[tuple[int, Request]], open_: Mapping[int, Request], head: Head
-    ) -> Said:
+    ) -> Outputs:
         """Answer side by side; with less memory than that takes, fewer at a time.
 
         `open_` are those that were taken from `requests` and are not answered yet.
@@ -178,7 +174,7 @@ class HuggingFaceEngine:
             # Outside the handler, so that the failed attempt's tensors are no longer referenced.
             rows = halved(min(rows, len(open_)), what=f"answers of {self._loaded.source.name}")
 
-    def _generate(self, requests: Iterator[tuple[int, Request]]) -> Said:
+    def _generate(self, requests: Iterator[tuple[int, Request]]) -> Outputs:
         """Answer in fixed batches by the model's own loop, all rows to the last one's end."""
         alone = self._sampling is not None  # the library has one stream of random numbers
         while block := list(itertools.islice(requests, _BLOCK)):
@@ -187,21 +183,21 @@ class HuggingFaceEngine:
                 token_budget=self._section.token_budget,
                 max_items=1 if alone else self._section.max_batch,
             ):
-                yield from self._spoken([block[at] for at in batch])
+                yield from self._in_parts([block[at] for at in batch])
 
-    def _spoken(self, batch: Sequence[tuple[int, Request]]) -> list[tuple[int, list[int]]]:
+    def _in_parts(self, batch: Sequence[tuple[int, Request]]) -> list[tuple[int, list[int]]]:
         """Answer one batch, in parts where memory does not reach."""
-        found: list[tuple[int, list[int]]] = []
+        outputs: list[tuple[int, list[int]]] = []
 
-        def speak(part: Sequence[tuple[int, Request]]) -> None:
+        def run(part: Sequence[tuple[int, Request]]) -> None:
             rows = self._batch([request for _, request in part])
-            found.extend(zip((number for number, _ in part), rows, strict=True))
+            outputs.extend(zip((number for number, _ in part), rows, strict=True))
 
-        run_halving(batch, speak, what=f"answers of {self._loaded.source.name}")
-        return found
+        run_halving(batch, run, what=f"answers of {self._loaded.source.name}")
+        return outputs
 
     def _batch(self, requests: Sequence[Request]) -> list[list[int]]:
-        """Return the tokens that the model says after each prompt, padded side by side."""
+        """Return the tokens that the model puts after each prompt, padded side by side."""
         longest = max(len(request.prompt) for request in requests)
         ids = torch.zeros(len(requests), longest, dtype=torch.long)
         mask = torch.zeros_like(ids)
@@ -209,9 +205,10 @@ class HuggingFaceEngine:
             ids[row, longest - len(request.prompt) :] = torch.tensor(request.prompt)
             mask[row, longest - len(request.prompt) :] = 1
         sampling = self._sampling
-        with torch.inference_mode(), torch.random.fork_rng(), _contiguous(self._loaded.model):
+        model: Any = self._loaded.model
+        with torch.inference_mode(), torch.random.fork_rng(), _contiguous_input(model):
             torch.manual_seed(requests[0].seed)
-            output: Any = self._loaded.model.generate(
+            output = model.generate(
                 input_ids=ids.to(self._loaded.device),
                 attention_mask=mask.to(self._loaded.device),
                 max_new_tokens=max(request.limit for request in requests),
@@ -229,8 +226,8 @@ class HuggingFaceEngine:
             self._until_stop(row[: request.limit])
             for row, request in zip(output[:, longest:].tolist(), requests, strict=True)
         ]
-        said = sum(len(row) for row in rows)
-        self.effort += Effort(answers=len(rows), tokens=said, passes=passes, row_passes=said)
+        tokens = sum(len(row) for row in rows)
+        self.effort += Effort(answers=len(rows), tokens=tokens, passes=passes, row_passes=tokens)
         return rows
 
     def _until_stop(self, tokens: list[int]) -> list[int]:
@@ -239,12 +236,13 @@ class HuggingFaceEngine:
         return tokens[: end + 1]
 
     def _finish(self, problem: Problem, prompt_tokens: int, tokens: list[int]) -> Answer:
-        """Decode what was said; only a stop token at its end says that it is whole."""
+        """Decode an answer's tokens; only a stop token at their end says that it is whole."""
         truncated = tokens[-1] not in self.stops
-        said = tokens if truncated else tokens[:-1]
         return Answer(
             problem_id=problem.id,
-            text=self._chat.response(problem.response_prefix, said),
+            text=self._prompt_format.response(
+                problem.response_prefix, tokens if truncated else tokens[:-1]
+            ),
             prompt_tokens=prompt_tokens,
             response_tokens=len(tokens),
             truncated=truncated,
@@ -252,8 +250,8 @@ class HuggingFaceEngine:
 
 
 @contextmanager
-def _contiguous(model: Any) -> Iterator[None]:
-    """Lay what a model's head is given side by side, for a block.
+def _contiguous_input(model: Any) -> Iterator[None]:
+    """Hand the output head whole tensors for the length of a block.
 
     After the prompt, the model slices the last position out of the hidden states; a linear layer
     over such a strided tensor copies its weight once for every row of the batch.
@@ -267,9 +265,9 @@ def _contiguous(model: Any) -> Iterator[None]:
         hook.remove()
 
 
-def _stop_tokens(loaded: Loaded, chat: PromptFormat) -> set[int]:
+def _stop_tokens(loaded: Loaded, prompt_format: PromptFormat) -> set[int]:
     """Return every token that ends an answer: the template's, the tokenizer's and the model's."""
-    stops = {chat.end_of_turn[-1]}
+    stops = {prompt_format.end_of_turn[-1]}
     if loaded.tokenizer.eos_token_id is not None:
         stops.add(loaded.tokenizer.eos_token_id)
     own = loaded.model.generation_config.eos_token_id

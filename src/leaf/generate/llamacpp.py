@@ -7,7 +7,7 @@ now and then a greedy answer. On one core, 8 answers at once gave 1.3 times as m
 
 import math
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,10 +16,7 @@ from typing import Any
 import torch
 
 from leaf.errors import ModelError, UsageError
-from leaf.generate.engine import Effort
-from leaf.generate.failures import failed, too_long
-from leaf.generate.order import by_parts
-from leaf.generate.seeds import seed_of
+from leaf.generate.engine import Effort, PromptEngine, failed, seed_of
 from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.prompt_format import PromptFormat, prompt_format_of
@@ -58,45 +55,33 @@ def open_llamacpp(
     line = missing_llamacpp(section)
     if line:
         raise UsageError(line)
-    chat = prompt_format_of(load.load_tokenizer(source), section)
+    prompt_format = prompt_format_of(load.load_tokenizer(source), section)
     context = load.context_of(load.load_config(source))
-    engine = LlamaCppEngine(
-        Path(section.model).expanduser(), chat, generate, context=context, tick=tick
-    )
+    path = Path(section.model).expanduser()
+    engine = LlamaCppEngine(path, prompt_format, generate, context=context, tick=tick)
     try:
         yield engine
     finally:
         engine.close()
 
 
-class LlamaCppEngine:
-    """Answers problems with the prompt tokens that every engine of this package gives a model."""
+class LlamaCppEngine(PromptEngine):
+    """Answers problems one after another with the weights of one GGUF file."""
+
+    part = 1
 
     def __init__(
         self,
         path: Path,
-        chat: PromptFormat,
+        prompt_format: PromptFormat,
         section: GenerateSection,
         *,
         context: int,
         tick: Ticker | None = None,
     ) -> None:
-        """Prepare answers.
-
-        Args:
-            path: The GGUF file.
-            chat: Its template.
-            section: How it answers.
-            context: Most tokens that it was made for, prompt and answer together.
-            tick: Told of finished answers.
-        """
-        self.effort = Effort()
-        """What all answers so far took."""
+        """Prepare answers by the GGUF file `path`; else as `PromptEngine`."""
+        super().__init__(prompt_format, section, context=context, tick=tick)
         self._path = path
-        self._chat = chat
-        self._section = section
-        self._context = context
-        self._tick = tick
         self._server: Any = None
         self._room = 0
 
@@ -104,42 +89,19 @@ class LlamaCppEngine:
         """Give the model's memory back."""
         self._server, self._room = None, 0
 
-    def answer(
-        self, problems: Sequence[Problem], drafts: Sequence[str] | None = None
-    ) -> list[Answer]:
-        """Answer each problem, one after another; drafts are passed over.
-
-        A prompt without room in the model's context fails by itself. A response that is begun is
-        continued, and the answer's text is the whole of it.
-        """
-        prompts = [
-            self._chat.prompt_ids(problem.content, problem.response_prefix) for problem in problems
-        ]
-        fitting = [len(prompt) for prompt in prompts if len(prompt) < self._context]
-        if fitting:
-            self._open(min(max(fitting) + self._section.max_new_tokens, self._context))
-        answers = []
-        for problem, prompt in zip(problems, prompts, strict=True):
-            if len(prompt) < self._context:
-                answers.append(self._answer(problem, prompt))
-            else:
-                answers.append(too_long(problem, len(prompt), self._context))
-            if self._tick:
-                self._tick()
-        said = sum(answer.response_tokens for answer in answers)
-        self.effort += Effort(answers=len(answers), tokens=said, passes=said, row_passes=said)
+    def _complete(self, prompts: Sequence[tuple[Problem, list[int]]]) -> list[Answer]:
+        longest = max(len(ids) for _, ids in prompts)
+        self._open(min(longest + self._section.max_new_tokens, self._context))
+        answers = [self._answer(problem, ids) for problem, ids in prompts]
+        passes = sum(answer.response_tokens for answer in answers)
+        self.effort += Effort(passes=passes, row_passes=passes)
         return answers
 
-    def stream(self, asked: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Answer]]:
-        """Answer problems as `answer` does, one after another."""
-        return by_parts(self.answer, asked, 1)
-
-    def _answer(self, problem: Problem, prompt: Sequence[int]) -> Answer:
-        limit = min(self._section.max_new_tokens, self._context - len(prompt))
-        found = self._server.handle_completions(
+    def _answer(self, problem: Problem, prompt: list[int]) -> Answer:
+        reply = self._server.handle_completions(
             {
-                "prompt": list(prompt),
-                "max_tokens": limit,
+                "prompt": prompt,
+                "max_tokens": self._limit(prompt),
                 "temperature": self._section.temperature,
                 "top_p": self._section.top_p,
                 "seed": seed_of(self._section.seed, problem.id),
@@ -149,10 +111,10 @@ class LlamaCppEngine:
                 "cache_prompt": False,
             }
         )
-        if "choices" not in found:
-            said = " ".join(str(found.get("error", {}).get("message", found)).split())
-            return failed(problem.id, f"llama.cpp refused it: {said}", prompt_tokens=len(prompt))
-        choice, usage = found["choices"][0], found["usage"]
+        if "choices" not in reply:
+            message = " ".join(str(reply.get("error", {}).get("message", reply)).split())
+            return failed(problem.id, f"llama.cpp refused it: {message}", prompt_tokens=len(prompt))
+        choice, usage = reply["choices"][0], reply["usage"]
         return Answer(
             problem_id=problem.id,
             text=problem.response_prefix + choice["text"],

@@ -11,10 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from leaf.errors import ServerError, UsageError
-from leaf.generate.engine import Effort
-from leaf.generate.failures import failed
-from leaf.generate.order import by_parts
-from leaf.generate.seeds import seed_of
+from leaf.generate.engine import Effort, by_parts, failed, seed_of
 from leaf.models import server
 from leaf.models.files import Source
 from leaf.models.server import Access

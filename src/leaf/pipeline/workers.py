@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from leaf.attribute import DETECTORS
 from leaf.generate import open_engine
-from leaf.generate.engine import Engine
-from leaf.generate.order import in_order
+from leaf.generate.engine import Engine, in_order
 from leaf.grade import open_graders
 from leaf.models import load
 from leaf.models.files import Source
