@@ -26,7 +26,7 @@ import psutil
 
 from benchmarks.common import ROOT, AsJson, out_console, print_json, start
 from leaf.errors import LeafError
-from leaf.grade import code
+from leaf.grade.code import Code
 from leaf.grade.judgement import Program
 from leaf.grade.sandbox import SandboxPool
 from leaf.progress import progress, table
@@ -141,7 +141,7 @@ def _program(problem: Problem, text: str) -> Program:
     answer = Answer(
         problem_id=problem.id, text=text, prompt_tokens=0, response_tokens=0, truncated=False
     )
-    program = code.judge(problem, answer)
+    program = Code().judge(problem, answer)
     assert isinstance(program, Program)
     return program
 

@@ -10,7 +10,7 @@ from typing import Any
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from leaf.recipe import OneOf, Recipe, Section
+from leaf.recipe import Choice, OneOf, Recipe, Section, choice_of
 
 Row = tuple[str, str, str, str]
 """Key, values that are allowed, default, meaning."""
@@ -52,11 +52,26 @@ def _section(
     if base in seen:
         about += f" Every key of `{seen[base]}`, and these:"
         fields = {name: one for name, one in fields.items() if name not in base.model_fields}
-    parts = {name: one for name, one in fields.items() if _section_of(one.annotation)}
+    choices = {name: choice_of(one.annotation) for name, one in fields.items()}
+    parts = {n: one for n, one in fields.items() if not choices[n] and _section_of(one.annotation)}
     rows = [_row(name, one, f"{key}.") for name, one in fields.items() if name not in parts]
     yield heading, about, rows
     for name, one in parts.items():
         yield from _section(f"{key}.{one.alias or name}", one, level + 1, seen)
+    for name, choice in choices.items():
+        if choice:
+            yield from _options(choice, f"{key}.{name}", level + 1)
+
+
+def _options(choice: Choice, key: str, level: int) -> Iterator[tuple[str, str, list[Row]]]:
+    """Yield a section for each name that takes options of its own."""
+    for name in choice.names:
+        options, place = choice.options(name), f"{key}.{name}"
+        if options.model_fields:
+            rows = [
+                _row(option, field, f"{place}.") for option, field in options.model_fields.items()
+            ]
+            yield f"{'#' * level} {place}", inspect.getdoc(options) or "", rows
 
 
 def _row(name: str, field: FieldInfo, prefix: str) -> Row:
@@ -75,7 +90,7 @@ def values_of(annotation: Any, limits: Any = ()) -> str:
         found = [one.metadata if isinstance(one, FieldInfo) else [one] for one in more]
         return values_of(inner, [*limits, *(one for part in found for one in part)])
     for limit in limits:
-        if isinstance(limit, OneOf):
+        if isinstance(limit, OneOf | Choice):
             return ", ".join(f"`{name}`" for name in limit.names)
     if origin in {typing.Union, types.UnionType}:
         parts = [one for one in arguments if one is not type(None)]

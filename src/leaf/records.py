@@ -148,6 +148,9 @@ class Problem:
     """The id of the problem that this one is a variant of (distracted, paraphrased), else ""."""
     sample: int = dataclasses.field(default=0, metadata=UNNAMED)
     """Which of several sampled answers this asks for; ids differ too."""
+    grader_options: str = dataclasses.field(default="", metadata=NEVER_NAMED)
+    """Options of the grader that are not at their default, as JSON, else "": they name its scores
+    and never the answers."""
     source: str = dataclasses.field(default="", metadata=NEVER_NAMED)
     """The part of the data set that it comes from, as the data name it, else ""."""
 
@@ -210,7 +213,7 @@ class Score:
     extracted: str | None
     """The final answer that the grader found in the text, or None."""
     reason: str | None
-    """Why the answer could not be graded, or why a program failed, else None."""
+    """Why the answer could not be graded, why a program failed, or what a judge said, else None."""
     measures: tuple[Measure, ...] = ()
     """What else is measured, the same names for every answer of a benchmark."""
 

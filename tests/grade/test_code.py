@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from leaf import records
-from leaf.grade.code import code_blocks, find_program, judge
+from leaf.grade.code import Code, code_blocks, find_program
 from leaf.grade.judgement import NOT_FINISHED, Judgement, Program
 from leaf.records import Answer, Outcome, Problem
 
@@ -143,7 +143,7 @@ def test_a_truncated_answer_falls_back_to_an_earlier_program() -> None:
     ["```python\ndef add(x, y):\n    return x", "def add(x, y):\n    ret", "    return x +", "So"],
 )
 def test_an_entry_point_cut_at_the_token_limit_is_not_gradable(text: str) -> None:
-    judgement = judge(PROBLEM, said(text, truncated=True))
+    judgement = Code().judge(PROBLEM, said(text, truncated=True))
     assert isinstance(judgement, Judgement)
     assert (judgement.outcome, judgement.reason) == (Outcome.UNGRADABLE, NOT_FINISHED)
 
@@ -155,19 +155,21 @@ def test_a_whole_program_cut_at_the_token_limit_is_not_gradable() -> None:
 
 @pytest.mark.parametrize("text", ["I do not know.", "The answer is 4.", "```python\n```", "\n\n"])
 def test_an_answer_without_a_program_is_not_gradable(text: str) -> None:
-    judgement = judge(PROBLEM, said(text))
+    judgement = Code().judge(PROBLEM, said(text))
     assert isinstance(judgement, Judgement)
     assert (judgement.outcome, judgement.reason) == (Outcome.UNGRADABLE, "no program found")
 
 
 def test_a_problem_without_tests_is_not_gradable() -> None:
-    judgement = judge(replace(PROBLEM, tests=None), said(block(PROGRAM)))
+    judgement = Code().judge(replace(PROBLEM, tests=None), said(block(PROGRAM)))
     assert isinstance(judgement, Judgement)
     assert judgement.reason == "the problem has no tests"
 
 
 def test_what_is_found_goes_to_the_sandbox_with_the_tests() -> None:
-    assert judge(PROBLEM, said(block(PROGRAM))) == Program(source=PROGRAM, tests=PROBLEM.tests)  # type: ignore[arg-type]
+    assert Code().judge(PROBLEM, said(block(PROGRAM))) == Program(
+        source=PROGRAM, tests=PROBLEM.tests
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,13 @@ r"""Answers that are mathematics; expected outcomes are worked out by hand."""
 
 import pytest
 
-from leaf.grade.grader import Grader
+from leaf.grade import Graders
 from leaf.records import Answer, Outcome, Problem, Score
 
 RIGHT, WRONG, UNGRADABLE = Outcome.RIGHT, Outcome.WRONG, Outcome.UNGRADABLE
 
 
-def judge(grader: Grader, gold: str, text: str, *, truncated: bool = False) -> Score:
+def judge(grader: Graders, gold: str, text: str, *, truncated: bool = False) -> Score:
     problem = Problem(id="p", question="?", answer=gold, solution="", grader="math")
     answer = Answer(
         problem_id="p", text=text, prompt_tokens=1, response_tokens=1, truncated=truncated
@@ -87,7 +87,7 @@ def judge(grader: Grader, gold: str, text: str, *, truncated: bool = False) -> S
     ],
 )
 def test_a_boxed_answer_is_judged_as_mathematics(
-    grader: Grader, gold: str, final: str, outcome: Outcome
+    grader: Graders, gold: str, final: str, outcome: Outcome
 ) -> None:
     assert judge(grader, gold, rf"Therefore \boxed{{{final}}}.").outcome is outcome
 
@@ -108,7 +108,7 @@ def test_a_boxed_answer_is_judged_as_mathematics(
     ],
 )
 def test_an_answer_without_a_box_is_searched_for(
-    grader: Grader, gold: str, text: str, outcome: Outcome
+    grader: Graders, gold: str, text: str, outcome: Outcome
 ) -> None:
     assert judge(grader, gold, text).outcome is outcome
 
@@ -123,17 +123,17 @@ def test_an_answer_without_a_box_is_searched_for(
     ],
 )
 def test_what_cannot_be_read_is_not_gradable(
-    grader: Grader, gold: str, text: str, reason: str
+    grader: Graders, gold: str, text: str, reason: str
 ) -> None:
     score = judge(grader, gold, text)
     assert (score.outcome, score.reason) == (UNGRADABLE, reason)
 
 
-def test_a_cut_answer_without_a_marked_final_answer_is_not_gradable(grader: Grader) -> None:
+def test_a_cut_answer_without_a_marked_final_answer_is_not_gradable(grader: Graders) -> None:
     score = judge(grader, "12", "Therefore $x = 12$ and", truncated=True)
     assert score.outcome is UNGRADABLE
     assert score.reason == "cut at the token limit before a final answer"
 
 
-def test_texts_that_are_equal_are_right_even_where_nobody_can_read_them(grader: Grader) -> None:
+def test_texts_that_are_equal_are_right_even_where_nobody_can_read_them(grader: Graders) -> None:
     assert judge(grader, r"\foo{bar}", r"\boxed{ \foo{bar} }").right

@@ -5,15 +5,14 @@ from fractions import Fraction
 
 import pytest
 
-from leaf.grade import numbers
-from leaf.grade.grader import Grader
-from leaf.grade.numbers import read_number
+from leaf.grade import Graders
+from leaf.grade.numbers import Numbers, read_number
 from leaf.records import Answer, Outcome, Problem, Score
 
 RIGHT, WRONG, UNGRADABLE = Outcome.RIGHT, Outcome.WRONG, Outcome.UNGRADABLE
 
 
-def judge(grader: Grader, gold: str, text: str, *, truncated: bool = False) -> Score:
+def judge(grader: Graders, gold: str, text: str, *, truncated: bool = False) -> Score:
     problem = Problem(id="p", question="?", answer=gold, solution="", grader="numbers")
     answer = Answer(
         problem_id="p", text=text, prompt_tokens=1, response_tokens=1, truncated=truncated
@@ -87,35 +86,35 @@ def judge(grader: Grader, gold: str, text: str, *, truncated: bool = False) -> S
     ],
 )
 def test_a_number_is_judged_by_its_value(
-    grader: Grader, gold: str, text: str, outcome: Outcome
+    grader: Graders, gold: str, text: str, outcome: Outcome
 ) -> None:
     assert judge(grader, gold, text).outcome is outcome
 
 
-def test_a_text_without_a_number_is_not_gradable(grader: Grader) -> None:
+def test_a_text_without_a_number_is_not_gradable(grader: Graders) -> None:
     score = judge(grader, "18", "I do not know H2O.")
     assert (score.outcome, score.reason) == (UNGRADABLE, "no final number found")
 
 
-def test_a_cut_answer_is_not_judged_by_a_number_of_its_reasoning(grader: Grader) -> None:
+def test_a_cut_answer_is_not_judged_by_a_number_of_its_reasoning(grader: Graders) -> None:
     score = judge(grader, "18", "First, 9 * 2 = 18, then", truncated=True)
     assert score.outcome is UNGRADABLE
     assert score.reason == "cut at the token limit before a final answer"
 
 
-def test_a_cut_answer_that_had_said_its_final_answer_is_judged(grader: Grader) -> None:
+def test_a_cut_answer_that_had_said_its_final_answer_is_judged(grader: Graders) -> None:
     assert judge(grader, "18", r"\boxed{18} Let us check", truncated=True).right
     assert judge(grader, "18", "The answer is 18. Let us", truncated=True).right
 
 
 @pytest.mark.parametrize("text", ["The answer is 18", "The answer is 18.", "so\n#### 18"])
-def test_a_number_at_the_very_cut_may_go_on_and_is_not_judged(grader: Grader, text: str) -> None:
+def test_a_number_at_the_very_cut_may_go_on_and_is_not_judged(grader: Graders, text: str) -> None:
     assert judge(grader, "18", text).right
     assert judge(grader, "18", text, truncated=True).outcome is UNGRADABLE
     assert judge(grader, "18", text + "\nCheck", truncated=True).right
 
 
-def test_the_score_keeps_what_was_taken_for_the_final_answer(grader: Grader) -> None:
+def test_the_score_keeps_what_was_taken_for_the_final_answer(grader: Graders) -> None:
     assert judge(grader, "18", r"\boxed{\$17.50}").extracted == r"\$17.50"
     assert judge(grader, "18", "so 1,750 in all").extracted == "1,750"
 
@@ -149,6 +148,6 @@ def test_hostile_repetition_is_read_in_linear_time(part: str) -> None:
     problem = Problem(id="p", question="?", answer="18", solution="")
     answer = Answer(problem_id="p", text=text, prompt_tokens=1, response_tokens=1, truncated=False)
     begun = time.thread_time()
-    numbers.judge(problem, answer)
+    Numbers().judge(problem, answer)
     # Linear: about 0.2 s here. Quadratic would be 10^10 steps, minutes.
     assert time.thread_time() - begun < 5

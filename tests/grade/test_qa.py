@@ -10,8 +10,7 @@ from itertools import islice
 import pytest
 from torchmetrics.functional.text import squad
 
-from leaf.grade import GRADERS, qa
-from leaf.grade.grader import Grader
+from leaf.grade import GRADERS, Graders, qa
 from leaf.grade.qa import final_text, golds_of, meet, normalised
 from leaf.recipe import DataSection
 from leaf.records import Answer, Measure, Outcome, Problem, Score
@@ -41,7 +40,7 @@ def judge(
     problem = Problem(
         id="p", question="?", answer=answer, golds=tuple(others), solution="", grader=grader
     )
-    judgement = GRADERS[grader](
+    judgement = GRADERS[grader]().judge(
         problem,
         Answer(problem_id="p", text=text, prompt_tokens=1, response_tokens=1, truncated=truncated),
     )
@@ -144,7 +143,7 @@ def test_what_was_cut_before_its_final_answer_is_not_wrong() -> None:
     assert judge("Answer: Paris\nas", "Paris", truncated=True, grader="qa_exact")[0] is RIGHT
 
 
-def test_three_measures_come_with_every_answer(grader: Grader) -> None:
+def test_three_measures_come_with_every_answer(grader: Graders) -> None:
     problem = Problem(id="p", question="?", answer="Paris", solution="", grader="qa")
     answer = Answer(
         problem_id="p", text="Rome", prompt_tokens=1, response_tokens=1, truncated=False

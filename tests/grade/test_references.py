@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from leaf.grade import open_graders
-from leaf.grade.grader import Grader
+from leaf.grade import Graders, open_graders
 from leaf.recipe import DataSection, GradeSection
 from leaf.records import Answer, Outcome, Problem
 from leaf.tasks import load_problems
@@ -81,7 +80,7 @@ def wrong(problem: Problem, kind: str) -> str:
     return f"```python\n{code}\n{HELPERS}\n{more}\n```"
 
 
-def judged(grader: Grader, problems: Sequence[Problem], texts: Sequence[str]) -> list[str]:
+def judged(grader: Graders, problems: Sequence[Problem], texts: Sequence[str]) -> list[str]:
     """Return id, outcome and reason of each answer."""
     answers = [
         Answer(problem_id=p.id, text=text, prompt_tokens=1, response_tokens=1, truncated=False)
@@ -91,21 +90,21 @@ def judged(grader: Grader, problems: Sequence[Problem], texts: Sequence[str]) ->
     return [f"{score.outcome} {score.problem_id}: {score.reason}" for score in scores]
 
 
-def all_right(grader: Grader, problems: Sequence[Problem]) -> list[str]:
+def all_right(grader: Graders, problems: Sequence[Problem]) -> list[str]:
     """Return what was not graded right of the references."""
     said = judged(grader, problems, [problem.solution for problem in problems])
     return [line for line in said if not line.startswith(f"{Outcome.RIGHT} ")]
 
 
 @pytest.fixture(scope="module")
-def grader() -> Iterator[Grader]:
+def grader() -> Iterator[Graders]:
     # Some references take ten seconds alone; a busy machine must not decide this.
     with open_graders(GradeSection(code_time_limit=120.0)) as opened:
         yield opened
 
 
 @pytest.mark.parametrize("task", SETS)
-def test_a_sample_of_references_passes_and_wrong_ones_fail(task: str, grader: Grader) -> None:
+def test_a_sample_of_references_passes_and_wrong_ones_fail(task: str, grader: Graders) -> None:
     quick = [problem for problem in problems_of(task) if problem.id not in SLOW]
     sample = random.Random(0).sample(quick, 6)
     assert all_right(grader, sample) == []
@@ -117,7 +116,7 @@ def test_a_sample_of_references_passes_and_wrong_ones_fail(task: str, grader: Gr
 
 @pytest.mark.long
 @pytest.mark.parametrize("task", SETS)
-def test_every_reference_passes(task: str, grader: Grader) -> None:
+def test_every_reference_passes(task: str, grader: Graders) -> None:
     problems = problems_of(task)
     assert len(problems) == COUNTS[task]
     assert all_right(grader, problems) == []
@@ -125,7 +124,7 @@ def test_every_reference_passes(task: str, grader: Grader) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("split", MBPP_SPLITS)
-def test_every_reference_of_mbpp_passes(split: str, grader: Grader) -> None:
+def test_every_reference_of_mbpp_passes(split: str, grader: Graders) -> None:
     problems = load_problems(DataSection(task="mbpp", path=str(DATA / MBPP), split=split))
     assert len(problems) == MBPP_SPLITS[split]
     assert all_right(grader, problems) == []
@@ -134,7 +133,7 @@ def test_every_reference_of_mbpp_passes(split: str, grader: Grader) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("kind", WRONG)
 @pytest.mark.parametrize("task", SETS)
-def test_every_wrong_program_fails(task: str, kind: str, grader: Grader) -> None:
+def test_every_wrong_program_fails(task: str, kind: str, grader: Graders) -> None:
     problems = problems_of(task)
     said = judged(grader, problems, [wrong(problem, kind) for problem in problems])
     assert [line for line in said if not line.startswith(f"{Outcome.WRONG} ")] == []

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from leaf.doctor.files import ModelFiles
 from leaf.doctor.finding import Finding
 from leaf.errors import LeafError
-from leaf.grade import check_sandbox, open_graders
+from leaf.grade import GRADERS, check_sandbox, open_graders
 from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import GradeSection, Recipe
 from leaf.records import Answer, Problem
@@ -56,7 +56,8 @@ def check_golds(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:
     """
     asked = [problem for problem in problems if problem.tests is None][:_GOLDS]
     with open_graders(GradeSection()) as grader:
-        own = grader.grade(asked, [_answer(problem, _gold_text(problem)) for problem in asked])
+        golds = [GRADERS[problem.grader].gold_text(problem) for problem in asked]
+        own = grader.grade(asked, list(map(_answer, asked, golds)))
         other = grader.grade(asked, [_answer(problem, _OTHER) for problem in asked])
     bad = [score for score in own if not score.right]
     bad += [score for score in other if (score.reason or "").startswith("gold")]
@@ -77,14 +78,6 @@ def check_programs(label: str, problems: Sequence[Problem]) -> Iterator[Finding]
         yield Finding(
             "good", f"{label}: the programs of {programs} problems can be run in a sandbox"
         )
-
-
-def _gold_text(problem: Problem) -> str:
-    """Say a gold answer as a model would."""
-    if problem.grader.startswith("qa"):
-        return f"Answer: {problem.answer or 'unanswerable'}"
-    every = problem.golds if problem.grader == "olympiad" else ()
-    return f"\\boxed{{{', '.join(every) or problem.answer}}}"
 
 
 def _answer(problem: Problem, text: str) -> Answer:

@@ -1,46 +1,38 @@
-"""Graders: whether an answer is right, wrong or not gradable. One file a scorer, one line below."""
+"""Graders: whether an answer is right, wrong or not gradable. One file each, beside this one."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import json
+import pkgutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from importlib import import_module
+from typing import Any, TypeVar
 
 from leaf.errors import DataError
-from leaf.grade import code, math, numbers, olympiad, qa
-from leaf.grade.judgement import Comparison, Judgement, Program, Scorer, ungradable
+from leaf.grade.grader import GRADERS, Grader, Tools, grader
+from leaf.grade.judgement import Comparison, Judgement, Program, ungradable
 from leaf.grade.pool import ComparisonPool
 from leaf.grade.sandbox import SandboxPool
 from leaf.recipe import GradeSection
 from leaf.records import Answer, Problem, Score, Tests
 
-if TYPE_CHECKING:  # it imports torch, which the comparing processes must not load
-    from leaf.grade.grader import Grader
+T = TypeVar("T")
 
-GRADERS: dict[str, Scorer] = {
-    "numbers": numbers.judge,
-    "math": math.judge,
-    "olympiad": olympiad.judge,
-    "qa": qa.judge,
-    "qa_exact": qa.judge_exact,
-    "code": code.judge,
-}
+# What is in the table says which files there are, so that a new grader is its file alone.
+for _module in pkgutil.iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["GRADERS", "Grader", "Graders", "Tools", "check_sandbox", "grader", "open_graders"]
 
 
 @contextmanager
-def open_graders(section: GradeSection) -> "Iterator[Grader]":
-    """Give a grader that judges each problem by its own `Problem.grader`, until the block ends.
+def open_graders(section: GradeSection) -> "Iterator[Graders]":
+    """Give what judges each problem by its own `Problem.grader`, until the block ends.
 
     Processes for symbolic comparisons, and sandboxes, start when the first one is needed and end
     with the block.
     """
-    with (
-        ComparisonPool(time_limit=section.time_limit, workers=section.workers) as pool,
-        SandboxPool(
-            time_limit=section.code_time_limit,
-            memory=section.code_memory * 2**20,
-            workers=section.workers,
-        ) as sandboxes,
-    ):
-        yield _Graders(pool, sandboxes)
+    with ExitStack() as stack:
+        yield Graders(section, stack)
 
 
 def check_sandbox(problems: Sequence[Problem]) -> None:
@@ -54,24 +46,42 @@ def check_sandbox(problems: Sequence[Problem]) -> None:
             sandboxes.run([Program(source="one = 1", tests=Tests(program="assert one == 1"))])
 
 
-class _Graders:
-    def __init__(self, pool: ComparisonPool, sandboxes: SandboxPool) -> None:
-        self._pool = pool
-        self._sandboxes = sandboxes
+class Graders:
+    """Every grader, each made once for its options, with what they compute with (`Tools`)."""
+
+    def __init__(self, section: GradeSection, stack: ExitStack) -> None:
+        self._stack = stack
+        self._kept: dict[object, Any] = {}
+        self._made: dict[tuple[str, str], Grader] = {}
+        self._pool = stack.enter_context(
+            ComparisonPool(time_limit=section.time_limit, workers=section.workers)
+        )
+        self._sandboxes = stack.enter_context(
+            SandboxPool(
+                time_limit=section.code_time_limit,
+                memory=section.code_memory * 2**20,
+                workers=section.workers,
+            )
+        )
 
     def grade(self, problems: Sequence[Problem], answers: Sequence[Answer]) -> list[Score]:
-        """Judge `answers[i]` against `problems[i]`, what needs other processes side by side."""
-        first = [_judge(problem, answer) for problem, answer in zip(problems, answers, strict=True)]
-        compared = iter(self._pool.compare([one for one in first if isinstance(one, Comparison)]))
-        ran = iter(self._sandboxes.run([one for one in first if isinstance(one, Program)]))
-        judgements = [
-            next(compared)
-            if isinstance(one, Comparison)
-            else next(ran)
-            if isinstance(one, Program)
-            else one
-            for one in first
-        ]
+        """Judge `answers[i]` against `problems[i]`; answers to one grader are judged together.
+
+        Raises:
+            DataError: a problem names a grader that there is not.
+        """
+        judgements = [_unsaid(answer) for answer in answers]
+        by_grader: dict[Grader, list[int]] = {}
+        for index, problem in enumerate(problems):
+            grader = self._grader(problem)
+            if judgements[index] is None:
+                by_grader.setdefault(grader, []).append(index)
+        for grader, indices in by_grader.items():
+            judged = grader.grade_many(
+                [problems[index] for index in indices], [answers[index] for index in indices], self
+            )
+            for index, judgement in zip(indices, judged, strict=True):
+                judgements[index] = judgement
         return [
             Score(
                 problem_id=problem.id,
@@ -81,17 +91,45 @@ class _Graders:
                 measures=judgement.measures,
             )
             for problem, judgement in zip(problems, judgements, strict=True)
+            if judgement is not None
         ]
 
+    def settle(self, verdicts: Sequence[Judgement | Comparison | Program]) -> list[Judgement]:
+        """Compare and run what needs other processes, side by side; the order is kept."""
+        compared = iter(self._pool.compare([v for v in verdicts if isinstance(v, Comparison)]))
+        ran = iter(self._sandboxes.run([v for v in verdicts if isinstance(v, Program)]))
+        return [
+            next(compared)
+            if isinstance(verdict, Comparison)
+            else next(ran)
+            if isinstance(verdict, Program)
+            else verdict
+            for verdict in verdicts
+        ]
 
-def _judge(problem: Problem, answer: Answer) -> Judgement | Comparison | Program:
-    if problem.grader not in GRADERS:
-        raise DataError(
-            f"problem {problem.id}: grader `{problem.grader}` is unknown; "
-            f"there are: {', '.join(GRADERS)}"
-        )
+    def keep(self, key: object, open_it: Callable[[], AbstractContextManager[T]]) -> T:
+        """Return what was opened under a key; it stays open until the block ends."""
+        if key not in self._kept:
+            self._kept[key] = self._stack.enter_context(open_it())
+        kept: T = self._kept[key]
+        return kept
+
+    def _grader(self, problem: Problem) -> Grader:
+        made = problem.grader, problem.grader_options
+        if made not in self._made:
+            if problem.grader not in GRADERS:
+                raise DataError(
+                    f"problem {problem.id}: grader `{problem.grader}` is unknown; "
+                    f"there are: {', '.join(GRADERS)}"
+                )
+            kind = GRADERS[problem.grader]
+            options = json.loads(problem.grader_options or "{}")
+            self._made[made] = kind(kind.Options.model_validate(options))
+        return self._made[made]
+
+
+def _unsaid(answer: Answer) -> Judgement | None:
+    """Return the judgement of an answer that says nothing, else None."""
     if answer.failure is not None:
         return ungradable(answer.failure)
-    if not answer.text.strip():
-        return ungradable("empty answer")
-    return GRADERS[problem.grader](problem, answer)
+    return None if answer.text.strip() else ungradable("empty answer")

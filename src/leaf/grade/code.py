@@ -22,6 +22,7 @@ one could take for ever, and this is our own process.
 import re
 from dataclasses import dataclass, replace
 
+from leaf.grade.grader import Grader, grader
 from leaf.grade.judgement import NOT_FINISHED, Judgement, Program, ungradable
 from leaf.records import Answer, Problem
 
@@ -65,17 +66,23 @@ class Block:
     closed: bool
 
 
-def judge(problem: Problem, answer: Answer) -> Judgement | Program:
-    """Find the program of an answer, to be run against the problem's tests."""
-    if problem.tests is None:
-        return ungradable("the problem has no tests")
-    name = problem.tests.entry_point.partition("(")[0]
-    source = find_program(
-        answer.text, name=name, signature=problem.question, truncated=answer.truncated
-    )
-    if source is None:
-        return ungradable(NOT_FINISHED if answer.truncated else "no program found")
-    return Program(source=source, tests=problem.tests)
+@grader
+class Code(Grader):
+    """Right is a program that passes the problem's tests, in a sandbox."""
+
+    name = "code"
+
+    def judge(self, problem: Problem, answer: Answer) -> Judgement | Program:
+        """Find the program of an answer, to be run against the problem's tests."""
+        if problem.tests is None:
+            return ungradable("the problem has no tests")
+        name = problem.tests.entry_point.partition("(")[0]
+        source = find_program(
+            answer.text, name=name, signature=problem.question, truncated=answer.truncated
+        )
+        if source is None:
+            return ungradable(NOT_FINISHED if answer.truncated else "no program found")
+        return Program(source=source, tests=problem.tests)
 
 
 def find_program(

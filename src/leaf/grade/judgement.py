@@ -1,9 +1,9 @@
-"""What graders say: a judgement, or the symbolic comparison that will give one."""
+"""What graders say: a judgement, or the symbolic comparison or program that will give one."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from leaf.records import Answer, Measure, Outcome, Problem, Tests
+from leaf.records import Measure, Outcome, Tests
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,7 +13,7 @@ class Judgement:
     outcome: Outcome
     extracted: str | None
     reason: str | None = None
-    """Why the answer could not be graded, or what made it wrong, else None."""
+    """Why the answer could not be graded, what made it wrong, or what a judge said, else None."""
     measures: tuple[Measure, ...] = ()
     """What else is measured."""
 
@@ -31,7 +31,9 @@ class Comparison:
     golds: tuple[str, ...] = ()
     """Where there are several, all that must be given, each once and in any order, not `gold`."""
     tolerance: float | None = None
-    """Largest absolute error of a number, else None."""
+    """Largest absolute error of a number; None: it must be exact."""
+    relative: float = 0.0
+    """Largest error of a number as a share of the gold one, where there is a `tolerance`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,9 +44,6 @@ class Program:
     """Python as the model wrote it, without what stands before it (`Tests.preamble`)."""
     tests: Tests
 
-
-Scorer = Callable[[Problem, Answer], Judgement | Comparison | Program]
-"""Judges an answer that has a text; called only with non-empty `Answer.text`."""
 
 LONGEST = 10_000
 """Characters of the longest final answer that is compared: no gold answer has 500."""
@@ -57,9 +56,14 @@ def decided(right: bool, extracted: str) -> Judgement:
     return Judgement(outcome=Outcome.RIGHT if right else Outcome.WRONG, extracted=extracted)
 
 
-def too_long(said: str) -> Judgement:
-    """Return the judgement of a final answer of more than `LONGEST` characters."""
-    return ungradable(f"final answer of {len(said):,} characters", said[:LONGEST])
+def compared(gold: str, said: str, **how: Any) -> Judgement | Comparison:
+    """Compare a text that is the final answer and nothing else, if it is not over `LONGEST`.
+
+    `how` may be `golds`, `tolerance` and `relative` of `Comparison`.
+    """
+    if len(said) > LONGEST:
+        return ungradable(f"final answer of {len(said):,} characters", said[:LONGEST])
+    return Comparison(gold=gold, answer=said, whole=True, **how)
 
 
 def ungradable(reason: str, extracted: str | None = None) -> Judgement:

@@ -17,13 +17,13 @@ Known limits, most of them math-verify's (tests/grade/test_known_limits.py shows
 import re
 
 from leaf.grade.final import Mark, final_answer
+from leaf.grade.grader import Grader, grader
 from leaf.grade.judgement import (
-    LONGEST,
     NOT_FINISHED,
     Comparison,
     Judgement,
+    compared,
     decided,
-    too_long,
     ungradable,
 )
 from leaf.records import Answer, Problem
@@ -34,25 +34,26 @@ TAIL = 2000
 _PROSE = re.compile(r"\$|\\\(|\\\[|(?<![\\A-Za-z{])[A-Za-z]{3,}")
 
 
-def judge(problem: Problem, answer: Answer) -> Judgement | Comparison:
-    """Compare the final answer with the gold one as mathematics."""
-    gold = problem.answer.strip()
-    final = final_answer(answer.text, truncated=answer.truncated)
-    if final is None and answer.truncated:
-        return ungradable(NOT_FINISHED)
-    if final is None:
-        return Comparison(gold=gold, answer=answer.text[-TAIL:], whole=False)
-    if final.mark is Mark.STATED and _PROSE.search(final.text):
-        # With the word in front, math-verify takes what follows it and not what comes last.
-        return Comparison(gold=gold, answer=f"answer: {final.text}", whole=False)
-    return compared(problem, final.text)
+@grader
+class Math(Grader):
+    """Right is the same mathematics."""
+
+    name = "math"
+
+    def judge(self, problem: Problem, answer: Answer) -> Judgement | Comparison:
+        """Compare the final answer with the gold one as mathematics."""
+        final = final_answer(answer.text, truncated=answer.truncated)
+        if final is None and answer.truncated:
+            return ungradable(NOT_FINISHED)
+        gold = problem.answer.strip()
+        if final is None:
+            return Comparison(gold=gold, answer=answer.text[-TAIL:], whole=False)
+        if final.mark is Mark.STATED and _PROSE.search(final.text):
+            # With the word in front, math-verify takes what follows it and not what comes last.
+            return Comparison(gold=gold, answer=f"answer: {final.text}", whole=False)
+        return same_or_compared(gold, final.text)
 
 
-def compared(problem: Problem, said: str, golds: tuple[str, ...] = ()) -> Judgement | Comparison:
+def same_or_compared(gold: str, said: str, golds: tuple[str, ...] = ()) -> Judgement | Comparison:
     """Compare a text that is the final answer and nothing else; of `golds` each must be given."""
-    gold = problem.answer.strip()
-    if said == gold:
-        return decided(True, said)
-    if len(said) > LONGEST:
-        return too_long(said)
-    return Comparison(gold=gold, answer=said, whole=True, golds=golds)
+    return decided(True, said) if said == gold else compared(gold, said, golds=golds)

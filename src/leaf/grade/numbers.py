@@ -14,13 +14,13 @@ from fractions import Fraction
 from math import prod
 
 from leaf.grade.final import FinalAnswer, Mark, final_answer
+from leaf.grade.grader import Grader, grader
 from leaf.grade.judgement import (
-    LONGEST,
     NOT_FINISHED,
     Comparison,
     Judgement,
+    compared,
     decided,
-    too_long,
     ungradable,
 )
 from leaf.records import Answer, Problem
@@ -64,21 +64,31 @@ _REWRITES = [
 ]
 
 
-def judge(problem: Problem, answer: Answer) -> Judgement | Comparison:
-    """Compare the final number of an answer with the gold number, exactly."""
+@grader
+class Numbers(Grader):
+    """Right is the same number, exactly."""
+
+    name = "numbers"
+
+    def judge(self, problem: Problem, answer: Answer) -> Judgement | Comparison:
+        """Compare the final number of an answer with the gold number, exactly."""
+        said = final_number(answer)
+        if isinstance(said, Judgement):
+            return said
+        gold_value, value = read_number(problem.answer), read_number(said)
+        if gold_value is not None and value is not None:
+            return decided(gold_value == value, said)
+        return compared(problem.answer, said)
+
+
+def final_number(answer: Answer) -> str | Judgement:
+    """Return the text of the final number of an answer, or why there is none."""
     said = _marked(final_answer(answer.text, truncated=answer.truncated))
     if said is None and answer.truncated:
         return ungradable(NOT_FINISHED)
     if said is None:
         said = _last_number(answer.text)
-    if said is None:
-        return ungradable("no final number found")
-    gold_value, said_value = read_number(problem.answer), read_number(said)
-    if gold_value is not None and said_value is not None:
-        return decided(gold_value == said_value, said)
-    if len(said) > LONGEST:
-        return too_long(said)
-    return Comparison(gold=problem.answer, answer=said, whole=True)
+    return ungradable("no final number found") if said is None else said
 
 
 def read_number(text: str) -> Fraction | None:

@@ -14,31 +14,45 @@ is 100 times too large or too small (percent), we only where a percent sign is w
 import re
 from dataclasses import replace
 
-from leaf.grade import math
 from leaf.grade.final import FinalAnswer, Mark, final_answer
+from leaf.grade.grader import grader
 from leaf.grade.judgement import Comparison, Judgement
+from leaf.grade.math import TAIL, Math, same_or_compared
 from leaf.records import Answer, Problem
 from leaf.text.latex import boxes, parts
 
 _FORMULA = re.compile(r"\$([^$]+)\$")
 
 
-def judge(problem: Problem, answer: Answer) -> Judgement | Comparison:
-    """Compare the final answer, or answers, with all that the problem asks for."""
-    final = final_answer(answer.text, truncated=answer.truncated)
-    if final is not None and len(problem.golds) > 1:
-        return math.compared(problem, _listed(answer.text, final), problem.golds)
-    if not answer.truncated and len(problem.golds) > 1 and (said := _inline(problem, answer)):
-        return math.compared(problem, said, problem.golds)
-    judged = math.judge(problem, answer)
-    if isinstance(judged, Comparison):
-        return replace(judged, tolerance=problem.tolerance)
-    return judged
+@grader
+class Olympiad(Math):
+    """Right is every one of several answers, with units and tolerance."""
+
+    name = "olympiad"
+
+    def judge(self, problem: Problem, answer: Answer) -> Judgement | Comparison:
+        """Compare the final answer, or answers, with all that the problem asks for."""
+        if len(problem.golds) > 1:
+            final = final_answer(answer.text, truncated=answer.truncated)
+            said = _listed(answer.text, final) if final else ""
+            if not final and not answer.truncated:
+                said = _inline(problem, answer)
+            if said:
+                return same_or_compared(problem.answer.strip(), said, problem.golds)
+        judged = super().judge(problem, answer)
+        if isinstance(judged, Comparison):
+            return replace(judged, tolerance=problem.tolerance)
+        return judged
+
+    @classmethod
+    def gold_text(cls, problem: Problem) -> str:
+        """Say all gold answers in one box."""
+        return f"\\boxed{{{', '.join(problem.golds) or problem.answer}}}"
 
 
 def _inline(problem: Problem, answer: Answer) -> str:
     """Return the formulas of the last line as a list where they are as many as asked for."""
-    last_line = answer.text[-math.TAIL :].rstrip().rpartition("\n")[2]
+    last_line = answer.text[-TAIL:].rstrip().rpartition("\n")[2]
     listed = ", ".join(_FORMULA.findall(last_line))
     return listed if len(parts(listed)) == len(problem.golds) else ""
 

@@ -25,6 +25,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leaf.grade.grader import Grader, grader
 from leaf.grade.judgement import NOT_FINISHED, Judgement
 from leaf.records import Answer, Measure, Outcome, Problem
 
@@ -68,19 +69,37 @@ class Match:
     """A gold is a run of whole words of the response."""
 
 
-def judge(problem: Problem, answer: Answer) -> Judgement:
-    """Call an answer right when a gold stands anywhere in it."""
-    final = final_text(answer.text)
-    match = meet(final.text, answer.text, golds_of(problem))
-    return _judgement(match, final, right=match.stands, truncated=answer.truncated)
+@grader
+class Qa(Grader):
+    """Right is a gold that stands anywhere in the answer."""
+
+    name = "qa"
+
+    def judge(self, problem: Problem, answer: Answer) -> Judgement:
+        """Compare the final answer, and the whole text, with every gold."""
+        final = final_text(answer.text)
+        match = meet(final.text, answer.text, golds_of(problem))
+        return _judgement(match, final, self.is_right(match, final, answer), answer.truncated)
+
+    def is_right(self, match: Match, final: Final, answer: Answer) -> bool:
+        """Decide by how well the response meets its golds."""
+        return match.stands
+
+    @classmethod
+    def gold_text(cls, problem: Problem) -> str:
+        """Say the gold answer as the request of questions with passages asks for it."""
+        return f"Answer: {problem.answer or 'unanswerable'}"
 
 
-def judge_exact(problem: Problem, answer: Answer) -> Judgement:
-    """Call an answer right when its final answer equals a gold."""
-    final = final_text(answer.text)
-    match = meet(final.text, answer.text, golds_of(problem))
-    right = match.exact and (final.ended or not answer.truncated)
-    return _judgement(match, final, right=right, truncated=answer.truncated)
+@grader
+class QaExact(Qa):
+    """Right is a final answer that equals a gold."""
+
+    name = "qa_exact"
+
+    def is_right(self, match: Match, final: Final, answer: Answer) -> bool:
+        """Take an exact match whose end was not cut off."""
+        return match.exact and (final.ended or not answer.truncated)
 
 
 def golds_of(problem: Problem) -> tuple[str, ...]:
@@ -135,7 +154,7 @@ def _f1(said: Counter[str], gold: Counter[str]) -> float:
     return 2 * (said & gold).total() / max(said.total() + gold.total(), 1)
 
 
-def _judgement(match: Match, final: Final, *, right: bool, truncated: bool) -> Judgement:
+def _judgement(match: Match, final: Final, right: bool, truncated: bool) -> Judgement:
     """Return the outcome with its measures; what was cut before its final answer is not wrong."""
     unfinished = truncated and not right and not (final.marked and final.ended)
     wrong = Outcome.UNGRADABLE if unfinished else Outcome.WRONG

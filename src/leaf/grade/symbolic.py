@@ -99,8 +99,11 @@ def _compare_read(gold_text: str, answer: str, comparison: Comparison) -> Judgem
         return ungradable(f"gold answer is not readable: {_short(comparison.gold)}", extracted)
     if not _is_read(said):
         return ungradable(f"answer is not readable: {_short(extracted)}", extracted)
-    if comparison.tolerance is not None and (error := _error(gold, said)) is not None:
-        return decided(error <= comparison.tolerance * _SLACK, extracted)
+    if comparison.tolerance is not None:
+        right, value = _number(gold), _number(said)
+        if right is not None and value is not None:
+            allowed = max(comparison.tolerance, comparison.relative * abs(right))
+            return decided(abs(right - value) <= allowed * _SLACK, extracted)
     return decided(_verify(gold, said), extracted)
 
 
@@ -132,13 +135,8 @@ def _same_numeral(gold: str, said: str) -> bool | None:
     return other.digits == right.digits and other.base in {"", right.base}
 
 
-def _error(gold: list[Any], said: list[Any]) -> float | None:
-    """Return the absolute difference of two real numbers; None where one is no number."""
-    right, other = _number(gold), _number(said)
-    return None if right is None or other is None else abs(right - other)
-
-
 def _number(parsed: list[Any]) -> float | None:
+    """Return the real number that was read; None where it is something else."""
     from sympy import Eq, Expr
 
     for part in parsed:

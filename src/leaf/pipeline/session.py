@@ -131,6 +131,8 @@ class Session:
             limits |= {
                 f"{key} of {name}": code for key, code in user_code_digest(GRADERS[name]).items()
             }
+        if any(problem.grader_options for problem in problems):
+            limits["options"] = digest([problem.grader_options for problem in problems])
         # Version 2 reads more notations of mathematics than 1 did, 3 a language below its fence.
         key = self._key("scores", limits, inputs, version=3)
         scores, log = self.store.compute(

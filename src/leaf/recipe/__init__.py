@@ -4,9 +4,10 @@
 """
 
 from leaf.recipe.base import Section
+from leaf.recipe.choice import Choice, GraderChoice, choice_of, name_and_options
 from leaf.recipe.distill import DistillSection, LoraSection, ServedSection, ValidationSection
 from leaf.recipe.engine import GenerateSection, ServerSection
-from leaf.recipe.names import Detector, EngineName, GraderName, LossName, OneOf, measurement
+from leaf.recipe.names import Detector, EngineName, LossName, OneOf, measurement
 from leaf.recipe.schema import (
     AttributeSection,
     BenchmarkSection,
@@ -27,6 +28,7 @@ from leaf.recipe.schema import (
 __all__ = [
     "AttributeSection",
     "BenchmarkSection",
+    "Choice",
     "ColumnsSection",
     "DataSection",
     "Detector",
@@ -35,7 +37,7 @@ __all__ = [
     "EvaluateSection",
     "GenerateSection",
     "GradeSection",
-    "GraderName",
+    "GraderChoice",
     "LoraSection",
     "LossName",
     "ModelSection",
@@ -51,5 +53,7 @@ __all__ = [
     "ValidationSection",
     "VerifySection",
     "WorldSection",
+    "choice_of",
     "measurement",
+    "name_and_options",
 ]

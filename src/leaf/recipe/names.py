@@ -43,10 +43,6 @@ class OneOf:
 
 EngineName = Annotated[str, OneOf(("hf", "vllm", "llamacpp", "openai"), "leaf.generate:ENGINES")]
 
-GraderName = Annotated[
-    str, OneOf(("numbers", "math", "olympiad", "qa", "qa_exact", "code"), "leaf.grade:GRADERS")
-]
-
 Detector = Annotated[
     str,
     OneOf(

@@ -17,7 +17,7 @@ import yaml
 from pydantic import ValidationError
 
 from leaf.errors import RecipeError, nearest
-from leaf.recipe import Recipe, Section
+from leaf.recipe import Choice, Recipe, Section, choice_of
 
 
 class _Loader(yaml.SafeLoader):
@@ -153,10 +153,15 @@ def _parse(text: str, source: str) -> dict[str, Any]:
 
 
 def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay `above` over `below`, mapping by mapping; `benchmarks` is replaced as a whole."""
+    """Lay `above` over `below`, mapping by mapping; `benchmarks` is replaced as a whole.
+
+    So is `grader` by another one: its options are not the other's.
+    """
     merged = dict(below)
     for key, value in above.items():
-        if key != "benchmarks" and isinstance(value, dict) and isinstance(merged.get(key), dict):
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        other = key == "grader" and both and value.keys() != merged[key].keys()
+        if both and key != "benchmarks" and not other:
             merged[key] = _merge(merged[key], value)
         else:
             merged[key] = value
@@ -173,10 +178,13 @@ def _override(values: dict[str, Any], override: str) -> None:
         value = text
     *parents, last = key.split(".")
     place = values
-    for parent in parents:
-        inner = place.setdefault(parent, {})
+    for parent, child in zip(parents, key.split(".")[1:], strict=False):
+        if place.get(parent) in (None, child):
+            # A name without options (`grader: close`) is one with none yet.
+            place[parent] = {}
+        inner = place[parent]
         if not isinstance(inner, dict):
-            raise RecipeError(f"--set {override}: `{parent}` is a value, it has no `{last}`")
+            raise RecipeError(f"--set {override}: `{parent}` is a value, it has no `{child}`")
         place = inner
     place[last] = value
 
@@ -209,11 +217,15 @@ def _explain(error: ValidationError, source: str) -> str:
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     """Return the keys that are allowed where `location` points."""
     section: type[Section] = Recipe
+    choice: Choice | None = None
     for part in location[:-1]:
         fields = {field.alias or name: field for name, field in section.model_fields.items()}
-        if part in fields:
-            inner = _section_of(fields[str(part)].annotation)
-            section = inner or section
+        if choice is not None:
+            section, choice = choice.options(str(part)), None
+        elif part in fields:
+            field = fields[str(part)]
+            choice = choice_of(field.annotation)
+            section = _section_of(field.annotation) or section
     return [field.alias or name for name, field in section.model_fields.items()]
 
 

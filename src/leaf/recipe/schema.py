@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from leaf.recipe.base import Count, Section, Share
+from leaf.recipe.choice import GraderChoice
 from leaf.recipe.distill import DistillSection
 from leaf.recipe.engine import GenerateSection, ServerSection
-from leaf.recipe.names import Detector, EngineName, GraderName
+from leaf.recipe.names import Detector, EngineName
 
 
 class ModelSection(Section):
@@ -85,8 +86,10 @@ class DataSection(Section):
         description="translate each question to this language and back: it says it in other"
         " words; null: as it is",
     )
-    grader: GraderName | None = Field(
-        None, description="how answers are judged; null: the task's own"
+    grader: GraderChoice | None = Field(
+        None,
+        description="how answers are judged, with options of its own as in `{close: {relative:"
+        " 0.01}}`; null: the task's own",
     )
     before: str | None = Field(None, description="text put before each question, never scored")
     after: str | None = Field(

@@ -1,12 +1,14 @@
 """Tasks: where problems come from. One file a data set, one line in `TASKS`."""
 
 import inspect
+import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from leaf.errors import DataError, nearest
-from leaf.recipe import DataSection
+from leaf.recipe import DataSection, name_and_options
 from leaf.records import Problem
 from leaf.tasks.acecode import acecode
 from leaf.tasks.aime import aime
@@ -75,7 +77,7 @@ EVALUATION_SPLITS = {
 """The split of a task's hub data set that models are scored on, where that is not `test`."""
 
 
-def about() -> dict[str, str]:
+def about() -> dict[str, Any]:
     """Return what each task is, in one line; in alphabetical order."""
     found = {}
     for name, task in sorted(TASKS.items()):
@@ -121,7 +123,8 @@ def read_problems(section: DataSection) -> tuple[list[Problem], list[DataError]]
     _refuse_duplicates(problems, section)
     if section.shuffle:
         random.Random(section.seed).shuffle(problems)
-    chosen = [_with_choices(problem, section) for problem in problems[: section.limit]]
+    choices = _choices(section)
+    chosen = [replace(problem, **choices) for problem in problems[: section.limit]]
     if section.paraphrase is not None:
         chosen, lost = paraphrase(chosen, section.paraphrase)
         refused += lost
@@ -139,10 +142,14 @@ def _refuse_duplicates(problems: Sequence[Problem], section: DataSection) -> Non
         first_seen[problem.id] = number
 
 
-def _with_choices(problem: Problem, section: DataSection) -> Problem:
-    return replace(
-        problem,
-        grader=problem.grader if section.grader is None else section.grader,
-        before=problem.before if section.before is None else section.before,
-        after=problem.after if section.after is None else section.after,
-    )
+def _choices(section: DataSection) -> dict[str, Any]:
+    """Return what the section sets of every problem."""
+    chosen: dict[str, Any] = {
+        name: value
+        for name, value in (("before", section.before), ("after", section.after))
+        if value is not None
+    }
+    if section.grader is not None:
+        chosen["grader"], options = name_and_options(section.grader)
+        chosen["grader_options"] = json.dumps(options, sort_keys=True) if options else ""
+    return chosen
