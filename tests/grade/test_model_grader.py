@@ -57,7 +57,7 @@ class Asked(Grader):
     def _engine(self) -> Iterator[Engine]:
         section, generate = ModelSection(model=self.options.model), GenerateSection()
         OPENED.append(self.options.model)
-        with open_engine(section, find_for(section, generate), generate, lambda _: None) as engine:
+        with open_engine(section, find_for(section, generate), generate, lambda *_: None) as engine:
             yield engine
         OPENED.append("closed")
 
