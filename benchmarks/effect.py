@@ -35,6 +35,7 @@ from leaf.recipe import Recipe
 from leaf.recipe.reading import load_recipe
 from leaf.records import Outcome
 from leaf.store.store import Store
+from leaf.store.work import About
 from leaf.tasks import load_problems
 
 METHODS = {
@@ -143,7 +144,7 @@ def answer_before(job: Job) -> None:
     pipeline = Pipeline(_recipe(job, {}), Store(job.store))
     pipeline.run(until="problems", after_stage=lambda: None)
     for split, section in pipeline.recipe.evaluate.benchmarks.items():
-        pipeline.session.answers_of("student", load_problems(section), f"{split}: before")
+        pipeline.session.answers_of("student", load_problems(section), About(asked=split))
 
 
 def run_seed(job: Job) -> dict[str, float]:

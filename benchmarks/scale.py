@@ -18,21 +18,25 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import cyclopts
 
 from benchmarks.common import AsJson, out_console, print_json, start
 from leaf.errors import LeafError, UsageError
+from leaf.pipeline.workers import CutWorker
 from leaf.progress import Ticker, table
 from leaf.prune import cut_question
 from leaf.recipe import AttributeSection, PruneSection
 from leaf.records import Attribution, Counterfactual, Problem
 from leaf.store.keys import digest_of, plain, stage_key
+from leaf.store.runner import Worker
 from leaf.store.store import Store, stream_records
+from leaf.store.work import About, Work
 
 T = TypeVar("T")
 
@@ -154,17 +158,8 @@ def send(recorded: Sequence[Recorded], count: int, folder: Path) -> Passed:
     """Copy attributions until there are `count`, then prune them; both streamed over shards."""
     store = Store(folder)
     key = stage_key("recorded", 1, {"count": count}, [])
-    store.stream(
-        "recorded",
-        key,
-        shards(range(count)),
-        Recorded,
-        lambda _tick: nullcontext(lambda part: [copied(recorded, number) for number in part]),
-        total=count,
-        shard_size=SHARD,
-        label=f"copying to {count}",
-        unit="attributions",
-    )
+    copy = Copying(recorded=recorded, about=About(asked=f"copying to {count}"))
+    store.stream(copy, key, shards(range(count)), total=count, shard_size=SHARD)
     begun, worked = time.monotonic(), time.process_time()
     made = prune_all(store, store.folder("recorded", key), count)
     return Passed(
@@ -179,23 +174,45 @@ def send(recorded: Sequence[Recorded], count: int, folder: Path) -> Passed:
 def prune_all(store: Store, source: Path, count: int) -> int:
     """Prune the recorded attributions of a folder; return how many counterfactuals there are."""
     content = digest_of(plain(item) for item in stream_records(source, Recorded))
-    made, _ = store.stream(
-        "counterfactuals",
-        stage_key("counterfactuals", 1, PRUNE.model_dump(), [content]),
-        shards(stream_records(source, Recorded)),
-        Counterfactual,
-        lambda tick: nullcontext(lambda part: prune_shard(part, tick)),
-        total=count,
-        shard_size=SHARD,
-        label=f"pruning {count}",
-        unit="attributions",
-    )
+    work = CutWorker(about=About(detector=ATTRIBUTE.detector), decided_by={}, cut=prune_shard)
+    key = stage_key("counterfactuals", 1, PRUNE.model_dump(), [content])
+    given = shards(stream_records(source, Recorded))
+    made, _ = store.stream(work, key, given, total=count, shard_size=SHARD)
     return sum(1 for _ in made)
 
 
-def prune_shard(part: Sequence[Recorded], tick: Ticker) -> list[Counterfactual]:
+@dataclass(frozen=True, kw_only=True)
+class Copying(Work[int, Recorded]):
+    """Copies of recorded attributions, by their numbers."""
+
+    kind = "recorded"
+    record = Recorded
+    unit = "attributions"
+
+    about: About
+    recorded: Sequence[Recorded]
+
+    @property
+    def title(self) -> str:
+        """How many."""
+        return self.about.asked
+
+    def settings(self, items: Sequence[int]) -> dict[str, Any]:
+        """Return nothing: the caller names them."""
+        return {}
+
+    def inputs(self, items: Sequence[int]) -> list[str]:
+        """Return nothing: the caller names them."""
+        return []
+
+    def open(self, tick: Ticker) -> AbstractContextManager[Worker[int, Recorded]]:
+        """Nothing needs to be loaded."""
+        return nullcontext(lambda part: [copied(self.recorded, number) for number in part])
+
+
+def prune_shard(part: Sequence[Recorded]) -> list[Counterfactual]:
     """Cut one shard's questions as a run does."""
-    found = [
+    return [
         counterfactual
         for item in part
         for counterfactual in cut_question(
@@ -206,8 +223,6 @@ def prune_shard(part: Sequence[Recorded], tick: Ticker) -> list[Counterfactual]:
             attribute=ATTRIBUTE,
         )
     ]
-    tick(len(part))
-    return found
 
 
 def copied(recorded: Sequence[Recorded], number: int) -> Recorded:

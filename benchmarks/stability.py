@@ -76,7 +76,7 @@ def main(
     problems = load_problems(recipe.data)
     session = Session(recipe, Store(store))
     session.sources = {"student": find(recipe.student)}
-    answers, judged = session.answers_of("student", problems, "answers")
+    answers, judged = session.answers_of("student", problems)
     own = {
         answer.problem_id: answer.text
         for answer, score in zip(answers, judged, strict=True)

@@ -153,8 +153,7 @@ def _uncut(
     """Return the problems that enter detection, and both models' answers to them."""
     # No draft is known, but so decoded answers that end leave the batch, which takes less time.
     graded = {
-        role: session.answers_of(role, problems, f"{role} answers", drafts={})
-        for role in ("student", "teacher")
+        role: session.answers_of(role, problems, drafts={}) for role in ("student", "teacher")
     }
     chosen = Detection(session, problems, graded["student"], graded["teacher"]).chosen
     if not chosen:

@@ -57,7 +57,7 @@ def test_copies_are_the_recorded_ones_under_ids_of_their_own() -> None:
 @pytest.mark.parametrize("count", [1, SHARD, SHARD + 1])
 def test_streamed_shards_give_what_a_list_at_once_gives(count: int, tmp_path: Path) -> None:
     passed = send(BASE, count, tmp_path)
-    at_once = prune_shard([copied(BASE, number) for number in range(count)], lambda done=1: None)
+    at_once = prune_shard([copied(BASE, number) for number in range(count)])
     (folder,) = (tmp_path / "counterfactuals").iterdir()
     assert list(stream_records(folder, Counterfactual)) == at_once
     assert (passed.rows, passed.counterfactuals) == (count, len(at_once))

@@ -12,6 +12,7 @@ from leaf.pipeline.workers import AnswerWorker
 from leaf.recipe import GenerateSection, ModelSection
 from leaf.records import Answer, Problem
 from leaf.store.runner import LocalRunner
+from leaf.store.work import About
 
 
 def answer_to(problem: Problem, draft: str) -> Answer:
@@ -54,7 +55,7 @@ def job(drafts=None) -> AnswerWorker:
         section=ModelSection(model="m"),
         source=Source(name="m", folder=Path(), fingerprint="m"),
         generate=GenerateSection(),
-        label="answers",
+        about=About(role="student"),
         drafts=drafts,
     )
 

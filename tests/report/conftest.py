@@ -22,6 +22,7 @@ from leaf.records import (
 )
 from leaf.report import write_report
 from leaf.statistics import Comparison, Estimate
+from leaf.store.work import About, StageLog
 
 QUESTION = "Tom has 3 red pens and 4 hats. How many pens?"
 """`red` is characters 10 to 13 (after its space at 9), `and 4 hats` is 19 to 29."""
@@ -48,9 +49,9 @@ def run() -> dict[str, Any]:
         ),
         "command": "leaf run tiny --out runs/tiny",
         "manifest": {"versions": {"torch": "2.13.0"}, "commit": "abc1234", "hardware": None},
-        "stages": [
-            stage("answers", seconds=90.0, reused=True),
-            stage("attribution", seconds=3.25, reused=False),
+        "logs": [
+            log("answers", 90.0, computed=0),
+            log("attribution", 3.25),
         ],
         "problems": problems,
         "student_answers": [answer(p.id, "so 7") for p in problems],
@@ -251,16 +252,24 @@ def score(problem_id: str, outcome: str) -> Score:
     return Score(problem_id=problem_id, outcome=Outcome(outcome), extracted=None, reason=None)
 
 
-def stage(name: str, *, seconds: float, reused: bool) -> dict[str, Any]:
-    return {
-        "name": name,
-        "key": f"key-of-{name}",
-        "seconds": seconds,
-        "peak_bytes": 3 * 2**28,
-        "items": 3,
-        "reused": reused,
-        "detail": "",
-    }
+def log(
+    kind: str, seconds: float, about: About | None = None, items: int = 3, computed: int = 1
+) -> StageLog:
+    return StageLog(
+        title=kind,
+        kind=kind,
+        about=about or About(),
+        key="0123456789abcdef",
+        items=items,
+        records=3,
+        computed=computed,
+        seconds=seconds,
+        peak_bytes=3 * 2**28,
+    )
+
+
+def trained(arm: str, seconds: float = 1.0, items: int = 3) -> StageLog:
+    return log("students", seconds, About(role=arm), items)
 
 
 def line(step: int, kl: float, kl_counterfactual: float | None) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def test_axe_finds_no_serious_fault(
         cuts = {name: (cuts, None) for name, (cuts, _) in values["cuts"].items()}
         values |= {"cuts": cuts, "training": None, "estimates": None, "comparisons": None}
     if kind == "empty":
-        values |= dict.fromkeys(NOTHING) | {"cuts": {}, "drops": [], "stages": []}
+        values |= dict.fromkeys(NOTHING) | {"cuts": {}, "drops": [], "logs": []}
     page, seen = opened(build_report(**values), scheme=scheme)
     assert faults(page) == []
     assert seen == []

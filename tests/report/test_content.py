@@ -7,6 +7,8 @@ import pytest
 from leaf.records import Drop, Outcome
 from leaf.report import build_report
 from leaf.report.page import render
+from leaf.store.work import About
+from tests.report.conftest import log, trained
 
 
 def counts(report: dict[str, Any]) -> dict[str, int | None]:
@@ -30,8 +32,7 @@ def test_every_step_counts_what_is_left(run: dict[str, Any]) -> None:
 
 
 def test_training_rows_are_those_of_both_trainings(run: dict[str, Any]) -> None:
-    stages = [{**run["stages"][0], "name": f"training {arm}"} for arm in ("kd", "leaf")]
-    run["stages"] = [stages[0], stages[1] | {"items": 9}]
+    run["logs"] = [trained("kd", 20.0), trained("leaf", 21.0, items=9)]
     found = counts(build_report(**run))
     assert (found["rows_kd"], found["rows_leaf"]) == (3, 9)
 
@@ -123,28 +124,29 @@ def test_reused_time_is_not_counted_as_spent(run: dict[str, Any]) -> None:
     assert (cost["computed_seconds"], cost["reused_seconds"]) == (3.25, 90.0)
 
 
-ONLY_FOR_CONTROLS = (
-    "student surprisal",
-    "student surprisal in the response",
-    "pruning by random",
-    "pruning by random in the response",
-    "student on pruned prompts (random)",
-)
+ONLY_FOR_CONTROLS = [
+    log("sensitivities", 50.0, About(role="student", detector="perplexity")),
+    log("sensitivities", 50.0, About(role="student", detector="perplexity", level="response")),
+    log("counterfactuals", 50.0, About(detector="random")),
+    log("counterfactuals", 50.0, About(detector="random", level="response")),
+    log("answers", 50.0, About(role="student", detector="random", changed="pruned")),
+]
 
 
 def test_overhead_sets_leafs_way_to_the_student_against_plain_distillation(
     run: dict[str, Any],
 ) -> None:
     assert build_report(**run)["overhead"] is None, "nobody was trained yet"
-    stages = [("student answers", 4.0), ("student sensitivity", 2.0), ("training kd", 20.0)]
-    stages[2:2] = [(name, 50.0) for name in ONLY_FOR_CONTROLS]
-    stages += [("training leaf", 21.0), ("clean: before", 9.0)]
+    run["logs"] = [
+        log("answers", 4.0, About(role="student")),
+        log("sensitivities", 2.0, About(role="student", detector="gradient")),
+        *ONLY_FOR_CONTROLS,
+        trained("kd", 20.0),
+        trained("leaf", 21.0),
+        log("answers", 9.0, About(role="before", asked="clean")),
+    ]
     attribute = run["recipe"].attribute.model_copy(update={"controls": ["random", "perplexity"]})
     run["recipe"] = run["recipe"].model_copy(update={"attribute": attribute})
-    run["stages"] = [
-        {**run["stages"][0], "name": name, "seconds": seconds, "reused": False}
-        for name, seconds in stages
-    ]
     overhead = build_report(**run)["overhead"]
     assert overhead["stage_1_seconds"] == 6.0
     # 21 against 20, and 6 + 21 against 20.

@@ -75,7 +75,7 @@ def attacked(many: dict[str, Any], controlled: dict[str, Any]) -> dict[str, Any]
         "manifest": {text: {text: text} for text in ATTACKS},
         "notes": list(ATTACKS),
         "drops": [Drop(stage=text, problem_id=text, reason=text) for text in ATTACKS],
-        "stages": [values["stages"][0] | {"name": text, "detail": text} for text in ATTACKS],
+        "logs": [dataclasses.replace(values["logs"][0], title=text, key=text) for text in ATTACKS],
         "estimates": dict.fromkeys(ATTACKS, values["estimates"]["clean"]),
         "comparisons": {
             text: dataclasses.replace(values["comparisons"]["clean"], note=text) for text in ATTACKS

@@ -12,6 +12,7 @@ from leaf.records import Drop
 from leaf.report import build_report, write_report
 from leaf.report.figures import accuracy_plot
 from leaf.report.page import render
+from tests.report.conftest import trained
 
 
 def text_of(page: str) -> str:
@@ -40,7 +41,7 @@ def test_the_page_shows_the_numbers_of_the_run(run: dict[str, Any]) -> None:
     assert "LeaF 0.5 → 0.25 0.6 → 0.3 2 8 1 200 4.0 s" in text
     assert "attribution 3 3.2 s 768 MiB computed" in text
     assert "data.seed 7" in text
-    assert "attribution key-of-attribution" in text
+    assert "attribution 0123456789abcdef" in text
 
 
 def test_an_unwritable_folder_is_one_clear_line(run: dict[str, Any], tmp_path: Path) -> None:
@@ -88,7 +89,7 @@ def test_an_unfinished_run_says_where_it_stopped_and_how_to_go_on(
 
 
 def test_a_finished_run_misses_nothing(run: dict[str, Any]) -> None:
-    run["stages"] += [{**run["stages"][0], "name": f"training {arm}"} for arm in ("kd", "leaf")]
+    run["logs"] += [trained("kd"), trained("leaf")]
     assert "not there yet" not in text_of(render(build_report(**run))).lower()
 
 

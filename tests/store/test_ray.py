@@ -22,6 +22,7 @@ from leaf.store.ray import RayRunner
 from leaf.store.runner import OpenWorker, Runner
 from leaf.store.store import LOCAL, Store
 from leaf.tasks import load_problems
+from tests.works import Given
 
 KEY = "0123456789abcdef"
 
@@ -43,9 +44,8 @@ def runner() -> Iterator[RayRunner]:
 def compute(root: Path, job: OpenWorker[int, Drop], runner: Runner, n: int = 5) -> Path:
     """Compute a stage of `n` items, two a shard; return its folder."""
     store = Store(root)
-    store.compute(
-        "s", KEY, range(n), Drop, job, shard_size=2, label="work", unit="items", runner=runner
-    )
+    work = Given(kind="s", named=KEY, worker=job)
+    store.compute(work, range(n), shard_size=2, runner=runner)
     return store.folder("s", KEY)
 
 
@@ -74,7 +74,7 @@ def stage_1(folder: Path, root: Path, name: str) -> Session:
     problems = load_problems(recipe.data)
     pairs = [(problem, problem.solution or "") for problem in problems]
     session.sensitivities("student", "gradient", pairs)
-    session.answers_of("student", problems, "answers", {item.id: "4" for item in problems})
+    session.answers_of("student", problems, drafts={item.id: "4" for item in problems})
     return session
 
 

@@ -23,6 +23,7 @@ from leaf.store.memory import forget_peak, peak_bytes
 from leaf.store.parquet import from_table
 from leaf.store.runner import Worker
 from leaf.store.store import Store, note_cost, space_guard, spent
+from tests.works import Given
 
 KEY = "0123456789abcdef"
 
@@ -30,18 +31,16 @@ KILLER = """
 import contextlib, os, random, signal, sys, time
 from pathlib import Path
 from leaf.records import Drop
-from leaf.store.memory import forget_peak
 from leaf.store.store import Store
+from tests.works import Given
 
 def work(part):
     time.sleep(0.005)
     return [Drop(stage="s", problem_id=f"p{item}", reason="r" * item) for item in part]
 
 def compute(root):
-    Store(root).compute(
-        "stage", sys.argv[2], range(160), Drop, lambda tick: contextlib.nullcontext(work),
-        shard_size=4, label="work", unit="items",
-    )
+    given = Given(named=sys.argv[2], worker=lambda tick: contextlib.nullcontext(work))
+    Store(root).compute(given, range(160), shard_size=4)
 
 def killed_after(seconds):
     child = os.fork()
@@ -84,16 +83,8 @@ class Stage:
         self.shards: list[list[int]] = []
 
     def compute(self, items: Sequence[int]) -> list[Drop]:
-        records, self.log = self.store.compute(
-            "stage",
-            KEY,
-            items,
-            Drop,
-            self._open,
-            shard_size=self.shard_size,
-            label="work",
-            unit="items",
-        )
+        work = Given(named=KEY, worker=self._open)
+        records, self.log = self.store.compute(work, items, shard_size=self.shard_size)
         return records
 
     def expected(self, items: Sequence[int]) -> list[Drop]:
@@ -185,16 +176,8 @@ def test_items_may_give_several_records_or_none(tmp_path: Path) -> None:
     def work(part: Sequence[int]) -> list[Drop]:
         return [Drop(stage="s", problem_id=str(n), reason="r") for n in part for _ in range(n)]
 
-    records, log = Store(tmp_path).compute(
-        "stage",
-        KEY,
-        [0, 3, 0, 1],
-        Drop,
-        lambda tick: contextlib.nullcontext(work),
-        shard_size=1,
-        label="work",
-        unit="items",
-    )
+    given = Given(named=KEY, worker=lambda tick: contextlib.nullcontext(work))
+    records, log = Store(tmp_path).compute(given, [0, 3, 0, 1], shard_size=1)
     assert [record.problem_id for record in records] == ["3", "3", "3", "1"]
     assert (log.items, log.records) == (4, 4)
 
@@ -386,17 +369,8 @@ def streamed(stage: Stage, items: Sequence[int], alive: list[int]) -> Iterator[D
             alive.append(at // 2 - len(list(stage.folder.glob("part-*"))))
             yield list(items[at : at + 2])
 
-    records, stage.log = stage.store.stream(
-        "stage",
-        KEY,
-        shards(),
-        Drop,
-        stage._open,
-        total=len(items),
-        shard_size=2,
-        label="work",
-        unit="items",
-    )
+    work = Given(named=KEY, worker=stage._open)
+    records, stage.log = stage.store.stream(work, KEY, shards(), total=len(items), shard_size=2)
     return records
 
 

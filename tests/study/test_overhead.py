@@ -6,22 +6,31 @@ import pytest
 import yaml
 
 from leaf.recipe.reading import load_recipe
-from leaf.store.store import StageLog, Store
+from leaf.store.store import Store
+from leaf.store.work import About, StageLog
 from leaf.study.lab import Lab
 from leaf.study.overhead import overhead, parts_of, whole_of
 
 
-def log(name: str, seconds: float, peak: int | None = None) -> StageLog:
+def log(kind: str, role: str, seconds: float, peak: int | None = None) -> StageLog:
     return StageLog(
-        name=name, key="k", items=1, records=1, computed=1, seconds=seconds, peak_bytes=peak
+        title=f"{kind} {role}",
+        kind=kind,
+        about=About(role=role),
+        key="k",
+        items=1,
+        records=1,
+        computed=1,
+        seconds=seconds,
+        peak_bytes=peak,
     )
 
 
 LOGS = [
-    log("student answers", 10.0, 700),
-    log("pruned", 20.0),
-    log("training leaf", 110.0, 900),
-    log("training kd", 100.0, 800),
+    log("answers", "student", 10.0, 700),
+    log("counterfactuals", "", 20.0),
+    log("students", "leaf", 110.0, 900),
+    log("students", "kd", 100.0, 800),
 ]
 
 
@@ -58,14 +67,12 @@ def test_a_run_s_stages_are_added_up_without_its_controls(cue_pair: Path, tmp_pa
     found = overhead(lab)
     whole, parts, _ = found.tables
     own = lab.run({"attribute.controls": []}, until="distill", label="without").pipeline.logs
-    seconds = {one.name: one.seconds for one in own}
-    assert not any("random" in name for name in seconds)
+    seconds = {one.about.role: one.seconds for one in own if one.kind == "students"}
+    assert not any(one.about.detector == "random" for one in own)
     first, kd, leaf = (row.cells for row in parts.rows)
-    assert (kd["time"], leaf["time"]) == (seconds["training kd"], seconds["training leaf"])
-    before = sum(one.seconds for one in own if not one.name.startswith("training "))
+    assert (kd["time"], leaf["time"]) == (seconds["kd"], seconds["leaf"])
+    before = sum(one.seconds for one in own if one.kind != "students")
     assert first["time"] == pytest.approx(before)
     assert isinstance(first["peak memory"], int)
-    assert whole.rows[0].cells["overhead"] == pytest.approx(
-        seconds["training leaf"] / seconds["training kd"] - 1
-    )
+    assert whole.rows[0].cells["overhead"] == pytest.approx(seconds["leaf"] / seconds["kd"] - 1)
     assert found.paper[0].rows

@@ -20,6 +20,7 @@ from leaf.report.plain import plain
 from leaf.statistics import Estimate, estimate
 from leaf.store.keys import digest
 from leaf.store.store import Store, write_whole
+from leaf.store.work import About
 from leaf.tasks import read_problems
 
 
@@ -195,7 +196,7 @@ def evaluate_model(recipe: Recipe, out: Path) -> Evaluation:
             recipe.student,
             source,
             benchmark.asked,
-            name,
+            About(asked=name),
             generate=benchmark.generate(recipe.generate),
         )
         estimates |= {
@@ -220,7 +221,7 @@ def evaluate_model(recipe: Recipe, out: Path) -> Evaluation:
         "scores": plain(estimates),
         "robustness": plain(evaluation.robustness),
         "refused": evaluation.refused,
-        "answers": {log.name: log.key for log in session.logs},
+        "answers": {log.title: log.key for log in session.logs},
         "manifest": build_manifest(recipe, {"student": source}),
     }
     write_whole(out / "scores.json", json.dumps(content, indent=1).encode())

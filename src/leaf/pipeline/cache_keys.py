@@ -8,8 +8,7 @@ from typing import Any
 
 from leaf.attribute import OPTIONS
 from leaf.distill import LOSSES
-from leaf.generate import ENGINES
-from leaf.recipe import AttributeSection, DistillSection, GenerateSection, ModelSection
+from leaf.recipe import AttributeSection, DistillSection, ModelSection
 from leaf.store.keys import user_code_digest
 
 _STUDENT = {
@@ -36,22 +35,6 @@ _STUDENT_CHANGED = {
     "validation",
 }
 """What names one where it is not the default: students without it keep the name they had."""
-
-
-def answer_settings(section: ModelSection, generate: GenerateSection) -> dict[str, Any]:
-    """Return what decides a model's answers, besides the model and the problems."""
-    settings: dict[str, Any] = {
-        "engine": section.engine or generate.engine,
-        "max_new_tokens": generate.max_new_tokens,
-        "dtype": section.dtype,
-        "system": section.system,
-    }
-    if generate.temperature > 0:
-        settings |= generate.model_dump(include={"temperature", "top_p", "seed"})
-    settings |= user_code_digest(ENGINES[settings["engine"]])
-    if settings["engine"] == "openai" and section.server:
-        settings["served"] = section.server.model_dump(include={"url", "model"})
-    return settings
 
 
 def detector_options(detector: str, attribute: AttributeSection) -> dict[str, Any]:

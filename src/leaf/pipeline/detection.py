@@ -7,6 +7,7 @@ from typing import Any
 from leaf.attribute import DETECTORS
 from leaf.grade.final import final_answer
 from leaf.pipeline.session import Graded, Session
+from leaf.pipeline.workers import CutWorker
 from leaf.prune import RANKINGS, cut_question, normalise_scores, propose, segments, transplants
 from leaf.recipe import AttributeSection, PruneSection
 from leaf.records import (
@@ -20,6 +21,7 @@ from leaf.records import (
     Verdict,
 )
 from leaf.store.keys import digest, plain, user_code_digest
+from leaf.store.work import About
 from leaf.text.units import Piece
 from leaf.verify import judge, pruned_problems, screen
 
@@ -227,26 +229,27 @@ class Detection:
             for item in attributions
             if item.problem_id in problems
         ]
-        label = f"pruning by {detector}" + " in the response" * (level == "response")
-        return self.session.counterfactuals(items, work, settings, label)
+        about = About(detector=detector, level=level)
+        return self.session.compute(CutWorker(about=about, decided_by=settings, cut=work), items)
 
-    def _verdicts(self, tried: Sequence[Counterfactual], detector: str, what: str) -> list[Verdict]:
+    def _verdicts(
+        self, tried: Sequence[Counterfactual], detector: str, changed: str
+    ) -> list[Verdict]:
         """Let both models answer changed prompts, or go on with changed responses; judge them."""
         within = [item for item in tried if item.problem_id not in self.problems]
         whole = [item for item in tried if item.problem_id in self.problems]
         found: list[Verdict] = []
         if whole or "instruction" in self.levels:
-            found += self._verdicts_at_level(whole, detector, what, "prompts")
-        if within or ("response" in self.levels and what == "pruned"):
-            found += self._verdicts_at_level(within, detector, what, "responses")
+            about = About(detector=detector, changed=changed)
+            found += self._verdicts_at_level(whole, about)
+        if within or ("response" in self.levels and changed == "pruned"):
+            about = About(detector=detector, changed=changed, level="response")
+            found += self._verdicts_at_level(within, about)
         by_id = {verdict.counterfactual_id: verdict for verdict in found}
         return [by_id[item.id] for item in tried]
 
-    def _verdicts_at_level(
-        self, tried: Sequence[Counterfactual], detector: str, what: str, kind: str
-    ) -> list[Verdict]:
+    def _verdicts_at_level(self, tried: Sequence[Counterfactual], about: About) -> list[Verdict]:
         changed = pruned_problems(self.every_problem, tried)
-        how = f"{what} {kind}" + (f" ({detector})" if len(self.detectors) > 1 else "")
         # What a model said to the whole question; of a begun response the rest of the reference.
         rest = {item.id: item.solution for items in self.segments.values() for item in items}
         likely = {role: {**texts, **rest} for role, texts in self._said.items()}
@@ -254,15 +257,11 @@ class Detection:
             role: {item.id: texts.get(item.problem_id, "") for item in tried}
             for role, texts in likely.items()
         }
-        student = _by_id(
-            self.session.answers_of("student", changed, f"student on {how}", drafts["student"])
-        )
+        student = _by_id(self.session.answers_of("student", changed, about, drafts["student"]))
         asked = changed
-        if self.session.recipe.verify.teacher == "if_student_right" and what == "pruned":
+        if self.session.recipe.verify.teacher == "if_student_right" and about.changed == "pruned":
             asked = [problem for problem in changed if student[problem.id][1].right]
-        teacher = _by_id(
-            self.session.answers_of("teacher", asked, f"teacher on {how}", drafts["teacher"])
-        )
+        teacher = _by_id(self.session.answers_of("teacher", asked, about, drafts["teacher"]))
         which = self.session.recipe.verify.transplants
         return [judge(item, student[item.id], teacher.get(item.id), which) for item in tried]
 

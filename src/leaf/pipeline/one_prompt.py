@@ -57,9 +57,7 @@ def explain_prompt(own: OwnPrompt) -> tuple[Entry, Recipe]:
         session.sources = {"student": find(recipe.student), "teacher": find(recipe.teacher)}
         if line := check_tokenizers(session.student_chat, session.teacher_chat, recipe.distill):
             say(line)
-        student, teacher = (
-            session.answers_of(role, [problem], f"{role} answer") for role in session.sources
-        )
+        student, teacher = (session.answers_of(role, [problem]) for role in session.sources)
         detection = Detection(session, [problem], student, teacher)
         # Whoever asks about a prompt wants to see it, whatever the models answer.
         detection.chosen = [problem]

@@ -20,7 +20,7 @@ from leaf.records import ARMS
 from leaf.report import SMALL_N, build_report, write_report
 from leaf.store.ledger import entries, write_ledger
 from leaf.store.run_folder import ROWS, VALUES, QuestionValue, TrainingRow, write_records
-from leaf.store.store import StageLog, Store, write_whole
+from leaf.store.store import Store, write_whole
 
 
 def run_recipe(
@@ -208,7 +208,7 @@ def _report(
         recipe=pipeline.recipe,
         command=command,
         manifest=build_manifest(pipeline.recipe, pipeline.session.sources),
-        stages=[_stage(log) for log in pipeline.logs],
+        logs=pipeline.logs,
         problems=results.problems,
         student_answers=student and student[0],
         student_scores=student and student[1],
@@ -228,18 +228,6 @@ def _report(
         comparisons=results.comparisons,
         notes=[*results.notes, *_small(results)],
     )
-
-
-def _stage(log: StageLog) -> dict[str, Any]:
-    return {
-        "name": log.name,
-        "key": log.key,
-        "seconds": log.seconds,
-        "peak_bytes": log.peak_bytes,
-        "items": log.items,
-        "reused": log.computed == 0,
-        "detail": f"{log.records} records",
-    }
 
 
 def _small(results: Results) -> list[str]:

@@ -1,36 +1,36 @@
-"""What the stages share: each method computes one kind of result through the store."""
+"""What the stages share: both models, the store, and one way to compute any kind of result."""
 
-import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from leaf.attribute import DETECTORS, join
+from leaf.attribute import join
 from leaf.distill import TrainingExample, encode_rows, plan_steps
 from leaf.distill.train_student import TrainingJob, run_job
-from leaf.grade import GRADERS
 from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.models.vocabulary import same_tokenizer
-from leaf.pipeline.cache_keys import answer_settings, detector_options, student_settings
+from leaf.pipeline.cache_keys import student_settings
 from leaf.pipeline.workers import AnswerWorker, GradeWorker, ScoreWorker
 from leaf.recipe import (
     DistillSection,
     GenerateSection,
     ModelSection,
     Recipe,
-    measurement,
 )
-from leaf.records import Answer, Attribution, Counterfactual, Problem, Score, Sensitivity
-from leaf.store.keys import digest, digest_of, plain, stage_key, user_code_digest
+from leaf.records import Answer, Attribution, Problem, Score, Sensitivity
+from leaf.store.keys import digest, plain, stage_key
 from leaf.store.ray import RayRunner
 from leaf.store.runner import LocalRunner, Runner
-from leaf.store.store import StageLog, Store, spent
+from leaf.store.store import LOCAL, Store, spent
+from leaf.store.work import About, StageLog, Work
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 Graded = tuple[list[Answer], list[Score]]
 """Answers and their scores, in the same order."""
@@ -44,109 +44,93 @@ class Session:
         self.store = store
         self.sources: dict[str, Source] = {}
         """`student` and `teacher`, once they are found."""
+        self.stage = ""
+        """The stage of the run that asks."""
         self.logs: list[StageLog] = []
         self.runner: Runner = RayRunner(recipe.ray) if recipe.runner == "ray" else LocalRunner()
         """Works where a model is needed; the rest is too little to carry elsewhere."""
+
+    def compute(self, work: Work[T, R], items: Sequence[T]) -> list[R]:
+        """Return the records of one result, found in the store or computed now; it is logged.
+
+        Args:
+            work: What is computed, and who computes it.
+            items: What it is computed of.
+
+        Raises:
+            StoreError: no space is left, a shard is damaged, or another process is at it.
+            LeafError: whatever the worker raises.
+        """
+        records, log = self.store.compute(
+            work,
+            items,
+            shard_size=self.recipe.store.shard_size,
+            runner=self.runner if work.travels else LOCAL,
+        )
+        self.logs.append(replace(log, stage=self.stage))
+        return records
 
     def answers(
         self,
         section: ModelSection,
         source: Source,
         problems: Sequence[Problem],
-        label: str,
+        about: About,
         drafts: Mapping[str, str] | None = None,
         generate: GenerateSection | None = None,
     ) -> Graded:
-        """Answer and grade problems; two stages, so that a new grader needs no new answers.
+        """Answer and grade problems.
 
         Args:
             section: The model's part of the recipe.
             source: Where it lies.
             problems: What is asked.
-            label: What is computed, for people.
+            about: Who is asked what.
             drafts: Likely answers by problem id: they make it faster and change nothing.
             generate: How; None: as the recipe says.
         """
-        generate = generate or self.recipe.generate
-        problems_key = digest(plain(problems))
-        key = self._answers_key(section, source, generate, problems_key)
-        job = AnswerWorker(
-            section=section, source=source, generate=generate, label=label, drafts=drafts
+        work = AnswerWorker(
+            about=about,
+            section=section,
+            source=source,
+            generate=generate or self.recipe.generate,
+            drafts=drafts,
         )
-        answers, log = self.store.compute(
-            "answers",
-            key,
-            problems,
-            Answer,
-            job.open,
-            shard_size=self.recipe.store.shard_size,
-            label=label,
-            unit="problems",
-            runner=self.runner,
-        )
-        self.logs.append(log)
-        return answers, self._grade(problems, answers, [key, problems_key], label)
+        answers = self.compute(work, problems)
+        grades = GradeWorker(about=about, grade=self.recipe.grade, answers=self.logs[-1].key)
+        return answers, self.compute(grades, list(zip(problems, answers, strict=True)))
 
     def answers_of(
         self,
         role: str,
         problems: Sequence[Problem],
-        label: str,
+        about: About | None = None,
         drafts: Mapping[str, str] | None = None,
     ) -> Graded:
-        """Answer and grade problems by the recipe's student or teacher."""
-        return self.answers(self._section(role), self.sources[role], problems, label, drafts)
+        """Answer and grade problems by the recipe's student or teacher.
+
+        Args:
+            role: `student` or `teacher`.
+            problems: What is asked.
+            about: What these are; None: the whole training problems.
+            drafts: As of `answers`.
+        """
+        about = replace(about or About(), role=role)
+        return self.answers(self._section(role), self.sources[role], problems, about, drafts)
 
     def has_answers(self, role: str, problems: Sequence[Problem]) -> bool:
         """Whether all of `answers_of` is in the store."""
-        key = self._answers_key(
-            self._section(role),
-            self.sources[role],
-            self.recipe.generate,
-            digest(plain(problems)),
+        work = AnswerWorker(
+            about=About(role=role),
+            section=self._section(role),
+            source=self.sources[role],
+            generate=self.recipe.generate,
         )
-        return self.store.is_done("answers", key)
-
-    def _answers_key(
-        self, section: ModelSection, source: Source, generate: GenerateSection, problems_key: str
-    ) -> str:
-        settings = answer_settings(section, generate)
-        return self._key("answers", settings, [source.fingerprint, problems_key])
+        key = work.key(problems, self.recipe.store.shard_size)
+        return self.store.is_done(work.kind, key)
 
     def _section(self, role: str) -> ModelSection:
         return self.recipe.student if role == "student" else self.recipe.teacher
-
-    def _grade(
-        self,
-        problems: Sequence[Problem],
-        answers: Sequence[Answer],
-        inputs: Sequence[str],
-        label: str,
-    ) -> list[Score]:
-        grade = self.recipe.grade
-        limits: dict[str, Any] = {"time_limit": grade.time_limit}
-        if any(problem.tests for problem in problems):
-            limits |= grade.model_dump(include={"code_time_limit", "code_memory"})
-        for name in {problem.grader for problem in problems} & GRADERS.keys():
-            limits |= {
-                f"{key} of {name}": code for key, code in user_code_digest(GRADERS[name]).items()
-            }
-        if any(problem.grader_options for problem in problems):
-            limits["options"] = digest([problem.grader_options for problem in problems])
-        # Version 2 reads more notations of mathematics than 1 did, 3 a language below its fence.
-        key = self._key("scores", limits, inputs, version=3)
-        scores, log = self.store.compute(
-            "scores",
-            key,
-            list(zip(problems, answers, strict=True)),
-            Score,
-            GradeWorker(grade=grade).open,
-            shard_size=self.recipe.store.shard_size,
-            label=f"grading {label}",
-            unit="answers",
-        )
-        self.logs.append(log)
-        return scores
 
     def sensitivities(
         self,
@@ -165,44 +149,19 @@ class Session:
             places: Problem id to the pieces that `ablation` takes away; None: every piece.
             source: Other weights of that model, such as a trained student's; None: its own.
         """
-        section = self._section(role)
-        attribute = self.recipe.attribute
-        who = role if source is None else source.name
-        source = source or self.sources[role]
-        settings = {
-            "detector": detector,
-            "dtype": section.dtype,
-            "system": section.system,
-            **detector_options(detector, attribute),
-            **user_code_digest(DETECTORS[detector]),
-        }
-        content = digest([[plain(problem), reference] for problem, reference in pairs])
-        inputs = [source.fingerprint, content]
-        if places is not None:
-            inputs.append(digest(plain([places[problem.id] for problem, _ in pairs])))
-        key = self._key("sensitivities", settings, inputs)
         in_response = any(problem.prompt for problem, _ in pairs)
-
-        job = ScoreWorker(
-            section=section,
-            source=source,
-            attribute=attribute,
-            detector=detector,
+        work = ScoreWorker(
+            about=About(
+                role=role if source is None else source.name,
+                detector=detector,
+                level="response" if in_response else "instruction",
+            ),
+            section=self._section(role),
+            source=source or self.sources[role],
+            attribute=self.recipe.attribute,
             places=places,
         )
-        found, log = self.store.compute(
-            "sensitivities",
-            key,
-            pairs,
-            Sensitivity,
-            job.open,
-            shard_size=self.recipe.store.shard_size,
-            label=f"{who} {measurement(detector)}" + " in the response" * in_response,
-            unit="problems",
-            runner=self.runner,
-        )
-        self.logs.append(log)
-        return found
+        return self.compute(work, pairs)
 
     def attributions(
         self,
@@ -215,29 +174,6 @@ class Session:
         teacher = self.sensitivities("teacher", detector, pairs, places)
         problems = [problem for problem, _ in pairs]
         return join(problems, [reference for _, reference in pairs], teacher, student)
-
-    def counterfactuals(
-        self,
-        items: Sequence[T],
-        work: Callable[[Sequence[T]], list[Counterfactual]],
-        settings: Mapping[str, Any],
-        label: str,
-    ) -> list[Counterfactual]:
-        """Make counterfactuals of items, shard by shard; `settings` is all else that decides."""
-        named = digest_of(plain(item) for item in items)
-        key = self._key("counterfactuals", settings, [named])
-        found, log = self.store.compute(
-            "counterfactuals",
-            key,
-            items,
-            Counterfactual,
-            lambda tick: contextlib.nullcontext(work),
-            shard_size=self.recipe.store.shard_size,
-            label=label,
-            unit="problems",
-        )
-        self.logs.append(log)
-        return found
 
     @cached_property
     def student_chat(self) -> PromptFormat:
@@ -271,11 +207,12 @@ class Session:
         steps = self.plan(rows, section)
         key = self._student_key(rows, steps, section, held_out)
         folder = self.store.folder("students", key)
+        title = f"training {arm}"
         computed = 0
         if not self.store.is_done("students", key):
             self.runner.close()
             job = TrainingJob(
-                label=f"training {arm}",
+                label=title,
                 student=self.recipe.student,
                 student_source=self.sources["student"],
                 teacher=self.recipe.teacher,
@@ -294,7 +231,10 @@ class Session:
         done = json.loads((folder / "done.json").read_text())
         self.logs.append(
             StageLog(
-                name=f"training {arm}",
+                title=title,
+                kind="students",
+                about=About(role=arm),
+                stage=self.stage,
                 key=key,
                 items=len(rows),
                 records=done["steps"],
@@ -328,9 +268,3 @@ class Session:
             content.append(plain(held_out))
         prints = [self.sources[role].fingerprint for role in ("student", "teacher")]
         return stage_key("students", 1, settings, [digest(content), *prints])
-
-    def _key(
-        self, stage: str, settings: Mapping[str, Any], inputs: Sequence[str], version: int = 1
-    ) -> str:
-        settings = {**settings, "shard_size": self.recipe.store.shard_size}
-        return stage_key(stage, version, settings, inputs)

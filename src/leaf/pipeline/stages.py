@@ -30,7 +30,8 @@ from leaf.records import (
     Score,
 )
 from leaf.statistics import compare_values, estimate
-from leaf.store.store import StageLog, Store
+from leaf.store.store import Store
+from leaf.store.work import About, StageLog
 from leaf.tasks import read_problems
 from leaf.tasks.overlap import overlap
 
@@ -97,8 +98,8 @@ class Pipeline:
     def answer(self) -> None:
         """Let both models answer every training problem and grade the answers."""
         problems = self._problems
-        self.results.student = self.session.answers_of("student", problems, "student answers")
-        self.results.teacher = self.session.answers_of("teacher", problems, "teacher answers")
+        self.results.student = self.session.answers_of("student", problems)
+        self.results.teacher = self.session.answers_of("teacher", problems)
         for role, (answers, scores) in (
             ("student", self.results.student),
             ("teacher", self.results.teacher),
@@ -197,7 +198,7 @@ class Pipeline:
                     model,
                     source,
                     benchmark.asked,
-                    f"{name}: {arm}",
+                    About(role=arm, asked=name),
                     generate=benchmark.generate(self.recipe.generate),
                 )[1]
                 for arm, (model, source) in arms.items()

@@ -1,37 +1,77 @@
-"""The work of the stages as plain data, so that a worker can be opened here or elsewhere.
+"""The kinds of results that models, graders and detectors make: what decides each, who makes it.
 
-A job can be pickled: it says what to load, and `open` loads it.
+All are plain data that can be pickled: they say what to load, and `open` loads it, here or
+elsewhere.
 """
 
 import itertools
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from leaf.attribute import DETECTORS
-from leaf.generate import open_engine
+from leaf.generate import ENGINES, open_engine
 from leaf.generate.engine import Engine, in_order
-from leaf.grade import open_graders
+from leaf.grade import GRADERS, open_graders
 from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.prompt_format import prompt_format_of
+from leaf.pipeline.cache_keys import detector_options
 from leaf.progress import Ticker, say
-from leaf.recipe import AttributeSection, GenerateSection, GradeSection, ModelSection
-from leaf.records import Answer, Problem, Score, Sensitivity
+from leaf.recipe import (
+    AttributeSection,
+    GenerateSection,
+    GradeSection,
+    ModelSection,
+    measurement,
+)
+from leaf.records import Answer, Counterfactual, Problem, Score, Sensitivity
+from leaf.store.keys import digest, digest_of, plain, user_code_digest
 from leaf.store.runner import Shards, Worker
+from leaf.store.work import About, Work
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AnswerWorker:
+class AnswerWorker(Work[Problem, Answer]):
     """Answers problems by one model."""
 
+    kind = "answers"
+    record = Answer
+
+    about: About
     section: ModelSection
     source: Source
     generate: GenerateSection
-    label: str
-    """What is computed, for people."""
     drafts: Mapping[str, str] | None = None
     """Likely answers by problem id; they make it faster and change nothing."""
+
+    @property
+    def title(self) -> str:
+        """What is asked, of whom."""
+        return _asked(self.about)
+
+    def settings(self, items: Sequence[Problem]) -> dict[str, Any]:
+        """Return what decides a model's answers, besides the model and the problems."""
+        section, generate = self.section, self.generate
+        settings: dict[str, Any] = {
+            "engine": section.engine or generate.engine,
+            "max_new_tokens": generate.max_new_tokens,
+            "dtype": section.dtype,
+            "system": section.system,
+        }
+        if generate.temperature > 0:
+            settings |= generate.model_dump(include={"temperature", "top_p", "seed"})
+        settings |= user_code_digest(ENGINES[settings["engine"]])
+        if settings["engine"] == "openai" and section.server:
+            settings["served"] = section.server.model_dump(include={"url", "model"})
+        return settings
+
+    def inputs(self, items: Sequence[Problem]) -> list[str]:
+        """Return the model and the problems."""
+        return [self.source.fingerprint, digest(plain(items))]
 
     @contextmanager
     def open(self, tick: Ticker) -> Iterator[Worker[Problem, Answer]]:
@@ -40,7 +80,17 @@ class AnswerWorker:
             yield _Answerer(engine, self.drafts or {})
             spent = engine.effort
             if self.drafts is not None and spent.row_passes:
-                say(f"{self.label}: {spent.tokens} tokens in {spent.row_passes} passes")
+                say(f"{self.title}: {spent.tokens} tokens in {spent.row_passes} passes")
+
+
+def _asked(about: About) -> str:
+    """Say whom what was asked: `student answers`, `gsm8k: kd`, `student on pruned prompts`."""
+    if about.asked:
+        return f"{about.asked}: {about.role}" if about.role else about.asked
+    if not about.changed:
+        return f"{about.role} answers"
+    texts = "responses" if about.level == "response" else "prompts"
+    return f"{about.role} on {about.changed} {texts} ({about.detector})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,56 +105,63 @@ class _Answerer:
 
     def stream(self, shards: Shards[Problem]) -> Generator[tuple[int, list[Answer]], None, None]:
         places: dict[int, tuple[int, int]] = {}
-        found: dict[int, dict[int, Answer]] = {}
+        answers: dict[int, dict[int, Answer]] = {}
         sizes: dict[int, int] = {}
 
         def asked() -> Iterator[tuple[Problem, str]]:
             numbers = itertools.count()
             for shard, problems in shards:
-                found[shard], sizes[shard] = {}, len(problems)
-                for at, one in enumerate(self._asked(problems)):
+                answers[shard], sizes[shard] = {}, len(problems)
+                for at, problem in enumerate(self._asked(problems)):
                     places[next(numbers)] = shard, at
-                    yield one
+                    yield problem
 
         for number, answer in self.engine.stream(asked()):
             shard, at = places.pop(number)
-            found[shard][at] = answer
-            if len(found[shard]) == sizes[shard]:
-                yield shard, in_order(found.pop(shard).items())
+            answers[shard][at] = answer
+            if len(answers[shard]) == sizes[shard]:
+                yield shard, in_order(answers.pop(shard).items())
 
     def _asked(self, problems: Sequence[Problem]) -> Iterator[tuple[Problem, str]]:
         return ((problem, self.drafts.get(problem.id, "")) for problem in problems)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ScoreWorker:
-    """Scores questions with their references by one detector under one model."""
+class GradeWorker(Work[tuple[Problem, Answer], Score]):
+    """Judges answers; apart from these, so that a new grader needs no new answers."""
 
-    section: ModelSection
-    source: Source
-    attribute: AttributeSection
-    detector: str
-    """A key of `leaf.attribute.DETECTORS`."""
-    places: Mapping[str, Sequence[tuple[int, int]]] | None = None
-    """Problem id to the pieces that `ablation` takes away; None: every piece."""
+    kind = "scores"
+    version = 3
+    """2 reads more notations of mathematics than 1 did, 3 a language below its fence."""
+    record = Score
+    unit = "answers"
+    travels = False
 
-    @contextmanager
-    def open(self, tick: Ticker) -> Iterator[Worker[tuple[Problem, str], Sensitivity]]:
-        """Load the model and its detector."""
-        with load.loaded(self.section, self.source) as loaded:
-            chat = prompt_format_of(loaded.tokenizer, self.section)
-            seams = () if self.places is None else (self.places,)
-            attributor = DETECTORS[self.detector](loaded, chat, self.attribute, tick, *seams)
-            yield lambda part: attributor.attribute(
-                [problem for problem, _ in part], [reference for _, reference in part]
-            )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GradeWorker:
-    """Judges answers."""
-
+    about: About
     grade: GradeSection
+    answers: str
+    """Key of the answers."""
+
+    @property
+    def title(self) -> str:
+        """Whose answers are graded."""
+        return f"grading {_asked(self.about)}"
+
+    def settings(self, items: Sequence[tuple[Problem, Answer]]) -> dict[str, Any]:
+        """Return the limits that a judgement can run into, and the code of a user's graders."""
+        settings: dict[str, Any] = {"time_limit": self.grade.time_limit}
+        if any(problem.tests for problem, _ in items):
+            settings |= self.grade.model_dump(include={"code_time_limit", "code_memory"})
+        for name in {problem.grader for problem, _ in items} & GRADERS.keys():
+            code = user_code_digest(GRADERS[name])
+            settings |= {f"{key} of {name}": value for key, value in code.items()}
+        if any(problem.grader_options for problem, _ in items):
+            settings["options"] = digest([problem.grader_options for problem, _ in items])
+        return settings
+
+    def inputs(self, items: Sequence[tuple[Problem, Answer]]) -> list[str]:
+        """Return the answers and the problems, which hold what is right."""
+        return [self.answers, digest(plain([problem for problem, _ in items]))]
 
     @contextmanager
     def open(self, tick: Ticker) -> Iterator[Worker[tuple[Problem, Answer], Score]]:
@@ -117,3 +174,86 @@ class GradeWorker:
                 return scores
 
             yield work
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreWorker(Work[tuple[Problem, str], Sensitivity]):
+    """Scores questions with their references by one detector under one model."""
+
+    kind = "sensitivities"
+    record = Sensitivity
+
+    about: About
+    section: ModelSection
+    source: Source
+    attribute: AttributeSection
+    places: Mapping[str, Sequence[tuple[int, int]]] | None = None
+    """Problem id to the pieces that `ablation` takes away; None: every piece."""
+
+    @property
+    def title(self) -> str:
+        """What is measured in which model."""
+        measured = measurement(self.about.detector)
+        return f"{self.about.role} {measured}{self.about.in_response}"
+
+    def settings(self, items: Sequence[tuple[Problem, str]]) -> dict[str, Any]:
+        """Return the detector with its options, and how the model is loaded and spoken to."""
+        detector = self.about.detector
+        return {
+            "detector": detector,
+            "dtype": self.section.dtype,
+            "system": self.section.system,
+            **detector_options(detector, self.attribute),
+            **user_code_digest(DETECTORS[detector]),
+        }
+
+    def inputs(self, items: Sequence[tuple[Problem, str]]) -> list[str]:
+        """Return the model, the pairs, and the places where only some are measured."""
+        pairs = digest([[plain(problem), reference] for problem, reference in items])
+        if self.places is None:
+            return [self.source.fingerprint, pairs]
+        places = digest(plain([self.places[problem.id] for problem, _ in items]))
+        return [self.source.fingerprint, pairs, places]
+
+    @contextmanager
+    def open(self, tick: Ticker) -> Iterator[Worker[tuple[Problem, str], Sensitivity]]:
+        """Load the model and its detector."""
+        with load.loaded(self.section, self.source) as loaded:
+            chat = prompt_format_of(loaded.tokenizer, self.section)
+            seams = () if self.places is None else (self.places,)
+            detector = DETECTORS[self.about.detector]
+            attributor = detector(loaded, chat, self.attribute, tick, *seams)
+            yield lambda part: attributor.attribute(
+                [problem for problem, _ in part], [reference for _, reference in part]
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CutWorker(Work[T, Counterfactual]):
+    """Cuts ranked questions."""
+
+    kind = "counterfactuals"
+    record = Counterfactual
+    travels = False
+
+    about: About
+    decided_by: Mapping[str, Any]
+    """What decides the cuts, besides the items."""
+    cut: Callable[[Sequence[T]], list[Counterfactual]]
+
+    @property
+    def title(self) -> str:
+        """By whose ranking is cut."""
+        return f"pruning by {self.about.detector}{self.about.in_response}"
+
+    def settings(self, items: Sequence[T]) -> Mapping[str, Any]:
+        """Return what decides the cuts."""
+        return self.decided_by
+
+    def inputs(self, items: Sequence[T]) -> list[str]:
+        """Return the rankings."""
+        return [digest_of(plain(item) for item in items)]
+
+    def open(self, tick: Ticker) -> AbstractContextManager[Worker[T, Counterfactual]]:
+        """Nothing needs to be loaded."""
+        return nullcontext(self.cut)

@@ -29,6 +29,7 @@ from leaf.report.plain import plain
 from leaf.report.scores import scores, variants
 from leaf.report.training import overhead, training_arms, training_rows
 from leaf.statistics import Comparison, Estimate
+from leaf.store.work import StageLog
 
 Cuts = tuple[Sequence[Counterfactual], Sequence[Verdict] | None]
 """What one detector led to; the verdicts are None before verification."""
@@ -42,7 +43,7 @@ def build_report(
     recipe: Recipe,
     command: str,
     manifest: Mapping[str, Any],
-    stages: Sequence[Mapping[str, Any]],
+    logs: Sequence[StageLog],
     problems: Sequence[Problem] | None,
     student_answers: Sequence[Answer] | None,
     teacher_answers: Sequence[Answer] | None,
@@ -61,15 +62,14 @@ def build_report(
 ) -> dict[str, Any]:
     """Gather everything that a report shows; None stands for what the run has not reached.
 
-    `command` continues or repeats the run. Each of `stages` has name, key, seconds, peak_bytes (or
-    None), items, reused and detail. `training` maps the arms `kd` and `leaf` to their steps: step,
-    loss, kl_original, kl_counterfactual (or None), learning_rate, grad_norm, and of that step alone
-    seconds, rows and response_tokens. `cuts` maps each detector to what it led to, the recipe's own
-    first, then its controls; steps, examples and drops are of the recipe's own. `estimates` maps a
-    benchmark to its arms `before`, `kd`, `leaf` and perhaps `teacher`; `comparisons` holds LeaF
-    against plain distillation on the same questions. `segments` maps a problem to its
-    response-level problems. `robustness` maps a benchmark of variants to what they cost each arm
-    (`leaf.evaluate.Robustness`).
+    `command` continues or repeats the run; `logs` says what became of each result. `training` maps
+    the arms `kd` and `leaf` to their steps: step, loss, kl_original, kl_counterfactual (or None),
+    learning_rate, grad_norm, and of that step alone seconds, rows and response_tokens. `cuts` maps
+    each detector to what it led to, the recipe's own first, then its controls; steps, examples and
+    drops are of the recipe's own. `estimates` maps a benchmark to its arms `before`, `kd`, `leaf`
+    and perhaps `teacher`; `comparisons` holds LeaF against plain distillation on the same
+    questions. `segments` maps a problem to its response-level problems. `robustness` maps a
+    benchmark of variants to what they cost each arm (`leaf.evaluate.Robustness`).
     """
     own = recipe.attribute.detector
     segments = segments or {}
@@ -99,7 +99,7 @@ def build_report(
             attributions=attributions,
             changes=found.get(own),
             origins=origins,
-            rows=training_rows(stages),
+            rows=training_rows(logs),
         ),
         "outcomes": outcome_table(student_scores, teacher_scores),
         "passed_over": drop_counts(passed_over(student_scores, teacher_scores), **look),
@@ -115,8 +115,8 @@ def build_report(
             changes=found.get(own),
         ),
         "training": training_arms(training),
-        "cost": _cost(stages),
-        "overhead": overhead(stages, recipe.attribute.controls),
+        "cost": _cost(logs),
+        "overhead": overhead(logs, recipe.attribute.controls),
         "seeds": _seeds(recipe),
         "missing": _missing(
             {
@@ -151,9 +151,23 @@ def _missing(results: Mapping[str, object]) -> str | None:
     return next((stage for stage, result in results.items() if result is None), None)
 
 
-def _cost(stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _cost(logs: Sequence[StageLog]) -> dict[str, Any]:
     return {
-        "stages": [dict(stage) for stage in stages],
-        "computed_seconds": sum(s["seconds"] or 0 for s in stages if not s["reused"]),
-        "reused_seconds": sum(s["seconds"] or 0 for s in stages if s["reused"]),
+        "stages": [
+            {
+                "name": log.title,
+                "stage": log.stage,
+                "kind": log.kind,
+                "about": log.about,
+                "key": log.key,
+                "seconds": log.seconds,
+                "peak_bytes": log.peak_bytes,
+                "items": log.items,
+                "reused": log.computed == 0,
+                "detail": f"{log.records} records",
+            }
+            for log in logs
+        ],
+        "computed_seconds": sum(log.seconds for log in logs if log.computed),
+        "reused_seconds": sum(log.seconds for log in logs if not log.computed),
     }

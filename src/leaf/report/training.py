@@ -1,10 +1,11 @@
 """How both students trained: the curves, and their first and last values."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from leaf.recipe import measurement
 from leaf.records import ARMS
+from leaf.store.work import StageLog
 
 _CURVE_KEYS = (
     "step",
@@ -26,44 +27,38 @@ def training_arms(
     return [_arm(arm, training[arm]) for arm in ARMS if arm in training]
 
 
-def training_rows(stages: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+def training_rows(logs: Sequence[StageLog]) -> dict[str, int]:
     """Return how many rows each arm trains on, of those whose training is there."""
-    items = {stage["name"]: stage["items"] for stage in stages}
-    return {arm: items[f"training {arm}"] for arm in ("kd", "leaf") if f"training {arm}" in items}
+    return {log.about.role: log.items for log in logs if log.kind == "students"}
 
 
-def overhead(
-    stages: Sequence[Mapping[str, Any]], controls: Sequence[str]
-) -> dict[str, float] | None:
+def overhead(logs: Sequence[StageLog], controls: Sequence[str]) -> dict[str, float] | None:
     """Compare what LeaF and plain distillation cost to the trained student, in seconds.
 
     `stage_1` is all that comes before training (answers, detection, verification) without what
     only detectors run as `controls` needed. Plain distillation needs none of it. None until both
     students are trained.
     """
-    seconds = {stage["name"]: stage["seconds"] or 0.0 for stage in stages}
-    if not {"training kd", "training leaf"} <= seconds.keys():
+    trained = {log.about.role: log.seconds for log in logs if log.kind == "students"}
+    if not {"kd", "leaf"} <= trained.keys():
         return None
-    trained = next(at for at, stage in enumerate(stages) if stage["name"].startswith("training "))
-    before = [
-        stage
-        for stage in stages[:trained]
-        if not any(_is_alone(stage["name"], control) for control in controls)
-    ]
-    kd, leaf = seconds["training kd"], seconds["training leaf"]
-    stage_1 = sum(stage["seconds"] or 0.0 for stage in before)
+    kd, leaf = trained["kd"], trained["leaf"]
+    stage_1 = sum(log.seconds for log in before_training(logs) if not _is_alone(log, controls))
     found = {"kd_seconds": kd, "leaf_seconds": leaf, "stage_1_seconds": stage_1}
     if kd:
         found |= {"training": leaf / kd - 1.0, "whole": (stage_1 + leaf) / kd - 1.0}
     return found
 
 
-def _is_alone(stage: str, detector: str) -> bool:
-    """Whether a stage is there for one detector; the gradient is measured for all of them."""
-    stage = stage.removesuffix(" in the response")
-    measured = measurement(detector)
-    models = () if detector == "gradient" else (f"student {measured}", f"teacher {measured}")
-    return stage in models or stage.endswith((f"({detector})", f"by {detector}"))
+def before_training(logs: Sequence[StageLog]) -> Iterator[StageLog]:
+    """Yield what became of the stages up to the first training."""
+    return itertools.takewhile(lambda log: log.kind != "students", logs)
+
+
+def _is_alone(log: StageLog, controls: Sequence[str]) -> bool:
+    """Whether a result is there for controls alone; the gradient is measured for all detectors."""
+    for_all = log.kind == "sensitivities" and log.about.detector == "gradient"
+    return log.about.detector in controls and not for_all
 
 
 def _arm(arm: str, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

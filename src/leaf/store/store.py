@@ -14,7 +14,6 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,29 +26,14 @@ from leaf.errors import StoreError
 from leaf.progress import progress
 from leaf.store.memory import forget_peak, peak_bytes
 from leaf.store.parquet import from_table, to_table
-from leaf.store.runner import LocalRunner, OpenWorker, Runner
+from leaf.store.runner import LocalRunner, Runner
+from leaf.store.work import StageLog, Work
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 LOCAL = LocalRunner()
 """Works where nothing else is asked for."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StageLog:
-    """What became of one stage in this process."""
-
-    name: str
-    key: str
-    items: int
-    records: int
-    computed: int
-    """Shards (or optimiser steps) computed now; 0 when all were there before."""
-    seconds: float
-    """Seconds that the whole result took, earlier processes included."""
-    peak_bytes: int | None = None
-    """Highest memory of a process that computed it (GPU memory where there is one)."""
 
 
 class Store:
@@ -67,89 +51,70 @@ class Store:
         return (self.folder(stage, key) / "done.json").is_file()
 
     def compute(
-        self,
-        stage: str,
-        key: str,
-        items: Sequence[T],
-        record_type: type[R],
-        open_worker: OpenWorker[T, R],
-        *,
-        shard_size: int,
-        label: str,
-        unit: str,
-        runner: Runner = LOCAL,
+        self, work: Work[T, R], items: Sequence[T], *, shard_size: int, runner: Runner = LOCAL
     ) -> tuple[list[R], StageLog]:
-        """Return a stage's records, computing only the shards that are not there yet.
+        """Return the records of a result, computing only the shards that are not there yet.
+
+        Args:
+            work: What is computed, and who computes it.
+            items: What it is computed of.
+            shard_size: Items in a shard.
+            runner: Works on the shards; one that works elsewhere takes all missing ones at once.
 
         Raises:
             StoreError: no space is left, a shard is damaged, or another process is at it.
         """
+        key = work.key(items, shard_size)
+        shards = (items[at : at + shard_size] for at in range(0, len(items), shard_size))
         records, log = self.stream(
-            stage,
-            key,
-            (items[at : at + shard_size] for at in range(0, len(items), shard_size)),
-            record_type,
-            open_worker,
-            total=len(items),
-            shard_size=shard_size,
-            label=label,
-            unit=unit,
-            runner=runner,
+            work, key, shards, total=len(items), shard_size=shard_size, runner=runner
         )
         return list(records), log
 
     def stream(
         self,
-        stage: str,
+        work: Work[T, R],
         key: str,
         shards: Iterable[Sequence[T]],
-        record_type: type[R],
-        open_worker: OpenWorker[T, R],
         *,
         total: int,
         shard_size: int,
-        label: str,
-        unit: str,
         runner: Runner = LOCAL,
     ) -> tuple[Iterator[R], StageLog]:
         """Do what `compute` does with one shard in memory at a time, whatever there is in all.
 
         Args:
-            stage: Name of the stage.
-            key: Names the result (see `stage_key`).
+            work: What is computed; its worker is opened only when a shard is missing.
+            key: Names the result.
             shards: The items, `shard_size` at a time; not looked at where all is there.
-            record_type: Of the result.
-            open_worker: Loads what the stage needs; called only when a shard is missing.
             total: How many items there are.
             shard_size: Items in a shard.
-            label: What is computed, for people.
-            unit: What an item is, for people.
-            runner: Works on the shards; one that works elsewhere takes all missing ones at once.
+            runner: As of `compute`.
 
         Returns:
-            The records, read as they are asked for, and what became of the stage.
+            The records, read as they are asked for, and what became of the result.
 
         Raises:
             StoreError: as `compute`; a damaged shard is found when its records are asked for.
         """
-        folder = self.folder(stage, key)
+        folder = self.folder(work.kind, key)
         computed = 0
-        if not self.is_done(stage, key):
+        if not self.is_done(work.kind, key):
             with _locked(folder):
                 sizes = [min(shard_size, total - at) for at in range(0, total, shard_size)]
-                computed = _fill(
-                    folder, shards, sizes, record_type, open_worker, runner, label, unit
-                )
-                _finish(folder, stage, key, len(sizes))
+                computed = _fill(folder, shards, sizes, work, runner)
+                _finish(folder, work.kind, key, len(sizes))
         log = StageLog(
-            name=label,
+            title=work.title,
+            kind=work.kind,
+            about=work.about,
             key=key,
             items=total,
             records=_count(folder),
             computed=computed,
             **spent(folder),
         )
-        return stream_records(folder, record_type), log
+        return stream_records(folder, work.record), log
 
     @contextlib.contextmanager
     def building(self, stage: str, key: str) -> Iterator[Path]:
@@ -236,13 +201,10 @@ def _fill(
     folder: Path,
     shards: Iterable[Sequence[T]],
     sizes: Sequence[int],
-    record_type: type[R],
-    open_worker: OpenWorker[T, R],
+    work: Work[T, Any],
     runner: Runner,
-    label: str,
-    unit: str,
 ) -> int:
-    """Compute the missing shards and write each as it is found; return how many there were."""
+    """Compute the missing shards and write each as it is done; return how many there were."""
     missing = {at for at in range(len(sizes)) if not _shard(folder, at).is_file()}
     if not missing:
         return 0
@@ -252,12 +214,12 @@ def _fill(
     begun = time.monotonic()
     forget_peak()
     with (
-        progress(label, sum(sizes), unit=unit, done=there) as tick,
+        progress(work.title, sum(sizes), unit=work.unit, done=there) as tick,
         # Closed at once when writing fails: a worker has a model in memory.
-        contextlib.closing(runner.run(open_worker, todo, tick)) as found,
+        contextlib.closing(runner.run(work.open, todo, tick)) as done,
     ):
-        for at, records in found:
-            _write_shard(_shard(folder, at), records, record_type)
+        for at, records in done:
+            _write_shard(_shard(folder, at), records, work.record)
             note_cost(folder, time.monotonic() - begun)
             begun = time.monotonic()
     return len(missing)

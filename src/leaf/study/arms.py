@@ -11,6 +11,7 @@ from typing import Any
 from leaf.errors import StudyError
 from leaf.evaluate import Robustness
 from leaf.recipe import EvaluateSection
+from leaf.report.training import training_rows
 from leaf.study.finding import Cell, Measured, Row, Table
 from leaf.study.lab import Lab, Run
 from leaf.study.output import written
@@ -205,5 +206,5 @@ def _verdict(measured: Measured) -> str | None:
 
 def _changed(run: Run) -> int:
     """Return how many more rows LeaF had than KD, which has all but the changed questions."""
-    rows = {log.name: log.items for log in run.pipeline.logs}
-    return rows["training leaf"] - rows["training kd"]
+    rows = training_rows(run.pipeline.logs)
+    return rows["leaf"] - rows["kd"]

@@ -12,6 +12,7 @@ from leaf.records import (
     Sensitivity,
     Verdict,
 )
+from leaf.store.work import About
 from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.focus_audit import sources_of
 from leaf.study.lab import Lab, Run
@@ -94,7 +95,7 @@ def _cases(run: Run) -> list[Case]:
         for arm, source in students.items()
     }
     again = {
-        arm: session.answers(run.recipe.student, source, problems, f"cases: {arm}")
+        arm: session.answers(run.recipe.student, source, problems, About(role=arm, asked="cases"))
         for arm, source in students.items()
     }
     assert results.student is not None  # noqa: S101 - `until` says so

@@ -16,6 +16,7 @@ from leaf.pipeline.benchmarks import Benchmark, load_benchmarks
 from leaf.pipeline.session import Graded
 from leaf.records import Problem, Score
 from leaf.statistics import Values
+from leaf.store.work import About
 from leaf.study.finding import Finding, Measured, Table
 from leaf.study.lab import Lab, Run
 from leaf.study.mass import (
@@ -106,7 +107,7 @@ def _training(run: Run) -> list[_Scope]:
             right[arm] = {problem.id: float(arm == "teacher") for problem in problems}
             continue
         _, scores = run.pipeline.session.answers(
-            run.recipe.student, source, problems, f"training problems again: {arm}"
+            run.recipe.student, source, problems, About(role=arm, asked="training problems again")
         )
         right[arm] = _right(scores)
     return [_Scope(name=_TRAINED, asked=asked, right=right)]
@@ -139,7 +140,7 @@ def _graded(run: Run, benchmark: Benchmark, arm: str) -> Graded:
         run.recipe.teacher if arm == "teacher" else run.recipe.student,
         sources_of(run)[arm] or session.sources[role],
         benchmark.asked,
-        f"{benchmark.name}: {arm}",
+        About(role=arm, asked=benchmark.name),
         generate=benchmark.generate(run.recipe.generate),
     )
 

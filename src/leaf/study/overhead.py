@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from leaf.records import TRAINED
+from leaf.report.training import before_training
 from leaf.report.training import overhead as overhead_of
-from leaf.store.store import StageLog
+from leaf.store.work import StageLog
 from leaf.study.finding import Cell, Finding, Measured, Row, Table
 from leaf.study.lab import Lab
 from leaf.study.merge import merged
 from leaf.study.output import written
 from leaf.study.paper import differs, of_student, printed_table
-
-_TRAINING = {"training kd": "training KD", "training leaf": "training LeaF"}
 
 
 def overhead(lab: Lab) -> Finding:
@@ -44,7 +44,7 @@ def whole_of(logs: Sequence[StageLog], paper: float | None = None) -> Table:
         logs: Of a run that trained both students, without controls.
         paper: The paper's overhead of training, for this student.
     """
-    found = overhead_of([{"name": log.name, "seconds": log.seconds} for log in logs], ())
+    found = overhead_of(logs, ())
     assert found is not None  # noqa: S101 - both are trained
     rows = [
         Row(
@@ -74,9 +74,10 @@ def whole_of(logs: Sequence[StageLog], paper: float | None = None) -> Table:
 
 def parts_of(logs: Sequence[StageLog]) -> Table:
     """Return time and peak memory of stage 1 and of both trainings."""
-    trained = {name: [log for log in logs if log.name == name] for name in _TRAINING}
-    first = next(at for at, log in enumerate(logs) if log.name in _TRAINING)
-    parts = {"stage 1": logs[:first]} | {title: trained[name] for name, title in _TRAINING.items()}
+    parts = {"stage 1": list(before_training(logs))}
+    for arm in TRAINED:
+        trained = [log for log in logs if (log.kind, log.about.role) == ("students", arm.name)]
+        parts[f"training {arm.title}"] = trained
     rows = [Row(labels={"part": name}, cells=_cost(found)) for name, found in parts.items()]
     return Table(
         title="What each part took",
@@ -88,7 +89,7 @@ def parts_of(logs: Sequence[StageLog]) -> Table:
 def _stages(logs: Sequence[StageLog]) -> Table:
     """Return time and peak memory of every stage that took a tenth of a second."""
     rows = [
-        Row(labels={"stage": log.name}, cells=_cost([log])) for log in logs if log.seconds >= 0.1
+        Row(labels={"stage": log.title}, cells=_cost([log])) for log in logs if log.seconds >= 0.1
     ]
     return Table(
         title="What each stage took",

@@ -1,0 +1,39 @@
+"""Work whose name and worker a test hands in."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from leaf.progress import Ticker
+from leaf.records import Drop
+from leaf.store.runner import OpenWorker, Worker
+from leaf.store.work import About, Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(Work[Any, Any]):
+    """Of a kind, key and worker that the test names."""
+
+    kind: str = "stage"
+    record: type = Drop
+    unit: str = "items"
+    about: About = About()  # noqa: RUF009 - frozen
+    worker: OpenWorker[Any, Any]
+    named: str
+
+    @property
+    def title(self) -> str:
+        return "work"
+
+    def settings(self, items: Sequence[Any]) -> Mapping[str, Any]:
+        return {}
+
+    def inputs(self, items: Sequence[Any]) -> list[str]:
+        return []
+
+    def open(self, tick: Ticker) -> AbstractContextManager[Worker[Any, Any]]:
+        return self.worker(tick)
+
+    def key(self, items: Sequence[Any], shard_size: int) -> str:
+        return self.named
