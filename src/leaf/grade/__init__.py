@@ -96,7 +96,7 @@ class Graders:
 
     def settle(self, verdicts: Sequence[Judgement | Comparison | Program]) -> list[Judgement]:
         """Compare and run what needs other processes, side by side; the order is kept."""
-        compared = iter(self._pool.compare([v for v in verdicts if isinstance(v, Comparison)]))
+        compared = iter(self._pool.run([v for v in verdicts if isinstance(v, Comparison)]))
         ran = iter(self._sandboxes.run([v for v in verdicts if isinstance(v, Program)]))
         return [
             next(compared)

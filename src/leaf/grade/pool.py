@@ -1,148 +1,103 @@
 """Compares in other processes, each under our own limits of time and memory.
 
 Hostile or unlucky LaTeX (`9^{9^{9^9}}`, ten thousand nested braces) may run for ever, fill the
-memory or crash the interpreter. It does so in a worker that is killed and replaced; the answer
+memory or crash the interpreter. It does so in a process that is killed and replaced; the answer
 counts as not gradable and everything else goes on.
+
+The process is an interpreter of its own (`leaf.grade.comparer`), which never imports the user's
+script: grading works in a notebook and without a `__main__` guard.
 """
 
-import math
-import multiprocessing
-import resource
-import signal
-from collections.abc import Sequence
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from concurrent.futures import wait
-from concurrent.futures.process import BrokenProcessPool
-from types import TracebackType
-from typing import Self
-
-import psutil
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
+import socket
+import subprocess
+import sys
+from multiprocessing.connection import Connection
 
 from leaf.errors import LeafError
 from leaf.grade.judgement import Comparison, Judgement, ungradable
-from leaf.grade.symbolic import compare, warm_up
+from leaf.grade.stations import Station, StationPool
 
-_MEMORY = 2 * 1024**3
-"""Bytes of address space that a comparison may take beyond what its imports hold."""
+_BOOT = (
+    "import sys; sys.path[:] = sys.argv[2:]; from leaf.grade.comparer import main; "
+    "main(float(sys.argv[1]))"
+)
+"""Imports what we would import, in the same order."""
 
-_STARTS = 3
-"""How often the processes are started anew for what is left when all of them died at once."""
+_START = 300.0
+"""Seconds that a process may take to start and to import, on a busy machine."""
 
 
-class ComparisonPool:
+class ComparisonPool(StationPool[Comparison]):
     """Runs comparisons; no process exists before the first one is needed."""
 
     def __init__(self, *, time_limit: float, workers: int) -> None:
         """Set the limits: `time_limit` in seconds a comparison, without start and imports."""
+        super().__init__(workers)
         self._time_limit = time_limit
-        self._workers = workers
-        self._pool: ProcessPool | None = None
 
-    def compare(self, comparisons: Sequence[Comparison]) -> list[Judgement]:
-        """Compare each pair; the order is kept.
+    def _open(self) -> None:
+        pass
 
-        Raises:
-            LeafError: the processes cannot be started at all.
-        """
-        done: dict[int, Judgement] = {}
-        for _start in range(_STARTS):
-            done |= self._compare_left(comparisons, done)
-            if len(done) == len(comparisons):
-                return [done[index] for index in range(len(comparisons))]
-            self.close()
-        raise LeafError(
-            f"the processes that compare answers died {_STARTS} times at their start; a script "
-            'that grades must keep its main code under `if __name__ == "__main__":`'
-        )
+    def _station(self) -> Station[Comparison]:
+        return _Comparer(self._time_limit)
 
-    def close(self) -> None:
-        """End the processes; a later comparison starts them again."""
-        if self._pool is not None:
-            self._pool.stop()  # type: ignore[no-untyped-call]
-            self._pool.join()
-            self._pool = None
 
-    def __enter__(self) -> Self:
-        return self
+class _Comparer:
+    """One thread's process, started when there is something to compare."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def __init__(self, time_limit: float) -> None:
+        self._time_limit = time_limit
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: Connection | None = None
+        self._stopped = False
 
-    def _compare_left(
-        self, comparisons: Sequence[Comparison], done: dict[int, Judgement]
-    ) -> dict[int, Judgement]:
-        """Compare what is not done; what a broken pool did not finish is missing in the result."""
-        left = [index for index in range(len(comparisons)) if index not in done]
-        finished: dict[int, Judgement] = {}
-        if not left:
-            return finished
+    def judge(self, comparison: Comparison) -> Judgement:
         try:
-            pool = self._started()
-            futures = {
-                index: pool.schedule(
-                    _compare_limited,
-                    args=(comparisons[index], self._time_limit),
-                    timeout=self._time_limit,
-                )
-                for index in left
-            }
-            for index, future in futures.items():
-                finished[index] = self._judgement(pool, future, comparisons[index])
-        except RuntimeError:  # broken: BrokenProcessPool from a future, or `schedule` refused
-            pass
-        return finished
-
-    def _started(self) -> ProcessPool:
-        if self._pool is None:
-            self._pool = ProcessPool(
-                max_workers=self._workers,
-                initializer=prepare_worker,
-                context=multiprocessing.get_context("spawn"),
-            )
-        return self._pool
-
-    def _judgement(
-        self, pool: ProcessPool, future: ProcessFuture[Judgement], comparison: Comparison
-    ) -> Judgement:
-        # A pool that breaks forgets what its workers had not fetched: never wait for that.
-        while not wait([future], timeout=1.0).done:
-            if not pool.active:
-                raise BrokenProcessPool
-        try:
-            return future.result()
-        except BrokenProcessPool:
-            raise
-        except FutureTimeoutError:
+            line = self._line or self._start()
+            line.send(comparison)
+            if line.poll(self._time_limit):
+                judgement: Judgement = line.recv()
+                return judgement
             reason = f"symbolic comparison took longer than {self._time_limit:g} s"
-        except ProcessExpired as death:
-            reason = f"symbolic comparison killed its process (exit {death.exitcode})"
-        except MemoryError:
-            reason = f"symbolic comparison needs more than {_MEMORY // 1024**3} GiB"
-        except Exception as error:  # any fault of a parser on a model's text, named in the record
-            reason = f"symbolic comparison failed: {type(error).__name__}: {error!s:.80}"
+        except (EOFError, OSError):
+            reason = f"symbolic comparison killed its process (exit {self._ended()})"
+        self.close()
+        if self._stopped:
+            raise LeafError("the processes that compare answers were ended while one worked")
         return ungradable(reason, comparison.answer if comparison.whole else None)
 
+    def stop(self) -> None:
+        self._stopped = True
+        if self._process is not None:
+            self._process.kill()
 
-def _compare_limited(comparison: Comparison, time_limit: float) -> Judgement:
-    # The pool keeps the time. The alarm ends a worker whose pool was killed, even inside C code.
-    signal.alarm(math.ceil(time_limit) + 10)
-    try:
-        return compare(comparison)
-    finally:
-        signal.alarm(0)
+    def close(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
+    def _start(self) -> Connection:
+        near, far = socket.socketpair()
+        with near, far:
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-c", _BOOT, str(self._time_limit), *sys.path],
+                stdin=far.fileno(),
+            )
+            self._line = Connection(near.detach())
+        if self._stopped:
+            self._process.kill()
+        try:
+            said = self._line.recv() if self._line.poll(_START) else f"it took over {_START:g} s"
+        except (EOFError, OSError):
+            said = f"it ended (exit {self._ended()})"
+        if said != "ready":
+            self.close()
+            raise LeafError(f"a process that compares answers cannot be started: {said}")
+        return self._line
 
-def prepare_worker() -> None:
-    """Make a worker ready: quick to kill, warm, and limited in memory from here on."""
-    # Die at once when asked: Python's own handler would wait for a long integer power to end.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    warm_up()
-    limit = psutil.Process().memory_info().vms + _MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    def _ended(self) -> int | None:
+        """Return the exit status of a process that closed its end; below 0 it was a signal."""
+        return self._process.wait() if self._process is not None else None

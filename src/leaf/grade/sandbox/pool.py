@@ -9,18 +9,14 @@ are compared here.
 import secrets
 import select
 import socket
-import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
 
 from leaf.errors import SandboxError
 from leaf.grade.judgement import Judgement, Program, ungradable
 from leaf.grade.sandbox import printed
 from leaf.grade.sandbox.bubble import Layout, Sandbox
 from leaf.grade.sandbox.inside import frames, script
+from leaf.grade.stations import StationPool
 from leaf.records import Outcome
 
 _GLANCE = 0.1
@@ -38,72 +34,32 @@ _REASON = 120
 _OUTCOMES = {"right": Outcome.RIGHT, "wrong": Outcome.WRONG, "broken": Outcome.UNGRADABLE}
 
 
-class SandboxPool:
-    """Runs programs against their tests; no process exists before the first one is needed."""
+class SandboxPool(StationPool[Program]):
+    """Runs programs against their tests; no process exists before the first one is needed.
+
+    `run` raises `SandboxError` where sandboxes cannot be started: nothing is ever run without.
+    """
 
     def __init__(self, *, time_limit: float, memory: int, workers: int) -> None:
         """Set the limits of one program: `time_limit` in seconds, `memory` in bytes."""
+        super().__init__(workers)
         self._time_limit = time_limit
         self._memory = memory
-        self._workers = workers
-        self._local = threading.local()
-        self._stations: list[_Station] = []
         self._layout: Layout | None = None
-        self._threads: ThreadPoolExecutor | None = None
-
-    def run(self, programs: Sequence[Program]) -> list[Judgement]:
-        """Judge each program by its tests; the order is kept.
-
-        Raises:
-            SandboxError: sandboxes cannot be started here; nothing is ever run without.
-        """
-        if not programs:
-            return []
-        if self._threads is None:
-            self._layout = Layout()
-            # The kernel ends a sandbox together with the thread that started it.
-            self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="sandbox")
-        futures = [self._threads.submit(self._judge, program) for program in programs]
-        try:
-            return [future.result() for future in futures]
-        finally:
-            for future in futures:
-                future.cancel()
 
     def close(self) -> None:
         """End the processes; a later run starts them again."""
-        for station in tuple(self._stations):
-            station.stop()
-        if self._threads is not None:
-            self._threads.shutdown(wait=True, cancel_futures=True)
-            self._threads = None
-        for station in self._stations:
-            station.close()
-        self._stations.clear()
+        super().close()
         if self._layout is not None:
             self._layout.close()
             self._layout = None
-        self._local = threading.local()
 
-    def __enter__(self) -> Self:
-        return self
+    def _open(self) -> None:
+        self._layout = Layout()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _judge(self, program: Program) -> Judgement:
-        station: _Station | None = getattr(self._local, "station", None)
-        if station is None:
-            assert self._layout is not None  # noqa: S101
-            station = _Station(self._layout, time_limit=self._time_limit, memory=self._memory)
-            self._stations.append(station)
-            self._local.station = station
-        return station.judge(program)
+    def _station(self) -> "_Station":
+        assert self._layout is not None  # noqa: S101 - `_open` made it
+        return _Station(self._layout, time_limit=self._time_limit, memory=self._memory)
 
 
 class _OverError(Exception):
@@ -111,7 +67,7 @@ class _OverError(Exception):
 
 
 class _Station:
-    """One thread's judge, and its next solver."""
+    """One thread's judge, and its next solver. The kernel ends both together with the thread."""
 
     def __init__(self, layout: Layout, *, time_limit: float, memory: int) -> None:
         self._layout = layout
