@@ -27,13 +27,13 @@ from scipy import stats
 
 from benchmarks.common import AsJson, out_console, print_json, start
 from leaf.errors import UsageError, nearest
-from leaf.pipeline.results import Results
 from leaf.pipeline.stages import Pipeline
 from leaf.playground import SPLITS
 from leaf.progress import table
 from leaf.recipe import Recipe
 from leaf.recipe.reading import load_recipe
 from leaf.records import Outcome
+from leaf.store.results import Results
 from leaf.store.store import Store
 from leaf.store.work import About
 from leaf.tasks import load_problems

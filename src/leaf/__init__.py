@@ -21,10 +21,10 @@ from leaf.recipe.reading import check_recipe, dump_recipe, load_recipe, recipe_n
 
 if TYPE_CHECKING:  # they import torch, which a command such as `leaf show` does without
     from leaf.api.model import Model
-    from leaf.pipeline.results import Results
     from leaf.pipeline.run import run_recipe
     from leaf.records import Problem
     from leaf.store.ledger import read_ledger
+    from leaf.store.results import Results
     from leaf.store.store import Store
 
 __all__ = [
@@ -46,7 +46,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "Model": "leaf.api.model",
     "Problem": "leaf.records",
-    "Results": "leaf.pipeline.results",
+    "Results": "leaf.store.results",
     "Store": "leaf.store.store",
     "read_ledger": "leaf.store.ledger",
     "run_recipe": "leaf.pipeline.run",

@@ -9,10 +9,10 @@ import yaml
 
 from leaf.doctor import examine
 from leaf.errors import DataError
-from leaf.pipeline.results import Results
 from leaf.pipeline.stages import Pipeline
 from leaf.recipe import Recipe
 from leaf.recipe.reading import check_recipe
+from leaf.store.results import Results
 from leaf.store.store import Store
 
 

@@ -11,13 +11,13 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from leaf.distill import TrainingExample
 from leaf.pipeline.detection import _cutting, at_level
-from leaf.pipeline.results import Results
 from leaf.pipeline.run import run_recipe
 from leaf.recipe import PruneSection
 from leaf.recipe.reading import check_recipe
 from leaf.records import Problem
 from leaf.store.keys import digest, plain, stage_key
 from leaf.store.ledger import read_ledger
+from leaf.store.results import Results
 from leaf.store.store import Store
 
 ASKED = [(person, thing) for person in ("Ada", "Bo") for thing in ("pens", "cups")]

@@ -1,5 +1,6 @@
 """A small finished run, made by hand: three problems, two removals, one of them verified."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from leaf.records import (
 from leaf.report import write_report
 from leaf.statistics import Comparison, Estimate
 from leaf.store.work import About, StageLog
+
+ROLES = ("student", "teacher")
 
 QUESTION = "Tom has 3 red pens and 4 hats. How many pens?"
 """`red` is characters 10 to 13 (after its space at 9), `and 4 hats` is 19 to 29."""
@@ -96,7 +99,6 @@ def run() -> dict[str, Any]:
                 "before": estimate(2, 8),
                 "kd": estimate(4, 8),
                 "leaf": estimate(5, 8),
-                "teacher": None,
             }
         },
         "comparisons": {"gsm8k": comparison()},
@@ -201,6 +203,17 @@ def unfold(page: Page) -> None:
         page.wait_for_function(
             "[...document.querySelectorAll('.problem')].every(row => row.childElementCount > 1)"
         )
+
+
+def with_problems(run: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """The run with the first problem under other names; what both models answer is wrong, right."""
+    first = run["problems"][0]
+    return run | {
+        "problems": [dataclasses.replace(first, id=name) for name in names],
+        **{f"{role}_answers": [answer(name, "so 7") for name in names] for role in ROLES},
+        "student_scores": [score(name, "wrong") for name in names],
+        "teacher_scores": [score(name, "right") for name in names],
+    }
 
 
 def span(start: int, end: int, gap: float) -> Span:

@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from leaf.report import build_report
+from tests.report.made import build_report
 
 Opened = Callable[..., tuple[Page, list[str]]]
 NOTHING = (

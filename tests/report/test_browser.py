@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from leaf.report import build_report
+from tests.report.made import build_report
 
 Opened = Callable[..., tuple[Page, list[str]]]
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from leaf.records import Drop, Outcome
-from leaf.report import build_report
 from leaf.report.page import render
 from leaf.store.work import About
 from tests.report.conftest import log, trained
+from tests.report.made import build_report
 
 
 def counts(report: dict[str, Any]) -> dict[str, int | None]:
@@ -194,7 +194,6 @@ def test_a_report_is_strict_json(run: dict[str, Any]) -> None:
     [
         ({"problems"}, "reading the problems"),
         ({"teacher_answers"}, "answering"),
-        ({"student_scores"}, "grading"),
         ({"attributions", "focus"}, "attribution"),
         ({"training"}, "distillation"),
         ({"estimates", "comparisons"}, "evaluation"),

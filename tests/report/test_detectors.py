@@ -1,13 +1,18 @@
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from leaf.records import Counterfactual, Outcome, Span, Verdict
-from leaf.report import build_report
-from leaf.report.changes import Changes, changes
-from leaf.report.detectors import Detector, detectors
+from leaf.records import Attribution, Counterfactual, Outcome, Problem, Span, Verdict
+from leaf.report.detectors import Detector
+from leaf.report.detectors import detectors as described
+from leaf.store.results import Cuts, Results
+from tests.report.conftest import answer, score
+from tests.report.made import build_report
+
+Made = tuple[list[Counterfactual], str | None]
+"""Counterfactuals, and a verdict for each: a y where it was kept; None before verification."""
 
 
 def cut(problem: str, number: int, *sizes: int, strategy: str = "span") -> Counterfactual:
@@ -18,9 +23,8 @@ def cut(problem: str, number: int, *sizes: int, strategy: str = "span") -> Count
     )
 
 
-def judged(cuts: Sequence[Counterfactual], kept: str) -> Changes:
-    """Changes with a verdict each: `kept` has a y for every one that was kept."""
-    verdicts = [
+def verdicts(cuts: Sequence[Counterfactual], kept: str) -> list[Verdict]:
+    return [
         Verdict(
             counterfactual_id=item.id,
             problem_id=item.problem_id,
@@ -29,16 +33,49 @@ def judged(cuts: Sequence[Counterfactual], kept: str) -> Changes:
             student_text="",
             teacher_text="",
             kept=letter == "y",
-            reason="",
+            reason="kept" if letter == "y" else "student wrong",
         )
-        for item, letter in zip(cuts, kept, strict=True)
+        for item, letter in zip([cut for cut in cuts if not cut.skipped], kept, strict=True)
     ]
-    return changes(cuts, verdicts)
 
 
-def each(kept: str) -> Changes:
+def detectors(made: Mapping[str, Made], *, own: str, entered: int) -> list[Detector]:
+    """Describe detectors where p0 and so many more problems entered detection."""
+    names = [f"p{number}" for number in range(entered)]
+    answers = [answer(name, "") for name in names]
+    results = Results(
+        problems=[Problem(id=name, question="x" * 99, answer="", solution="") for name in names],
+        student=(answers, [score(name, "wrong") for name in names]),
+        teacher=(answers, [score(name, "right") for name in names]),
+        attributions=[skipped(name) for name in names],
+        cuts={
+            name: Cuts(
+                counterfactuals=cuts,
+                verdicts=None if kept is None else verdicts(cuts, kept),
+            )
+            for name, (cuts, kept) in made.items()
+        },
+    )
+    return described(results, list(results.entries()), own)
+
+
+def skipped(name: str) -> Attribution:
+    return Attribution(
+        problem_id=name,
+        reference="",
+        starts=(),
+        ends=(),
+        teacher=(),
+        student=(),
+        teacher_loss=0.0,
+        student_loss=0.0,
+        skipped="of no concern here",
+    )
+
+
+def each(kept: str) -> Made:
     """One removal a problem, p0 onwards."""
-    return judged([cut(f"p{i}", 0, 3) for i in range(len(kept))], kept)
+    return [cut(f"p{i}", 0, 3) for i in range(len(kept))], kept
 
 
 def against(own: str, control: str) -> tuple[int, int, float, str]:
@@ -56,7 +93,7 @@ def against(own: str, control: str) -> tuple[int, int, float, str]:
 
 def test_prompts_are_counted_one_by_one_and_problems_once() -> None:
     cuts = [cut("p0", 0, 4), cut("p0", 1, 6), cut("p1", 0, 2), cut("p2", 0, 8)]
-    (found,) = detectors({"g": judged(cuts, "yyny")}, own="g", entered=5)
+    (found,) = detectors({"g": (cuts, "yyny")}, own="g", entered=5)
     assert (found.problems, found.tried, found.removed_characters) == (3, 4, 5.0)
     assert found.verified is not None
     assert (found.verified.count, found.verified.n, found.verified.value) == (3, 4, 0.75)
@@ -76,18 +113,17 @@ def test_a_share_has_its_wilson_interval() -> None:
 
 
 def test_a_collective_removal_takes_all_its_spans() -> None:
-    together = judged([cut("p0", 0, 4, 6, strategy="collective")], "y")
+    together = [cut("p0", 0, 4, 6, strategy="collective")], "y"
     (found,) = detectors({"g": together}, own="g", entered=1)
     assert (found.tried, found.removed_characters) == (1, 10.0)
 
 
 def test_transplants_and_skipped_problems_do_not_count() -> None:
-    skipped = Counterfactual(
-        id="p9/none", problem_id="p9", strategy="span", spans=(), question="?", skipped="none"
+    refused = Counterfactual(
+        id="p2/none", problem_id="p2", strategy="span", spans=(), question="?", skipped="none"
     )
     removal, put_in = cut("p0", 0, 4), cut("p1", 0, 9, strategy="transplant")
-    found = judged([removal, put_in, skipped], "nyn")
-    (only,) = detectors({"g": found}, own="g", entered=9)
+    (only,) = detectors({"g": ([removal, put_in, refused], "ny")}, own="g", entered=9)
     assert (only.problems, only.tried, only.removed_characters) == (1, 1, 4.0)
     assert only.freed is not None
     assert only.freed.count == 0
@@ -110,7 +146,7 @@ def test_a_control_is_compared_on_the_problems_that_only_one_freed(
 
 
 def test_before_verification_there_are_counts_and_no_shares() -> None:
-    unverified = changes([cut("p0", 0, 4)], None)
+    unverified: Made = ([cut("p0", 0, 4)], None)
     own, control = detectors({"g": unverified, "r": unverified}, own="g", entered=1)
     assert [(found.tried, found.verified, found.freed, found.against) for found in (own, control)]
     assert (own.own, control.own) == (True, False)
@@ -118,7 +154,7 @@ def test_before_verification_there_are_counts_and_no_shares() -> None:
 
 
 def test_nothing_cut_and_nothing_in_detection_is_no_share() -> None:
-    nothing = changes([], [])
+    nothing: Made = ([], "")
     found = detectors({"g": nothing, "r": nothing}, own="g", entered=0)
     assert [bare(one) for one in found] == [(0, None, None, None)] * 2
     assert [one.removed_characters for one in found] == [None, None]

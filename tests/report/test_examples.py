@@ -4,9 +4,10 @@ from typing import Any
 import pytest
 
 from leaf.records import Counterfactual, NormalisedScores, Problem, Span, Verdict
-from leaf.report import build_report
 from leaf.report.excerpts import CONTEXT
 from leaf.report.plain import TEXT_LIMIT
+from tests.report.conftest import with_problems
+from tests.report.made import build_report
 
 
 def shown(run: dict[str, Any]) -> list[dict[str, Any]]:
@@ -38,7 +39,7 @@ def test_every_problem_is_there_by_what_became_of_it_then_in_order(run: dict[str
     cuts, verdicts = run["cuts"]["gradient"]
     kept, failed = verdicts[1], verdicts[0]
     names = [f"p{i}" for i in range(60)]
-    run["problems"] = [dataclasses.replace(run["problems"][0], id=name) for name in names]
+    run = with_problems(run, names)
     run["attributions"] = [
         dataclasses.replace(run["attributions"][0], problem_id=name) for name in names
     ]
@@ -138,16 +139,9 @@ def excerpt_of(
 def test_one_token_of_100_kb_is_clipped_and_said(run: dict[str, Any]) -> None:
     question = "x" * 100_000
     run["problems"] = [Problem(id="p0", question=question, answer="3", solution="")]
-    run["focus"] = [
-        NormalisedScores(
-            problem_id="p0",
-            starts=(0,),
-            ends=(100_000,),
-            teacher=(0.0,),
-            student=(1.0,),
-            gap=(0.0,),
-        )
-    ]
+    one: Any = {"starts": (0,), "ends": (100_000,), "teacher": (0.0,), "student": (1.0,)}
+    run["attributions"] = [dataclasses.replace(run["attributions"][0], **one)]
+    run["focus"] = [NormalisedScores(problem_id="p0", gap=(0.0,), **one)]
     (problem,) = shown(run)
     assert [len(unit["text"]) for unit in problem["units"]] == [TEXT_LIMIT]
     assert problem["omitted"] == 100_000 - TEXT_LIMIT
@@ -215,8 +209,7 @@ def test_transplants_that_teach_come_first_then_kept_ones(transplanted: dict[str
 def test_every_problem_that_took_a_transplant_is_there(transplanted: dict[str, Any]) -> None:
     cuts, verdicts = transplanted["cuts"]["gradient"]
     hosts = [f"h{i}" for i in range(70)]
-    first = transplanted["problems"][0]
-    transplanted["problems"] = [first, *(dataclasses.replace(first, id=name) for name in hosts)]
+    transplanted = with_problems(transplanted, ["p0", *hosts])
     made = [dataclasses.replace(cuts[3], id=name, problem_id=name) for name in hosts]
     judged = [dataclasses.replace(verdicts[3], counterfactual_id=name) for name in hosts]
     transplanted["cuts"]["gradient"] = ([*cuts[:2], *made], [*verdicts[:2], *judged])

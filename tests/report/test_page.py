@@ -9,10 +9,11 @@ import pytest
 
 from leaf.errors import StoreError, UsageError
 from leaf.records import Drop
-from leaf.report import build_report, write_report
+from leaf.report import write_report
 from leaf.report.figures import accuracy_plot
 from leaf.report.page import render
 from tests.report.conftest import trained
+from tests.report.made import build_report
 
 
 def text_of(page: str) -> str:
@@ -62,8 +63,7 @@ def test_a_report_replaces_the_old_one_and_leaves_nothing_else(
 
 STAGES = [
     ("reading the problems", {"problems"}),
-    ("answering", {"student_answers", "teacher_answers"}),
-    ("grading", {"student_scores", "teacher_scores"}),
+    ("answering", {"student_answers", "teacher_answers", "student_scores", "teacher_scores"}),
     ("attribution", {"attributions", "focus"}),
     ("pruning", {"cuts"}),
     ("verification", {"verdicts"}),

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from leaf.evaluate import Robustness
-from leaf.report import build_report
 from leaf.report.page import render
 from leaf.statistics import Interval
+from tests.report.made import build_report
 
 
 def text_of(page: str) -> str:

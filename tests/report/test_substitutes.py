@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from leaf.records import Drop, Outcome
-from leaf.report import build_report
 from leaf.report.page import render
+from tests.report.made import build_report
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from leaf.errors import StoreError, UsageError
-from leaf.pipeline.results import Results
 from leaf.pipeline.run import run_recipe
 from leaf.pipeline.stages import Pipeline
 from leaf.recipe import PruneSection, Recipe
@@ -29,8 +28,9 @@ from leaf.records import (
     Span,
     Verdict,
 )
-from leaf.store.ledger import Entry, entries, read_ledger, write_ledger
+from leaf.store.ledger import Entry, read_ledger, write_ledger
 from leaf.store.parquet import schema_of
+from leaf.store.results import Cuts, Results
 from leaf.store.store import Store
 
 
@@ -175,6 +175,21 @@ def test_an_entry_says_what_happened(finished: tuple[Path, Results], ledger: lis
                 assert variant.student and variant.student.outcome == "right"
 
 
+def test_what_each_detector_ranked_is_there(ledger: list[Entry]) -> None:
+    (entry, *_) = [entry for entry in ledger if entry.entered]
+    own = entry.rankings[0]
+    assert (own.detector, own.unit) == ("gradient", "token")
+    assert [(unit.start, unit.end) for unit in own.units] == [
+        (unit.start, unit.end) for unit in entry.units
+    ]
+    # 1 is what would be cut first, so the units' gap turned round.
+    assert [unit.score for unit in own.units] == [1.0 - (unit.gap or 0.0) for unit in entry.units]
+    assert {ranking.detector for ranking in entry.rankings} == {
+        variant.detector for variant in entry.variants
+    }
+    assert all(0.0 <= unit.score <= 1.0 for ranking in entry.rankings for unit in ranking.units)
+
+
 def test_hosts_of_transplants_are_told_from_what_entered(ledger: list[Entry]) -> None:
     hosts = [entry for entry in ledger if not entry.entered]
     assert hosts
@@ -246,19 +261,20 @@ def made(
     focus: list[NormalisedScores],
     cuts: dict[str, tuple[list[Counterfactual], list[Verdict]]],
 ) -> list[Entry]:
-    problems = [Problem(id=name, question="a bcd", answer="4", solution="4") for name in names]
     student = [score(name, Outcome.WRONG) for name in names]
     teacher = [score(name, Outcome.RIGHT) for name in names]
-    return list(
-        entries(
-            problems=problems,
-            student=([a for a, _ in student], [s for _, s in student]),
-            teacher=([a for a, _ in teacher], [s for _, s in teacher]),
-            attributions=attributions,
-            focus=focus,
-            cuts=cuts,
-        )
+    results = Results(
+        problems=[Problem(id=name, question="a bcd", answer="4", solution="4") for name in names],
+        student=([a for a, _ in student], [s for _, s in student]),
+        teacher=([a for a, _ in teacher], [s for _, s in teacher]),
+        attributions=attributions,
+        focus=focus,
+        cuts={
+            detector: Cuts(counterfactuals=cut, verdicts=verdicts)
+            for detector, (cut, verdicts) in cuts.items()
+        },
     )
+    return list(results.entries())
 
 
 def test_a_problem_without_scores_is_there_with_its_reason() -> None:

@@ -4,6 +4,7 @@
 cores of a CPU with float32 models: the recipe in it, to its end. Weights were taken out again.
 """
 
+import dataclasses
 import shutil
 import tarfile
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from leaf.cli.main import main
 from leaf.pipeline.run import run_recipe
 from leaf.recipe.reading import load_recipe
-from leaf.store.ledger import read_ledger
+from leaf.store.ledger import Entry, read_ledger
 from leaf.store.store import Store
 
 ARCHIVE = Path(__file__).parents[1] / "data" / "v0.1.0.tar.xz"
@@ -46,9 +47,18 @@ def test_every_result_of_a_store_of_0_1_0_is_found_and_none_is_computed(
     assert keys(store) == before
     assert set(results.cuts) == {"gradient", "random", "perplexity", "ablation", "attention"}
     assert set(results.students) == {"kd", "leaf"}
-    assert read_ledger(tmp_path / "run" / "ledger.parquet") == read_ledger(
-        old / "run" / "ledger.parquet"
-    )
+    entries = read_ledger(tmp_path / "run" / "ledger.parquet")
+    assert all(entry.rankings for entry in entries if entry.entered)
+    assert [as_in_0_1_0(entry) for entry in entries] == read_ledger(old / "run" / "ledger.parquet")
+
+
+def as_in_0_1_0(entry: Entry) -> Entry:
+    """Without what its ledger did not hold."""
+    answers = {
+        role: dataclasses.replace(getattr(entry, role), extracted=None, truncated=None)
+        for role in ("student", "teacher")
+    }
+    return dataclasses.replace(entry, rankings=(), **answers)
 
 
 def test_the_page_of_a_run_folder_of_0_1_0_is_written_again(old: Path, tmp_path: Path) -> None:

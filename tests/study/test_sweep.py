@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from leaf.errors import StudyError
-from leaf.pipeline.results import Results
 from leaf.pipeline.stages import Pipeline
 from leaf.recipe.reading import load_recipe
+from leaf.store.results import Results
 from leaf.store.store import Store
 from leaf.study.finding import Finding, Measured
 from leaf.study.lab import Lab

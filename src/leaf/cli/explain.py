@@ -86,11 +86,11 @@ def explain(  # noqa: D417 - `AsJson` says what it is
         source = str(ledger)
     found = explanation(entry, recipe, source)
     if json_:
-        print(json.dumps(found.as_json(), indent=1))
+        print(json.dumps(found, indent=1))
     else:
         print_explanation(found, out_console)
     if html is not None:
-        written = write_explanation(found.as_json(), html)
+        written = write_explanation(found, html)
         if not json_:
             say_line(f"page:     {written}")
 

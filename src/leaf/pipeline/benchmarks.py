@@ -12,13 +12,14 @@ from leaf.evaluate import Robustness, measures, robustness
 from leaf.generate import find_for
 from leaf.grade import check_sandbox
 from leaf.pipeline.manifest import build_manifest
-from leaf.pipeline.session import Graded, Session
+from leaf.pipeline.session import Session
 from leaf.progress import say
 from leaf.recipe import BenchmarkSection, EvaluateSection, GenerateSection, Recipe
 from leaf.records import Outcome, Problem, Score
 from leaf.report.plain import plain
 from leaf.statistics import Estimate, estimate
 from leaf.store.keys import digest
+from leaf.store.results import Graded
 from leaf.store.store import Store, write_whole
 from leaf.store.work import About
 from leaf.tasks import read_problems

@@ -1,14 +1,21 @@
 """Stage 1: what distracts the student. Attribution, cuts by each detector, verification."""
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from leaf.attribute import DETECTORS
 from leaf.grade.final import final_answer
-from leaf.pipeline.session import Graded, Session
+from leaf.pipeline.session import Session
 from leaf.pipeline.workers import CutWorker
-from leaf.prune import RANKINGS, cut_question, normalise_scores, propose, segments, transplants
+from leaf.prune import (
+    RANKINGS,
+    cut_question,
+    normalise_scores,
+    propose,
+    rank,
+    segments,
+    transplants,
+)
 from leaf.recipe import AttributeSection, PruneSection
 from leaf.records import (
     Answer,
@@ -21,29 +28,11 @@ from leaf.records import (
     Verdict,
 )
 from leaf.store.keys import digest, plain, user_code_digest
+from leaf.store.ledger import RankedUnit, Ranking
+from leaf.store.results import Cuts, Graded
 from leaf.store.work import About
 from leaf.text.units import Piece
 from leaf.verify import judge, pruned_problems, screen
-
-
-@dataclasses.dataclass(kw_only=True)
-class Cuts:
-    """What one detector led to."""
-
-    counterfactuals: list[Counterfactual]
-    verdicts: list[Verdict] | None = None
-    """One for each of `tried`, in that order; None before verification."""
-
-    @property
-    def tried(self) -> list[Counterfactual]:
-        """Those that are questions to answer."""
-        return [item for item in self.counterfactuals if not item.skipped]
-
-    @property
-    def kept(self) -> list[Counterfactual]:
-        """Those that verification kept."""
-        ids = {verdict.counterfactual_id for verdict in self.verdicts or () if verdict.kept}
-        return [item for item in self.counterfactuals if item.id in ids]
 
 
 class Detection:
@@ -151,6 +140,18 @@ class Detection:
             for detector in self.detectors
         }
 
+    def rankings(self, attributions: Sequence[Attribution]) -> dict[str, tuple[Ranking, ...]]:
+        """Return what each detector ranked in each problem, the recipe's own detector first."""
+        problems = self.every_problem
+        return {
+            item.problem_id: tuple(
+                ranking
+                for detector in self.detectors
+                for ranking in self._rankings(detector, problems[item.problem_id], item)
+            )
+            for item in attributions
+        }
+
     def verify(self, cuts: Mapping[str, Cuts]) -> None:
         """Let both models answer what was cut (condition ii), then transplant what was verified."""
         for detector, found in cuts.items():
@@ -192,6 +193,33 @@ class Detection:
     def judged(self, tried: Sequence[Counterfactual]) -> list[Verdict]:
         """Let both models answer cut questions, whoever cut them (condition ii)."""
         return self._verdicts(tried, self.detectors[0], "pruned")
+
+    def _rankings(
+        self, detector: str, problem: Problem, attribution: Attribution
+    ) -> Iterator[Ranking]:
+        """Yield a ranking for each kind of unit that has one."""
+        recipe = self.session.recipe
+        scores = normalise_scores(attribution)
+        if isinstance(scores, str):
+            return
+        for unit in ["token"] if detector == "oracle" else recipe.prune.units:
+            ranked, _ = rank(
+                detector,
+                scores,
+                problem,
+                unit=unit,
+                prune=at_level(recipe.prune, problem.level),
+                attribute=recipe.attribute,
+                measured=self._measured.get(detector, {}).get(problem.id),
+            )
+            if isinstance(ranked, str):
+                continue
+            units = zip(ranked.starts, ranked.ends, ranked.gap, strict=True)
+            yield Ranking(
+                detector=detector,
+                unit=unit,
+                units=tuple(RankedUnit(start=a, end=b, score=1.0 - gap) for a, b, gap in units),
+            )
 
     def _cut(
         self, detector: str, level: str, attributions: Sequence[Attribution]

@@ -15,7 +15,8 @@ from leaf.prune import normalise_scores
 from leaf.recipe import GenerateSection, Recipe
 from leaf.recipe.reading import check_recipe
 from leaf.records import NormalisedScores, Problem
-from leaf.store.ledger import Entry, entries
+from leaf.store.ledger import Entry
+from leaf.store.results import Results
 from leaf.store.store import Store
 
 _NAME = "your prompt"
@@ -62,22 +63,22 @@ def explain_prompt(own: OwnPrompt) -> tuple[Entry, Recipe]:
         # Whoever asks about a prompt wants to see it, whatever the models answer.
         detection.chosen = [problem]
         attributions = detection.attribute({problem.id: problem.solution})
-        cuts = detection.cut(attributions)
-        detection.verify(cuts)
-        ranked = [
-            found
-            for found in map(normalise_scores, attributions)
-            if isinstance(found, NormalisedScores)
-        ]
-        (entry,) = entries(
+        results = Results(
             problems=[problem],
             student=student,
             teacher=teacher,
             attributions=attributions,
-            focus=ranked,
-            cuts={name: (cut.counterfactuals, cut.verdicts or []) for name, cut in cuts.items()},
+            focus=[
+                scores
+                for scores in map(normalise_scores, attributions)
+                if isinstance(scores, NormalisedScores)
+            ],
             segments=detection.segments,
+            cuts=detection.cut(attributions),
+            rankings=detection.rankings(attributions),
         )
+        detection.verify(results.cuts)
+        (entry,) = results.entries()
     return entry, recipe
 
 

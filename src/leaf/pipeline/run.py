@@ -11,14 +11,15 @@ from typing import Any
 
 from leaf.errors import RecipeError
 from leaf.pipeline.manifest import build_manifest
-from leaf.pipeline.results import Results
 from leaf.pipeline.stages import STAGES, Pipeline
+from leaf.pipeline.training_sets import TrainingSet
 from leaf.recipe import Recipe
 from leaf.recipe.reading import describe as describe_recipe
 from leaf.recipe.reading import dump_recipe, load_recipe
 from leaf.records import ARMS
-from leaf.report import SMALL_N, build_report, write_report
-from leaf.store.ledger import entries, write_ledger
+from leaf.report import build_report, write_report
+from leaf.store.ledger import write_ledger
+from leaf.store.results import Results
 from leaf.store.run_folder import ROWS, VALUES, QuestionValue, TrainingRow, write_records
 from leaf.store.store import Store, write_whole
 
@@ -52,12 +53,21 @@ def run_recipe(
     def after_stage() -> None:
         # Not before: a run whose data or models cannot be found claims no folder.
         _claim(folder, dump_recipe(recipe).encode())
-        _write_ledger(pipeline.results, folder / "ledger.parquet")
-        _write_rows(pipeline.results, folder / ROWS)
+        # Stage 1 is done then; the stages after it change nothing in what it leaves.
+        if pipeline.results.verified and not pipeline.results.students:
+            write_ledger(folder / "ledger.parquet", pipeline.results.entries())
+            _write_rows(pipeline.training_sets["leaf"], folder / ROWS)
         _write_values(pipeline.results, folder / VALUES)
         training = _training(pipeline.results.students)
         _write_metrics(training, folder / "metrics.jsonl")
-        report = _report(pipeline, training, command)
+        report = build_report(
+            pipeline.results,
+            recipe=recipe,
+            command=command,
+            manifest=build_manifest(recipe, pipeline.session.sources),
+            logs=pipeline.logs,
+            training=training,
+        )
         write_whole(folder / "manifest.json", json.dumps(report["manifest"], indent=1).encode())
         write_report(report, folder)
 
@@ -116,33 +126,8 @@ def _claim(out: Path, recipe: bytes) -> None:
         write_whole(path, recipe)
 
 
-def _write_ledger(results: Results, path: Path) -> None:
-    """Write the ledger once stage 1 is done; the stages after it change nothing in it."""
-    cuts = {
-        detector: (found.counterfactuals, found.verdicts)
-        for detector, found in results.cuts.items()
-        if found.verdicts is not None
-    }
-    if not cuts or results.students:
-        return
-    assert results.student and results.teacher  # noqa: S101 - stages run in order
-    found = entries(
-        problems=results.problems or (),
-        student=results.student,
-        teacher=results.teacher,
-        attributions=results.attributions or (),
-        focus=results.focus or (),
-        cuts=cuts,
-        segments=results.segments,
-    )
-    write_ledger(path, found)
-
-
-def _write_rows(results: Results, path: Path) -> None:
-    """Write what LeaF trains on, once stage 1 is done; the stages after it change nothing in it."""
-    if "leaf" not in results.arms or results.students:
-        return
-    arm = results.arms["leaf"]
+def _write_rows(arm: TrainingSet, path: Path) -> None:
+    """Write what an arm trains on."""
     rows = [
         TrainingRow(
             id=row.id,
@@ -197,46 +182,6 @@ def _link(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
-
-
-def _report(
-    pipeline: Pipeline, training: Mapping[str, list[dict[str, Any]]], command: str
-) -> dict[str, Any]:
-    results = pipeline.results
-    student, teacher = results.student, results.teacher
-    return build_report(
-        recipe=pipeline.recipe,
-        command=command,
-        manifest=build_manifest(pipeline.recipe, pipeline.session.sources),
-        logs=pipeline.logs,
-        problems=results.problems,
-        student_answers=student and student[0],
-        student_scores=student and student[1],
-        teacher_answers=teacher and teacher[0],
-        teacher_scores=teacher and teacher[1],
-        attributions=results.attributions,
-        focus=results.focus,
-        cuts={
-            detector: (cuts.counterfactuals, cuts.verdicts)
-            for detector, cuts in results.cuts.items()
-        },
-        segments=results.segments,
-        robustness=results.robustness,
-        drops=results.drops,
-        training=training or None,
-        estimates=results.estimates,
-        comparisons=results.comparisons,
-        notes=[*results.notes, *_small(results)],
-    )
-
-
-def _small(results: Results) -> list[str]:
-    sizes = [
-        estimate.n for arms in (results.estimates or {}).values() for estimate in arms.values()
-    ]
-    if not sizes or min(sizes) >= SMALL_N:
-        return []
-    return [f"with n = {min(sizes)} test questions this proves the plumbing, not the method"]
 
 
 def _training(students: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:

@@ -22,18 +22,16 @@ from leaf.recipe import (
     ModelSection,
     Recipe,
 )
-from leaf.records import Answer, Attribution, Problem, Score, Sensitivity
+from leaf.records import Attribution, Problem, Sensitivity
 from leaf.store.keys import digest, plain, stage_key
 from leaf.store.ray import RayRunner
+from leaf.store.results import Graded
 from leaf.store.runner import LocalRunner, Runner
 from leaf.store.store import LOCAL, Store, spent
 from leaf.store.work import About, StageLog, Work
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-Graded = tuple[list[Answer], list[Score]]
-"""Answers and their scores, in the same order."""
 
 
 class Session:

@@ -13,11 +13,10 @@ from leaf.grade import check_sandbox
 from leaf.models.files import find, trained
 from leaf.models.vocabulary import check_tokenizers
 from leaf.pipeline.benchmarks import Benchmark, load_benchmarks, robustness_of
-from leaf.pipeline.detection import Cuts, Detection
+from leaf.pipeline.detection import Detection
 from leaf.pipeline.requirements import check_needs
-from leaf.pipeline.results import Results
 from leaf.pipeline.session import Session
-from leaf.pipeline.training_sets import training_arms
+from leaf.pipeline.training_sets import TrainingSet, training_arms
 from leaf.progress import say
 from leaf.prune import normalise_scores
 from leaf.recipe import Recipe
@@ -30,6 +29,7 @@ from leaf.records import (
     Score,
 )
 from leaf.statistics import compare_values, estimate
+from leaf.store.results import Cuts, Results
 from leaf.store.store import Store
 from leaf.store.work import About, StageLog
 from leaf.tasks import read_problems
@@ -46,6 +46,8 @@ class Pipeline:
         self.recipe = recipe
         self.results = Results()
         self.session = Session(recipe, store)
+        self.training_sets: dict[str, TrainingSet] = {}
+        """Arm (`kd`, `leaf`) to what it trains on; there after verification."""
         self._benchmarks: dict[str, Benchmark] = {}
 
     @property
@@ -130,6 +132,7 @@ class Pipeline:
         """Cut candidate spans out of the questions, as each detector ranks them."""
         attributions = self.results.attributions or []
         self.results.cuts = self.detection.cut(attributions)
+        self.results.rankings = self.detection.rankings(attributions)
         main = self._main
         for item in main.counterfactuals:
             if item.skipped:
@@ -151,7 +154,7 @@ class Pipeline:
                 + self._in_response(cuts.kept)
             )
         assert self.results.student  # noqa: S101 - stages run in order
-        self.results.arms, drops = training_arms(
+        self.training_sets, drops = training_arms(
             self.session,
             self.detection,
             self._references(),
@@ -162,7 +165,7 @@ class Pipeline:
 
     def distill(self) -> None:
         """Train two students from the same start: plain distillation (kd) and LeaF (leaf)."""
-        arms, section = self.results.arms, self.recipe.distill
+        arms, section = self.training_sets, self.recipe.distill
         if not (arms["kd"].rows or arms["kd"].held_out):
             raise DataError(
                 "no training row is left: no problem has a reference response within "

@@ -2,11 +2,9 @@
 
 from leaf.report.content import build_report
 from leaf.report.page import write_explanation, write_report
-from leaf.report.scores import SMALL_N
 from leaf.report.terminal import print_results, robustness_table
 
 __all__ = [
-    "SMALL_N",
     "build_report",
     "print_results",
     "robustness_table",

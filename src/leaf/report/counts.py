@@ -3,131 +3,108 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from leaf.records import Answer, Attribution, Counterfactual, Outcome, Problem, Score
-from leaf.report.changes import Changes
+from leaf.records import Outcome
+from leaf.store.ledger import Entry, Variant
+from leaf.store.results import Graded, Results
 
-Answers = Sequence[Answer] | None
-Scores = Sequence[Score] | None
+Change = tuple[Entry, Variant]
+"""A changed question, and the problem that it is of."""
+
+
+def changes(entries: Sequence[Entry], detector: str, kind: str) -> list[Change]:
+    """Return what one detector led to that is of one `Variant.kind`."""
+    return [(entry, item) for entry in entries for item in entry.made(detector, kind)]
+
+
+def origins(found: Sequence[Change]) -> set[str]:
+    """Return the problems that were asked, whichever of their texts was changed."""
+    return {entry.origin for entry, _ in found}
 
 
 def steps(
-    *,
-    problems: Sequence[Problem] | None,
-    answers: tuple[Answers, Answers],
-    scores: tuple[Scores, Scores],
-    attributions: Sequence[Attribution] | None,
-    changes: Changes | None,
-    origins: Mapping[str, str],
-    rows: Mapping[str, int],
+    results: Results, entries: Sequence[Entry], detector: str, rows: Mapping[str, int]
 ) -> list[dict[str, Any]]:
     """Count what is left after each step: `step`, `unit` and `count` (None: not reached).
 
-    `answers` and `scores` are the student's, then the teacher's. Transplants, fillers and the
-    response level have steps of their own, where there are some; a problem whose response was cut
-    as well is one problem. `origins` maps a response-level problem to the problem it is of, `rows`
-    the arms `kd` and `leaf` to the rows that they train on.
+    Transplants, fillers and the response level have steps of their own, where there are some; a
+    problem whose response was cut as well is one problem. `rows` maps the arms `kd` and `leaf` to
+    the rows that they train on.
     """
-    cut = None if changes is None else changes.removals
-    kept = None if changes is None or changes.verdicts is None else changes.kept(changes.removals)
-    found = (
-        ("problems", "problem", None if problems is None else len(problems)),
-        ("answered", "problem", _answered_by_both(*answers)),
-        ("student_wrong_teacher_right", "problem", _teachable(*scores)),
-        ("attributed", "problem", _attributed(attributions, origins)),
-        *((("split", "problem", len(set(origins.values()))),) if origins else ()),
-        ("with_span", "problem", _problems(changes, cut)),
-        ("with_verified", "problem", _problems(changes, kept)),
+    cut = changes(entries, detector, "removal") if results.cuts else None
+    kept = None
+    if cut is not None and results.cuts[detector].verdicts is not None:
+        kept = [(entry, item) for entry, item in cut if item.kept]
+    scored = [entry for entry in entries if entry.entered and not entry.skipped]
+    split = {entry.origin for entry in entries if entry.prompt}
+    asked = results.attributions is not None
+    counts: list[tuple[str, str, int | None]] = [
+        ("problems", "problem", None if results.problems is None else len(results.problems)),
+        ("answered", "problem", _answered_by_both(results.student, results.teacher)),
+        ("student_wrong_teacher_right", "problem", _teachable(results.student, results.teacher)),
+        ("attributed", "problem", len({entry.origin for entry in scored}) if asked else None),
+    ]
+    if split:
+        counts.append(("split", "problem", len(split)))
+    counts += [
+        ("with_span", "problem", None if cut is None else len(origins(cut))),
+        ("with_verified", "problem", None if kept is None else len(origins(kept))),
         ("spans", "removal", None if cut is None else _spans(cut)),
         ("counterfactuals", "removal", None if cut is None else len(cut)),
         ("verified", "removal", None if kept is None else len(kept)),
-        *_substitutes(cut, kept),
-        *(_in_response(changes, cut or (), kept) if changes and origins else ()),
-        *(_transplants(changes) if changes and changes.transplants else ()),
-        ("rows_kd", "row", rows.get("kd")),
-        ("rows_leaf", "row", rows.get("leaf")),
-    )
-    return [{"step": step, "unit": unit, "count": count} for step, unit, count in found]
+    ]
+    if tried := _filled(cut or ()):
+        counts.append(("substitutes", "removal", tried))
+        counts.append(("substitutes_verified", "removal", None if kept is None else _filled(kept)))
+    if cut is not None and split:
+        counts.append(("in_response", "removal", _within(cut)))
+        counts.append(("in_response_verified", "removal", None if kept is None else _within(kept)))
+    if moved := changes(entries, detector, "transplant"):
+        passed = [item for _, item in moved if item.kept]
+        failed = [item for item in passed if item.student and item.student.outcome != "right"]
+        counts.append(("transplants", "transplant", len(moved)))
+        counts.append(("transplants_kept", "transplant", len(passed)))
+        counts.append(("transplants_failed", "transplant", len(failed)))
+    counts += [(f"rows_{arm}", "row", rows.get(arm)) for arm in ("kd", "leaf")]
+    return [{"step": step, "unit": unit, "count": count} for step, unit, count in counts]
 
 
-def outcome_table(student: Scores, teacher: Scores) -> dict[str, dict[str, int]] | None:
+def outcome_table(
+    student: Graded | None, teacher: Graded | None
+) -> dict[str, dict[str, int]] | None:
     """Count problems by the student's outcome (outer key) and the teacher's (inner key)."""
     if student is None or teacher is None:
         return None
     table = {row.value: {column.value: 0 for column in Outcome} for row in Outcome}
-    teacher_of = {score.problem_id: score.outcome for score in teacher}
-    for score in student:
+    teacher_of = {score.problem_id: score.outcome for score in teacher[1]}
+    for score in student[1]:
         if score.problem_id in teacher_of:
             table[score.outcome.value][teacher_of[score.problem_id].value] += 1
     return table
 
 
-def _problems(changes: Changes | None, cut: Sequence[Counterfactual] | None) -> int | None:
-    return None if changes is None or cut is None else len({changes.problem(c) for c in cut})
+def _spans(found: Sequence[Change]) -> int:
+    return len({(e.problem_id, span.start, span.end) for e, item in found for span in item.spans})
 
 
-def _in_response(
-    changes: Changes, cut: Sequence[Counterfactual], kept: Sequence[Counterfactual] | None
-) -> tuple[tuple[str, str, int | None], ...]:
-    """Count what of the removals was done to the beginning of a response."""
-
-    def count(found: Sequence[Counterfactual]) -> int:
-        return sum(item.problem_id in changes.origins for item in found)
-
-    return (
-        ("in_response", "removal", count(cut)),
-        ("in_response_verified", "removal", None if kept is None else count(kept)),
-    )
+def _within(found: Sequence[Change]) -> int:
+    """Count what was done to the beginning of a response."""
+    return sum(bool(entry.prompt) for entry, _ in found)
 
 
-def _spans(cut: Sequence[Counterfactual]) -> int:
-    return len({(c.problem_id, span.start, span.end) for c in cut for span in c.spans})
+def _filled(found: Sequence[Change]) -> int:
+    return sum(item.strategy == "substitute" for _, item in found)
 
 
-def _substitutes(
-    cut: Sequence[Counterfactual] | None, kept: Sequence[Counterfactual] | None
-) -> tuple[tuple[str, str, int | None], ...]:
-    """Count the fillers among what was tried and verified, where there are some."""
-    tried = _filled(cut or ())
-    if not tried:
-        return ()
-    return (
-        ("substitutes", "removal", tried),
-        ("substitutes_verified", "removal", None if kept is None else _filled(kept)),
-    )
-
-
-def _filled(cut: Sequence[Counterfactual]) -> int:
-    return sum(item.strategy == "substitute" for item in cut)
-
-
-def _transplants(changes: Changes) -> tuple[tuple[str, str, int], ...]:
-    kept = changes.kept(changes.transplants)
-    verdicts = [changes.verdict(item) for item in kept]
-    failed = sum(verdict is not None and verdict.student != Outcome.RIGHT for verdict in verdicts)
-    return (
-        ("transplants", "transplant", len(changes.transplants)),
-        ("transplants_kept", "transplant", len(kept)),
-        ("transplants_failed", "transplant", failed),
-    )
-
-
-def _answered_by_both(student: Answers, teacher: Answers) -> int | None:
+def _answered_by_both(student: Graded | None, teacher: Graded | None) -> int | None:
     if student is None or teacher is None:
         return None
-    by_student = {answer.problem_id for answer in student if answer.failure is None}
-    by_teacher = {answer.problem_id for answer in teacher if answer.failure is None}
+    by_student, by_teacher = (
+        {answer.problem_id for answer in graded[0] if answer.failure is None}
+        for graded in (student, teacher)
+    )
     return len(by_student & by_teacher)
 
 
-def _teachable(student: Scores, teacher: Scores) -> int | None:
+def _teachable(student: Graded | None, teacher: Graded | None) -> int | None:
     table = outcome_table(student, teacher)
     return None if table is None else table[Outcome.WRONG.value][Outcome.RIGHT.value]
-
-
-def _attributed(
-    attributions: Sequence[Attribution] | None, origins: Mapping[str, str]
-) -> int | None:
-    if attributions is None:
-        return None
-    scored = [item.problem_id for item in attributions if item.skipped is None]
-    return len({origins.get(name, name) for name in scored})

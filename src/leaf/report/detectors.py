@@ -1,12 +1,14 @@
 """Whether detection beats chance: every detector's removals on the same problems, side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from leaf.records import STORED_AS
-from leaf.report.changes import Changes
+from leaf.report.counts import changes, origins
 from leaf.report.readings import reading
 from leaf.statistics import Comparison, Interval, mcnemar, wilson
+from leaf.store.ledger import Entry
+from leaf.store.results import Results
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,28 +52,33 @@ class Detector:
     """None for the recipe's own detector, and before verification."""
 
 
-def detectors(cuts: Mapping[str, Changes], *, own: str, entered: int) -> list[Detector]:
-    """Describe every detector; `own` is the recipe's, `entered` counts problems in detection."""
-    return [_detector(name, found, cuts, own, entered) for name, found in cuts.items()]
-
-
-def _detector(
-    name: str, found: Changes, cuts: Mapping[str, Changes], own: str, entered: int
-) -> Detector:
-    sizes = [sum(span.end - span.start for span in cut.spans) for cut in found.removals]
-    kept = found.kept(found.removals)
-    freed = {found.problem(cut) for cut in kept}
-    verified = found.verdicts is not None
-    return Detector(
-        detector=name,
-        own=name == own,
-        problems=len({found.problem(cut) for cut in found.removals}),
-        tried=len(sizes),
-        removed_characters=sum(sizes) / len(sizes) if sizes else None,
-        verified=_share(len(kept), len(sizes)) if verified else None,
-        freed=_share(len(freed), entered) if verified else None,
-        against=_against(cuts[own], freed, entered) if verified and name != own else None,
-    )
+def detectors(results: Results, entries: Sequence[Entry], own: str) -> list[Detector]:
+    """Describe every detector; `own` is the recipe's."""
+    entered = len({entry.origin for entry in entries if entry.entered})
+    removals = {name: changes(entries, name, "removal") for name in results.cuts}
+    freed = {
+        name: origins([(entry, item) for entry, item in cut if item.kept])
+        for name, cut in removals.items()
+    }
+    described = []
+    for name, cut in removals.items():
+        sizes = [sum(len(span.text) for span in item.spans) for _, item in cut]
+        kept = sum(item.kept for _, item in cut)
+        verified = results.cuts[name].verdicts is not None
+        compared = verified and name != own
+        described.append(
+            Detector(
+                detector=name,
+                own=name == own,
+                problems=len(origins(cut)),
+                tried=len(cut),
+                removed_characters=sum(sizes) / len(sizes) if sizes else None,
+                verified=_share(kept, len(cut)) if verified else None,
+                freed=_share(len(freed[name]), entered) if verified else None,
+                against=_against(freed[own], freed[name], entered) if compared else None,
+            )
+        )
+    return described
 
 
 def _share(count: int, n: int) -> Share | None:
@@ -81,11 +88,10 @@ def _share(count: int, n: int) -> Share | None:
     return Share(count=count, n=n, value=count / n, low=low, high=high)
 
 
-def _against(own: Changes, theirs: set[str], entered: int) -> Against | None:
+def _against(own: set[str], control: set[str], entered: int) -> Against | None:
     if entered == 0:
         return None
-    ours = {own.problem(cut) for cut in own.kept(own.removals)}
-    wins, losses = len(ours - theirs), len(theirs - ours)
+    wins, losses = len(own - control), len(control - own)
     comparison = Comparison(
         n=entered,
         wins=wins,

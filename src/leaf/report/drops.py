@@ -1,12 +1,14 @@
 """What left the pipeline, by reason, with examples: the text and what the models answered."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaf.records import Answer, Counterfactual, Drop, Outcome, Problem, Score
-from leaf.report.changes import Changes
+from leaf.records import Drop, Outcome
+from leaf.report.counts import Change, changes
 from leaf.report.excerpts import Piece, excerpt
+from leaf.store.ledger import Entry
+from leaf.store.results import Graded, Results
 
 EXAMPLES = 3
 """Examples of each reason."""
@@ -44,13 +46,13 @@ class DropCount:
     """At most `EXAMPLES`, the first to leave; one a problem or change."""
 
 
-def passed_over(student: Sequence[Score] | None, teacher: Sequence[Score] | None) -> list[Drop]:
+def passed_over(student: Graded | None, teacher: Graded | None) -> list[Drop]:
     """Return the problems that do not enter detection, each with the one reason why."""
     if student is None or teacher is None:
         return []
-    right = {score.problem_id for score in teacher if score.right}
-    found = []
-    for score in student:
+    right = {score.problem_id for score in teacher[1] if score.right}
+    drops = []
+    for score in student[1]:
         if score.right:
             reason = "the student is right"
         elif score.outcome is Outcome.UNGRADABLE:
@@ -59,98 +61,77 @@ def passed_over(student: Sequence[Score] | None, teacher: Sequence[Score] | None
             reason = "the student is wrong, and the teacher is not right either"
         else:
             continue
-        found.append(Drop(stage="answers", problem_id=score.problem_id, reason=reason))
-    return found
+        drops.append(Drop(stage="answers", problem_id=score.problem_id, reason=reason))
+    return drops
 
 
 def drop_counts(
-    drops: Sequence[Drop],
-    *,
-    problems: Sequence[Problem],
-    answers: tuple[Sequence[Answer], Sequence[Answer]],
-    changes: Changes | None,
+    drops: Sequence[Drop], results: Results, entries: Sequence[Entry], detector: str
 ) -> list[DropCount]:
     """Count drops by stage and reason, stages in order of appearance, the most frequent first.
 
-    `problems` are those that may be named, the beginnings of responses with them; `answers` the
-    student's, then the teacher's.
+    Drops are named by problem, or by a changed question that `detector` led to.
     """
-    transplants = {cut.id for cut in changes.transplants} if changes else set()
+    changed = {
+        item.id: (entry, item)
+        for kind in ("removal", "transplant")
+        for entry, item in changes(entries, detector, kind)
+    }
     ids: dict[tuple[str, str, bool], list[str]] = defaultdict(list)
     for drop in drops:
-        ids[drop.stage, drop.reason, drop.problem_id in transplants].append(drop.problem_id)
+        variant = changed[drop.problem_id][1] if drop.problem_id in changed else None
+        moved = variant is not None and variant.kind == "transplant"
+        ids[drop.stage, drop.reason, moved].append(drop.problem_id)
     order = list(dict.fromkeys(stage for stage, _, _ in ids))
     ranked = sorted(ids.items(), key=lambda item: (order.index(item[0][0]), -len(item[1])))
-    look = _Look.over(problems, answers, changes)
+    whole = _whole(results)
     return [
         DropCount(
             stage=stage,
             transplants=moved,
             reason=reason,
-            count=len(found),
-            # A benchmark may have problems of the same names: those are not at hand here.
+            count=len(names),
             examples=[
-                look.nothing(name) if stage == "evaluate" else look.example(name)
-                for name in list(dict.fromkeys(found))[:EXAMPLES]
+                # A benchmark may have problems of the same names: those are not at hand here.
+                (stage != "evaluate" and (_change(changed.get(name)) or whole.get(name)))
+                or Example(id=name, problem=None, pieces=[], student=None, teacher=None)
+                for name in list(dict.fromkeys(names))[:EXAMPLES]
             ],
         )
-        for (stage, reason, moved), found in ranked
+        for (stage, reason, moved), names in ranked
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """Finds what an id stands for."""
+def _change(found: Change | None) -> Example | None:
+    if found is None:
+        return None
+    entry, variant = found
+    return Example(
+        id=variant.id,
+        problem=entry.problem_id,
+        pieces=excerpt(entry.question, variant),
+        student=_beginning(variant.student.text if variant.student else None),
+        teacher=_beginning(variant.teacher.text if variant.teacher else None),
+    )
 
-    problems: Mapping[str, Problem]
-    answers: tuple[Mapping[str, str], Mapping[str, str]]
-    changes: Changes | None
-    changed: Mapping[str, Counterfactual]
-    """Changed questions by id."""
 
-    @classmethod
-    def over(
-        cls,
-        problems: Sequence[Problem],
-        answers: tuple[Sequence[Answer], Sequence[Answer]],
-        changes: Changes | None,
-    ) -> "_Look":
-        student, teacher = (
-            {answer.problem_id: answer.failure or answer.text for answer in found}
-            for found in answers
-        )
-        tried = [*changes.removals, *changes.transplants] if changes else []
-        return cls(
-            {problem.id: problem for problem in problems},
-            (student, teacher),
-            changes,
-            {cut.id: cut for cut in tried},
-        )
-
-    def nothing(self, name: str) -> Example:
-        return Example(id=name, problem=None, pieces=[], student=None, teacher=None)
-
-    def example(self, name: str) -> Example:
-        cut = self.changed.get(name)
-        problem = self.problems.get(cut.problem_id if cut else name)
-        if problem is None:
-            return self.nothing(name)
-        if cut is None:
-            pieces = [Piece(text=_beginning(problem.question) or "")]
-            asked = self.changes.origins.get(name, name) if self.changes else name
-            student, teacher = (found.get(asked) for found in self.answers)
-        else:
-            pieces = excerpt(problem.question, cut)
-            verdict = self.changes.verdict(cut) if self.changes else None
-            student = verdict.student_text if verdict else None
-            teacher = verdict.teacher_text if verdict else None
-        return Example(
-            id=name,
+def _whole(results: Results) -> dict[str, Example]:
+    """Return every problem as an example; the beginning of a response has its problem's answers."""
+    student, teacher = (
+        {answer.problem_id: answer.failure or answer.text for answer in graded[0]} if graded else {}
+        for graded in (results.student, results.teacher)
+    )
+    return {
+        problem.id: Example(
+            id=problem.id,
             problem=problem.id,
-            pieces=pieces,
-            student=_beginning(student),
-            teacher=_beginning(teacher),
+            pieces=[Piece(text=_beginning(problem.question) or "")],
+            student=_beginning(student.get(asked.id)),
+            teacher=_beginning(teacher.get(asked.id)),
         )
+        for asked in results.problems or ()
+        for problem in (asked, *results.segments.get(asked.id, ()))
+    }
 
 
 def _beginning(text: str | None) -> str | None:

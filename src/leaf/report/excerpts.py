@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from leaf.records import Counterfactual, Span
+from leaf.records import Span
 from leaf.report.plain import TEXT_LIMIT
+from leaf.store.ledger import Variant
 
 CONTEXT = 70
 """Characters shown on each side of a change."""
@@ -20,12 +21,12 @@ class Piece:
     inserted: bool = False
 
 
-def excerpt(question: str, cut: Counterfactual) -> list[Piece]:
+def excerpt(question: str, cut: Variant) -> list[Piece]:
     """Return each change of `question` and `CONTEXT` characters around it."""
     return list(_pieces(question, cut.spans, _inserted(question, cut)))
 
 
-def _inserted(question: str, cut: Counterfactual) -> str:
+def _inserted(question: str, cut: Variant) -> str:
     """Return what came in, read off the question: with the spaces that came along."""
     if not cut.inserted:
         return ""

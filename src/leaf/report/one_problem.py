@@ -1,89 +1,171 @@
-"""From a ledger's entry to what page and terminal show of it; the report describes the problem."""
+"""A ledger's entry in words and plain values: what page, terminal and report.json show of it."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from leaf.recipe import Recipe
-from leaf.records import Answer, Counterfactual, NormalisedScores, Problem, Score, Verdict
-from leaf.report.changes import changes
-from leaf.report.examples import one_problem
-from leaf.report.plain import plain
-from leaf.store.ledger import Entry, Said, Variant
+from leaf.records import Outcome, Span
+from leaf.report.excerpts import excerpt
+from leaf.report.plain import TEXT_LIMIT, clipped, plain
+from leaf.store.ledger import Entry, Ranking, Said, Variant
+
+REMOVAL_LIMIT = 12
+"""Removals shown of one problem; kept ones come first."""
+
+TRANSPLANT_LIMIT = 6
+"""Transplants shown of one problem; kept ones that the student fails come first."""
+
+STATUSES = ("verified", "transplant", "unverified", "pending", "uncut", "unscored")
+"""What became of a problem, in the order shown: a removal was verified; a transplant was kept;
+tried, but nothing was kept; nothing judged yet; scored, but nothing was tried; without scores."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Refused:
-    """Spans that were not tried, for one reason."""
+def explanation(entry: Entry, recipe: Recipe, source: str) -> dict[str, Any]:
+    """Describe one entry with everything that was tried on it, as plain values.
 
-    reason: str
-    count: int
+    Args:
+        entry: Of a ledger, or of a prompt of one's own.
+        recipe: Names the models and the detector; its controls are told in short.
+        source: Where the entry comes from, for the foot of the page.
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Control:
-    """What another detector's cuts of the same prompt came to."""
-
-    detector: str
-    kept: int
-    """Changed prompts that passed verification."""
-    tried: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Explanation:
-    """What is shown of one prompt."""
-
-    recipe: dict[str, Any]
-    """Plain values, as in report.json."""
-    entered: bool
-    """False where the student had solved it, so that it only took transplants."""
-    skipped: str | None
-    """Why it has no scores, else None."""
-    problem: dict[str, Any]
-    """As in report.json under `distraction`, with everything that was tried."""
-    refused: tuple[Refused, ...]
-    controls: tuple[Control, ...]
-    source: str
-    """Where this comes from, for the foot of the page."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return plain values: what the page is rendered from."""
-        values: dict[str, Any] = plain(self)
-        return values
-
-
-def explanation(entry: Entry, recipe: Recipe, source: str) -> Explanation:
-    """Describe one entry of a ledger by the recipe's own detector, its controls in short."""
+    Returns:
+        `recipe`, `entered`, `skipped` (why it has no scores), `problem` (as in report.json),
+        `refused` (spans that were not tried), `controls` and `source`: what `print_explanation`
+        and `write_explanation` show.
+    """
     own = recipe.attribute.detector
-    mine = [item for item in entry.variants if item.detector == own]
-    tried = [item for item in mine if item.student]
-    refused = Counter(item.reason for item in mine if not item.student and item.spans)
-    problem = Problem(
-        id=entry.problem_id,
-        prompt=entry.prompt,
-        before=entry.before,
-        question=entry.question,
-        answer=entry.answer,
-        solution=entry.reference,
-    )
+    refused = Counter(item.reason for item in entry.made(own, "refused") if item.spans)
     controls = dict.fromkeys(item.detector for item in entry.variants if item.detector != own)
-    return Explanation(
-        recipe=recipe.model_dump(by_alias=True),
-        entered=entry.entered,
-        skipped=entry.skipped or _unranked(entry),
-        problem=plain(
-            one_problem(
-                problem,
-                [_graded(entry.problem_id, said) for said in (entry.student, entry.teacher)],
-                _focus(entry),
-                changes([_counterfactual(entry, item) for item in tried], _verdicts(entry, tried)),
-            )
-        ),
-        refused=tuple(Refused(reason=why, count=count) for why, count in refused.items()),
-        controls=tuple(_control(entry, detector) for detector in controls),
-        source=source,
+    return {
+        "recipe": plain(recipe.model_dump(by_alias=True)),
+        "entered": entry.entered,
+        "skipped": entry.skipped or _unranked(entry),
+        "problem": describe(entry, own),
+        "refused": [{"reason": reason, "count": count} for reason, count in refused.items()],
+        "controls": [
+            {
+                "detector": detector,
+                "kept": sum(item.kept for item in entry.tried(detector)),
+                "tried": len(entry.tried(detector)),
+            }
+            for detector in controls
+        ],
+        "source": source,
+    }
+
+
+def judgement(change: Mapping[str, Any]) -> tuple[str, str]:
+    """Say what verification made of a removal or transplant: `Verified`, `both right without it`.
+
+    Args:
+        change: One of a described problem's `removals` or `transplants`.
+    """
+    verdict, moved = change["verdict"], "donor" in change
+    if verdict is None:
+        return "Verdict", "not there yet"
+    name = "Kept" if moved else "Verified"
+    if not verdict["kept"]:
+        return f"Not {name.lower()}", verdict["reason"]
+    if verdict["reason"] != "kept":
+        return name, verdict["reason"]
+    if not moved:
+        return name, f"both right {'with' if change['strategy'] == 'substitute' else 'without'} it"
+    learns = "" if verdict["student"] == "right" else ", student not: here it learns"
+    return name, f"teacher still right{learns}"
+
+
+def distractions(entries: Iterable[Entry], detector: str) -> dict[str, Any]:
+    """Describe every entry by its status, then in order, with the first of what was tried.
+
+    `total` counts those with removals, `hosts` those that only took a transplant.
+    """
+    problems = [
+        describe(entry, detector, removals=REMOVAL_LIMIT, transplants=TRANSPLANT_LIMIT)
+        for entry in entries
+    ]
+    problems.sort(key=lambda problem: STATUSES.index(problem["status"]))
+    return {
+        "total": sum(problem["tried"] > 0 for problem in problems),
+        "hosts": sum(problem["transplanted"] > 0 and not problem["tried"] for problem in problems),
+        "problems": problems,
+    }
+
+
+def describe(
+    entry: Entry, detector: str, *, removals: int | None = None, transplants: int | None = None
+) -> dict[str, Any]:
+    """Return what is shown of an entry, as plain values.
+
+    Args:
+        entry: The problem.
+        detector: Whose cuts and rankings are shown.
+        removals: How many removals at most; None is all.
+        transplants: How many transplants at most.
+    """
+    removed = sorted(entry.made(detector, "removal"), key=lambda item: not item.kept)
+    moved = sorted(entry.made(detector, "transplant"), key=_lesson)
+    kept = [item for item in removed if item.kept]
+    refused = Counter(item.reason for item in entry.made(detector, "refused"))
+    question = entry.question
+    marks = {"removed": _spans(removed), "freed": _spans(kept)}
+    described: dict[str, Any] = plain(
+        {
+            "id": entry.problem_id,
+            "source": entry.source,
+            "status": _status(entry, detector),
+            "level": entry.level,
+            "prompt": clipped(entry.prompt) if entry.prompt else None,
+            "earlier": clipped(entry.before) if entry.prompt and entry.before else None,
+            "answer": entry.answer,
+            "units": list(_coloured(question, _tokens(entry), marks)),
+            "rankings": [
+                {
+                    "detector": ranking.detector,
+                    "unit": ranking.unit,
+                    "units": list(_coloured(question, _ranked(ranking), marks)),
+                }
+                for ranking in entry.rankings
+                # The gradient's tokens are the units themselves.
+                if ranking.detector == detector and (detector, ranking.unit) != _TOKENS
+            ],
+            "omitted": max(len(question) - TEXT_LIMIT, 0),
+            "tried": len(removed),
+            "kept": None if any(item.pending for item in removed) else len(kept),
+            "lengths": sorted({sum(len(span.text) for span in item.spans) for item in removed}),
+            "removals": [
+                {
+                    "id": item.id,
+                    "strategy": item.strategy,
+                    "pieces": excerpt(question, item),
+                    "gap": min((span.gap for span in item.spans), default=None),
+                    "units": sum(span.units for span in item.spans),
+                    "verdict": _verdict(item),
+                }
+                for item in removed[:removals]
+            ],
+            "transplanted": len(moved),
+            "transplants_kept": sum(item.kept for item in moved),
+            "transplants": [
+                {
+                    "id": item.id,
+                    "donor": item.donor,
+                    "pieces": excerpt(question, item),
+                    "verdict": _verdict(item),
+                }
+                for item in moved[:transplants]
+            ],
+            "refused": [{"reason": reason, "count": count} for reason, count in refused.items()],
+            "before": {"student": _answer(entry.student), "teacher": _answer(entry.teacher)},
+        }
     )
+    return described
+
+
+_TOKENS = ("gradient", "token")
+
+Marks = Mapping[str, Sequence[Span]]
+"""Name of a mark to the spans whose units have it."""
 
 
 def _unranked(entry: Entry) -> str | None:
@@ -92,61 +174,84 @@ def _unranked(entry: Entry) -> str | None:
     return next((item.reason for item in entry.variants if not item.student), "no ranking")
 
 
-def _control(entry: Entry, detector: str) -> Control:
-    tried = entry.tried(detector)
-    kept = sum(item.kept for item in tried)
-    return Control(detector=detector, kept=kept, tried=len(tried))
-
-
-def _focus(entry: Entry) -> NormalisedScores | None:
+def _status(entry: Entry, detector: str) -> str:
+    """Return the first of `STATUSES` that fits."""
+    removals, transplants = (entry.made(detector, kind) for kind in ("removal", "transplant"))
+    if any(item.kept for item in removals):
+        return "verified"
+    if any(item.kept for item in transplants):
+        return "transplant"
+    if removals or transplants:
+        return "pending" if any(item.pending for item in removals) else "unverified"
     if not entry.units or entry.units[0].gap is None:
+        return "unscored"
+    # Whoever was pruned without a change was refused one.
+    return "uncut" if entry.made(detector, "refused") else "pending"
+
+
+def _lesson(transplant: Variant) -> int:
+    """Rank a transplant by what it teaches: 0 kept and the student fails it, 1 kept, 2 neither."""
+    if not (transplant.kept and transplant.student):
+        return 2
+    return int(transplant.student.outcome is Outcome.RIGHT)
+
+
+def _spans(variants: Iterable[Variant]) -> list[Span]:
+    return [span for variant in variants for span in variant.spans]
+
+
+def _tokens(entry: Entry) -> Iterator[tuple[int, int, dict[str, float]]]:
+    for unit in entry.units:
+        if unit.teacher is not None and unit.student is not None and unit.gap is not None:
+            numbers = {"teacher": unit.teacher, "student": unit.student}
+            difference = unit.teacher - unit.student
+            yield unit.start, unit.end, {**numbers, "difference": difference, "gap": unit.gap}
+
+
+def _ranked(ranking: Ranking) -> Iterator[tuple[int, int, dict[str, float]]]:
+    for unit in ranking.units:
+        yield unit.start, unit.end, {"score": unit.score}
+
+
+def _coloured(
+    question: str, units: Iterable[tuple[int, int, dict[str, float]]], marks: Marks
+) -> Iterator[dict[str, Any]]:
+    """Yield a question's scored units and the unscored text between them, in order."""
+    place = 0
+    for start, end, numbers in units:
+        if start >= TEXT_LIMIT:
+            break
+        if place < start:
+            yield {"text": question[place:start]}
+        marked = {
+            # An empty span shares no character with a unit.
+            name: any(max(start, span.start) < min(end, span.end) for span in spans)
+            for name, spans in marks.items()
+        }
+        yield {"text": question[start : min(end, TEXT_LIMIT)], **numbers, **marked}
+        place = end
+    if rest := question[place:TEXT_LIMIT]:
+        yield {"text": rest}
+
+
+def _verdict(variant: Variant) -> dict[str, Any] | None:
+    if variant.student is None:
         return None
-    return NormalisedScores(
-        problem_id=entry.problem_id,
-        starts=tuple(unit.start for unit in entry.units),
-        ends=tuple(unit.end for unit in entry.units),
-        teacher=tuple(unit.teacher or 0.0 for unit in entry.units),
-        student=tuple(unit.student or 0.0 for unit in entry.units),
-        gap=tuple(unit.gap or 0.0 for unit in entry.units),
-    )
+    student, teacher = variant.student, variant.teacher
+    return {
+        "student": student.outcome,
+        "teacher": teacher and teacher.outcome,
+        "kept": variant.kept,
+        "reason": variant.reason,
+        "student_text": clipped(student.text),
+        "teacher_text": teacher and clipped(teacher.text),
+    }
 
 
-def _graded(problem_id: str, said: Said) -> tuple[Answer, Score]:
-    answer = Answer(
-        problem_id=problem_id,
-        text=said.text,
-        prompt_tokens=0,
-        response_tokens=0,
-        truncated=False,
-    )
-    score = Score(problem_id=problem_id, outcome=said.outcome, extracted=None, reason=None)
-    return answer, score
-
-
-def _counterfactual(entry: Entry, item: Variant) -> Counterfactual:
-    return Counterfactual(
-        id=item.id,
-        problem_id=entry.problem_id,
-        strategy=item.strategy,
-        spans=item.spans,
-        question=item.question,
-        inserted=item.inserted,
-        donor=item.donor,
-    )
-
-
-def _verdicts(entry: Entry, tried: list[Variant]) -> list[Verdict]:
-    return [
-        Verdict(
-            counterfactual_id=item.id,
-            problem_id=entry.problem_id,
-            student=item.student.outcome,
-            teacher=item.teacher.outcome if item.teacher else None,
-            student_text=item.student.text,
-            teacher_text=item.teacher.text if item.teacher else None,
-            kept=item.kept,
-            reason=item.reason,
-        )
-        for item in tried
-        if item.student
-    ]
+def _answer(said: Said) -> dict[str, Any]:
+    return {
+        **clipped(said.failure or said.text),
+        "truncated": said.truncated,
+        "outcome": said.outcome,
+        "extracted": said.extracted,
+    }

@@ -1,4 +1,4 @@
-"""One prompt on a terminal: three heat maps, what was tried, what both models answered.
+"""One prompt on a terminal: heat maps, what was tried, what both models answered.
 
 Colours are the page's: orange where the student leans, blue where the teacher does. Without colours
 a row of bars under each line says the same.
@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leaf.report.formats import level, visible
-from leaf.report.one_problem import Explanation
+from leaf.report.one_problem import judgement
 from leaf.store.ledger import Entry
 
 _STUDENT, _TEACHER = (213, 94, 0), (0, 114, 178)
@@ -34,43 +34,52 @@ _OUTCOMES = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _View:
+class _Map:
     """One heat map."""
 
     name: str
     meaning: str
-    """In words, where there are colours."""
-    bars: str
-    """In words, where there are none."""
+    units: Sequence[Mapping[str, Any]]
     value: Callable[[Mapping[str, Any]], float]
     """Of a scored unit, in [-1, 1]: the student's colour below 0, the teacher's above."""
-    sign: int
+    sign: int = -1
     """Which side of `value` the bars show."""
 
 
-_VIEWS = (
-    _View(
-        name="Student",
-        meaning="how much each word moves its loss on the reference",
-        bars="how much each word moves its loss on the reference",
-        value=lambda unit: -unit["student"],
-        sign=-1,
-    ),
-    _View(
-        name="Teacher",
-        meaning="the same for the teacher",
-        bars="the same for the teacher",
-        value=lambda unit: unit["teacher"],
-        sign=1,
-    ),
-    _View(
-        name="Gap",
-        meaning="orange: the student leans on it more; blue: the teacher",
-        bars="how much more the student leans on it than the teacher",
-        value=lambda unit: unit["difference"],
-        sign=-1,
-    ),
-)
+def _maps(problem: Mapping[str, Any], *, colours: bool) -> Iterator[_Map]:
+    """Yield a map of what was ranked; the gradient's tokens have one a model, then the gap."""
+    rankings, units = problem["rankings"], problem["units"]
+    if all(ranking["detector"] == "gradient" for ranking in rankings):
+        yield _Map(
+            name="Student",
+            meaning="how much each word moves its loss on the reference",
+            units=units,
+            value=lambda unit: -unit["student"],
+        )
+        yield _Map(
+            name="Teacher",
+            meaning="the same for the teacher",
+            units=units,
+            value=lambda unit: float(unit["teacher"]),
+            sign=1,
+        )
+        yield _Map(
+            name="Gap",
+            meaning="orange: the student leans on it more; blue: the teacher"
+            if colours
+            else "how much more the student leans on it than the teacher",
+            units=units,
+            value=lambda unit: float(unit["difference"]),
+        )
+    for ranking in rankings:
+        unit = ranking["unit"]
+        yield _Map(
+            name=f"Ranked by {visible(ranking['detector'])}, {unit} by {unit}",
+            meaning=f"the {'deeper its colour' if colours else 'higher its bar'}, "
+            "the sooner it is cut",
+            units=ranking["units"],
+            value=lambda unit: -unit["score"],
+        )
 
 
 def print_list(found: Sequence[Entry], detector: str, console: Console) -> None:
@@ -89,49 +98,49 @@ def print_list(found: Sequence[Entry], detector: str, console: Console) -> None:
         console.print(line, soft_wrap=not console.is_terminal, **cut)
 
 
-def print_explanation(found: Explanation, console: Console) -> None:
-    """Print one prompt: heat maps, what was tried, and the answers before and after."""
-    problem = found.problem
-    before = problem["before"]
+def print_explanation(found: Mapping[str, Any], console: Console) -> None:
+    """Print what `leaf.report.one_problem.explanation` returns: heat maps, what was tried, answers.
+
+    Args:
+        found: The explanation.
+        console: Where to; without colours bars stand under the words.
+    """
+    problem = found["problem"]
     console.print(
         Rule(Text(" ".join(visible(problem["id"]).split()), "bold"), align="left", style="dim")
     )
-    console.print(
-        Text.assemble(
-            ("student ", "dim"),
-            _OUTCOMES[before["student"]["outcome"]],
-            (f" ({visible(found.recipe['student']['model'])})   teacher ", "dim"),
-            _OUTCOMES[before["teacher"]["outcome"]],
-            (f" ({visible(found.recipe['teacher']['model'])})   answer ", "dim"),
-            (visible(problem["answer"]), "bold"),
-        )
-    )
+    said = Text()
+    for role in ("student", "teacher"):
+        said.append(f"{role} ", "dim")
+        said.append_text(_OUTCOMES[problem["before"][role]["outcome"]])
+        said.append(f" ({visible(found['recipe'][role]['model'])})   ", "dim")
+    console.print(said.append("answer ", "dim").append(visible(problem["answer"]), "bold"))
     _print_heat(found, console)
-    changes = [*problem["removals"], *problem["transplants"]]
-    _print_tried(found, changes, console)
-    _print_answers(before, changes, console)
+    _print_tried(found, console)
+    _print_answers(problem, console)
 
 
-def _print_heat(found: Explanation, console: Console) -> None:
-    units = found.problem["units"]
-    if found.problem["prompt"]:
-        _print_context(found.problem, console)
-    if found.skipped or not found.entered:
-        why = visible(found.skipped or "") or "the student solves it, so it was not scored"
-        console.print(Text.assemble("\n", _text(units), "\n", (f"no scores: {why}", "dim")))
+def _print_heat(found: Mapping[str, Any], console: Console) -> None:
+    problem = found["problem"]
+    if problem["prompt"]:
+        _print_context(problem, console)
+    if found["skipped"] or not found["entered"]:
+        why = visible(found["skipped"] or "") or "the student solves it, so it was not scored"
+        text = _text(problem["units"])
+        console.print(Text.assemble("\n", text, "\n", (f"no scores: {why}", "dim")))
         return
-    for view in _VIEWS:
-        meaning = view.meaning if console.color_system else view.bars
-        console.print(Text.assemble("\n", (view.name, "bold"), "  ", (meaning, "dim")))
-        if console.color_system:
-            console.print(_text(units, view))
+    colours = bool(console.color_system)
+    for heat in _maps(problem, colours=colours):
+        console.print(Text.assemble("\n", (heat.name, "bold"), "  ", (heat.meaning, "dim")))
+        if colours:
+            console.print(_text(heat.units, heat))
         else:
-            for line in _barred(units, view, console.width):
+            for line in _barred(heat, console.width):
                 console.print(line, markup=False, no_wrap=True, crop=False)
-    said = "underlined: taken out of some prompt; struck through: one of those was verified"
-    if not console.color_system:
-        said = "[-so-]: taken out of a prompt that was verified"
-    console.print(Text(said, "dim"))
+    legend = "underlined: taken out of some prompt; struck through: one of those was verified"
+    if not colours:
+        legend = "[-so-]: taken out of a prompt that was verified"
+    console.print(Text(legend, "dim"))
 
 
 def _print_context(problem: Mapping[str, Any], console: Console) -> None:
@@ -145,10 +154,10 @@ def _print_context(problem: Mapping[str, Any], console: Console) -> None:
     console.print(Text(f"\nThe response {goes_on} what is scored and cut here:", "bold"))
 
 
-def _text(units: Sequence[Mapping[str, Any]], view: _View | None = None) -> Text:
+def _text(units: Sequence[Mapping[str, Any]], heat: _Map | None = None) -> Text:
     text = Text()
     for unit in units:
-        style = _style(view.value(unit)) if view and "gap" in unit else ""
+        style = _style(heat.value(unit)) if heat and "removed" in unit else ""
         space, word = _parted(unit["text"])
         # A struck or underlined space would read as a mark of its own.
         text.append(space, style)
@@ -174,12 +183,12 @@ def _style(value: float) -> str:
     return f"black on #{red:02x}{green:02x}{blue:02x}"
 
 
-def _barred(units: Sequence[Mapping[str, Any]], view: _View, width: int) -> Iterator[str]:
+def _barred(heat: _Map, width: int) -> Iterator[str]:
     """Yield lines of at most `width` cells where units allow it, each with its bars under it."""
     line, bars = "", ""
-    freed = [False, *(unit.get("freed", False) for unit in units), False]
-    for at, unit in enumerate(units, start=1):
-        step = max(view.sign * level(view.value(unit)), 0) if "gap" in unit else 0
+    freed = [False, *(unit.get("freed", False) for unit in heat.units), False]
+    for at, unit in enumerate(heat.units, start=1):
+        step = max(heat.sign * level(heat.value(unit)), 0) if "removed" in unit else 0
         space, word = _parted(unit["text"])
         opening = "[-" if freed[at] and not freed[at - 1] else ""
         closing = "-]" if freed[at] and not freed[at + 1] else ""
@@ -195,38 +204,51 @@ def _barred(units: Sequence[Mapping[str, Any]], view: _View, width: int) -> Iter
     yield from (line, bars.rstrip())
 
 
-def _print_tried(
-    found: Explanation, changes: Sequence[Mapping[str, Any]], console: Console
-) -> None:
-    problem = found.problem
-    kept = (problem["kept"] or 0) + problem["transplants_kept"]
-    console.print(
-        Text.assemble("\n", ("Tried", "bold"), f"  {kept} of {len(changes)} changed prompts kept")
+def _print_tried(found: Mapping[str, Any], console: Console) -> None:
+    problem = found["problem"]
+    verified = f"{problem['kept'] or 0} of {problem['tried']} verified"
+    moved = (
+        f"{problem['transplants_kept']} of {problem['transplanted']} kept: "
+        "another problem's distraction, put into this one"
     )
-    grid = Table.grid(padding=(0, 1))
-    for change in changes:
-        verdict = change["verdict"]
-        mark = Text("✓", "bold green") if verdict["kept"] else Text("✗", "dim")
-        why = visible(verdict["reason"])
-        if verdict["kept"] and why == "kept":
-            why = "both right" if "donor" not in change else "teacher still right"
-        said = Text.assemble(
-            "student ",
-            _OUTCOMES[verdict["student"]],
-            "  teacher ",
-            _OUTCOMES[verdict["teacher"]],
-            (f"  {why}", "dim"),
-        )
-        grid.add_row(mark, _excerpt(change["pieces"], console))
-        grid.add_row("", said)
-    console.print(grid)
-    for refused in found.refused:
-        plural = "s" * (refused.count != 1)
-        line = f"not tried: {refused.count} span{plural}: {visible(refused.reason)}"
+    sections = [("Tried removals", problem["removals"], verified)]
+    if problem["transplants"]:
+        sections.append(("Transplants", problem["transplants"], moved))
+    for title, changes, kept in sections:
+        if changes or not problem["transplants"]:
+            console.print(Text.assemble("\n", (title, "bold"), f"  {kept}"))
+            grid = Table.grid(padding=(0, 1))
+            for change in changes:
+                kept_mark = Text("✓", "bold green") if _kept(change) else Text("✗", "dim")
+                grid.add_row(kept_mark, _excerpt(change["pieces"], console))
+                grid.add_row("", _verdict(change))
+            console.print(grid)
+    for refused in found["refused"]:
+        plural = "s" * (refused["count"] != 1)
+        line = f"not tried: {refused['count']} span{plural}: {visible(refused['reason'])}"
         console.print(Text(line, "dim"))
-    for control in found.controls:
-        share = f"{control.kept} of {control.tried} changed prompts kept"
-        console.print(Text(f"control {visible(control.detector)}: {share}", "dim"))
+    for control in found["controls"]:
+        share = f"{control['kept']} of {control['tried']} changed prompts kept"
+        console.print(Text(f"control {visible(control['detector'])}: {share}", "dim"))
+
+
+def _kept(change: Mapping[str, Any]) -> bool:
+    return bool(change["verdict"] and change["verdict"]["kept"])
+
+
+def _verdict(change: Mapping[str, Any]) -> Text:
+    """Say what both models made of a change, in the page's words."""
+    verdict = change["verdict"] or {"student": None, "teacher": None}
+    student, teacher = (_OUTCOMES[verdict[role]] for role in ("student", "teacher"))
+    name, why = judgement(change)
+    donor = f"  from {visible(change['donor'])}" if "donor" in change else ""
+    return Text.assemble(
+        "student ",
+        student,
+        "  teacher ",
+        teacher,
+        (f"  {name.lower()}: {visible(why)}{donor}", "dim"),
+    )
 
 
 def _excerpt(pieces: Sequence[Mapping[str, Any]], console: Console) -> Text:
@@ -247,26 +269,21 @@ def _excerpt(pieces: Sequence[Mapping[str, Any]], console: Console) -> Text:
     return text
 
 
-def _print_answers(
-    before: Mapping[str, Any], changes: Sequence[Mapping[str, Any]], console: Console
-) -> None:
+def _print_answers(problem: Mapping[str, Any], console: Console) -> None:
     console.print(Text.assemble("\n", ("Answers", "bold")))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0), header_style="dim", expand=True)
     for name, ratio in (("", 1), ("student", 2), ("teacher", 2)):
         table.add_column(name, ratio=ratio)
-    table.add_row("whole question", *(_answer(before[role]) for role in ("student", "teacher")))
-    for change in changes:
+    roles = ("student", "teacher")
+    table.add_row("whole question", *(_answer(problem["before"][role]) for role in roles))
+    for change in filter(_kept, [*problem["removals"], *problem["transplants"]]):
+        pieces = [piece for piece in change["pieces"] if piece["removed"] or piece["inserted"]]
         verdict = change["verdict"]
-        if verdict["kept"]:
-            pieces = [piece for piece in change["pieces"] if piece["removed"] or piece["inserted"]]
-            said = (
-                text and {**text, "outcome": verdict[role]}
-                for role, text in (
-                    ("student", verdict["student_text"]),
-                    ("teacher", verdict["teacher_text"]),
-                )
-            )
-            table.add_row(_named(pieces, console), *map(_answer, said))
+        answers = (
+            verdict[f"{role}_text"] and {**verdict[f"{role}_text"], "outcome": verdict[role]}
+            for role in roles
+        )
+        table.add_row(_named(pieces, console), *map(_answer, answers))
     console.print(table)
 
 

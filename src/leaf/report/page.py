@@ -65,7 +65,7 @@ def render(report: dict[str, Any]) -> str:
     )
 
 
-def write_explanation(page: dict[str, Any], path: Path) -> Path:
+def write_explanation(page: Mapping[str, Any], path: Path) -> Path:
     """Write the page of one problem as HTML that needs nothing outside itself.
 
     Args:

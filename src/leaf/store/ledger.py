@@ -1,14 +1,14 @@
 """The causal ledger: what stage 1 found out about each problem, in Parquet.
 
 A row is an `Entry`: a problem, or the beginning of its response (response level). docs/ledger.md
-describes the columns for readers of other languages. Written at the end of verification from
+describes the columns for readers of other languages. `leaf.store.results` makes entries of a run's
 records alone, so that a resumed run writes the same bytes.
 """
 
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,28 +16,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from leaf.errors import StoreError, UsageError
-from leaf.records import (
-    Answer,
-    Attribution,
-    Counterfactual,
-    NormalisedScores,
-    Outcome,
-    Problem,
-    Score,
-    Span,
-    Verdict,
-)
+from leaf.records import Outcome, Span
 from leaf.store.parquet import from_table, schema_of, to_table
 from leaf.store.store import space_guard
 
-Graded = tuple[Sequence[Answer], Sequence[Score]]
-"""Answers and their scores, in the same order."""
+FORMAT = "3"
+"""Stands in the file's metadata under `leaf.ledger`; raised when columns change."""
 
-Cuts = Mapping[str, tuple[Sequence[Counterfactual], Sequence[Verdict]]]
-"""Detector to what it led to, verdicts for those that were tried."""
-
-FORMAT = "2"
-"""Stands in the file's metadata under `leaf.ledger`; raised when a column changes its meaning."""
+_READ = ("2", FORMAT)
+"""Formats that are read: in 2 there were no `rankings`, `source`, and less of an answer."""
 
 _KEY = b"leaf.ledger"
 _ROWS = 256
@@ -49,7 +36,14 @@ class Said:
     """What a model answered to one prompt, and what its grader said."""
 
     text: str
+    """What it wrote; "" with a `failure`."""
     outcome: Outcome
+    extracted: str | None = None
+    """The final answer that the grader found, or None; it is kept of whole questions only."""
+    truncated: bool | None = None
+    """Whether the token limit came before the end; None of a changed question."""
+    failure: str | None = None
+    """Why there is no answer, else None."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +68,29 @@ class Unit:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RankedUnit:
+    """A unit as a detector ranked it: a token, or a word, clause or sentence."""
+
+    start: int
+    """First character in the question."""
+    end: int
+    """One past its last character in the question."""
+    score: float
+    """In [0, 1]: 1 is what the detector would cut first."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Ranking:
+    """How a detector ranked the units of a question."""
+
+    detector: str
+    unit: str
+    """`token`, `word`, `clause` or `sentence`."""
+    units: tuple[RankedUnit, ...]
+    """In text order."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
     """A changed question, or a span that was refused, and what came of it."""
 
@@ -92,13 +109,25 @@ class Variant:
     donor: str
     """The variant that a transplant's text came from, else ""."""
     student: Said | None
-    """None where the variant was not tried."""
+    """None where the variant was refused, or is not judged yet."""
     teacher: Said | None
     """None where the teacher was not asked."""
     kept: bool
     """Whether it passed verification."""
     reason: str
-    """`kept`, why verification let it go, or why it was not tried."""
+    """`kept`, why verification let it go, or why it was refused; "" where it is not judged yet."""
+
+    @property
+    def kind(self) -> str:
+        """What it is: `refused`, `transplant` or `removal` (also with a filler in place)."""
+        if self.student is None and self.reason:
+            return "refused"
+        return "transplant" if self.strategy == "transplant" else "removal"
+
+    @property
+    def pending(self) -> bool:
+        """Whether it waits for verification; never in a ledger, which is written after that."""
+        return self.student is None and not self.reason
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,6 +166,16 @@ class Entry:
     skipped: str | None
     """Why it was not scored, else None."""
     variants: tuple[Variant, ...]
+    """The recipe's own detector's first, in the order made."""
+    rankings: tuple[Ranking, ...] = ()
+    """What each detector ranked, the recipe's own first; one for each of `prune.units`."""
+    source: str = ""
+    """The part of the data set that it comes from, as the data name it, else ""."""
+
+    @property
+    def origin(self) -> str:
+        """The id of the problem that was asked: its own, or that whose response it begins."""
+        return self.problem_id.rpartition("/r")[0] if self.prompt else self.problem_id
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -145,66 +184,13 @@ class Entry:
         found = {(span.start, span.end): span for span in reversed(spans)}
         return tuple(found[place] for place in sorted(found))
 
+    def made(self, detector: str, kind: str) -> list[Variant]:
+        """Return the variants of a detector that are of one `Variant.kind`, in the order made."""
+        return [item for item in self.variants if (item.detector, item.kind) == (detector, kind)]
+
     def tried(self, detector: str) -> list[Variant]:
         """Return the variants of a detector that models were asked about."""
         return [item for item in self.variants if item.detector == detector and item.student]
-
-
-def entries(
-    *,
-    problems: Sequence[Problem],
-    student: Graded,
-    teacher: Graded,
-    attributions: Sequence[Attribution],
-    focus: Sequence[NormalisedScores],
-    cuts: Cuts,
-    segments: Mapping[str, Sequence[Problem]] | None = None,
-) -> Iterator[Entry]:
-    """Yield an entry for each problem that entered detection or took a transplant, in order.
-
-    `segments` maps a problem to its response-level problems, whose entries follow its own.
-    """
-    said = tuple(
-        {
-            answer.problem_id: Said(text=answer.text, outcome=score.outcome)
-            for answer, score in zip(*graded, strict=True)
-        }
-        for graded in (student, teacher)
-    )
-    scored = {item.problem_id: item for item in attributions}
-    ranked = {item.problem_id: item for item in focus}
-    variants = _variants(cuts)
-    rows = (
-        (problem, origin.id)
-        for origin in problems
-        for problem in (origin, *(segments or {}).get(origin.id, ()))
-    )
-    for problem, origin_id in rows:
-        attribution = scored.get(problem.id)
-        if attribution is None and problem.id not in variants:
-            continue
-        units = _units(problem, attribution, ranked.get(problem.id)) if attribution else ()
-        losses = None
-        if attribution and not attribution.skipped:
-            losses = attribution.student_loss, attribution.teacher_loss
-        yield Entry(
-            problem_id=problem.id,
-            level=problem.level,
-            entered=attribution is not None,
-            prompt=problem.prompt,
-            before=problem.before,
-            question=problem.question,
-            after=problem.after,
-            answer=problem.answer,
-            reference=attribution.reference if attribution else "",
-            student=said[0][origin_id],
-            teacher=said[1][origin_id],
-            student_loss=losses[0] if losses else None,
-            teacher_loss=losses[1] if losses else None,
-            units=units,
-            skipped=attribution.skipped if attribution else None,
-            variants=tuple(variants.get(problem.id, ())),
-        )
 
 
 def write_ledger(path: Path, found: Iterable[Entry]) -> None:
@@ -246,10 +232,11 @@ def iterate_ledger(path: Path, problem_id: str | None = None) -> Iterator[Entry]
     try:
         with pq.ParquetFile(path) as file:
             written = (file.schema_arrow.metadata or {}).get(_KEY, b"none").decode()
-            if written != FORMAT:
+            if written not in _READ:
                 raise UsageError(
                     f"{path}: is a ledger of format {written}, but this version of leaf reads "
-                    f"format {FORMAT}; `leaf run` with the recipe.yaml beside it writes it again"
+                    f"formats {' and '.join(_READ)}; `leaf run` with the recipe.yaml beside it "
+                    "writes it again"
                 )
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group)
@@ -262,57 +249,3 @@ def iterate_ledger(path: Path, problem_id: str | None = None) -> Iterator[Entry]
             f"{path}: damaged; delete it, and `leaf run` with the recipe.yaml beside it writes it "
             "again"
         ) from error
-
-
-def _units(
-    problem: Problem, scored: Attribution, ranked: NormalisedScores | None
-) -> tuple[Unit, ...]:
-    nothing: Sequence[float | None] = (None,) * len(scored.starts)
-    normalised = (ranked.teacher, ranked.student, ranked.gap) if ranked else (nothing,) * 3
-    return tuple(
-        Unit(
-            start=start,
-            end=end,
-            text=problem.question[start:end],
-            teacher_raw=teacher_raw,
-            student_raw=student_raw,
-            teacher=teacher,
-            student=student,
-            gap=gap,
-        )
-        for start, end, teacher_raw, student_raw, teacher, student, gap in zip(
-            scored.starts, scored.ends, scored.teacher, scored.student, *normalised, strict=True
-        )
-    )
-
-
-def _variants(cuts: Cuts) -> dict[str, list[Variant]]:
-    """Return every variant by problem: the recipe's detector first, in the order made."""
-    found: dict[str, list[Variant]] = {}
-    for detector, (counterfactuals, verdicts) in cuts.items():
-        judged = {verdict.counterfactual_id: verdict for verdict in verdicts}
-        for item in counterfactuals:
-            verdict = None if item.skipped else judged[item.id]
-            found.setdefault(item.problem_id, []).append(_variant(detector, item, verdict))
-    return found
-
-
-def _variant(detector: str, item: Counterfactual, verdict: Verdict | None) -> Variant:
-    student = teacher = None
-    if verdict:
-        student = Said(text=verdict.student_text, outcome=verdict.student)
-        if verdict.teacher is not None:
-            teacher = Said(text=verdict.teacher_text or "", outcome=verdict.teacher)
-    return Variant(
-        id=item.id,
-        detector=detector,
-        strategy=item.strategy,
-        spans=item.spans,
-        question=item.question,
-        inserted=item.inserted,
-        donor=item.donor,
-        student=student,
-        teacher=teacher,
-        kept=verdict is not None and verdict.kept,
-        reason=verdict.reason if verdict else item.skipped or "",
-    )

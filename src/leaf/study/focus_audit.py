@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from leaf.errors import StudyError
 from leaf.models.files import Source, trained
 from leaf.pipeline.benchmarks import Benchmark, load_benchmarks
-from leaf.pipeline.session import Graded
 from leaf.records import Problem, Score
 from leaf.statistics import Values
+from leaf.store.results import Graded
 from leaf.store.work import About
 from leaf.study.finding import Finding, Measured, Table
 from leaf.study.lab import Lab, Run

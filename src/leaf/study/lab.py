@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from leaf.pipeline.results import Results
 from leaf.pipeline.stages import Pipeline
 from leaf.progress import say
 from leaf.recipe import Recipe
 from leaf.recipe.reading import check_recipe, describe
+from leaf.store.results import Results
 from leaf.store.store import Store
 
 _SEEDED = ("data.", "attribute.", "prune.", "distill.")

@@ -17,7 +17,7 @@ from tests.report.attacks import ATTACKS
 
 
 def written(entry: Entry, recipe: Recipe, folder: Path) -> Path:
-    return write_explanation(explanation(entry, recipe, "here").as_json(), folder / "p.html")
+    return write_explanation(explanation(entry, recipe, "here"), folder / "p.html")
 
 
 def opened(browser: Browser, path: Path, width: int = 1100) -> tuple[Page, list[str]]:

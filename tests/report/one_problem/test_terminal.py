@@ -32,9 +32,9 @@ def test_outcomes_reasons_and_both_models_answers_are_there(entry: Entry, recipe
     text = printed(entry, recipe)
     for said in (
         "student ✗ wrong (org/small)   teacher ✓ right (org/large)   answer 3",
-        "1 of 3 changed prompts kept",
-        "student ✓ right  teacher ✓ right  both right",
-        "student ✗ wrong  teacher – not asked  student wrong",
+        "Tried removals  1 of 3 verified",
+        "student ✓ right  teacher ✓ right  verified: both right without it",
+        "student ✗ wrong  teacher – not asked  not verified: student wrong",
         "not tried: 1 span: span would cut inside a word",
         "control random: 0 of 1 changed prompts kept",
         "first I said 7",

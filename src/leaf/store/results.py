@@ -1,0 +1,191 @@
+"""What a run has found so far, and the entries that describe each of its problems."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from leaf.records import (
+    Answer,
+    Attribution,
+    Counterfactual,
+    Drop,
+    NormalisedScores,
+    Problem,
+    Score,
+    Verdict,
+)
+from leaf.statistics import Comparison, Estimate, Values
+from leaf.store.ledger import Entry, Ranking, Said, Unit, Variant
+
+Graded = tuple[list[Answer], list[Score]]
+"""Answers and their scores, in the same order."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Cuts:
+    """What one detector led to."""
+
+    counterfactuals: list[Counterfactual]
+    verdicts: list[Verdict] | None = None
+    """One for each of `tried`, in that order; None before verification."""
+
+    @property
+    def tried(self) -> list[Counterfactual]:
+        """Those that are questions to answer."""
+        return [item for item in self.counterfactuals if not item.skipped]
+
+    @property
+    def kept(self) -> list[Counterfactual]:
+        """Those that verification kept."""
+        ids = {verdict.counterfactual_id for verdict in self.verdicts or () if verdict.kept}
+        return [item for item in self.counterfactuals if item.id in ids]
+
+
+@dataclasses.dataclass(kw_only=True)
+class Results:
+    """What a run has so far; None is not there yet."""
+
+    problems: list[Problem] | None = None
+    student: Graded | None = None
+    teacher: Graded | None = None
+    attributions: list[Attribution] | None = None
+    focus: list[NormalisedScores] | None = None
+    segments: dict[str, list[Problem]] = dataclasses.field(default_factory=dict)
+    """Problem to the response-level problems made of its reference."""
+    cuts: dict[str, Cuts] = dataclasses.field(default_factory=dict)
+    """The recipe's detector first, then its controls."""
+    rankings: dict[str, tuple[Ranking, ...]] = dataclasses.field(default_factory=dict)
+    """Problem to what each detector ranked in it; there with `cuts`."""
+    students: dict[str, Path] = dataclasses.field(default_factory=dict)
+    """Arm (`kd`, `leaf`) to the trained student's stage folder."""
+    estimates: dict[str, dict[str, Estimate]] | None = None
+    comparisons: dict[str, Comparison] | None = None
+    values: dict[str, dict[str, Values]] = dataclasses.field(default_factory=dict)
+    """Benchmark and measure, as `estimates` name it, to arm to each question's value."""
+    questions: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    """Benchmark and measure to problem id to a digest of the question and its answer."""
+    bases: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    """Benchmark and measure to problem id to its base problem (`Problem.base`)."""
+    robustness: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    """Benchmark of variants to arm to what they cost (`leaf.evaluate.Robustness`)."""
+    drops: list[Drop] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def verified(self) -> bool:
+        """Whether stage 1 is done: every cut was judged."""
+        return bool(self.cuts) and all(cuts.verdicts is not None for cuts in self.cuts.values())
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield an entry for each problem that entered detection or took a transplant, in order.
+
+        Response-level problems follow their own. There is none before attribution.
+        """
+        if not (self.student and self.teacher and self.attributions is not None):
+            return
+        student, teacher = _answers(self.student), _answers(self.teacher)
+        attributions = {item.problem_id: item for item in self.attributions}
+        scores = {item.problem_id: item for item in self.focus or ()}
+        variants = _variants(self.cuts)
+        for asked in self.problems or ():
+            for problem in (asked, *self.segments.get(asked.id, ())):
+                attribution = attributions.get(problem.id)
+                if attribution is None and problem.id not in variants:
+                    continue
+                scored = attribution if attribution and not attribution.skipped else None
+                yield Entry(
+                    problem_id=problem.id,
+                    level=problem.level,
+                    entered=attribution is not None,
+                    prompt=problem.prompt,
+                    before=problem.before,
+                    question=problem.question,
+                    after=problem.after,
+                    answer=problem.answer,
+                    reference=attribution.reference if attribution else "",
+                    student=student[asked.id],
+                    teacher=teacher[asked.id],
+                    student_loss=scored.student_loss if scored else None,
+                    teacher_loss=scored.teacher_loss if scored else None,
+                    units=_units(problem, attribution, scores.get(problem.id)),
+                    skipped=attribution.skipped if attribution else None,
+                    variants=tuple(variants.get(problem.id, ())),
+                    rankings=self.rankings.get(problem.id, ()),
+                    source=problem.source,
+                )
+
+
+def _answers(graded: Graded) -> dict[str, Said]:
+    """Return what a model answered to each whole question."""
+    return {
+        answer.problem_id: Said(
+            text=answer.text,
+            outcome=score.outcome,
+            extracted=score.extracted,
+            truncated=answer.truncated,
+            failure=answer.failure,
+        )
+        for answer, score in zip(*graded, strict=True)
+    }
+
+
+def _units(
+    problem: Problem, attribution: Attribution | None, scores: NormalisedScores | None
+) -> tuple[Unit, ...]:
+    if attribution is None:
+        return ()
+    nothing: Sequence[float | None] = (None,) * len(attribution.starts)
+    normalised = (scores.teacher, scores.student, scores.gap) if scores else (nothing,) * 3
+    return tuple(
+        Unit(
+            start=start,
+            end=end,
+            text=problem.question[start:end],
+            teacher_raw=teacher_raw,
+            student_raw=student_raw,
+            teacher=teacher,
+            student=student,
+            gap=gap,
+        )
+        for start, end, teacher_raw, student_raw, teacher, student, gap in zip(
+            attribution.starts,
+            attribution.ends,
+            attribution.teacher,
+            attribution.student,
+            *normalised,
+            strict=True,
+        )
+    )
+
+
+def _variants(cuts: Mapping[str, Cuts]) -> dict[str, list[Variant]]:
+    """Return every variant by problem: the recipe's detector first, in the order made."""
+    variants: dict[str, list[Variant]] = {}
+    for detector, made in cuts.items():
+        verdicts = {verdict.counterfactual_id: verdict for verdict in made.verdicts or ()}
+        for item in made.counterfactuals:
+            variant = _variant(detector, item, verdicts.get(item.id))
+            variants.setdefault(item.problem_id, []).append(variant)
+    return variants
+
+
+def _variant(detector: str, item: Counterfactual, verdict: Verdict | None) -> Variant:
+    student = teacher = None
+    if verdict:
+        student = Said(text=verdict.student_text, outcome=verdict.student)
+        if verdict.teacher is not None:
+            teacher = Said(text=verdict.teacher_text or "", outcome=verdict.teacher)
+    return Variant(
+        id=item.id,
+        detector=detector,
+        strategy=item.strategy,
+        spans=item.spans,
+        question=item.question,
+        inserted=item.inserted,
+        donor=item.donor,
+        student=student,
+        teacher=teacher,
+        kept=verdict is not None and verdict.kept,
+        reason=verdict.reason if verdict else item.skipped or "",
+    )

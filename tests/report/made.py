@@ -1,0 +1,39 @@
+"""From the parts that fixtures write by hand to a report."""
+
+from typing import Any
+
+from leaf.report import content
+from leaf.store.results import Cuts, Results
+
+
+def build_report(**run: Any) -> dict[str, Any]:
+    """Build the report of a `run` (a fixture of conftest.py); None is what it has not reached."""
+    answers = {
+        role: run[f"{role}_answers"] and (run[f"{role}_answers"], run[f"{role}_scores"])
+        for role in ("student", "teacher")
+    }
+    results = Results(
+        problems=run["problems"],
+        **answers,
+        attributions=run["attributions"],
+        focus=run["focus"],
+        segments=run.get("segments", {}),
+        cuts={
+            detector: Cuts(counterfactuals=made, verdicts=verdicts)
+            for detector, (made, verdicts) in run["cuts"].items()
+        },
+        rankings=run.get("rankings", {}),
+        estimates=run["estimates"],
+        comparisons=run["comparisons"],
+        robustness=run.get("robustness", {}),
+        drops=run["drops"],
+        notes=run.get("notes", []),
+    )
+    return content.build_report(
+        results,
+        recipe=run["recipe"],
+        command=run["command"],
+        manifest=run["manifest"],
+        logs=run["logs"],
+        training=run["training"] or {},
+    )
