@@ -35,10 +35,10 @@ from torch import Tensor
 from benchmarks._measure import alone, peak_growth, timed
 from benchmarks._rivals import liger_jsd, rivals_python
 from benchmarks.common import AsJson, out_console, print_json, start
-from leaf.distill.losses import kl
 from leaf.distill.objective import Objective
 from leaf.distill.targets import HiddenTargets
 from leaf.errors import UsageError
+from leaf.losses import LOSSES
 from leaf.models.fused_loss import linear_loss
 from leaf.models.load import DTYPES, best_device
 from leaf.models.output_head import Head
@@ -221,7 +221,10 @@ def turn(way: str, case: Case, python: Path) -> Turn:
 def ours(inputs: Inputs, *, chunk: int) -> Found:
     """Compute it as training does."""
     teacher = HiddenTargets(
-        hidden_RD=inputs.teacher_TE, head=Head(inputs.teacher_head_VE), loss=kl, temperature=1.0
+        hidden_RD=inputs.teacher_TE,
+        head=Head(inputs.teacher_head_VE),
+        loss=LOSSES["kl"],
+        temperature=1.0,
     )
     count, device = len(inputs.student_TD), inputs.student_TD.device
     labels = torch.zeros(count, dtype=torch.long, device=device)

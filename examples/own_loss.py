@@ -2,10 +2,9 @@
 
     python examples/own_loss.py
 
-A loss takes the log-probabilities of student and teacher at B positions over J outcomes and returns
-one number a position. `differentiable` finds the slope of a plain formula; a loss that is used for
-long runs may return its slope itself, as those of leaf/distill/losses do.
-To use it, copy this file and write your own formula.
+A loss is one plain formula: from the log-probabilities of student and teacher at B positions over J
+outcomes to one number a position. PyTorch finds its slope. Keyword arguments are options, which a
+recipe sets in `distill.loss_options`. To use it, copy this file and write your own formula.
 """
 
 import sys
@@ -14,27 +13,28 @@ from pathlib import Path
 from torch import Tensor
 
 import leaf
-from leaf.distill.losses import LOSSES, differentiable
+from leaf.losses import LOSSES
 
 
-def hellinger(log_student_BJ: Tensor, log_teacher_BJ: Tensor) -> Tensor:
-    """Return the squared Hellinger distance 1 - sum_j sqrt(p_j q_j), 0 to 1."""
-    return 1.0 - (0.5 * (log_student_BJ + log_teacher_BJ)).exp().sum(dim=-1)
+def hellinger(log_student_BJ: Tensor, log_teacher_BJ: Tensor, *, share: float = 0.5) -> Tensor:
+    """Return 1 - sum_j q_j^share p_j^(1 - share), 0 to 1; at 1/2 the squared Hellinger distance."""
+    return 1.0 - (share * log_student_BJ + (1.0 - share) * log_teacher_BJ).exp().sum(dim=-1)
 
 
-LOSSES["hellinger"] = lambda _section: differentiable(hellinger)
+LOSSES["hellinger"] = hellinger
 
 TEST = "{task: playground, split: conflict, world: {size: 50}}"
 
 
 def main(folder: Path) -> None:
     """Train with the paper's loss and with this one from the same data, and compare."""
-    for loss in ("kl", "hellinger"):
+    for loss, options in (("kl", "{}"), ("hellinger", "{share: 0.4}")):
         recipe = leaf.load_recipe(
             "demo",
             [
                 f"name={loss}",
                 f"distill.loss={loss}",
+                f"distill.loss_options={options}",
                 "attribute.controls=[]",
                 "data.world.size=100",
                 "prune.transplants=2",

@@ -10,11 +10,11 @@ import torch
 from leaf.distill.align import Aligner
 from leaf.distill.aligned import AlignedTargets, AlignedTeacher, Layout, event_loss
 from leaf.distill.buckets import Buckets
-from leaf.distill.losses import LOSSES
-from leaf.distill.objective import Objective
+from leaf.distill.objective import Objective, chosen_loss
 from leaf.distill.rows import TrainingExample
 from leaf.distill.sample import Sample, encode_rows
 from leaf.errors import LeafError
+from leaf.losses import LOSSES
 from leaf.models.fused_loss import linear_loss
 from leaf.models.output_head import backbone, output_head
 from leaf.models.prompt_format import PromptFormat
@@ -92,7 +92,7 @@ class Case:
         section = DistillSection(loss=loss, jsd_beta=0.3, skew=0.2)
         return teacher.targets(
             self.samples,
-            loss=LOSSES[loss](section),
+            loss=chosen_loss(section),
             temperature=1.0,
             vocabulary=262,
             device=torch.device("cpu"),
@@ -249,7 +249,7 @@ def test_an_event_that_is_all_but_certain_has_a_finite_loss_and_slope() -> None:
     log_q = torch.tensor([-1e-12, 0.0, -200.0, -1e-12])
     log_p = torch.tensor([-1e-12, -3.0, -1e-12, -200.0])
     for name in LOSSES:
-        loss_E, slope_E = event_loss(log_q, log_p, LOSSES[name](DistillSection()))
+        loss_E, slope_E = event_loss(log_q, log_p, chosen_loss(DistillSection(loss=name)))
         assert torch.isfinite(loss_E).all()
         assert torch.isfinite(slope_E).all()
 
@@ -257,7 +257,7 @@ def test_an_event_that_is_all_but_certain_has_a_finite_loss_and_slope() -> None:
 def test_an_events_slope_by_hand() -> None:
     # P = 1/2, Q = 1/4. KL = 1/2 ln 2 + 1/2 ln(2/3); d/dQ = -1/2 / Q + 1/2 / (1 - Q) = -4/3.
     log_q, log_p = torch.tensor([0.25]).log(), torch.tensor([0.5]).log()
-    loss_E, slope_E = event_loss(log_q, log_p, LOSSES["kl"](DistillSection()))
+    loss_E, slope_E = event_loss(log_q, log_p, LOSSES["kl"])
     assert loss_E.item() == pytest.approx(0.1438, abs=1e-4)
     assert slope_E.item() == pytest.approx(-4 / 3 * 0.25)
 
@@ -287,7 +287,7 @@ def test_a_temperature_is_refused(case: Case) -> None:
     with pytest.raises(LeafError, match="temperature is 1"):
         teacher.targets(
             case.samples,
-            loss=LOSSES["kl"](DistillSection()),
+            loss=LOSSES["kl"],
             temperature=2.0,
             vocabulary=262,
             device=torch.device("cpu"),

@@ -2,10 +2,10 @@
 
 import pytest
 
-from leaf.distill.losses import LOSSES, kl
 from leaf.errors import RecipeError
 from leaf.generate import ENGINES
 from leaf.grade import GRADERS
+from leaf.losses import LOSSES
 from leaf.prune import RANKINGS, by_gap
 from leaf.recipe import DistillSection
 from leaf.recipe.reading import load_recipe
@@ -22,7 +22,7 @@ def test_a_name_that_nobody_knows_is_refused_with_those_that_are_there() -> None
 
 
 def test_a_loss_that_was_added_to_its_table_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(LOSSES, "hellinger", lambda _: kl)
+    monkeypatch.setitem(LOSSES, "hellinger", LOSSES["kl"])
 
     recipe = load_recipe("demo", ["distill.loss=hellinger"])
 
@@ -32,7 +32,7 @@ def test_a_loss_that_was_added_to_its_table_is_allowed(monkeypatch: pytest.Monke
 def test_an_added_name_stands_among_those_that_are_allowed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(LOSSES, "hellinger", lambda _: kl)
+    monkeypatch.setitem(LOSSES, "hellinger", LOSSES["kl"])
 
     with pytest.raises(RecipeError, match="'tv' or 'hellinger', but is 'helinger'"):
         load_recipe("demo", ["distill.loss=helinger"])

@@ -2,7 +2,6 @@
 
 from leaf.distill.distiller import Distiller, StepLoss
 from leaf.distill.loop import Plan, train
-from leaf.distill.losses import LOSSES
 from leaf.distill.rows import (
     TrainingExample,
     counterfactual_rows,
@@ -14,7 +13,6 @@ from leaf.distill.rows import (
 from leaf.distill.sample import Sample, encode_rows
 
 __all__ = [
-    "LOSSES",
     "Distiller",
     "Plan",
     "Sample",

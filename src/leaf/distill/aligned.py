@@ -20,11 +20,11 @@ from torch import Tensor
 
 from leaf.distill.align import Aligned
 from leaf.distill.buckets import Buckets
-from leaf.distill.losses.loss import Loss
 from leaf.distill.sample import Sample
-from leaf.distill.targets import Divergence, to_logits
+from leaf.distill.targets import Divergence
 from leaf.distill.teacher import HiddenTeacher, States
 from leaf.errors import LeafError
+from leaf.losses import Formula
 from leaf.models.output_head import Head
 from leaf.models.prompt_format import EncodedExample
 from leaf.models.vocabulary import CommonTokens
@@ -33,25 +33,25 @@ _LARGEST = -1e-6
 """log Q of an event is taken to be no more: what is left for 1 - Q is rounding in float32."""
 
 
-def event_loss(log_q_E: Tensor, log_p_E: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:
+def event_loss(log_q_E: Tensor, log_p_E: Tensor, loss: Formula) -> tuple[Tensor, Tensor]:
     """Return the loss of each event [E] and its derivative by log Q [E].
-
-    With buckets (Q, 1 - Q) and slopes (a, b): dL/dlog Q = a - b Q / (1 - Q).
 
     Args:
         log_q_E: Student's log-probability of saying the piece.
         log_p_E: Teacher's.
         loss: Of two buckets.
     """
-    student_E2, teacher_E2 = _said_or_not(log_q_E), _said_or_not(log_p_E)
-    losses_E, slope_E2 = loss(student_E2, teacher_E2)
-    odds_E = (student_E2[:, 0] - student_E2[:, 1]).exp()
-    return losses_E, slope_E2[:, 0] - slope_E2[:, 1] * odds_E
+    with torch.enable_grad():
+        log_q_E = log_q_E.detach().requires_grad_()
+        losses_E = loss(_said_or_not(log_q_E), _said_or_not(log_p_E))
+        (slopes_E,) = torch.autograd.grad(losses_E.sum(), log_q_E)
+    return losses_E.detach(), slopes_E
 
 
 def _said_or_not(log_E: Tensor) -> Tensor:
     """Return log P and log(1 - P) [E, 2]."""
-    log_E = log_E.clamp(max=_LARGEST)
+    # What is cut off keeps its slope: a student that is sure of the wrong piece has to learn.
+    log_E = log_E - (log_E - log_E.clamp(max=_LARGEST)).detach()
     return torch.stack([log_E, torch.log(-torch.expm1(log_E))], dim=-1)
 
 
@@ -124,7 +124,7 @@ class AlignedTargets:
     """The teacher's."""
     layout: Layout
     buckets: Buckets
-    loss: Loss
+    loss: Formula
     chunk: int
     """Positions whose logits exist at the same time."""
 
@@ -155,25 +155,26 @@ class AlignedTargets:
         hidden_CD = self.hidden_MD[pairs_C.clamp(min=0)]
         raw_CW = hidden_CD @ self.head.weight.detach().to(hidden_CD.dtype).T
 
-        def of_block(log_BV: Tensor, block: slice) -> tuple[Tensor, Tensor]:
-            loss_B = log_BV.new_zeros(len(log_BV))
-            slope_BV = torch.zeros_like(log_BV)
+        def of_block(log_BV: Tensor, block: slice) -> Tensor:
             within = (events_C[block] >= 0).nonzero().squeeze(1)
             events = events_C[block][within]
-            ends = layout.last_R[part][block][within]
-            loss_B[within] = (self._losses_E[events] * ends).to(loss_B)
-            said = layout.ids_R[part][block][within]
-            slope_BV[within, said] = self._slopes_E[events].to(slope_BV)
+            said_N = log_BV[within, layout.ids_R[part][block][within]]
+            ends_N = layout.last_R[part][block][within]
+            # An event's loss stands at its last token; log Q is the sum of all its tokens' log q,
+            # so each of them has the same slope.
+            losses_N = (self._losses_E[events] * ends_N).to(log_BV)
+            losses_N = losses_N + self._slopes_E[events].to(log_BV) * (said_N - said_N.detach())
+            loss_B = log_BV.new_zeros(len(log_BV)).index_put((within,), losses_N)
             paired = (pairs_C[block] >= 0).nonzero().squeeze(1)
             if len(paired):
-                logits_BW = self.head.finish(raw_CW[block][paired])
-                teacher_BW = torch.log_softmax(logits_BW, dim=-1).to(log_BV.dtype)
-                own_BV = log_BV[paired]
-                own_BJ = self.buckets.of_student(own_BV)
-                loss_B[paired], slope_BJ = self.loss(own_BJ, self.buckets.of_teacher(teacher_BW))
-                slope_BV[paired] = self.buckets.slope(own_BV, own_BJ, slope_BJ)
+                with torch.no_grad():
+                    logits_BW = self.head.finish(raw_CW[block][paired])
+                    teacher_BW = torch.log_softmax(logits_BW, dim=-1).to(log_BV.dtype)
+                    teacher_BJ = self.buckets.of_teacher(teacher_BW)
+                student_BJ = self.buckets.of_student(log_BV[paired])
+                loss_B = loss_B.index_put((paired,), self.loss(student_BJ, teacher_BJ))
                 self.mass_R[part][block][paired] = self.buckets.mass(teacher_BW).to(self.mass_R)
-            return loss_B, to_logits(slope_BV, log_BV)
+            return loss_B
 
         return of_block
 
@@ -208,7 +209,7 @@ class AlignedTeacher:
         self,
         samples: Sequence[Sample],
         *,
-        loss: Loss,
+        loss: Formula,
         temperature: float,
         vocabulary: int,
         device: torch.device,

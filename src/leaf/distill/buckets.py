@@ -73,49 +73,17 @@ class Buckets:
         """Return the teacher's probability of all common tokens [B]."""
         return log_BW[:, self._teacher.common_C].exp().sum(-1)
 
-    def slope(self, log_BV: Tensor, log_BJ: Tensor, slope_BJ: Tensor) -> Tensor:
-        """Turn a derivative by the student's buckets into one by its log-probabilities [B, V].
-
-        d log Q_j / d log q_v = q_v / Q_j for v in bucket j. Without a bucket for the rest
-        log Q_j = log sum_j q - log sum q, so that the share of the whole is taken off first.
-
-        Args:
-            log_BV: The student's log-probabilities.
-            log_BJ: Its buckets, `of_student(log_BV)`.
-            slope_BJ: Derivative by these.
-        """
-        side = self._student
-        slope_BV = torch.zeros_like(log_BV)
-        size = len(side.common_C)
-        slope_BC, log_BC = slope_BJ[:, :size], log_BJ[:, :size]
-        given_B1 = log_BV.new_zeros(())
-        if self._has_rest:
-            within = torch.softmax(log_BV[:, side.rest], dim=-1)
-            slope_BV[:, side.rest] = slope_BJ[:, -1:] * within
-        else:
-            slope_BC = slope_BC - log_BC.exp() * slope_BC.sum(dim=-1, keepdim=True)
-            given_B1 = self._given(log_BV, side)
-        for tokens, log_j, slope_j in (
-            (side.common_C, log_BC, slope_BC),
-            (side.longer, log_BC[:, side.buckets], slope_BC[:, side.buckets]),
-        ):
-            share = (log_BV[:, tokens] - given_B1 - log_j).exp()
-            slope_BV[:, tokens] = slope_j * share
-        return slope_BV
-
     def _collect(self, log_BV: Tensor, side: _Side) -> Tensor:
         log_BC = log_BV[:, side.common_C]
         if len(side.longer):
-            # Sums below the smallest float are lost beside log_BC, which is finite.
             longer_BC = torch.zeros_like(log_BC)
-            longer_BC.index_add_(1, side.buckets, log_BV[:, side.longer].exp())
-            log_BC = torch.logaddexp(log_BC, longer_BC.log())
+            longer_BC = longer_BC.index_add(1, side.buckets, log_BV[:, side.longer].exp())
+            # Sums below the smallest float are lost beside log_BC, which is finite; their
+            # logarithm would be neither finite nor have a slope.
+            least = torch.finfo(log_BC.dtype).tiny
+            both_BC = torch.logaddexp(log_BC, longer_BC.clamp(min=least).log())
+            log_BC = torch.where(longer_BC > least, both_BC, log_BC)
         if not self._has_rest:
             return torch.log_softmax(log_BC, dim=-1)
         rest_B1 = torch.logsumexp(log_BV[:, side.rest], dim=-1, keepdim=True)
         return torch.cat([log_BC, rest_B1], dim=-1)
-
-    def _given(self, log_BV: Tensor, side: _Side) -> Tensor:
-        """Return the log-probability that nothing of the rest is said [B, 1]."""
-        taken = torch.cat([side.common_C, side.longer])
-        return torch.logsumexp(log_BV[:, taken], dim=-1, keepdim=True)

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from leaf.distill.losses import LOSSES
-from leaf.distill.objective import Objective
+from leaf.distill.objective import Objective, chosen_loss
 from leaf.distill.ranks import ALONE, Ranks
 from leaf.distill.sample import Sample
 from leaf.distill.sharding import reshard
@@ -227,7 +226,7 @@ class Distiller:
         if self.teacher:
             targets = self.teacher.targets(
                 samples,
-                loss=LOSSES[section.loss](section),
+                loss=chosen_loss(section),
                 temperature=section.temperature,
                 vocabulary=self.vocabulary,
                 device=device,

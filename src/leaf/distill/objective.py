@@ -3,13 +3,20 @@
 Axes: R response positions, B positions of one block, V vocabulary.
 """
 
+import inspect
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from leaf.distill.aligned import AlignedTargets
 from leaf.distill.targets import Targets, softened
+from leaf.errors import RecipeError, nearest
+from leaf.losses import LOSSES, Formula
 from leaf.models.fused_loss import BlockLoss, cross_entropy
 from leaf.models.output_head import Head
+from leaf.recipe import DistillSection
 
 
 class Objective:
@@ -43,7 +50,7 @@ class Objective:
         self.mass_R = targets.mass_R if isinstance(targets, AlignedTargets) else None
         """See `AlignedTargets`; None for a teacher with the student's tokenizer."""
         self._targets = targets
-        self._cross_entropy = cross_entropy(labels_R)
+        self._labels_R = labels_R
         self._share = share
         self._temperature = temperature
 
@@ -53,31 +60,44 @@ class Objective:
             self._targets.look_at(hidden_RD.detach(), head)
 
     def __call__(self, part: slice) -> BlockLoss:
-        """Return the loss of one chunk's blocks."""
-        entropy = self._cross_entropy(part) if self._share else None
+        """Return the loss of the blocks of some neighbouring positions."""
+        entropy = cross_entropy(self._labels_R)(part) if self._share else None
         divergence = self._targets.of_chunk(part) if self._targets else None
         temperature, share = self._temperature, self._share
 
-        def of_block(logits_BV: Tensor, block: slice) -> tuple[Tensor, Tensor]:
-            first = part.start + block.start
-            there = slice(first, first + len(logits_BV))
-            loss_B, slope_BV = logits_BV.new_zeros(len(logits_BV)), None
+        def of_block(logits_BV: Tensor, block: slice) -> Tensor:
+            places = slice(part.start + block.start, part.start + block.stop)
+            loss_B = logits_BV.new_zeros(len(logits_BV))
             if entropy:
-                entropy_B, slope_BV = entropy(logits_BV, block)
-                self.cross_entropy_R[there] = entropy_B
-                loss_B, slope_BV = entropy_B * share, slope_BV.mul_(share)
+                entropy_B = entropy(logits_BV, block)
+                self.cross_entropy_R[places] = entropy_B.detach()
+                loss_B = loss_B + share * entropy_B
             if divergence:
-                apart_B, apart_BV = divergence(softened(logits_BV, temperature), block)
-                apart_B = apart_B * temperature**2
-                self.divergence_R[there] = apart_B
+                apart_B = divergence(softened(logits_BV, temperature), block) * temperature**2
+                self.divergence_R[places] = apart_B.detach()
                 loss_B = loss_B + (1.0 - share) * apart_B
-                # T^2 from the loss, 1 / T from the softened logits.
-                factor = (1.0 - share) * temperature
-                if slope_BV is not None:
-                    slope_BV.add_(apart_BV, alpha=factor)
-                else:
-                    slope_BV = apart_BV if factor == 1.0 else apart_BV.mul_(factor)
-            assert slope_BV is not None  # noqa: S101 - there is a teacher or cross-entropy
-            return loss_B, slope_BV
+            return loss_B
 
         return of_block
+
+
+def chosen_loss(section: DistillSection) -> Formula:
+    """Return the formula that `distill.loss` names, with its options.
+
+    Raises:
+        RecipeError: it has no option of a name in `distill.loss_options`.
+    """
+    formula = LOSSES[section.loss]
+    known: dict[str, dict[str, Any]] = {
+        "jsd": {"beta": section.jsd_beta},
+        "skew_kl": {"skew": section.skew},
+    }
+    options = known.get(section.loss, {}) | section.loss_options
+    _, _, *names = inspect.signature(formula).parameters
+    for name in options:
+        if name not in names:
+            raise RecipeError(
+                f"distill.loss_options: the loss {section.loss} has no option `{name}`"
+                f"{nearest(name, names)} (it has {', '.join(names) or 'none'})"
+            )
+    return partial(formula, **options)

@@ -1,22 +1,23 @@
 """What the teacher says about the response positions of a micro-batch, and how far off one is.
 
-Axes: R response positions, C positions of one chunk, W of a window in it, B of one block, D width
-of the teacher, V vocabulary, K tokens that are told apart, J = K + 1 outcomes.
+Axes: R response positions, C positions asked for at once, B of one block, D width of the teacher, V
+vocabulary, K tokens that are told apart, J = K + 1 outcomes.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from leaf.distill.losses.loss import Loss
+from leaf.losses import Formula
 from leaf.models.output_head import Head
 
-Divergence = Callable[[Tensor, slice], tuple[Tensor, Tensor]]
-"""(log-probabilities of the student [B, V], which positions of the chunk) -> each position's loss
-[B] and its slope d loss / d logits [B, V]."""
+Divergence = Callable[[Tensor, slice], Tensor]
+"""(log-probabilities of the student [B, V], which positions of those asked for) -> each position's
+loss [B], differentiable by autograd."""
 
 _LEAST = 1e-12
 """What all other tokens together have at least, so that its logarithm is finite."""
@@ -30,59 +31,45 @@ class Targets(Protocol):
         ...
 
     def of_chunk(self, part: slice) -> Divergence:
-        """Return how far a student is from the teacher at the positions of one chunk."""
+        """Return how far a student is from the teacher at some neighbouring positions."""
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class HiddenTargets:
     """The whole distribution, from the teacher's last hidden states: exact.
 
-    The head is applied chunk by chunk, so that the teacher's logits [R, V] never exist.
+    The head is applied to the positions that are asked for, so that the teacher's logits [R, V]
+    never exist.
     """
 
     hidden_RD: Tensor
     head: Head
-    loss: Loss
+    loss: Formula
     temperature: float
-    window: int = 128
-    """Positions whose products with the head exist at the same time."""
-    _buffers: list[Tensor] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._buffer = self.hidden_RD.new_empty(0, len(self.head.weight))
+        """Memory for logits, the same every time: fresh one costs a CPU as much as the sums."""
 
     def look_at(self, hidden_RD: Tensor, head: Head) -> None:
         """Need nothing of it; see `Targets`."""
 
     def of_chunk(self, part: slice) -> Divergence:
-        """See `Targets`; the chunk's blocks are to be asked for in their order."""
+        """See `Targets`; what was returned before is of no more use."""
         hidden_CD = self.hidden_RD[part]
-        weight_VD = self.head.weight.to(hidden_CD.dtype)
-        start = stop = 0
-        raw_WV = hidden_CD.new_empty(0)
+        if len(self._buffer) < len(hidden_CD):
+            self._buffer = hidden_CD.new_empty(len(hidden_CD), len(self.head.weight))
+        raw_CV = self._buffer[: len(hidden_CD)]
+        with torch.no_grad():
+            torch.mm(hidden_CD, self.head.weight.detach().to(hidden_CD.dtype).T, out=raw_CV)
 
-        def of_block(log_BV: Tensor, block: slice) -> tuple[Tensor, Tensor]:
-            nonlocal start, stop, raw_WV
-            end = block.start + len(log_BV)
-            if end > stop:
-                rows = max(self.window, len(log_BV))
-                start, hidden_WD = block.start, hidden_CD[block.start : block.start + rows]
-                stop = start + len(hidden_WD)
-                raw_WV = self._buffer(rows, weight_VD)[: len(hidden_WD)]
-                torch.mm(hidden_WD, weight_VD.T, out=raw_WV)
-            raw_BV = raw_WV[block.start - start : end - start]
-            teacher_BV = softened(self.head.finish(raw_BV), self.temperature)
-            loss_B, slope_BV = self.loss(log_BV, teacher_BV.to(log_BV.dtype))
-            return loss_B, to_logits(slope_BV, log_BV)
+        def of_block(log_BV: Tensor, block: slice) -> Tensor:
+            with torch.no_grad():
+                teacher_BV = softened(self.head.finish(raw_CV[block]), self.temperature)
+            return self.loss(log_BV, teacher_BV.to(log_BV.dtype))
 
         return of_block
-
-    def _buffer(self, rows: int, weight_VD: Tensor) -> Tensor:
-        """Return memory for so many positions' logits, the same every time.
-
-        Fresh memory costs a CPU as much as the sums done in it.
-        """
-        if not self._buffers or len(self._buffers[0]) < rows:
-            self._buffers[:] = [weight_VD.new_empty(rows, len(weight_VD))]
-        return self._buffers[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +83,7 @@ class TopKTargets:
     ids_RK: Tensor
     log_RK: Tensor
     """The teacher's log-probabilities, softened."""
-    loss: Loss
+    loss: Formula
 
     def look_at(self, hidden_RD: Tensor, head: Head) -> None:
         """Need nothing of it; see `Targets`."""
@@ -105,46 +92,30 @@ class TopKTargets:
         """See `Targets`."""
         ids_CK, log_CK = self.ids_RK[part], self.log_RK[part]
 
-        def of_block(log_BV: Tensor, block: slice) -> tuple[Tensor, Tensor]:
+        def of_block(log_BV: Tensor, block: slice) -> Tensor:
             teacher_BJ = with_rest(log_CK[block].to(log_BV.dtype))
-            return of_outcomes(log_BV, ids_CK[block], teacher_BJ, self.loss)
+            return self.loss(outcomes(log_BV, ids_CK[block]), teacher_BJ)
 
         return of_block
 
 
-def of_outcomes(
-    log_BV: Tensor, ids_BK: Tensor, teacher_BJ: Tensor, loss: Loss
-) -> tuple[Tensor, Tensor]:
-    """Return a loss over K tokens and the rest [B], and its slope d loss / d logits [B, V].
-
-    With h_j = d loss / d log q_j, the slope at token v is h_v - q_v sum(h) among the K tokens, and
-    q_v (h_rest / q_rest - sum(h)) elsewhere.
+def outcomes(log_BV: Tensor, ids_BK: Tensor) -> Tensor:
+    """Return the log-probabilities of K tokens and of all others together [B, K + 1].
 
     Args:
-        log_BV: The student's log-probabilities.
+        log_BV: Log-probabilities of the vocabulary.
         ids_BK: The tokens that are told apart, no one twice.
-        teacher_BJ: The teacher's log-probabilities of them, and of the rest.
-        loss: A loss over J outcomes.
     """
-    student_BJ = with_rest(log_BV.gather(1, ids_BK))
-    loss_B, slope_BJ = loss(student_BJ, teacher_BJ)
-    total_B1 = slope_BJ.sum(dim=1, keepdim=True)
-    rest_B1 = slope_BJ[:, -1:] / student_BJ[:, -1:].exp()
-    chosen_BK = slope_BJ[:, :-1] - student_BJ[:, :-1].exp() * total_B1
-    slope_BV = log_BV.exp().mul_(rest_B1 - total_B1)
-    return loss_B, slope_BV.scatter_(1, ids_BK, chosen_BK)
+    # Next to nothing in place of the K: the others' sum keeps a logarithm, and a slope.
+    others_BV = log_BV.scatter(1, ids_BK, math.log(_LEAST / log_BV.shape[1]))
+    rest_B1 = torch.logsumexp(others_BV, dim=1, keepdim=True)
+    return torch.cat([log_BV.gather(1, ids_BK), rest_B1], dim=1)
 
 
 def with_rest(log_BK: Tensor) -> Tensor:
     """Append to log-probabilities of some outcomes that of all others [B, K + 1]."""
     rest_B1 = 1.0 - log_BK.exp().sum(dim=1, keepdim=True)
     return torch.cat([log_BK, rest_B1.clamp(min=_LEAST).log()], dim=1)
-
-
-def to_logits(slope_BV: Tensor, log_BV: Tensor) -> Tensor:
-    """Turn d loss / d log q into d loss / d logits: h_v - q_v sum(h); in place of `slope_BV`."""
-    total_B1 = slope_BV.sum(dim=1, keepdim=True)
-    return slope_BV.addcmul_(log_BV.exp(), total_B1, value=-1.0)
 
 
 def softened(logits_BV: Tensor, temperature: float) -> Tensor:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from leaf.distill.cache import TeacherCache
-from leaf.distill.losses.loss import Loss
 from leaf.distill.sample import Sample
 from leaf.distill.targets import HiddenTargets, Targets, TopKTargets
+from leaf.losses import Formula
 from leaf.models.load import Loaded
 from leaf.models.output_head import Head, output_head
 from leaf.models.packing import Packer
@@ -36,7 +36,7 @@ class Teacher(Protocol):
         self,
         samples: Sequence[Sample],
         *,
-        loss: Loss,
+        loss: Formula,
         temperature: float,
         vocabulary: int,
         device: torch.device,
@@ -61,7 +61,7 @@ class HiddenTeacher:
         self,
         samples: Sequence[Sample],
         *,
-        loss: Loss,
+        loss: Formula,
         temperature: float,
         vocabulary: int,
         device: torch.device,
@@ -89,7 +89,7 @@ class TopKTeacher:
         self,
         samples: Sequence[Sample],
         *,
-        loss: Loss,
+        loss: Formula,
         temperature: float,
         vocabulary: int,
         device: torch.device,

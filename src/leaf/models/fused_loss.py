@@ -1,8 +1,8 @@
 """A loss on the logits of a linear head, chunk by chunk, so that no [R, V] tensor ever exists.
 
 Matrix products want many positions at a time; what is done to every logit wants few, so that they
-stay in a CPU's cache. So a chunk's products are computed at once and its losses block by block, in
-closed form: nothing is kept for a backward, and one buffer serves all chunks.
+stay in a CPU's cache. So a chunk's products are computed at once and its losses block by block,
+each with a backward of its own: nothing of a block is kept, and one buffer serves all chunks.
 
 Axes: R response positions, C positions of one chunk, B of one block, D hidden width, V vocabulary.
 """
@@ -11,19 +11,23 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from leaf.models.output_head import Head
 
-BlockLoss = Callable[[Tensor, slice], tuple[Tensor, Tensor]]
-"""(logits [B, V], which positions of the chunk) -> each position's loss [B] and its slope
-d loss / d logits [B, V]. Logits are float32 (float64 for float64 inputs) and may be overwritten."""
-
-ChunkLoss = Callable[[slice], BlockLoss]
-"""Which of the R positions make up a chunk -> the loss of its blocks."""
+BlockLoss = Callable[[Tensor, slice], Tensor]
+"""(logits [B, V], which positions of those asked for) -> each position's loss [B], differentiable
+by autograd. Logits are float32 (float64 for float64 inputs)."""
 
 _BLOCK = 2**18
 """Logits in a block on a CPU: 1 MiB, so that a few such blocks stay in its caches."""
+
+_WINDOW = 128
+"""Most positions that a `ChunkLoss` is asked for at once: a teacher's logits of so many exist."""
+
+ChunkLoss = Callable[[slice], BlockLoss]
+"""Which of the R positions come next -> the loss of their blocks, whose slices count from there."""
 
 
 def linear_loss(
@@ -37,7 +41,7 @@ def linear_loss(
     Args:
         hidden_RD: Last hidden states at the positions whose next token is predicted.
         head: The output head.
-        chunk_loss: The loss, chunk by chunk.
+        chunk_loss: The loss, for some neighbouring positions at a time.
         weights_R: Weight of each position in the sum; float32.
         chunk: Positions whose logits exist at the same time, >= 1.
     """
@@ -49,20 +53,13 @@ def linear_loss(
 
 
 def cross_entropy(targets_R: Tensor) -> ChunkLoss:
-    """Return the loss -log softmax(logits)[target] in nats; its slope is softmax - onehot."""
+    """Return the loss -log softmax(logits)[target] in nats."""
 
     def of_chunk(part: slice) -> BlockLoss:
         targets_C = targets_R[part]
-
-        def of_block(logits_BV: Tensor, block: slice) -> tuple[Tensor, Tensor]:
-            log_BV = torch.log_softmax(logits_BV, dim=-1)
-            targets_B1 = targets_C[block, None]
-            loss_B = -log_BV.gather(1, targets_B1)[:, 0]
-            slope_BV = log_BV.exp_()
-            slope_BV.scatter_add_(1, targets_B1, slope_BV.new_full(targets_B1.shape, -1.0))
-            return loss_B, slope_BV
-
-        return of_block
+        return lambda logits_BV, block: F.cross_entropy(
+            logits_BV, targets_C[block], reduction="none"
+        )
 
     return of_chunk
 
@@ -83,6 +80,7 @@ class _ChunkedLinearLoss(torch.autograd.Function):
         # Of a model that only looks (validation), neither is wanted.
         grad_hidden_RD = torch.empty_like(hidden_RD) if ctx.needs_input_grad[0] else None
         grad_weight_VD = torch.zeros_like(weight_VD) if ctx.needs_input_grad[1] else None
+        learns = any(ctx.needs_input_grad[:2])
         losses_R = torch.empty(len(hidden_RD), dtype=weights_R.dtype, device=hidden_RD.device)
         # One buffer for all chunks: fresh memory costs a CPU as much as the sums done in it.
         buffer = hidden_RD.new_empty(min(chunk, len(hidden_RD)), len(weight_VD))
@@ -92,7 +90,12 @@ class _ChunkedLinearLoss(torch.autograd.Function):
                 hidden_CD = hidden_RD[part]
                 raw_CV = buffer[: len(hidden_CD)]
                 torch.mm(hidden_CD, compute_VD.T, out=raw_CV)
-                _slopes(raw_CV, head, chunk_loss(part), weights_R[part], losses_R[part])
+                for first in range(start, part.stop, _WINDOW):
+                    window = slice(first, min(first + _WINDOW, part.stop))
+                    raw_WV = raw_CV[first - start : window.stop - start]
+                    block_loss = chunk_loss(window)
+                    weights_W = weights_R[window] if learns else None
+                    losses_R[window] = _slopes(raw_WV, head, block_loss, weights_W)
                 if grad_hidden_RD is not None:
                     torch.mm(raw_CV, compute_VD, out=grad_hidden_RD[part])
                 if grad_weight_VD is not None:
@@ -113,26 +116,33 @@ class _ChunkedLinearLoss(torch.autograd.Function):
         return grad_hidden_RD, grad_weight_VD, None, None, None, None
 
 
-def _slopes(
-    raw_CV: Tensor, head: Head, block_loss: BlockLoss, weights_C: Tensor, losses_C: Tensor
-) -> None:
-    """Turn a chunk's products into weights * d loss / d products, in place, and fill `losses_C`.
+def _slopes(raw_CV: Tensor, head: Head, block_loss: BlockLoss, weights_C: Tensor | None) -> Tensor:
+    """Return the losses [C]; turn the products into weights * d loss / d products, in place.
 
     No block leaves anything behind: small tensors kept between large ones would scatter the memory
     that the next block could use, as much as a chunk's logits in all.
+
+    Args:
+        raw_CV: Products with the head's weight.
+        head: Makes logits of them.
+        block_loss: Of these positions.
+        weights_C: Of each position; None where no slope is wanted.
     """
     rows = len(raw_CV)
     if raw_CV.device.type == "cpu":
         # A softmax is shared out by rows: one at least for each thread.
         rows = max(torch.get_num_threads(), _BLOCK // raw_CV.shape[1])
+    losses_C = raw_CV.new_empty(len(raw_CV), dtype=torch.promote_types(raw_CV.dtype, torch.float32))
     for first in range(0, len(raw_CV), rows):
-        block = slice(first, first + rows)
-        logits_BV = head.finish(raw_CV[block])
-        bend_BV = head.bend(logits_BV)
-        losses_C[block], slope_BV = block_loss(logits_BV, block)
-        if bend_BV is not None:
-            slope_BV = slope_BV * bend_BV
-        torch.mul(slope_BV, weights_C[block, None], out=raw_CV[block])
+        block = slice(first, min(first + rows, len(raw_CV)))
+        raw_BV = raw_CV[block].detach().requires_grad_(weights_C is not None)
+        with torch.set_grad_enabled(weights_C is not None):
+            loss_B = block_loss(head.finish(raw_BV), block)
+        losses_C[block] = loss_B.detach()
+        if weights_C is not None:
+            (slope_BV,) = torch.autograd.grad(loss_B, raw_BV, weights_C[block].to(loss_B.dtype))
+            raw_CV[block] = slope_BV
+    return losses_C
 
 
 def _add_product(grad_VD: Tensor, slope_CV: Tensor, hidden_CD: Tensor) -> None:

@@ -33,13 +33,6 @@ class Head:
             logits_RV = torch.tanh(logits_RV / self.softcap) * self.softcap
         return logits_RV
 
-    def bend(self, logits_RV: Tensor) -> Tensor | None:
-        """Return d logits / d products, from the logits; None where it is 1 everywhere."""
-        if self.softcap is None:
-            return None if self.scale == 1.0 else logits_RV.new_tensor(self.scale)
-        # d/dx of cap tanh(scale x / cap) is scale (1 - tanh^2), and tanh is logits / cap.
-        return (logits_RV / self.softcap).square_().neg_().add_(1.0).mul_(self.scale)
-
     def first(self, vocabulary: int) -> "Head":
         """Return the head cut to its first `vocabulary` entries."""
         bias = None if self.bias is None else self.bias[:vocabulary]

@@ -7,7 +7,7 @@ default that came later is none either: results keep the names that they had.
 from typing import Any
 
 from leaf.attribute import OPTIONS
-from leaf.distill import LOSSES
+from leaf.losses import LOSSES
 from leaf.recipe import AttributeSection, DistillSection, ModelSection
 from leaf.store.keys import user_code_digest
 
@@ -27,6 +27,7 @@ _STUDENT_CHANGED = {
     "lambda_end",
     "jsd_beta",
     "skew",
+    "loss_options",
     "cross_entropy",
     "teacher",
     "tuning",

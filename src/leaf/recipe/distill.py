@@ -67,6 +67,9 @@ class DistillSection(Section):
     skew: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1, description="skew_kl: share of the teacher in the mixture; 0 is kl"
     )
+    loss_options: dict[str, float | str] = Field(
+        {}, description="keyword arguments of a loss of your own"
+    )
     cross_entropy: Share = Field(
         0.0, description="share of the cross-entropy of the response in the loss; 1: plain SFT"
     )

@@ -72,6 +72,4 @@ def measurement(detector: str) -> str:
     return _MEASUREMENTS.get(detector, detector)
 
 
-LossName = Annotated[
-    str, OneOf(("kl", "reverse_kl", "jsd", "skew_kl", "tv"), "leaf.distill.losses:LOSSES")
-]
+LossName = Annotated[str, OneOf(("kl", "reverse_kl", "jsd", "skew_kl", "tv"), "leaf.losses:LOSSES")]
