@@ -5,17 +5,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks._ranking import Agreement, agreement
-from leaf.attribute.ablation import plan_trial, shared
-from leaf.attribute.gradient import unscored
+from benchmarks.common import ROOT
+from leaf.attribute import Detector, normalise_scores
+from leaf.attribute.batched import Item
+from leaf.attribute.detectors.ablation import plan_trial
+from leaf.attribute.embedding_gradient import unscored
+from leaf.attribute.tail_losses import shared
 from leaf.errors import LeafError
 from leaf.models.load import load_tokenizer
 from leaf.models.prompt_format import PromptFormat
-from leaf.pipeline.detection import measure, proposed
+from leaf.pipeline.detectors import evidence_of, measure, proposed, rank
 from leaf.pipeline.session import Session
 from leaf.progress import say
-from leaf.prune import candidates, normalise_scores, rank
-from leaf.recipe import Detector, PruneSection
-from leaf.records import Attribution, NormalisedScores, Problem
+from leaf.prune import candidates
+from leaf.recipe import PruneSection
+from leaf.recipe.detectors import load_plugin
+from leaf.records import Attribution, Problem, RankedUnits
 
 UNIT = "token"
 """What is ranked and marked, whatever units recipes cut by."""
@@ -28,17 +33,20 @@ Pair = tuple[Problem, str]
 class Arm:
     """A detector with its settings."""
 
-    detector: Detector
+    detector: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Keys of the recipe's section `attribute`."""
+    """The detector's own."""
     slow: bool = False
     """Left out on real models unless asked for: hours on a CPU, or known to be no better."""
 
 
+for _file in ("gradient_norms.py", "integrated_gradients.py"):
+    load_plugin(str(ROOT / "examples" / _file))
+
 ARMS = {
     "gradient": Arm(detector="gradient"),
-    "gradient_l1": Arm(detector="gradient", options={"norm": "l1"}, slow=True),
-    "input_x_gradient": Arm(detector="gradient", options={"norm": "input_x_gradient"}, slow=True),
+    "gradient_l1": Arm(detector="gradient_l1", slow=True),
+    "input_x_gradient": Arm(detector="input_x_gradient", slow=True),
     "teacher": Arm(detector="teacher"),
     "attention": Arm(detector="attention"),
     "integrated_gradients": Arm(detector="integrated_gradients", slow=True),
@@ -75,35 +83,26 @@ def agree(
 
 def varied(session: Session, arm: Arm) -> Session:
     """Return the session with an arm's settings, over the same store and models."""
-    attribute = session.recipe.attribute.model_copy(
-        update={**arm.options, "detector": arm.detector}
-    )
+    attribute = session.recipe.attribute.with_options(**{arm.detector: arm.options})
     recipe = session.recipe.model_copy(update={"attribute": attribute})
     other = Session(recipe, session.store)
     other.sources = session.sources
     return other
 
 
-def _agreements(session: Session, detector: Detector, pairs: Sequence[Pair]) -> list[Agreement]:
+def _agreements(session: Session, name: str, pairs: Sequence[Pair]) -> list[Agreement]:
+    detector = session.detector(name)
     gradient = session.attributions("gradient", pairs)
     measured = {item.problem_id: item for item in measure(session, detector, pairs, gradient)}
     section = PruneSection()
     found = []
     for (problem, _), attribution in zip(pairs, gradient, strict=True):
-        scores = normalise_scores(attribution)
-        if isinstance(scores, str):
+        evidence = evidence_of(problem, attribution, measured.get(problem.id))
+        if isinstance(evidence, str):
             continue
-        ranked, marks = rank(
-            detector,
-            scores,
-            problem,
-            unit=UNIT,
-            prune=section,
-            attribute=session.recipe.attribute,
-            measured=measured.get(problem.id),
-        )
-        if isinstance(ranked, NormalisedScores):
-            marked_U = candidates(ranked, problem.question, section, count=marks)
+        ranked = rank(detector, evidence, section, UNIT)
+        if isinstance(ranked, RankedUnits):
+            marked_U = candidates(ranked, problem.question, section)
             found.append(agreement(ranked, marked_U, problem))
     return found
 
@@ -130,10 +129,11 @@ def costs(session: Session, pairs: Sequence[Pair], arms: Iterable[str]) -> dict[
     for name in arms:
         shop = varied(session, ARMS[name])
         gradient: Sequence[Attribution | None] = [None] * len(pairs)
-        if shop.recipe.attribute.proposals is not None:
+        detector = shop.detector(ARMS[name].detector)
+        if detector.chooses_places:
             gradient = shop.attributions("gradient", pairs)
         total = sum(
-            _cost(shop, ARMS[name].detector, role, chats[role], pair, attribution)
+            _cost(detector, role, chats[role], pair, attribution)
             for pair, attribution in zip(pairs, gradient, strict=True)
             for role in chats
         )
@@ -142,7 +142,6 @@ def costs(session: Session, pairs: Sequence[Pair], arms: Iterable[str]) -> dict[
 
 
 def _cost(
-    session: Session,
     detector: Detector,
     role: str,
     chat: PromptFormat,
@@ -151,26 +150,27 @@ def _cost(
 ) -> float:
     """Return one model's forward-equivalents on one problem."""
     problem, reference = pair
-    section = session.recipe.attribute
-    if role in _PASSES.get(detector, {}):
-        return _PASSES[detector][role]
+    if role in _PASSES.get(detector.name, {}):
+        return _PASSES[detector.name][role]
     whole = chat.encode(problem.content, reference)
     # What stands before the question is computed once for all problems.
-    backed = 3 * (1 - unscored([chat.prompt(problem)]) / len(whole.ids))
-    if detector == "gradient" or (detector == "teacher" and role == "teacher"):
+    free = unscored([Item(prompt=chat.prompt(problem), conversation=whole)])
+    backed = 3 * (1 - free / len(whole.ids))
+    if detector.name in _BACKWARD or (detector.name == "teacher" and role == "teacher"):
         return backed
-    if detector == "integrated_gradients":
-        return backed * section.steps + 1
-    if detector == "perplexity":
+    if detector.name == "integrated_gradients":
+        return backed * int(detector.options.steps) + 1
+    if detector.name == "perplexity":
         return whole.prompt_length / len(whole.ids) if role == "student" else 0.0
-    places = None
-    if gradient is not None:
-        places = {problem.id: proposed(gradient, problem, section)}
-    trial = plan_trial(problem, reference, chat, section, places)
+    places = None if gradient is None else proposed(detector, problem, gradient)
+    trial = plan_trial(problem, reference, chat, detector.options.unit, places)
     cut = () if isinstance(trial, str) else trial.cut
     own = sum(len(one.ids) - shared(whole, one) for one in cut)
     return 1 + own / len(whole.ids) + (backed if gradient is not None else 0)
 
+
+_BACKWARD = ("gradient", "gradient_l1", "input_x_gradient")
+"""Detectors that take one backward pass of each model."""
 
 _PASSES: dict[str, dict[str, float]] = {
     "teacher": {"student": 0},

@@ -31,7 +31,11 @@ def build_recipe(data: Path, seed: int) -> Recipe:
             "teacher": {"model": str(MODELS / f"{TEACHER}.gguf")},
             "data": {"task": "gsm_ic", "path": str(data / "gsm_ic" / "gsm_ic_test.json")},
             # Small batches and shards: they spare memory, and a kill costs little.
-            "attribute": {"seed": seed, "token_budget": 2048, "ablation_unit": "sentence"},
+            "attribute": {
+                "token_budget": 2048,
+                "random": {"seed": seed},
+                "ablation": {"unit": "sentence"},
+            },
             "evaluate": {"benchmarks": {}},
             "store": {"shard_size": 10},
         },

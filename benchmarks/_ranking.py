@@ -1,6 +1,6 @@
 """How well one ranking of a question's units agrees with what is planted there.
 
-A ranking is a `NormalisedScores` whose lowest gap is what its detector would cut first. Units of
+A ranking is a `RankedUnits` whose lowest score is what its detector would cut first. Units of
 whitespace alone never count. Axes: U units of one question, S sentences.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from leaf.records import NormalisedScores, Problem
+from leaf.records import Problem, RankedUnits
 from leaf.text.units import may_go, pieces
 
 Floats = NDArray[np.float64]
@@ -41,13 +41,13 @@ class Agreement:
     """Whether the last sentence that does not ask is a planted one; None where all ask."""
 
 
-def agreement(scores: NormalisedScores, marked_U: Bools, problem: Problem) -> Agreement:
+def agreement(scores: RankedUnits, marked_U: Bools, problem: Problem) -> Agreement:
     """Compare a ranking, and the units marked by it, with a problem's planted distractors."""
     planted_U = holds_planted(scores, problem)
     text_U = has_text(scores, problem.question)
     hit, chance = sentence_hit(scores, problem.question, planted_U)
     return Agreement(
-        auc=auc(np.asarray(scores.gap)[text_U], planted_U[text_U]),
+        auc=auc(np.asarray(scores.rank_score)[text_U], planted_U[text_U]),
         units=int(text_U.sum()),
         planted=int(planted_U.sum()),
         marked=int((marked_U & text_U).sum()),
@@ -86,7 +86,7 @@ def auc(gap_U: Floats, planted_U: Bools) -> float | None:
     return 1 - (rank_sum - least) / (planted * others)
 
 
-def holds_planted(scores: NormalisedScores, problem: Problem) -> Bools:
+def holds_planted(scores: RankedUnits, problem: Problem) -> Bools:
     """Mark units that share a character with a distractor, whitespace apart.
 
     A token often begins with the space before its word, and a distractor may end with one: to
@@ -105,7 +105,7 @@ def holds_planted(scores: NormalisedScores, problem: Problem) -> Bools:
     )
 
 
-def has_text(scores: NormalisedScores, question: str) -> Bools:
+def has_text(scores: RankedUnits, question: str) -> Bools:
     """Mark units that are more than whitespace."""
     return np.asarray(
         [
@@ -116,14 +116,14 @@ def has_text(scores: NormalisedScores, question: str) -> Bools:
     )
 
 
-def sentence_hit(scores: NormalisedScores, question: str, planted_U: Bools) -> tuple[float, float]:
+def sentence_hit(scores: RankedUnits, question: str, planted_U: Bools) -> tuple[float, float]:
     """Rank sentences by the mean gap of their units.
 
     Returns:
         The share of planted ones among the sentences ranked first (several where they tie), and
         among all sentences, which is what chance would hit; both in [0, 1].
     """
-    gap_U, text_U = np.asarray(scores.gap), has_text(scores, question)
+    gap_U, text_U = np.asarray(scores.rank_score), has_text(scores, question)
     # Sentences tile the units, so that each unit belongs to the last one that starts before it.
     starts_S = [start for start, _ in pieces(question, "sentence")]
     sentence_U = np.searchsorted(starts_S, scores.starts, side="right") - 1

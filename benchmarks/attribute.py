@@ -31,7 +31,8 @@ from benchmarks import _measure
 from benchmarks._gsm_ic import MODELS, STUDENT
 from benchmarks._measure import alone, peak_growth, timed
 from benchmarks.common import ROOT, AsJson, out_console, print_json, start
-from leaf.attribute.gradient import GradientAttributor
+from leaf.attribute import MeasuredModel
+from leaf.attribute.detectors.gradient import Gradient
 from leaf.errors import UsageError
 from leaf.models import load
 from leaf.models.files import find
@@ -39,7 +40,7 @@ from leaf.models.load import Loaded
 from leaf.models.output_head import output_head
 from leaf.models.prompt_format import PromptFormat
 from leaf.progress import progress, table
-from leaf.recipe import AttributeSection, DataSection, ModelSection
+from leaf.recipe import DataSection, ModelSection
 from leaf.records import Problem
 from leaf.tasks import load_problems
 
@@ -110,25 +111,27 @@ def main(
 def measure(model: str, problems: Sequence[Problem], token_budget: int) -> dict[str, float]:
     """Return every figure of one model but its peaks."""
     loaded, chat = _open(model, "bfloat16")
-    section = AttributeSection(token_budget=token_budget)
-    attributor = GradientAttributor(loaded, chat, section)
+    here = MeasuredModel(loaded=loaded, chat=chat, token_budget=token_budget)
     work = operations(loaded, chat, problems)
     turns, ours, theirs = [], Scores(), Scores()
     with progress(f"{Path(model).stem}: both ways", len(problems), unit="problems") as tick:
-        score_ours(attributor, problems[:2])
+        score_ours(here, problems[:2])
         score_published(loaded, chat, problems[:1])
         for begin in range(0, len(problems), PART):
             part = problems[begin : begin + PART]
-            seconds, found = timed(partial(score_ours, attributor, part))
+            seconds, found = timed(partial(score_ours, here, part))
             bound = sum(work[begin : begin + PART]) / matmul_rate(loaded)
             their_seconds, their_found = timed(partial(score_published, loaded, chat, part))
             ours += found
             theirs += their_found
             turns.append(Turn(ours=seconds, published=their_seconds, bound=bound))
             tick(len(part))
-    del loaded, attributor
+    del loaded, here
     load.release_memory()
-    wide = score_ours(GradientAttributor(*_open(model, "float32"), section), problems[:PART])
+    wide_model, chat = _open(model, "float32")
+    wide = score_ours(
+        MeasuredModel(loaded=wide_model, chat=chat, token_budget=token_budget), problems[:PART]
+    )
     return {
         "ratio_to_published": median(turn.published / turn.ours for turn in turns),
         "share_of_bound": median(turn.bound / turn.ours for turn in turns),
@@ -140,9 +143,9 @@ def measure(model: str, problems: Sequence[Problem], token_budget: int) -> dict[
     }
 
 
-def score_ours(attributor: GradientAttributor, problems: Sequence[Problem]) -> Scores:
+def score_ours(model: MeasuredModel, problems: Sequence[Problem]) -> Scores:
     """Score problems as `leaf run` does."""
-    found = attributor.attribute(problems, [problem.solution for problem in problems])
+    found = Gradient().measure(model, problems, [problem.solution for problem in problems])
     return [item.scores for item in found]
 
 
@@ -206,8 +209,8 @@ def peak(model: str, problems: Sequence[Problem], token_budget: int, way: str) -
     """Return the growth of this process's highest memory, or of the accelerator's."""
     loaded, chat = _open(model, "bfloat16")
     if way == "ours":
-        attributor = GradientAttributor(loaded, chat, AttributeSection(token_budget=token_budget))
-        work = partial(score_ours, attributor, problems)
+        here = MeasuredModel(loaded=loaded, chat=chat, token_budget=token_budget)
+        work = partial(score_ours, here, problems)
     else:
         work = partial(score_published, loaded, chat, problems)
     return peak_growth(work, loaded.device)[0]

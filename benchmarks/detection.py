@@ -136,7 +136,7 @@ def playground_recipe(size: int, seed: int, *, models: str = "package:playground
             "data": {"task": "playground", "world": {"size": size, "seed": seed}},
             "generate": {"max_new_tokens": 12, "max_batch": 512},
             # A planted cue is a clause of its sentence.
-            "attribute": {"seed": seed, "ablation_unit": "clause"},
+            "attribute": {"random": {"seed": seed}, "ablation": {"unit": "clause"}},
             "evaluate": {"benchmarks": {}},
             "store": {"shard_size": 512},
         },
@@ -175,7 +175,7 @@ def on_gsm_ic(
     recipe: Recipe, store: Store, data: Path, count: int, arms: Sequence[str], *, name: str
 ) -> Ground:
     """Measure on problems of GSM-IC, whatever the models answer to them."""
-    seed = recipe.attribute.seed
+    seed = dict(recipe.attribute.options("random"))["seed"]
     chosen, unjoined = _gsm_ic.choose_pairs(recipe.data, data, count, seed=seed)
     if not chosen:
         raise DataError(f"{recipe.data.path}: no problem's original question is in GSM8K")
@@ -304,7 +304,7 @@ def _setting(recipe: Recipe, session: Session) -> dict[str, Any]:
         for role, model in (("student", recipe.student), ("teacher", recipe.teacher))
     }
     rule = {"rule": section.rule, "threshold": section.threshold, "unit": UNIT}
-    return {**models, "prune": rule, "ablation_unit": recipe.attribute.ablation_unit}
+    return {**models, "prune": rule, **dict(recipe.attribute.options("ablation"))}
 
 
 if __name__ == "__main__":

@@ -225,7 +225,7 @@ def _difference(figures: Mapping[str, float], name: str, label: str) -> str:
 
 
 def _recipe(job: Job, method: Mapping[str, str], more: Sequence[str] = ()) -> Recipe:
-    seeds = ["data.world.seed", "attribute.seed", "prune.seed", "distill.seed"]
+    seeds = ["data.world.seed", "attribute.random.seed", "prune.seed", "distill.seed"]
     sizes = [
         f"evaluate.benchmarks.{split}.world.size={job.test_size}"
         for split in load_recipe(job.recipe).evaluate.benchmarks

@@ -5,7 +5,7 @@
 Both bundled models score playground problems once; those attributions are copied under new ids
 until there are enough, and lie in Parquet. Each size then goes through what pruning is in a run, in
 a process of its own: read shard by shard, named by content, normalised, selected and cut
-(`leaf.prune.cut_question`), the counterfactuals written shard by shard. Shards are those of the
+(`leaf.pipeline.detectors`), the counterfactuals written shard by shard. Shards are those of the
 store. `rows_per_second.<n>` counts attributions, `peak_rss_bytes.<n>` is that process's largest
 resident memory, copying included. `rows_per_cpu_second.<n>` is the same in processor time, which
 other work on the machine does not slow; `slowest_to_fastest` compares that of all sizes.
@@ -27,11 +27,12 @@ from typing import Annotated, Any, TypeVar
 import cyclopts
 
 from benchmarks.common import AsJson, out_console, print_json, start
+from leaf.attribute.detectors.gradient import Gradient
 from leaf.errors import LeafError, UsageError
+from leaf.pipeline.detectors import cut_question, evidence_of
 from leaf.pipeline.workers import CutWorker
 from leaf.progress import Ticker, table
-from leaf.prune import cut_question
-from leaf.recipe import AttributeSection, PruneSection
+from leaf.recipe import PruneSection
 from leaf.records import Attribution, Counterfactual, Problem
 from leaf.store.keys import digest_of, plain, stage_key
 from leaf.store.runner import Worker
@@ -48,7 +49,7 @@ SIZES = "1000,10000,100000,1000000"
 PRUNE = PruneSection(rule="value", threshold=0.10, units=["word", "clause"])
 """As the paper has it, but for the units: more of them is more work."""
 
-ATTRIBUTE = AttributeSection()
+DETECTOR = Gradient()
 
 app = cyclopts.App(help=__doc__)
 
@@ -174,7 +175,7 @@ def send(recorded: Sequence[Recorded], count: int, folder: Path) -> Passed:
 def prune_all(store: Store, source: Path, count: int) -> int:
     """Prune the recorded attributions of a folder; return how many counterfactuals there are."""
     content = digest_of(plain(item) for item in stream_records(source, Recorded))
-    work = CutWorker(about=About(detector=ATTRIBUTE.detector), decided_by={}, cut=prune_shard)
+    work = CutWorker(about=About(detector=DETECTOR.name), decided_by={}, cut=prune_shard)
     key = stage_key("counterfactuals", 1, PRUNE.model_dump(), [content])
     given = shards(stream_records(source, Recorded))
     made, _ = store.stream(work, key, given, total=count, shard_size=SHARD)
@@ -216,11 +217,7 @@ def prune_shard(part: Sequence[Recorded]) -> list[Counterfactual]:
         counterfactual
         for item in part
         for counterfactual in cut_question(
-            item.problem,
-            item.attribution,
-            detector=ATTRIBUTE.detector,
-            section=PRUNE,
-            attribute=ATTRIBUTE,
+            DETECTOR, item.problem, evidence_of(item.problem, item.attribution), PRUNE
         )
     ]
 

@@ -34,14 +34,14 @@ from benchmarks.common import (
     print_json,
     start,
 )
-from leaf.attribute import DETECTORS
+from leaf.attribute import MeasuredModel, detector_class
 from leaf.errors import UsageError
 from leaf.models import load
 from leaf.models.files import find
 from leaf.models.prompt_format import PromptFormat
 from leaf.pipeline.session import Session
 from leaf.progress import say, table
-from leaf.recipe import AttributeSection, Recipe
+from leaf.recipe import Recipe
 from leaf.recipe.reading import check_recipe
 from leaf.records import Problem, Sensitivity
 from leaf.store.store import Store
@@ -163,9 +163,10 @@ class _Judge:
         budget: int,
     ) -> list[Sensitivity]:
         """Score problems in batches of at most `budget` tokens (1: one problem at a time)."""
-        section = AttributeSection(token_budget=budget)
-        judge = DETECTORS[detector](self.loaded, self.chat, section, None)
-        return judge.attribute(problems, [references[problem.id] for problem in problems])
+        model = MeasuredModel(loaded=self.loaded, chat=self.chat, token_budget=budget)
+        given = [references[problem.id] for problem in problems]
+        scores: list[Sensitivity] = detector_class(detector)().measure(model, problems, given)
+        return scores
 
 
 def correlations(

@@ -1,44 +1,58 @@
-"""A detector of your own, verified like any other.
+"""A detector of your own, with an option of its own, verified like any other.
 
     python examples/own_detector.py
+    leaf run demo --set attribute.plugins=[examples/own_detector.py] \
+        --set attribute.detector=opening
 
 A detector says which words of a question to cut first. This one needs no model: it suspects
 whatever opens a sentence up to a comma, as in "At the market, Leo gives 4 pens to Ben."
-To use it, copy this file and write your own `suspicion`.
+To use it, copy this file and write your own `rank`.
 """
 
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 
+from pydantic import Field
+
 import leaf
-from leaf.prune import RANKINGS
-from leaf.records import Attribution, NormalisedScores
-
-OPENING = re.compile(r"(?:^|(?<=[.?!] ))[^.,?!]+,")
-
-
-def suspicion(question: str, start: int, end: int) -> float:
-    """Return how much the word `question[start:end]` looks like a distraction, in [0, 1]."""
-    return float(any(found.start() <= start < found.end() for found in OPENING.finditer(question)))
+from leaf.attribute import Detector, Evidence, detector
+from leaf.recipe import Section
+from leaf.records import RankedUnits
 
 
-def opening(
-    scores: NormalisedScores, question: str, _measured: Attribution | None
-) -> NormalisedScores | str:
-    """Rank a question's tokens: gap 0 is cut first, 1 last. A text says why there is no ranking."""
-    words = zip(scores.starts, scores.ends, strict=True)
-    # A token may begin with the space before its word.
-    found = [
-        suspicion(question, end - len(question[start:end].lstrip()), end) for start, end in words
-    ]
-    if not any(found):
-        return "no sentence opens with a phrase and a comma"
-    return replace(scores, gap=tuple(1.0 - one for one in found))
+@detector
+class Opening(Detector):
+    """What opens a sentence up to a comma."""
 
+    name = "opening"
+    needs = "nothing"
 
-RANKINGS["opening"] = opening
+    class Options(Section):
+        """Keys of a recipe, below `attribute.opening`."""
+
+        longest: int = Field(40, ge=1, description="most characters of an opening")
+
+    def rank(self, evidence: Evidence) -> RankedUnits | str:
+        """Rank a question's tokens: 0 is cut first, 1 last. A text says why there is no ranking."""
+        question, longest = evidence.problem.question, self.options.longest
+        openings = [
+            found.span()
+            for found in re.finditer(r"(?:^|(?<=[.?!] ))[^.,?!]+,", question)
+            if len(found[0]) <= longest
+        ]
+        if not openings:
+            return "no sentence opens with a phrase and a comma"
+        return RankedUnits(
+            problem_id=evidence.problem.id,
+            starts=tuple(start for start, _ in evidence.tokens),
+            ends=tuple(end for _, end in evidence.tokens),
+            rank_score=tuple(
+                # A token may begin with the space before its word.
+                0.0 if any(start < end <= last for start, last in openings) else 1.0
+                for _, end in evidence.tokens
+            ),
+        )
 
 
 def main(folder: Path) -> None:
@@ -56,9 +70,9 @@ def main(folder: Path) -> None:
         ],
     )
     results = leaf.run_recipe(recipe, out=folder, until="verify")
-    for detector, cuts in results.cuts.items():
+    for name, cuts in results.cuts.items():
         tried, kept = len(cuts.tried), len(cuts.kept)
-        print(f"{detector}: {kept} of {tried} cuts make both models answer right")
+        print(f"{name}: {kept} of {tried} cuts make both models answer right")
     for cut in results.cuts["opening"].kept[:3]:
         print(f"  cut from {cut.problem_id}: {cut.spans[0].text!r}")
     print(f"report: {folder / 'report.html'}")

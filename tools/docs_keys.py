@@ -10,7 +10,8 @@ from typing import Any
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from leaf.recipe import Choice, OneOf, Recipe, Section, choice_of
+from leaf.recipe import AttributeSection, Choice, OneOf, Recipe, Section, choice_of
+from leaf.recipe.detectors import SHIPPED
 
 Row = tuple[str, str, str, str]
 """Key, values that are allowed, default, meaning."""
@@ -115,6 +116,9 @@ def _bounded(limits: Any) -> str:
 
 def _section_of(annotation: Any) -> type[Section] | None:
     """Return the section that an annotation holds, alone, as an option or in a mapping."""
+    if annotation is AttributeSection:
+        # Every detector's options are keys of it, whatever a recipe uses.
+        return AttributeSection.having(*SHIPPED)
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
     for inner in typing.get_args(annotation):

@@ -61,6 +61,19 @@ def recipes() -> str:
     return _table(("recipe", "what it is for"), rows)
 
 
+def detectors() -> str:
+    """Return the detectors that ship, what each goes by and what it needs."""
+    from leaf.recipe.detectors import SHIPPED, detector_class
+
+    rows = []
+    for name in SHIPPED:
+        made = detector_class(name)
+        models = "student, teacher" if made.asks_teacher else made.needs
+        options = ", ".join(f"`{key}`" for key in made.Options.model_fields)
+        rows.append((f"`{name}`", (inspect.getdoc(made) or "").partition("\n")[0], models, options))
+    return _table(("detector", "what it suspects", "models", "options"), rows)
+
+
 def studies() -> str:
     """Return the studies and what each shows."""
     from leaf.study.studies import STUDIES
@@ -96,6 +109,7 @@ _KEY_COLUMNS = ("key", "value", "default", "meaning")
 PARTS: dict[str, Callable[[], str]] = {
     "changelog": changelog,
     "commands": commands,
+    "detectors": detectors,
     "functions": functions,
     "keys": recipe_keys,
     "recipes": recipes,

@@ -282,6 +282,34 @@ class NormalisedScores:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RankedUnit:
+    """A unit as a detector ranked it: a token, or a word, clause or sentence."""
+
+    start: int
+    """First character in the question."""
+    end: int
+    """One past its last character in the question."""
+    score: float
+    """In [0, 1]: 1 is what the detector would cut first."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RankedUnits:
+    """The units of one question, from what a detector would cut first to what it would cut last.
+
+    Units are in text order and do not overlap: tokens, words, clauses or sentences.
+    """
+
+    problem_id: str
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    rank_score: tuple[float, ...]
+    """In [0, 1]: 0 is cut first. The min-maxed gap of Eq. 5, or any other order."""
+    count: int | None = None
+    """How many units are candidates; None leaves that to the rule."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
     """A run of neighbouring candidate units of one question, or several where they were joined."""
 
@@ -292,7 +320,7 @@ class Span:
     text: str
     """The removed text, `question[start:end]`."""
     gap: float
-    """The lowest normalised gap (Eq. 5) among its units; 0 is the problem's most confounding."""
+    """The lowest `RankedUnits.rank_score` among its units; 0 is the problem's most confounding."""
     units: int
     """How many units it covers."""
 

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from leaf.attribute.ablation import AblationAttributor, tail_losses
+from leaf.attribute.tail_losses import tail_losses
 from leaf.errors import NonFiniteError
 from leaf.models.kv_cache import can_share
 from leaf.models.load import Loaded, load
 from leaf.models.output_head import output_head
 from leaf.models.prompt_format import EncodedExample, PromptFormat
-from leaf.recipe import AttributeSection, ModelSection
+from leaf.recipe import ModelSection
 from leaf.records import Problem
+from tests.attribute.measured import measured
 
 # Cut in the middle, at the first token, right before the response; then another problem.
 GROUPS = [
@@ -64,9 +65,10 @@ def test_what_is_shared_changes_no_loss(tiny_model, family, changes, budget) -> 
 # The attributor, on a real tokenizer and model.
 
 
-def attributor(loaded: Loaded, places: Any = None, tick: Any = None, **settings: Any) -> Any:
-    chat = PromptFormat(loaded.tokenizer, name="tiny")
-    return AblationAttributor(loaded, chat, AttributeSection(**settings), tick, places)
+def attributor(
+    loaded: Loaded, options: Any = None, places: Any = None, tick: Any = None, **settings: Any
+) -> Any:
+    return measured("ablation", loaded, options, places=places, tick=tick, **settings)
 
 
 def asked(question: str, *, before: str = "", after: str = "") -> Problem:
@@ -112,7 +114,7 @@ def test_a_pieces_score_is_what_the_reference_loses_without_it(
     loaded: Loaded, unit: str, cuts: dict[str, str]
 ) -> None:
     problem = asked(RED, before="Read: ", after=" Now.")
-    (found,) = attributor(loaded, ablation_unit=unit).attribute([problem], ["7"])
+    (found,) = attributor(loaded, {"unit": unit}).attribute([problem], ["7"])
     pieces = [RED[start:end] for start, end in zip(found.starts, found.ends, strict=True)]
     for piece, left in cuts.items():
         whole, cut = f"Read: {RED} Now.", f"Read: {left} Now."
@@ -126,7 +128,7 @@ def test_a_pieces_score_is_what_the_reference_loses_without_it(
 
 def test_the_cue_that_misleads_the_student_scores_lowest(loaded: Loaded) -> None:
     # Trained to say 7 where it reads "red": without the word the right answer, 4, gains.
-    (found,) = attributor(loaded, ablation_unit="word").attribute(
+    (found,) = attributor(loaded, {"unit": "word"}).attribute(
         [asked("Ada has some red pens. How many pens are there?")], ["4"]
     )
     lowest = found.scores.index(min(found.scores))
@@ -136,7 +138,7 @@ def test_the_cue_that_misleads_the_student_scores_lowest(loaded: Loaded) -> None
 
 def test_only_the_given_places_are_taken_away(loaded: Loaded) -> None:
     places = {RED: [(0, 22), (22, 34)]}
-    (found,) = attributor(loaded, places).attribute([asked(RED)], ["4"])
+    (found,) = attributor(loaded, places=places).attribute([asked(RED)], ["4"])
     assert (found.starts, found.ends) == ((0, 22), (22, 34))
     first = expected_score(loaded, RED, RED[23:], "4")
     assert found.scores[0] == pytest.approx(first, abs=1e-5)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from leaf.attribute.attention import attention
+from leaf.attribute.detectors.attention import attention
 from leaf.errors import ModelError
 from leaf.models.output_head import output_head
 from leaf.models.prompt_format import EncodedExample

@@ -7,21 +7,22 @@ from typing import Any
 import pytest
 import torch
 
-from leaf.attribute import DETECTORS
+from leaf.attribute.batched import BatchedDetector
 from leaf.errors import NonFiniteError
 from leaf.models.load import Loaded, load
 from leaf.models.prompt_format import PromptFormat
-from leaf.recipe import AttributeSection, ModelSection
+from leaf.recipe import ModelSection
+from leaf.recipe.detectors import SHIPPED, detector_class
 from leaf.records import Problem, Sensitivity
+from tests.attribute.measured import measured
 
-BY_TOKENS = [name for name in DETECTORS if name != "ablation"]
+BY_TOKENS = [name for name in SHIPPED if issubclass(detector_class(name), BatchedDetector)]
 
 
 def attributor(
     name: str, loaded: Loaded, *, budget: int = 8192, tick: Callable[[int], None] | None = None
 ) -> Any:
-    chat = PromptFormat(loaded.tokenizer, name="tiny")
-    return DETECTORS[name](loaded, chat, AttributeSection(token_budget=budget), tick)
+    return measured(name, loaded, token_budget=budget, tick=tick)
 
 
 def asked(text: str, *, before: str = "", after: str = "") -> Problem:
@@ -99,7 +100,7 @@ def test_a_gradient_needs_a_reference(loaded: Loaded) -> None:
 
 
 def test_no_problem_is_no_work(loaded: Loaded) -> None:
-    for name in DETECTORS:
+    for name in (*BY_TOKENS, "ablation"):
         assert attributor(name, loaded).attribute([], []) == []
 
 

@@ -3,8 +3,7 @@ import torch
 import torch.nn.functional as F
 from captum.attr import Saliency
 
-from leaf.attribute import sensitivity
-from leaf.attribute.gradient import NORMS
+from leaf.attribute.embedding_gradient import sensitivity
 from leaf.models.output_head import output_head
 from leaf.models.packing import Packer
 from leaf.models.prompt_format import EncodedExample
@@ -88,28 +87,3 @@ def test_padding_has_no_sensitivity(tiny_model):
     model = tiny_model("llama", dtype=torch.float64)
     norms_BT, _ = sensitivity(Packer(model), output_head(model), [SHORT, LONG])
     assert norms_BT[0, len(SHORT.ids) :].abs().max() == 0
-
-
-@pytest.mark.parametrize("norm", ["l1", "input_x_gradient"])
-def test_other_norms_are_those_of_autograds_own_gradient(tiny_model, norm):
-    model = tiny_model("llama", dtype=torch.float64)
-    embeddings = embeddings_of(model, LONG).requires_grad_()
-    (gradient_TD,) = torch.autograd.grad(reference_loss(model, embeddings, LONG), embeddings)
-    values_BT, _ = sensitivity(Packer(model), output_head(model), [SHORT, LONG], norm)
-    expected = {
-        "l1": gradient_TD.abs().sum(dim=1),
-        "input_x_gradient": (gradient_TD * embeddings.detach()).sum(dim=1),
-    }
-    torch.testing.assert_close(values_BT[1], expected[norm], rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("norm", "score"),
-    # Of the values 3 and -4: sqrt(9 + 16), 3 + 4 from 3 and 4, |3 - 4|.
-    [("l2", 5.0), ("l1", 7.0), ("input_x_gradient", 1.0)],
-)
-def test_a_unit_of_two_tokens_has_the_norm_over_both(norm, score):
-    values = torch.tensor([3.0, -4.0])
-    if norm != "input_x_gradient":
-        values = values.abs()
-    assert float(NORMS[norm].unit(values)) == score

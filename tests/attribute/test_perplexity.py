@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from leaf.attribute.perplexity import PerplexityAttributor, surprisal
+from leaf.attribute.surprise import surprisal
 from leaf.models.load import Loaded
 from leaf.models.output_head import output_head
 from leaf.models.prompt_format import EncodedExample, PromptFormat
-from leaf.recipe import AttributeSection
 from leaf.records import Problem
+from tests.attribute.measured import measured
 
 LONG = EncodedExample(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=1)
 SHORT = EncodedExample(ids=(11, 4, 58), prompt_length=1)
@@ -93,8 +93,7 @@ def test_in_float32_the_numbers_are_those_of_float64(tiny_model: Callable[..., A
 
 
 def attributor(loaded: Loaded) -> Any:
-    chat = PromptFormat(loaded.tokenizer, name="tiny")
-    return PerplexityAttributor(loaded, chat, AttributeSection())
+    return measured("perplexity", loaded)
 
 
 def asked(text: str, *, before: str = "", after: str = "") -> Problem:

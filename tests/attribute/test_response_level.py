@@ -6,11 +6,10 @@ import dataclasses
 import pytest
 import torch
 
-from leaf.attribute import DETECTORS
 from leaf.models.load import Loaded
 from leaf.models.prompt_format import PromptFormat
-from leaf.recipe import AttributeSection
 from leaf.records import Problem
+from tests.attribute.measured import measured
 
 ASKED = "Bo has some red pens. How many pens are there?"
 WITHIN = Problem(
@@ -55,9 +54,7 @@ def test_the_gradient_is_that_of_the_rest_with_respect_to_the_segment(wide: Load
     losses = [-logits_TV[at - 1].log_softmax(dim=-1)[ids[at]] for at in range(rest, len(ids))]
     loss = torch.stack(losses).mean()
     (gradient_TD,) = torch.autograd.grad(loss, embeddings_TD)
-    chat = PromptFormat(wide.tokenizer, name="tiny")
-    attributor = DETECTORS["gradient"](wide, chat, AttributeSection(), None)
-    (found,) = attributor.attribute([WITHIN], [WITHIN.solution])
+    (found,) = measured("gradient", wide).attribute([WITHIN], [WITHIN.solution])
     assert found.loss == pytest.approx(loss.item(), rel=1e-9)
     # Every unit of this segment is one token.
     assert list(found.scores) == pytest.approx(
@@ -71,10 +68,7 @@ def test_ablation_takes_a_word_out_of_the_segment_and_nowhere_else(wide: Loaded)
     # The space before its first word stays: it parts the segment from what was said before.
     problem = dataclasses.replace(WITHIN, question=" Bo has red pens.")
     chat = PromptFormat(wide.tokenizer, name="tiny")
-    section = AttributeSection(ablation_unit="word")
-    (found,) = DETECTORS["ablation"](wide, chat, section, None).attribute(
-        [problem], [problem.solution]
-    )
+    (found,) = measured("ablation", wide, {"unit": "word"}).attribute([problem], [problem.solution])
 
     def loss(segment: str) -> tuple[float, int]:
         item = chat.encode(ASKED, problem.solution, problem.before + segment)
@@ -90,11 +84,9 @@ def test_ablation_takes_a_word_out_of_the_segment_and_nowhere_else(wide: Loaded)
     assert found.loss == pytest.approx(whole / tokens, rel=1e-9)
 
 
-@pytest.mark.parametrize("detector", ["perplexity", "attention", "integrated_gradients"])
+@pytest.mark.parametrize("detector", ["perplexity", "attention"])
 def test_every_other_detector_scores_the_segment_too(loaded: Loaded, detector: str) -> None:
-    chat = PromptFormat(loaded.tokenizer, name="tiny")
-    attributor = DETECTORS[detector](loaded, chat, AttributeSection(steps=2), None)
-    (found,) = attributor.attribute([WITHIN], [WITHIN.solution])
+    (found,) = measured(detector, loaded).attribute([WITHIN], [WITHIN.solution])
     assert not found.skipped
     texts = [WITHIN.question[a:b] for a, b in zip(found.starts, found.ends, strict=True)]
     assert "".join(texts) == WITHIN.question

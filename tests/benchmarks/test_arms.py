@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from benchmarks import _arms, detection
-from leaf.attribute import DETECTORS
+from leaf.attribute import MeasuredModel
 from leaf.errors import LeafError
 from leaf.models.load import load
 from leaf.models.prompt_format import PromptFormat
@@ -69,7 +69,7 @@ def cued(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def with_ablation_by_word(pipeline: Pipeline) -> Pipeline:
     """Return the pipeline with a unit that fits questions of one sentence beside the asking one."""
-    attribute = pipeline.recipe.attribute.model_copy(update={"ablation_unit": "word"})
+    attribute = pipeline.recipe.attribute.with_options(ablation={"unit": "word"})
     recipe = pipeline.recipe.model_copy(update={"attribute": attribute})
     pipeline.session.recipe = recipe
     return pipeline
@@ -113,25 +113,24 @@ def test_costs_are_the_tokens_that_go_through_both_models(cued: Any) -> None:
 def counted(cued: Any, name: str) -> float:
     """Run an arm's detector on both models and count, by hooks, what goes through a layer."""
     arm, session = _arms.ARMS[name], cued.pipeline.session
-    if arm.detector not in DETECTORS or name == "ablation_of_proposals":
+    detector = _arms.varied(session, arm).detector(arm.detector)
+    if not detector.roles() or detector.goes_by or name == "ablation_of_proposals":
         return 0.0
-    section = _arms.varied(session, arm).recipe.attribute
-    # One conversation at a time: padding is no cost.
-    section = section.model_copy(update={"token_budget": 1})
     total = 0.0
-    for role in ("student",) if name == "perplexity" else ("student", "teacher"):
+    for role in detector.roles():
         loaded = load(getattr(session.recipe, role), session.sources[role])
         chat = PromptFormat(loaded.tokenizer, name=role)
-        judge = DETECTORS[arm.detector](loaded, chat, section, None)
+        # One conversation at a time: padding is no cost.
+        model = MeasuredModel(loaded=loaded, chat=chat, token_budget=1)
         # What stands before all questions is computed with the first of them.
-        judge.attribute(*([part] for part in cued.pairs[0]))
+        detector.measure(model, *([part] for part in cued.pairs[0]))
         tokens: list[int] = []
         layer = loaded.model.model.layers[0]
         layer.register_forward_hook(lambda _m, _i, out, t=tokens: t.append(count_of(out)))
         layer.register_full_backward_hook(lambda _m, _i, out, t=tokens: t.append(2 * count_of(out)))
         for problem, reference in cued.pairs:
             tokens.clear()
-            judge.attribute([problem], [reference])
+            detector.measure(model, [problem], [reference])
             whole = len(chat.encode(problem.content, reference).ids)
             total += sum(tokens) / whole / len(cued.pairs)
     return total

@@ -3,10 +3,10 @@
 import pytest
 
 from benchmarks.attribute import cosine, operations, score_ours, score_published
-from leaf.attribute.gradient import GradientAttributor
+from leaf.attribute import MeasuredModel
 from leaf.models.load import load
 from leaf.models.prompt_format import PromptFormat
-from leaf.recipe import AttributeSection, DataSection, ModelSection, WorldSection
+from leaf.recipe import DataSection, ModelSection, WorldSection
 from leaf.tasks import load_problems
 
 STUDENT = ModelSection(model="package:playground/models/student", dtype="float32")
@@ -20,7 +20,7 @@ def opened():
 
 
 def test_both_ways_give_the_same_scores_and_leave_no_gradient(opened):
-    ours = score_ours(GradientAttributor(*opened, AttributeSection()), PROBLEMS)
+    ours = score_ours(MeasuredModel(loaded=opened[0], chat=opened[1]), PROBLEMS)
     theirs = score_published(*opened, PROBLEMS)
     for one, other in zip(ours, theirs, strict=True):
         assert one == pytest.approx(other, rel=1e-3)

@@ -6,20 +6,18 @@ import numpy as np
 import pytest
 
 from benchmarks import _ranking
-from leaf.records import Distractor, NormalisedScores, Problem
+from leaf.records import Distractor, Problem, RankedUnits
 
 
-def ranking(question: str, units: list[str], gap: list[float]) -> NormalisedScores:
+def ranking(question: str, units: list[str], gap: list[float]) -> RankedUnits:
     """Return a ranking of units that tile the question."""
     assert "".join(units) == question
     ends = np.cumsum([len(unit) for unit in units]).tolist()
-    return NormalisedScores(
+    return RankedUnits(
         problem_id="p",
         starts=(0, *ends[:-1]),
         ends=tuple(ends),
-        teacher=tuple(gap),
-        student=tuple(gap),
-        gap=tuple(gap),
+        rank_score=tuple(gap),
     )
 
 

@@ -7,47 +7,41 @@ from types import ModuleType
 
 import pytest
 
-from leaf.prune import RANKINGS
-from leaf.records import NormalisedScores
+from leaf.attribute import Evidence, ranked_units
+from leaf.recipe.detectors import DETECTORS
+from leaf.records import Problem
 
 QUESTION = "Ben has 2 hats. Today, Leo gives 3."
-"""Characters 16 to 22 are `Today,`."""
 
 
 @pytest.fixture
-def detector(example: Callable[[str], ModuleType]) -> Iterator[ModuleType]:
+def own(example: Callable[[str], ModuleType]) -> Iterator[ModuleType]:
     yield example("own_detector")
-    del RANKINGS["opening"]
+    del DETECTORS["opening"]
 
 
-def normalise_scores(question: str) -> NormalisedScores:
-    """Tokens are words with the space before them; the gradient sees all alike."""
-    words = [found.span() for found in re.finditer(r" ?[\w]+[.,]?", question)]
-    same = (0.5,) * len(words)
-    return NormalisedScores(
-        problem_id="p",
-        starts=tuple(start for start, _ in words),
-        ends=tuple(end for _, end in words),
-        teacher=same,
-        student=same,
-        gap=same,
+def evidence(question: str) -> Evidence:
+    """Tokens are words with the space before them."""
+    return Evidence(
+        problem=Problem(id="p", question=question, answer="", solution=""),
+        tokens=tuple(found.span() for found in re.finditer(r" ?[\w]+[.,]?", question)),
     )
 
 
-def test_what_opens_a_sentence_up_to_a_comma_is_cut_first(detector: ModuleType) -> None:
-    ranked = RANKINGS["opening"](normalise_scores(QUESTION), QUESTION, None)
-
-    assert isinstance(ranked, NormalisedScores)
-    pairs = zip(ranked.starts, ranked.ends, ranked.gap, strict=True)
-    assert [QUESTION[start:end] for start, end, gap in pairs if gap == 0.0] == [" Today,"]
+def test_what_opens_a_sentence_up_to_a_comma_is_cut_first(own: ModuleType) -> None:
+    units = ranked_units(own.Opening(), evidence(QUESTION))
+    assert not isinstance(units, str)
+    assert [QUESTION[unit.start : unit.end] for unit in units if unit.score == 1] == [" Today,"]
 
 
-def test_a_question_without_one_has_no_ranking(detector: ModuleType) -> None:
-    plain = "Ben has 2 hats."
+def test_a_question_without_one_has_no_ranking(own: ModuleType) -> None:
+    plain = evidence("Ben has 2 hats.")
+    assert ranked_units(own.Opening(), plain) == "no sentence opens with a phrase and a comma"
 
-    assert RANKINGS["opening"](normalise_scores(plain), plain, None) == (
-        "no sentence opens with a phrase and a comma"
-    )
+
+def test_its_option_says_how_long_an_opening_may_be(own: ModuleType) -> None:
+    short = own.Opening(own.Opening.Options(longest=5))
+    assert isinstance(ranked_units(short, evidence(QUESTION)), str)
 
 
 def test_the_example_counts_verified_cuts_of_all_three(

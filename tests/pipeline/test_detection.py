@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from leaf.pipeline.cache_keys import detector_options
+from leaf.attribute import detector_class
 from leaf.pipeline.stages import Pipeline
-from leaf.recipe import AttributeSection
 from leaf.recipe.reading import check_recipe
 from leaf.store.store import Store
 
@@ -35,7 +34,8 @@ def run(folder: Path, store: Path, until: str, **attribute: Any) -> Pipeline:
 def test_ablation_cuts_the_cue_and_verification_keeps_the_cut(
     cue_pair: Path, tmp_path: Path, proposals: int | None
 ) -> None:
-    chosen = {"detector": "ablation", "ablation_unit": "word", "proposals": proposals}
+    options = {"unit": "word", "proposals": proposals}
+    chosen = {"detector": "ablation", "ablation": options}
     results = run(cue_pair, tmp_path, "verify", **chosen).results
     cuts = results.cuts["ablation"]
     # The student fails the four questions with the cue "red", and only those.
@@ -44,7 +44,7 @@ def test_ablation_cuts_the_cue_and_verification_keeps_the_cut(
     assert len({cut.problem_id for cut in cuts.kept}) == 4
 
 
-@pytest.mark.parametrize("detector", ["teacher", "attention", "integrated_gradients"])
+@pytest.mark.parametrize("detector", ["teacher", "attention"])
 def test_other_detectors_cut_every_problem_beside_the_gradient(
     cue_pair: Path, tmp_path: Path, detector: str
 ) -> None:
@@ -57,12 +57,11 @@ def test_other_detectors_cut_every_problem_beside_the_gradient(
     assert sum(log.computed for log in again.logs) == 0
 
 
-def test_settings_name_a_result_only_where_they_change_it() -> None:
-    plain = AttributeSection()
-    assert detector_options("gradient", plain) == {}
-    assert detector_options("perplexity", plain) == {}
-    assert detector_options("gradient", AttributeSection(norm="l1")) == {"norm": "l1"}
-    assert detector_options("gradient", AttributeSection(steps=7, token_budget=9)) == {}
-    assert detector_options("ablation", AttributeSection(ablation_unit="word", proposals=2)) == {
-        "ablation_unit": "word"
-    }
+def test_options_name_a_result_only_where_they_change_it() -> None:
+    for name in ("gradient", "perplexity", "attention"):
+        assert detector_class(name)().measure_key() == {}
+    ablation = detector_class("ablation")
+    detector = ablation(ablation.Options(unit="word", proposals=2))
+    # As version 0.1.0 called it.
+    assert (detector.measure_key(), detector.rank_key()) == ({"ablation_unit": "word"}, {})
+    assert detector_class("random")().rank_key() == {"seed": 0}

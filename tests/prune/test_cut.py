@@ -5,7 +5,7 @@ import pytest
 
 from leaf.prune import distinct, prune, remove, spans
 from leaf.recipe import PruneSection
-from leaf.records import Counterfactual, NormalisedScores, Problem, Span
+from leaf.records import Counterfactual, Problem, RankedUnits, Span
 
 # Units:   0    1   2     3   4      5   6
 #          Tom  ' ' 'red' ' ' 'pens' '\n' '?!'
@@ -17,10 +17,8 @@ PROBLEM = Problem(
 )
 
 
-def scores(*gap: float) -> NormalisedScores:
-    return NormalisedScores(
-        problem_id=PROBLEM.id, starts=STARTS, ends=ENDS, teacher=gap, student=gap, gap=gap
-    )
+def scores(*gap: float) -> RankedUnits:
+    return RankedUnits(problem_id=PROBLEM.id, starts=STARTS, ends=ENDS, rank_score=gap)
 
 
 def marked(*units: int) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
@@ -112,9 +110,7 @@ def test_a_question_that_would_vanish_is_skipped_with_the_reason(bridge: bool) -
 
 def test_one_span_that_is_the_whole_question_is_skipped_as_well() -> None:
     problem = Problem(id="p", question="Why?", answer="", solution="")
-    focus = NormalisedScores(
-        problem_id="p", starts=(0, 3), ends=(3, 4), teacher=(0, 1), student=(1, 0), gap=(0.0, 1.0)
-    )
+    focus = RankedUnits(problem_id="p", starts=(0, 3), ends=(3, 4), rank_score=(0.0, 1.0))
     (whole,) = prune(problem, focus, PruneSection(threshold=1.0))
     assert whole.skipped == "nothing would be left of the question"
     (part,) = prune(problem, focus, PruneSection(threshold=0.1))

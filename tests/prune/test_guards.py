@@ -4,7 +4,7 @@ import pytest
 
 from leaf.prune import prune, refusal
 from leaf.recipe import PruneSection
-from leaf.records import NormalisedScores, Problem, Protected, Span
+from leaf.records import Problem, Protected, RankedUnits, Span
 
 WHOLE = ("word", "number")
 
@@ -69,13 +69,11 @@ def test_what_the_answer_is_checked_by_is_never_cut(text: str, refused: bool) ->
 
 QUESTION = "Ben has 12 pens"
 # One unit a piece: "Ben", " has", " 1", "2", " pens".
-SCORES = NormalisedScores(
+SCORES = RankedUnits(
     problem_id="p",
     starts=(0, 3, 7, 9, 10),
     ends=(3, 7, 9, 10, 15),
-    teacher=(0.0,) * 5,
-    student=(0.0,) * 5,
-    gap=(1.0, 0.0, 0.0, 1.0, 0.05),
+    rank_score=(1.0, 0.0, 0.0, 1.0, 0.05),
 )
 PROBLEM = Problem(id="p", question=QUESTION, answer="12", solution="12")
 

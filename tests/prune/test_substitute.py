@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from leaf.prune import distinct, prune, substitutes
 from leaf.prune.substitute import FILLERS, kind
 from leaf.recipe import PruneSection
-from leaf.records import NormalisedScores, Problem, Span
+from leaf.records import Problem, RankedUnits, Span
 
 QUESTION = "Ida is 40 years old. At the market, Ben quickly buys 1,250 red pens. How many?"
 PROBLEM = Problem(id="p", question=QUESTION, answer="3", solution="3")
@@ -126,13 +126,11 @@ def test_around_a_filler_the_question_stays_character_by_character(text: str, da
     assert made.question != text
 
 
-SCORES = NormalisedScores(
+SCORES = RankedUnits(
     problem_id="p",
     starts=(0, 20, 78 - 10),
     ends=(20, 68, 78),
-    teacher=(0.0,) * 3,
-    student=(0.0,) * 3,
-    gap=(0.0, 1.0, 0.05),
+    rank_score=(0.0, 1.0, 0.05),
 )
 
 

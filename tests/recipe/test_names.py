@@ -1,13 +1,15 @@
 """Names that a script adds to a table are allowed in a recipe; others are refused as before."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from leaf.errors import RecipeError
 from leaf.generate import ENGINES
 from leaf.grade import GRADERS
 from leaf.losses import LOSSES
-from leaf.prune import RANKINGS, by_gap
-from leaf.recipe import DistillSection
+from leaf.recipe import DistillSection, Section
+from leaf.recipe.detectors import DETECTORS
 from leaf.recipe.reading import load_recipe
 
 
@@ -41,7 +43,7 @@ def test_an_added_name_stands_among_those_that_are_allowed(
 @pytest.mark.parametrize(
     ("table", "key"),
     [
-        (RANKINGS, "attribute.detector"),
+        (DETECTORS, "attribute.detector"),
         (GRADERS, "data.grader"),
         (ENGINES, "generate.engine"),
         (ENGINES, "teacher.engine"),
@@ -53,7 +55,7 @@ def test_every_table_may_be_added_to(
     with pytest.raises(RecipeError, match=key):
         load_recipe("demo", [f"{key}=mine"])
 
-    monkeypatch.setitem(table, "mine", by_gap)
+    monkeypatch.setitem(table, "mine", SimpleNamespace(Options=Section, formerly={}))
 
     load_recipe("demo", [f"{key}=mine"])
 

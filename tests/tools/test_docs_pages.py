@@ -54,6 +54,14 @@ def test_names_and_empty_values_of_a_key_are_listed(pages: Any) -> None:
     assert row.split(" | ")[1:3] == ["`hf`, `vllm`, `llamacpp`, `openai` or `null`", "`null`"]
 
 
+def test_every_option_of_a_detector_has_its_row(pages: Any) -> None:
+    assert (
+        '| `attribute.ablation.unit` | `token`, `word`, `clause`, `sentence` | `"sentence"` | '
+        "what is taken away at a time |"
+    ) in pages.recipe_keys()
+    assert "| `gradient` | Teacher minus student sensitivity" in pages.detectors()
+
+
 def test_every_command_and_study_is_there(pages: Any) -> None:
     from leaf.cli.main import app
 
@@ -67,15 +75,16 @@ def test_every_command_and_study_is_there(pages: Any) -> None:
 
 def test_every_name_on_the_page_of_the_method_has_its_source(pages: Any) -> None:
     text = pages.functions()
+    name = "leaf.attribute.ranking.sensitivity_gap"
 
-    assert "## `leaf.prune.sensitivity_gap` {#leaf-prune-sensitivity_gap}" in text
+    assert f"## `{name}` {{#{name.replace('.', '-')}}}" in text
     assert "\ndef sensitivity_gap(" in text
     for name in set(re.findall(r"`(leaf(?:\.\w+)+)`", (ROOT / "docs/method.md").read_text())):
         assert pages.resolve(name) is not None, name
 
 
 def test_a_name_that_is_gone_is_told(pages: Any, caplog: pytest.LogCaptureFixture) -> None:
-    pages.on_page_markdown("see `leaf.prune.gone` and `leaf.prune.rank`", page=page("x.md"))
+    pages.on_page_markdown("see `leaf.prune.gone` and `leaf.prune.remove`", page=page("x.md"))
 
     assert [record.getMessage() for record in caplog.records] == [
         "x.md: `leaf.prune.gone` is not in the code"

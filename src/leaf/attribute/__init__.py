@@ -1,38 +1,23 @@
-"""Who looks where. To add a detector: one file here, one line in `DETECTORS`."""
+"""Who looks where: detectors, what they measure in models, and the order in which they rank.
 
-from collections.abc import Callable
+To add a detector: one file in `leaf/attribute/detectors`, or a script of your own, with a class
+that `@detector` puts into the table (docs/detectors.md).
+"""
 
-from leaf.attribute.ablation import AblationAttributor
-from leaf.attribute.attention import AttentionAttributor
-from leaf.attribute.attributor import Attributor
-from leaf.attribute.gradient import GradientAttributor, sensitivity
-from leaf.attribute.integrated_gradients import IntegratedGradientsAttributor
-from leaf.attribute.perplexity import PerplexityAttributor
+from leaf.attribute.detector import Detector, Evidence, MeasuredModel
+from leaf.attribute.measuring import gather
 from leaf.attribute.projection import join
-
-DetectorFactory = Callable[..., Attributor]
-"""(Loaded, Chat, AttributeSection, Ticker | None) -> Attributor; `ablation` takes `Places` too."""
-
-DETECTORS: dict[str, DetectorFactory] = {
-    "gradient": GradientAttributor,
-    "perplexity": PerplexityAttributor,
-    "attention": AttentionAttributor,
-    "integrated_gradients": IntegratedGradientsAttributor,
-    "ablation": AblationAttributor,
-}
-"""Those that look at a model's inside; `leaf.prune.rank` makes rankings of what they find."""
-
-OPTIONS: dict[str, tuple[str, ...]] = {
-    "gradient": ("norm",),
-    "integrated_gradients": ("steps",),
-    "ablation": ("ablation_unit",),
-}
-"""The settings of `attribute` that change what a detector finds."""
+from leaf.attribute.ranking import normalise_scores, ranked_units
+from leaf.recipe.detectors import detector, detector_class
 
 __all__ = [
-    "DETECTORS",
-    "OPTIONS",
-    "DetectorFactory",
+    "Detector",
+    "Evidence",
+    "MeasuredModel",
+    "detector",
+    "detector_class",
+    "gather",
     "join",
-    "sensitivity",
+    "normalise_scores",
+    "ranked_units",
 ]

@@ -1,22 +1,21 @@
 """What every detector by tokens shares: prompts become batches, a value a token a score a unit."""
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from torch import Tensor
-
+from leaf.attribute.detector import Detector, MeasuredModel
 from leaf.errors import NonFiniteError
-from leaf.models.batching import plan_batches, run_halving
-from leaf.models.load import Loaded
-from leaf.models.output_head import output_head
-from leaf.models.packing import Packer
-from leaf.models.prompt_format import EncodedExample, Prompt, PromptFormat
 from leaf.progress import Ticker
-from leaf.recipe import AttributeSection
 from leaf.records import Problem, Sensitivity
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from leaf.models.load import Loaded
+    from leaf.models.prompt_format import EncodedExample, Prompt, PromptFormat
 
 P = TypeVar("P")
 
@@ -29,87 +28,75 @@ core, SmolLM2 and Qwen 0.5B, 2,048 took 8 to 19% longer)."""
 class Item:
     """One problem as tokens."""
 
-    prompt: Prompt
-    conversation: EncodedExample
+    prompt: "Prompt"
+    conversation: "EncodedExample"
 
 
-class BatchedAttributor(ABC):
-    """Runs a model over batches of like length and scores the units of each question."""
+class BatchedDetector(Detector):
+    """Runs a model over batches of like length and scores the tokens of each question."""
 
-    def __init__(
-        self,
-        loaded: Loaded,
-        chat: PromptFormat,
-        section: AttributeSection,
-        tick: Ticker | None = None,
-    ) -> None:
-        self._loaded = loaded
-        self._chat = chat
-        self._section = section
-        self._tick = tick
-        self._head = output_head(loaded.model)
-        self._packer = Packer(loaded.model)
-        self._budget = section.token_budget
-        if loaded.device.type == "cpu":
-            self._budget = min(self._budget, _CPU_TOKENS)
-
-    def tokens(self, problem: Problem, prompt: Prompt, reference: str) -> EncodedExample | str:
+    def tokens(
+        self, chat: "PromptFormat", problem: Problem, prompt: "Prompt", reference: str
+    ) -> "EncodedExample | str":
         """Return what the model is run on, or say why this problem cannot be scored.
 
         Here the prompt with the reference as its response.
         """
         if not reference.strip():
             return "no reference response"
-        return self._chat.encode(problem.content, reference, problem.response_prefix)
+        return chat.encode(problem.content, reference, problem.response_prefix)
 
     @abstractmethod
-    def measure(self, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
+    def values(self, model: MeasuredModel, items: Sequence[Item]) -> tuple["Tensor", "Tensor"]:
         """Return each token's value [B, T] (right-padded) and each problem's loss [B]."""
 
     @abstractmethod
-    def join(self, values_T: Tensor) -> Tensor:
+    def join(self, values_T: "Tensor") -> "Tensor":
         """Make one score (>= 0) of the values of a unit's tokens."""
 
-    def attribute(
-        self, problems: Sequence[Problem], references: Sequence[str]
+    def measure(
+        self, model: MeasuredModel, problems: Sequence[Problem], references: Sequence[str]
     ) -> list[Sensitivity]:
-        """Score `problems[i]` with `references[i]` as the response y.
+        """Score the tokens of `problems[i]` with `references[i]` as the response y.
 
         Raises:
             NonFiniteError: a value is NaN or infinite; names the model, problem and dtype.
         """
+        budget = model.token_budget
+        if model.loaded.device.type == "cpu":
+            budget = min(budget, _CPU_TOKENS)
         pairs = zip(problems, references, strict=True)
         return score_in_batches(
             problems,
-            [self._prepare(problem, reference) for problem, reference in pairs],
-            self._score_batch,
+            [self._prepare(model, problem, reference) for problem, reference in pairs],
+            lambda part, items: self._score_batch(model, part, items),
             length=lambda item: len(item.conversation.ids),
-            token_budget=self._budget,
-            what=f"sensitivity of {self._loaded.source.name}",
-            tick=self._tick,
+            token_budget=budget,
+            what=f"{self.name} with {model.loaded.source.name}",
+            tick=model.tick,
         )
 
-    def _prepare(self, problem: Problem, reference: str) -> Item | str:
+    def _prepare(self, model: MeasuredModel, problem: Problem, reference: str) -> Item | str:
         """Tokenise a problem with its reference, or say why it cannot be scored."""
-        prompt = self._chat.prompt(problem)
+        prompt = model.chat.prompt(problem)
         if not prompt.units:
             return "no token of the question lies whole inside it"
-        conversation = self.tokens(problem, prompt, reference)
+        conversation = self.tokens(model.chat, problem, prompt, reference)
         if isinstance(conversation, str):
             return conversation
-        if len(conversation.ids) > self._loaded.context:
-            return too_long(self._loaded)
+        if len(conversation.ids) > model.loaded.context:
+            return too_long(model.loaded)
         return Item(prompt=prompt, conversation=conversation)
 
     def _score_batch(
-        self, problems: Sequence[Problem], items: Sequence[Item]
+        self, model: MeasuredModel, problems: Sequence[Problem], items: Sequence[Item]
     ) -> Iterator[Sensitivity]:
-        values_BT, losses_B = self.measure(items)
+        values_BT, losses_B = self.values(model, items)
         for row, (problem, item) in enumerate(zip(problems, items, strict=True)):
             units = item.prompt.units
             scores = tuple(float(self.join(values_BT[row][list(unit.tokens)])) for unit in units)
             loss = float(losses_B[row])
-            check_finite((*scores, loss), problem, self._loaded)
+            check_finite((*scores, loss), problem, model.loaded)
             yield Sensitivity(
                 problem_id=problem.id,
                 starts=tuple(unit.start for unit in units),
@@ -140,6 +127,8 @@ def score_in_batches(
         what: What is done, for people.
         tick: Told of finished problems.
     """
+    from leaf.models.batching import plan_batches, run_halving
+
     results = {
         at: skipped(problems[at], item) for at, item in enumerate(prepared) if isinstance(item, str)
     }
@@ -167,12 +156,12 @@ def skipped(problem: Problem, reason: str) -> Sensitivity:
     )
 
 
-def too_long(loaded: Loaded) -> str:
+def too_long(loaded: "Loaded") -> str:
     """Say that a prompt with its reference is more than a model can read."""
     return f"prompt and reference longer than the context of {loaded.context} tokens"
 
 
-def check_finite(values: Sequence[float], problem: Problem, loaded: Loaded) -> None:
+def check_finite(values: Sequence[float], problem: Problem, loaded: "Loaded") -> None:
     """Raise `NonFiniteError`, naming model, problem and dtype, where a value is NaN or infinite."""
     if not all(map(math.isfinite, values)):
         raise NonFiniteError(

@@ -3,6 +3,7 @@
 Axes: B problems of a batch, T tokens (right-padded), R response positions, C of one chunk, D width.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,10 +11,25 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
 from leaf.models.output_head import Head, backbone
-from leaf.models.padding import Batch
+from leaf.models.padding import Batch, pad
+from leaf.models.prompt_format import EncodedExample
 
 _CHUNK = 256
 """Positions whose logits exist at the same time."""
+
+
+def surprisal(
+    model: Any, head: Head, conversations: Sequence[EncodedExample]
+) -> tuple[Tensor, Tensor]:
+    """Return -log p of each response token [B, T] and the means [B]; float32 on the CPU.
+
+    Prompt and padding have 0. Forward only; logits exist chunk by chunk.
+    """
+    batch = pad(conversations)
+    losses_R = response_losses(model, head, batch)
+    surprisal_BT = torch.zeros(batch.ids_BT.shape, dtype=losses_R.dtype)
+    surprisal_BT[batch.rows_R, batch.positions_R + 1] = losses_R
+    return surprisal_BT, means(losses_R, batch)
 
 
 def response_losses(model: Any, head: Head, batch: Batch) -> Tensor:

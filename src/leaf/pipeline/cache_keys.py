@@ -6,9 +6,8 @@ default that came later is none either: results keep the names that they had.
 
 from typing import Any
 
-from leaf.attribute import OPTIONS
 from leaf.losses import LOSSES
-from leaf.recipe import AttributeSection, DistillSection, ModelSection
+from leaf.recipe import DistillSection, ModelSection
 from leaf.store.keys import user_code_digest
 
 _STUDENT = {
@@ -36,12 +35,6 @@ _STUDENT_CHANGED = {
     "validation",
 }
 """What names one where it is not the default: students without it keep the name they had."""
-
-
-def detector_options(detector: str, attribute: AttributeSection) -> dict[str, Any]:
-    """Return what of `attribute` decides a detector's scores; the paper's norm has no name."""
-    options = attribute.model_dump(include=set(OPTIONS.get(detector, ())))
-    return {name: value for name, value in options.items() if (name, value) != ("norm", "l2")}
 
 
 def student_settings(

@@ -3,20 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from leaf.attribute import DETECTORS
+from leaf.attribute import ranked_units
 from leaf.grade.final import final_answer
+from leaf.pipeline.detectors import Measured, cut_question, evidence_of, measure
 from leaf.pipeline.session import Session
 from leaf.pipeline.workers import CutWorker
-from leaf.prune import (
-    RANKINGS,
-    cut_question,
-    normalise_scores,
-    propose,
-    rank,
-    segments,
-    transplants,
-)
-from leaf.recipe import AttributeSection, PruneSection
+from leaf.prune import segments, transplants
+from leaf.recipe import PruneSection
 from leaf.records import (
     Answer,
     Attribution,
@@ -24,14 +17,12 @@ from leaf.records import (
     Outcome,
     Problem,
     Score,
-    Sensitivity,
     Verdict,
 )
 from leaf.store.keys import digest, plain, user_code_digest
-from leaf.store.ledger import RankedUnit, Ranking
+from leaf.store.ledger import Ranking
 from leaf.store.results import Cuts, Graded
 from leaf.store.work import About
-from leaf.text.units import Piece
 from leaf.verify import judge, pruned_problems, screen
 
 
@@ -62,7 +53,7 @@ class Detection:
             for role, (answers, _) in (("student", student), ("teacher", teacher))
         }
         """Each model's answers to the whole questions."""
-        self._measured: dict[str, dict[str, Sensitivity | Attribution]] = {}
+        self._measured: dict[str, dict[str, Measured]] = {}
         """Detector, then problem: what it goes by other than the gradient."""
 
     @property
@@ -110,7 +101,7 @@ class Detection:
             ]
             gradient = self.session.attributions("gradient", pairs)
             for detector in self.detectors:
-                found = measure(self.session, detector, pairs, gradient)
+                found = measure(self.session, self.session.detector(detector), pairs, gradient)
                 measured = self._measured.setdefault(detector, {})
                 measured.update({item.problem_id: item for item in found})
             every += gradient
@@ -174,19 +165,18 @@ class Detection:
         self, section: PruneSection, attributions: Sequence[Attribution]
     ) -> list[Counterfactual]:
         """Cut as the recipe's own detector would with other settings; nothing is stored."""
-        recipe = self.session.recipe
-        measured = self._measured.get(self.detectors[0], {})
+        name = self.detectors[0]
+        measured = self._measured.get(name, {})
         problems = self.every_problem
         return [
             counterfactual
             for item in attributions
-            for counterfactual in cut_question(
+            for counterfactual in self._cut_one(
+                name,
                 problems[item.problem_id],
                 item,
-                detector=self.detectors[0],
-                section=at_level(section, problems[item.problem_id].level),
-                attribute=recipe.attribute,
-                measured=measured.get(item.problem_id),
+                measured.get(item.problem_id),
+                at_level(section, problems[item.problem_id].level),
             )
         ]
 
@@ -198,58 +188,39 @@ class Detection:
         self, detector: str, problem: Problem, attribution: Attribution
     ) -> Iterator[Ranking]:
         """Yield a ranking for each kind of unit that has one."""
-        recipe = self.session.recipe
-        scores = normalise_scores(attribution)
-        if isinstance(scores, str):
+        recipe, ranks = self.session.recipe, self.session.detector(detector)
+        measured = self._measured.get(detector, {}).get(problem.id)
+        evidence = evidence_of(problem, attribution, measured)
+        if isinstance(evidence, str):
             return
-        for unit in ["token"] if detector == "oracle" else recipe.prune.units:
-            ranked, _ = rank(
-                detector,
-                scores,
-                problem,
-                unit=unit,
-                prune=at_level(recipe.prune, problem.level),
-                attribute=recipe.attribute,
-                measured=self._measured.get(detector, {}).get(problem.id),
-            )
-            if isinstance(ranked, str):
-                continue
-            units = zip(ranked.starts, ranked.ends, ranked.gap, strict=True)
-            yield Ranking(
-                detector=detector,
-                unit=unit,
-                units=tuple(RankedUnit(start=a, end=b, score=1.0 - gap) for a, b, gap in units),
-            )
+        for unit in ["token"] if ranks.exact else recipe.prune.units:
+            units = ranked_units(ranks, evidence, unit)
+            if not isinstance(units, str):
+                yield Ranking(detector=detector, unit=unit, units=tuple(units))
 
     def _cut(
         self, detector: str, level: str, attributions: Sequence[Attribution]
     ) -> list[Counterfactual]:
-        recipe = self.session.recipe
-        section = at_level(recipe.prune, level)
+        section = at_level(self.session.recipe.prune, level)
         measured = self._measured.get(detector, {})
         problems = {problem.id: problem for problem in self.levels[level]}
 
-        def work(
-            part: Sequence[tuple[Attribution, Sensitivity | Attribution | None]],
-        ) -> list[Counterfactual]:
+        def work(part: Sequence[tuple[Attribution, Measured | None]]) -> list[Counterfactual]:
             return [
                 counterfactual
                 for item, other in part
-                for counterfactual in cut_question(
-                    problems[item.problem_id],
-                    item,
-                    detector=detector,
-                    section=section,
-                    attribute=recipe.attribute,
-                    measured=other,
+                for counterfactual in self._cut_one(
+                    detector, problems[item.problem_id], item, other, section
                 )
             ]
 
+        ranks = self.session.detector(detector)
         settings = {
             **_cutting(section),
             "detector": detector,
-            "seed": recipe.attribute.seed if detector == "random" else None,
-            **(user_code_digest(RANKINGS[detector]) if detector in RANKINGS else {}),
+            "seed": None,
+            **ranks.rank_key(),
+            **user_code_digest(type(ranks)),
             "questions": digest(plain(self.levels[level])),
         }
         items = [
@@ -259,6 +230,17 @@ class Detection:
         ]
         about = About(detector=detector, level=level)
         return self.session.compute(CutWorker(about=about, decided_by=settings, cut=work), items)
+
+    def _cut_one(
+        self,
+        detector: str,
+        problem: Problem,
+        gradient: Attribution,
+        measured: Measured | None,
+        section: PruneSection,
+    ) -> list[Counterfactual]:
+        evidence = evidence_of(problem, gradient, measured)
+        return cut_question(self.session.detector(detector), problem, evidence, section)
 
     def _verdicts(
         self, tried: Sequence[Counterfactual], detector: str, changed: str
@@ -292,37 +274,6 @@ class Detection:
         teacher = _by_id(self.session.answers_of("teacher", asked, about, drafts["teacher"]))
         which = self.session.recipe.verify.transplants
         return [judge(item, student[item.id], teacher.get(item.id), which) for item in tried]
-
-
-def measure(
-    session: Session,
-    detector: str,
-    pairs: Sequence[tuple[Problem, str]],
-    gradient: Sequence[Attribution],
-) -> list[Sensitivity] | list[Attribution]:
-    """Return what a detector goes by other than the gradient, one a pair; nothing where it does."""
-    if detector == "perplexity":
-        return session.sensitivities("student", detector, pairs)
-    if detector not in DETECTORS or detector == "gradient":
-        return []
-    section = session.recipe.attribute
-    places = None
-    if detector == "ablation" and section.proposals is not None:
-        places = {
-            item.problem_id: proposed(item, problem, section)
-            for item, (problem, _) in zip(gradient, pairs, strict=True)
-        }
-    return session.attributions(detector, pairs, places)
-
-
-def proposed(
-    attribution: Attribution, problem: Problem, section: AttributeSection
-) -> tuple[Piece, ...]:
-    """Return the pieces of a question that the gradient finds worth an ablation."""
-    scores = normalise_scores(attribution)
-    if isinstance(scores, str) or section.proposals is None:
-        return ()
-    return propose(scores, problem.question, section.ablation_unit, section.proposals)
 
 
 def at_level(section: PruneSection, level: str) -> PruneSection:

@@ -4,6 +4,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from leaf.attribute import normalise_scores
 from leaf.errors import UsageError
 from leaf.grade.final import final_answer
 from leaf.models.files import find
@@ -11,7 +12,6 @@ from leaf.models.vocabulary import check_tokenizers
 from leaf.pipeline.detection import Detection
 from leaf.pipeline.session import Session
 from leaf.progress import say
-from leaf.prune import normalise_scores
 from leaf.recipe import GenerateSection, Recipe
 from leaf.recipe.reading import check_recipe
 from leaf.records import NormalisedScores, Problem

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from leaf.attribute import join
+from leaf.attribute import Detector, detector_class, join
 from leaf.distill import TrainingExample, encode_rows, plan_steps
 from leaf.distill.train_student import TrainingJob, run_job
 from leaf.models import load
@@ -130,6 +130,11 @@ class Session:
     def _section(self, role: str) -> ModelSection:
         return self.recipe.student if role == "student" else self.recipe.teacher
 
+    def detector(self, name: str) -> Detector:
+        """Return a detector with the recipe's options for it."""
+        detector: Detector = detector_class(name)(self.recipe.attribute.options(name))
+        return detector
+
     def sensitivities(
         self,
         role: str,
@@ -142,9 +147,9 @@ class Session:
 
         Args:
             role: `student` or `teacher`.
-            detector: A key of `leaf.attribute.DETECTORS`.
+            detector: Whose measurement, by name.
             pairs: Problems and their reference responses.
-            places: Problem id to the pieces that `ablation` takes away; None: every piece.
+            places: Problem id to the pieces that the detector chose to measure; None: all.
             source: Other weights of that model, such as a trained student's; None: its own.
         """
         in_response = any(problem.prompt for problem, _ in pairs)
@@ -156,7 +161,8 @@ class Session:
             ),
             section=self._section(role),
             source=source or self.sources[role],
-            attribute=self.recipe.attribute,
+            detector=self.detector(detector),
+            token_budget=self.recipe.attribute.token_budget,
             places=places,
         )
         return self.compute(work, pairs)

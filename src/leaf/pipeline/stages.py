@@ -7,6 +7,7 @@ problems -> answers -> attributions -> counterfactuals -> verdicts -> students -
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
+from leaf.attribute import normalise_scores
 from leaf.errors import DataError, LeafError
 from leaf.generate import check_trainable
 from leaf.grade import check_sandbox
@@ -18,7 +19,6 @@ from leaf.pipeline.requirements import check_needs
 from leaf.pipeline.session import Session
 from leaf.pipeline.training_sets import TrainingSet, training_arms
 from leaf.progress import say
-from leaf.prune import normalise_scores
 from leaf.recipe import Recipe
 from leaf.records import (
     Counterfactual,

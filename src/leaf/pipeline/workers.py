@@ -10,22 +10,15 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from leaf.attribute import DETECTORS
+from leaf.attribute import Detector, MeasuredModel
 from leaf.generate import ENGINES, open_engine
 from leaf.generate.engine import Engine, in_order
 from leaf.grade import GRADERS, open_graders
 from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.prompt_format import prompt_format_of
-from leaf.pipeline.cache_keys import detector_options
 from leaf.progress import Ticker, say
-from leaf.recipe import (
-    AttributeSection,
-    GenerateSection,
-    GradeSection,
-    ModelSection,
-    measurement,
-)
+from leaf.recipe import GenerateSection, GradeSection, ModelSection
 from leaf.records import Answer, Counterfactual, Problem, Score, Sensitivity
 from leaf.store.keys import digest, digest_of, plain, user_code_digest
 from leaf.store.runner import Shards, Worker
@@ -186,25 +179,25 @@ class ScoreWorker(Work[tuple[Problem, str], Sensitivity]):
     about: About
     section: ModelSection
     source: Source
-    attribute: AttributeSection
+    detector: Detector
+    token_budget: int
     places: Mapping[str, Sequence[tuple[int, int]]] | None = None
-    """Problem id to the pieces that `ablation` takes away; None: every piece."""
+    """Problem id to the pieces that the detector chose to measure; None: all."""
 
     @property
     def title(self) -> str:
         """What is measured in which model."""
-        measured = measurement(self.about.detector)
+        measured = self.detector.measurement or self.detector.name
         return f"{self.about.role} {measured}{self.about.in_response}"
 
     def settings(self, items: Sequence[tuple[Problem, str]]) -> dict[str, Any]:
         """Return the detector with its options, and how the model is loaded and spoken to."""
-        detector = self.about.detector
         return {
-            "detector": detector,
+            "detector": self.detector.name,
             "dtype": self.section.dtype,
             "system": self.section.system,
-            **detector_options(detector, self.attribute),
-            **user_code_digest(DETECTORS[detector]),
+            **self.detector.measure_key(),
+            **user_code_digest(type(self.detector)),
         }
 
     def inputs(self, items: Sequence[tuple[Problem, str]]) -> list[str]:
@@ -217,14 +210,17 @@ class ScoreWorker(Work[tuple[Problem, str], Sensitivity]):
 
     @contextmanager
     def open(self, tick: Ticker) -> Iterator[Worker[tuple[Problem, str], Sensitivity]]:
-        """Load the model and its detector."""
+        """Load the model."""
         with load.loaded(self.section, self.source) as loaded:
-            chat = prompt_format_of(loaded.tokenizer, self.section)
-            seams = () if self.places is None else (self.places,)
-            detector = DETECTORS[self.about.detector]
-            attributor = detector(loaded, chat, self.attribute, tick, *seams)
-            yield lambda part: attributor.attribute(
-                [problem for problem, _ in part], [reference for _, reference in part]
+            model = MeasuredModel(
+                loaded=loaded,
+                chat=prompt_format_of(loaded.tokenizer, self.section),
+                token_budget=self.token_budget,
+                tick=tick,
+                places=self.places,
+            )
+            yield lambda part: self.detector.measure(
+                model, [problem for problem, _ in part], [reference for _, reference in part]
             )
 
 

@@ -7,12 +7,12 @@ from leaf.prune.guards import refusal
 from leaf.prune.select import Bools, candidates
 from leaf.prune.substitute import substitutes
 from leaf.recipe import PruneSection
-from leaf.records import Counterfactual, NormalisedScores, Problem, Span
+from leaf.records import Counterfactual, Problem, RankedUnits, Span
 
 
 def spans(
     marked_U: Bools,
-    scores: NormalisedScores,
+    scores: RankedUnits,
     question: str,
     *,
     join: bool = True,
@@ -44,11 +44,10 @@ def remove(question: str, pieces: Sequence[Span]) -> str:
 
 def prune(
     problem: Problem,
-    scores: NormalisedScores | str,
+    scores: RankedUnits | str,
     section: PruneSection,
     *,
     unit: str = "token",
-    count: int | None = None,
 ) -> list[Counterfactual]:
     """Return one problem's counterfactuals, or a single one that says why there is none.
 
@@ -62,11 +61,10 @@ def prune(
         section: Rule, threshold and strategy.
         unit: What the units are. Neighbouring tokens and words are one span; a clause or a sentence
             is one by itself, since two of them rarely mislead as one.
-        count: How many units are candidates; None leaves that to the rule.
     """
     if isinstance(scores, str):
         return [_none(problem, section, scores)]
-    marked_U = candidates(scores, problem.question, section, count=count)
+    marked_U = candidates(scores, problem.question, section)
     found = spans(
         marked_U,
         scores,
@@ -122,7 +120,7 @@ _PREFIX = {"substitute": "sb"}
 
 
 def _adjoin(
-    last: int, unit: int, scores: NormalisedScores, question: str, bridge_whitespace: bool
+    last: int, unit: int, scores: RankedUnits, question: str, bridge_whitespace: bool
 ) -> bool:
     if unit == last + 1:
         return True
@@ -130,13 +128,13 @@ def _adjoin(
     return bridge_whitespace and between.isspace()
 
 
-def _span(run: Sequence[int], scores: NormalisedScores, question: str) -> Span:
+def _span(run: Sequence[int], scores: RankedUnits, question: str) -> Span:
     start, end = scores.starts[run[0]], scores.ends[run[-1]]
     return Span(
         start=start,
         end=end,
         text=question[start:end],
-        gap=min(scores.gap[unit] for unit in run),
+        gap=min(scores.rank_score[unit] for unit in run),
         units=len(run),
     )
 

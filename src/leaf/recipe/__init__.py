@@ -3,13 +3,13 @@
 `leaf.recipe.reading` reads, layers and writes recipes.
 """
 
+from leaf.recipe.attribute import AttributeSection
 from leaf.recipe.base import Section
 from leaf.recipe.choice import Choice, GraderChoice, choice_of, name_and_options
 from leaf.recipe.distill import DistillSection, LoraSection, ServedSection, ValidationSection
 from leaf.recipe.engine import GenerateSection, ServerSection
-from leaf.recipe.names import Detector, EngineName, LossName, OneOf, measurement
+from leaf.recipe.names import DetectorName, EngineName, LossName, OneOf
 from leaf.recipe.schema import (
-    AttributeSection,
     BenchmarkSection,
     ColumnsSection,
     DataSection,
@@ -31,7 +31,7 @@ __all__ = [
     "Choice",
     "ColumnsSection",
     "DataSection",
-    "Detector",
+    "DetectorName",
     "DistillSection",
     "EngineName",
     "EvaluateSection",
@@ -54,6 +54,5 @@ __all__ = [
     "VerifySection",
     "WorldSection",
     "choice_of",
-    "measurement",
     "name_and_options",
 ]

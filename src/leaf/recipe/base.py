@@ -12,3 +12,13 @@ class Section(BaseModel):
     """One part of a recipe: unknown keys and wrong types are refused, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+
+    @classmethod
+    def known_keys(cls) -> list[str]:
+        """Return all keys that there are, as recipes write them."""
+        return [field.alias or name for name, field in cls.model_fields.items()]
+
+    @classmethod
+    def inner_section(cls, key: str) -> "type[Section] | None":
+        """Return the section below a key that is no field of this one."""
+        return None

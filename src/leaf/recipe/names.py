@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
+from leaf.recipe.detectors import SHIPPED
+
 
 @dataclass(frozen=True)
 class OneOf:
@@ -43,33 +45,6 @@ class OneOf:
 
 EngineName = Annotated[str, OneOf(("hf", "vllm", "llamacpp", "openai"), "leaf.generate:ENGINES")]
 
-Detector = Annotated[
-    str,
-    OneOf(
-        (
-            "gradient",
-            "teacher",
-            "attention",
-            "integrated_gradients",
-            "ablation",
-            "random",
-            "perplexity",
-            "oracle",
-        ),
-        "leaf.prune:RANKINGS",
-    ),
-]
-
-_MEASUREMENTS = {
-    "gradient": "sensitivity",
-    "perplexity": "surprisal",
-    "integrated_gradients": "integrated gradients",
-}
-
-
-def measurement(detector: str) -> str:
-    """Say what a detector measures in a model: `surprisal`; its own name where nothing better."""
-    return _MEASUREMENTS.get(detector, detector)
-
+DetectorName = Annotated[str, OneOf(SHIPPED, "leaf.recipe.detectors:DETECTORS")]
 
 LossName = Annotated[str, OneOf(("kl", "reverse_kl", "jsd", "skew_kl", "tv"), "leaf.losses:LOSSES")]

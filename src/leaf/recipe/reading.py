@@ -226,7 +226,9 @@ def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
             field = fields[str(part)]
             choice = choice_of(field.annotation)
             section = _section_of(field.annotation) or section
-    return [field.alias or name for name, field in section.model_fields.items()]
+        else:
+            section = section.inner_section(str(part)) or section
+    return section.known_keys()
 
 
 def _section_of(annotation: Any) -> type[Section] | None:

@@ -2,13 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
+from leaf.recipe.attribute import AttributeSection, read_attribute
 from leaf.recipe.base import Count, Section, Share
 from leaf.recipe.choice import GraderChoice
 from leaf.recipe.distill import DistillSection
 from leaf.recipe.engine import GenerateSection, ServerSection
-from leaf.recipe.names import Detector, EngineName
+from leaf.recipe.names import EngineName
 
 
 class ModelSection(Section):
@@ -98,41 +99,6 @@ class DataSection(Section):
     limit: Count | None = Field(None, description="how many problems; null takes all")
     shuffle: bool = Field(False, description="take the problems in a seeded random order")
     seed: int = Field(0, description="seed of that order")
-
-
-class AttributeSection(Section):
-    """Stage 1: who looks where."""
-
-    detector: Detector = Field(
-        "gradient",
-        description="what marks tokens: gradient (Eq. 2 to 5); teacher, what it ignores; attention;"
-        " integrated_gradients; ablation, what the reference can do without; random or perplexity,"
-        " as many tokens as gradient would; oracle, the distractors that the data name",
-    )
-    controls: list[Detector] = Field(
-        [], description="other detectors whose cuts are verified for comparison, not trained on"
-    )
-    seed: int = Field(0, description="seed of the random detector")
-    reference: Literal["gold", "teacher"] = Field(
-        "gold", description="response y: the data set's solution, or the teacher's right answer"
-    )
-    norm: Literal["l2", "l1", "input_x_gradient"] = Field(
-        "l2", description="gradient: how d loss / d embedding becomes a score; l2 is the paper's"
-    )
-    steps: Count = Field(16, description="integrated_gradients: points on the path")
-    ablation_unit: Literal["token", "word", "clause", "sentence"] = Field(
-        "sentence", description="ablation: what is taken away at a time"
-    )
-    proposals: Count | None = Field(
-        None,
-        description="ablation: take away only so many pieces, those of the lowest gradient gap;"
-        " null: every piece",
-    )
-    token_budget: Count = Field(
-        8192,
-        description="most tokens, padding included, in one batch; a CPU takes at most 1024 (but for"
-        " ablation), which is faster",
-    )
 
 
 Strategy = Literal[
@@ -309,7 +275,9 @@ class Recipe(Section):
     data: DataSection = Field(description="training problems")
     generate: GenerateSection = Field(GenerateSection(), description="answers")
     grade: GradeSection = Field(GradeSection(), description="grading")
-    attribute: AttributeSection = Field(AttributeSection(), description="detection")
+    attribute: Annotated[SerializeAsAny[AttributeSection], BeforeValidator(read_attribute)] = Field(
+        AttributeSection(), description="detection"
+    )
     prune: PruneSection = Field(PruneSection(), description="pruning")
     verify: VerifySection = Field(VerifySection(), description="verification")
     distill: DistillSection = Field(DistillSection(), description="distillation")

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from leaf.errors import StoreError, UsageError
-from leaf.records import Outcome, Span
+from leaf.records import Outcome, RankedUnit, Span
 from leaf.store.parquet import from_table, schema_of, to_table
 from leaf.store.store import space_guard
 
@@ -65,18 +65,6 @@ class Unit:
     """As `teacher`, of the student."""
     gap: float | None
     """Min-maxed teacher - student (Eq. 4, 5), in [0, 1]; 0 is what only the student leans on."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class RankedUnit:
-    """A unit as a detector ranked it: a token, or a word, clause or sentence."""
-
-    start: int
-    """First character in the question."""
-    end: int
-    """One past its last character in the question."""
-    score: float
-    """In [0, 1]: 1 is what the detector would cut first."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -58,17 +58,25 @@ class Lab:
         Raises:
             RecipeError: a key or value out of the rules.
         """
-        values = self.recipe.model_dump(by_alias=True)
+        recipe = self._with(self.recipe, changes)
         moved = {
             key: value + seed
-            for key, value, _ in describe(self.recipe)
-            if key.startswith(_SEEDED) and key.endswith("seed") and isinstance(value, int)
+            for key, value, _ in describe(recipe)
+            if key.startswith(_SEEDED)
+            and key.endswith("seed")
+            and isinstance(value, int)
+            and key not in changes
         }
-        for key, value in {**moved, **changes}.items():
+        return self._with(recipe, moved)
+
+    def _with(self, recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+        values = recipe.model_dump(by_alias=True)
+        for key, value in changes.items():
             *sections, last = key.split(".")
             place = values
             for section in sections:
-                place = place[section]
+                # A detector's options need not be there yet.
+                place = place.setdefault(section, {})
             place[last] = value
         return check_recipe(values, source=f"recipe {self.recipe.name}")
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from leaf.models.prompt_format import PromptFormat
 from leaf.prune import remove, spans
-from leaf.records import NormalisedScores, Problem
+from leaf.records import Problem, RankedUnits
 
 FRAGMENTS = [
     "What is ",
@@ -38,13 +38,11 @@ def test_the_question_is_the_counterfactual_with_the_pieces_put_back(
 ) -> None:
     problem = Problem(id="p", question=question, answer="", solution="", before=before, after=after)
     units = chat.prompt(problem).units
-    scores = NormalisedScores(
+    scores = RankedUnits(
         problem_id="p",
         starts=tuple(unit.start for unit in units),
         ends=tuple(unit.end for unit in units),
-        teacher=(0.5,) * len(units),
-        student=(0.5,) * len(units),
-        gap=(0.5,) * len(units),
+        rank_score=(0.5,) * len(units),
     )
     # Which units are candidates: the binary digits of a number.
     marked = np.array([chosen >> at & 1 for at in range(len(units))], dtype=np.bool_)

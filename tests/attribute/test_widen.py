@@ -2,33 +2,21 @@
 
 from collections.abc import Sequence
 from itertools import accumulate, cycle
+from statistics import fmean
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaf.prune import candidates, widen
+from leaf.attribute.ranking import widen
+from leaf.prune import candidates
 from leaf.recipe import PruneSection
-from leaf.records import NormalisedScores
+from leaf.records import RankedUnits
 
 
-def scores(
-    tokens: Sequence[str],
-    gap: Sequence[float] | None = None,
-    *,
-    teacher: Sequence[float] | None = None,
-    student: Sequence[float] | None = None,
-) -> NormalisedScores:
+def scores(tokens: Sequence[str], gap: Sequence[float]) -> RankedUnits:
     ends = tuple(accumulate(map(len, tokens)))
-    even = (0.5,) * len(tokens)
-    return NormalisedScores(
-        problem_id="p",
-        starts=(0, *ends[:-1]),
-        ends=ends,
-        teacher=even if teacher is None else tuple(teacher),
-        student=even if student is None else tuple(student),
-        gap=even if gap is None else tuple(gap),
-    )
+    return RankedUnits(problem_id="p", starts=(0, *ends[:-1]), ends=ends, rank_score=tuple(gap))
 
 
 def units(tokens: Sequence[str], unit: str) -> list[str]:
@@ -84,18 +72,14 @@ def test_a_wide_unit_has_the_means_of_its_tokens_and_gaps_are_min_maxed_anew() -
         scores(
             ["Ben", " naps", ".", " Mia", " reads", ".", " Leo", "?"],
             [0.9, 0.4, 0.5, 0.2, 1.0, 0.0, 0.7, 0.3],
-            teacher=[0.1, 0.3, 0.2, 0.0, 1.0, 0.5, 0.2, 0.6],
-            student=[0.6, 0.0, 0.0, 0.9, 0.2, 1.0, 0.0, 0.0],
         ),
         "Ben naps. Mia reads. Leo?",
         "sentence",
     )
-    assert isinstance(wide, NormalisedScores)
+    assert isinstance(wide, RankedUnits)
     assert (wide.starts, wide.ends) == ((0, 9, 20), (9, 20, 25))
     # Mean gaps 0.6, 0.4 and 0.5; they are scaled to 1, 0 and 0.5.
-    assert wide.gap == pytest.approx((1.0, 0.0, 0.5))
-    assert wide.teacher == pytest.approx((0.2, 0.5, 0.4))
-    assert wide.student == pytest.approx((0.2, 0.7, 0.0))
+    assert wide.rank_score == pytest.approx((1.0, 0.0, 0.5))
 
 
 def test_wide_units_of_tokens_follow_eq_4_and_5_on_their_mean_sensitivities() -> None:
@@ -104,11 +88,11 @@ def test_wide_units_of_tokens_follow_eq_4_and_5_on_their_mean_sensitivities() ->
     raw = [one - other for one, other in zip(teacher, student, strict=True)]
     gap = [(value - min(raw)) / (max(raw) - min(raw)) for value in raw]
     tokens = ["a", ".", " b", ".", " c", "."]
-    wide = widen(scores(tokens, gap, teacher=teacher, student=student), "a. b. c.", "sentence")
-    assert isinstance(wide, NormalisedScores)
-    difference = [one - other for one, other in zip(wide.teacher, wide.student, strict=True)]
+    wide = widen(scores(tokens, gap), "a. b. c.", "sentence")
+    assert isinstance(wide, RankedUnits)
+    difference = [fmean(teacher[at : at + 2]) - fmean(student[at : at + 2]) for at in (0, 2, 4)]
     low, high = min(difference), max(difference)
-    assert wide.gap == pytest.approx([(value - low) / (high - low) for value in difference])
+    assert wide.rank_score == pytest.approx([(value - low) / (high - low) for value in difference])
 
 
 def test_wide_units_of_one_gap_have_no_ranking() -> None:
@@ -119,8 +103,8 @@ def test_wide_units_of_one_gap_have_no_ranking() -> None:
 def test_white_space_has_no_part_in_the_mean_and_is_never_a_candidate() -> None:
     tokens = ["Ben", " ", "has", "\n", "pens", " "]
     wide = widen(scores(tokens, [0.5, 0.0, 0.6, 0.0, 0.7, 0.0]), "".join(tokens), "word")
-    assert isinstance(wide, NormalisedScores)
-    assert wide.gap == pytest.approx((0.0, 0.5, 1.0, 1.0))
+    assert isinstance(wide, RankedUnits)
+    assert wide.rank_score == pytest.approx((0.0, 0.5, 1.0, 1.0))
     # What is white space alone stays a unit, and is no candidate either.
     found = candidates(wide, "".join(tokens), PruneSection(threshold=0.10))
     assert found.tolist() == [True, False, False, False]

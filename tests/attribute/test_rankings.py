@@ -1,14 +1,14 @@
 """Detectors that rank by what they measured of both models, and what the gradient proposes."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import accumulate
 
 import pytest
 
-from leaf.prune import candidates, propose, rank
-from leaf.recipe import AttributeSection, PruneSection
-from leaf.records import Attribution, NormalisedScores, Problem
+from leaf.attribute import Evidence, detector_class
+from leaf.prune import candidates
+from leaf.recipe import PruneSection
+from leaf.records import Attribution, NormalisedScores, Problem, RankedUnits, Sensitivity
 
 TAU = PruneSection(threshold=0.10)
 
@@ -26,11 +26,10 @@ def scores(tokens: Sequence[str], gap: Sequence[float] | None = None) -> Normali
     )
 
 
-def marked(found: tuple[NormalisedScores | str, int | None], question: str) -> list[str]:
+def marked(ranking: RankedUnits | str, question: str) -> list[str]:
     """Return the texts of the units that a ranking makes candidates."""
-    ranking, count = found
-    assert isinstance(ranking, NormalisedScores)
-    chosen = candidates(ranking, question, TAU, count=count)
+    assert isinstance(ranking, RankedUnits)
+    chosen = candidates(ranking, question, TAU)
     return [
         question[start:end]
         for start, end, is_chosen in zip(ranking.starts, ranking.ends, chosen, strict=True)
@@ -57,26 +56,45 @@ def both(
     )
 
 
-def by(name: str, tokens: Sequence[str], measured: Attribution | None, unit: str = "token"):
-    ranked = replace(scores(tokens), teacher=tuple(0.1 * at for at in range(len(tokens))))
+def evidence(
+    tokens: Sequence[str],
+    measured: Attribution | Sensitivity | None = None,
+    gap: Sequence[float] | None = None,
+) -> Evidence:
+    gradient = scores(tokens, gap)
     problem = Problem(id="p", question="".join(tokens), answer="", solution="")
-    plain = AttributeSection()
-    return rank(name, ranked, problem, unit=unit, prune=TAU, attribute=plain, measured=measured)
+    places = tuple(zip(gradient.starts, gradient.ends, strict=True))
+    return Evidence(problem=problem, tokens=places, measured=measured, gradient=gradient)
+
+
+def by(
+    name: str,
+    tokens: Sequence[str],
+    measured: Attribution | Sensitivity | None,
+    unit: str = "token",
+) -> RankedUnits | str:
+    found: RankedUnits | str = detector_class(name)().rank_units(evidence(tokens, measured), unit)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    # Teacher 0, 1, 1/2; student 1, 0, 1/2: gaps -1, 1, 0.
+    [("gradient", (0.0, 1.0, 0.5)), ("attention", (0.0, 1.0, 0.5)), ("teacher", (0.0, 1.0, 0.5))],
+)
+def test_sensitivities_go_through_equations_3_to_5(name: str, expected: tuple[float]) -> None:
+    measured = both([(0, 1), (1, 2), (2, 3)], [2.0, 6.0, 4.0], [9.0, 1.0, 5.0])
+    ranking = by(name, ["a", "b", "c"], measured)
+    assert isinstance(ranking, RankedUnits)
+    assert (ranking.rank_score, ranking.count) == (expected, None)
 
 
 def test_teacher_ranks_first_what_the_teacher_ignores() -> None:
-    ranking, count = by("teacher", ["a", "b", "c"], None)
-    assert isinstance(ranking, NormalisedScores)
-    assert (ranking.gap, count) == ((0.0, 0.1, 0.2), None)
-
-
-@pytest.mark.parametrize("name", ["attention", "integrated_gradients"])
-def test_other_sensitivities_go_through_equations_3_to_5(name: str) -> None:
-    # Teacher 0, 1, 1/2; student 1, 0, 1/2: gaps -1, 1, 0.
-    measured = both([(0, 1), (1, 2), (2, 3)], [2.0, 6.0, 4.0], [9.0, 1.0, 5.0])
-    ranking, count = by(name, ["a", "b", "c"], measured)
-    assert isinstance(ranking, NormalisedScores)
-    assert (ranking.gap, count) == ((0.0, 1.0, 0.5), None)
+    # Whatever the student does.
+    measured = both([(0, 1), (1, 2), (2, 3)], [0.0, 0.5, 2.0], [9.0, 1.0, 5.0])
+    ranking = by("teacher", ["a", "b", "c"], measured)
+    assert isinstance(ranking, RankedUnits)
+    assert ranking.rank_score == (0.0, 0.25, 1.0)
 
 
 TOLD = ["Ben", " naps", ".", " Mia", " reads", ".", " Leo", " eats", ".", " Why", "?"]
@@ -86,20 +104,32 @@ PLACES = [(0, 9), (9, 20), (20, 30)]
 def test_ablation_ranks_tokens_by_what_their_piece_does_for_both_models() -> None:
     # Sums 0.5, -0.25, 0.25: min-maxed 1, 0, 2/3. What asks was not taken away: last, beside Ben.
     measured = both(PLACES, [0.25, 0.0, 0.125], [0.25, -0.25, 0.125])
-    ranking, count = by("ablation", TOLD, measured)
-    assert isinstance(ranking, NormalisedScores)
-    assert ranking.gap == pytest.approx([1.0] * 3 + [0.0] * 3 + [2 / 3] * 3 + [1.0] * 2)
-    assert ranking.teacher == pytest.approx([1.0] * 3 + [0.0] * 3 + [0.5] * 3 + [1.0] * 2)
-    assert ranking.student == pytest.approx([1.0] * 3 + [0.0] * 3 + [0.75] * 3 + [1.0] * 2)
-    assert count is None
-    assert marked((ranking, count), "".join(TOLD)) == [" Mia", " reads", "."]
+    ranking = by("ablation", TOLD, measured)
+    assert isinstance(ranking, RankedUnits)
+    assert ranking.rank_score == pytest.approx([1.0] * 3 + [0.0] * 3 + [2 / 3] * 3 + [1.0] * 2)
+    assert ranking.count is None
+    assert marked(ranking, "".join(TOLD)) == [" Mia", " reads", "."]
     assert marked(by("ablation", TOLD, measured, "sentence"), "".join(TOLD)) == [" Mia reads."]
 
 
+def test_ablation_ranks_by_the_student_alone_where_there_is_no_teacher() -> None:
+    # Min-maxed 1, 0, 3/4.
+    alone = Sensitivity(
+        problem_id="p",
+        starts=tuple(start for start, _ in PLACES),
+        ends=tuple(end for _, end in PLACES),
+        scores=(0.25, -0.25, 0.125),
+        loss=1.0,
+    )
+    ranking = by("ablation", TOLD, alone, "sentence")
+    assert isinstance(ranking, RankedUnits)
+    assert ranking.rank_score == pytest.approx([1.0, 0.0, 0.75, 1.0])
+
+
 def test_what_was_not_proposed_is_never_first() -> None:
-    ranking, _ = by("ablation", TOLD, both([PLACES[0], PLACES[2]], [0.3, 0.1], [0.0, 0.0]))
-    assert isinstance(ranking, NormalisedScores)
-    assert ranking.gap == (1.0,) * 6 + (0.0,) * 3 + (1.0,) * 2
+    ranking = by("ablation", TOLD, both([PLACES[0], PLACES[2]], [0.3, 0.1], [0.0, 0.0]))
+    assert isinstance(ranking, RankedUnits)
+    assert ranking.rank_score == (1.0,) * 6 + (0.0,) * 3 + (1.0,) * 2
 
 
 @pytest.mark.parametrize(
@@ -111,7 +141,7 @@ def test_what_was_not_proposed_is_never_first() -> None:
     ],
 )
 def test_ablation_without_a_ranking_says_why(measured: Attribution, reason: str) -> None:
-    assert by("ablation", TOLD, measured) == (reason, None)
+    assert by("ablation", TOLD, measured) == reason
 
 
 @pytest.mark.parametrize(
@@ -133,5 +163,8 @@ def test_the_gradient_proposes_the_pieces_of_lowest_mean_gap(
     # 0.4, 0.03, 0.885.
     gap = [0.7, 0.2, 0.3, 0.1, 0.5, 0.3, 0.03, 0.9, 0.87, 0.0, 0.0]
     text = "".join(TOLD)
-    found = propose(scores(TOLD, gap), text, unit, count)
+    kind = detector_class("ablation")
+    proposes = kind(kind.Options(unit=unit, proposals=count))
+    known = evidence(TOLD, gap=gap)
+    found = proposes.places(known, known.gradient)
     assert [text[start:end] for start, end in found] == expected

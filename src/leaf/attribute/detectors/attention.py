@@ -5,39 +5,50 @@ Axes: B problems of a batch, T tokens (right-padded), H heads, R response positi
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-
-from leaf.attribute.batched import BatchedAttributor, Item
-from leaf.attribute.surprise import means, response_losses
+from leaf.attribute.batched import BatchedDetector, Item
+from leaf.attribute.detector import Evidence, MeasuredModel
+from leaf.attribute.ranking import by_gap
 from leaf.errors import ModelError
-from leaf.models.output_head import Head, attention_by
-from leaf.models.padding import Batch, pad
-from leaf.models.prompt_format import EncodedExample
+from leaf.recipe.detectors import detector
+from leaf.records import RankedUnits
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from leaf.models.output_head import Head
+    from leaf.models.padding import Batch
+    from leaf.models.prompt_format import EncodedExample
 
 
-class AttentionAttributor(BatchedAttributor):
-    """Scores units by the attention that the reference pays to them, a share in [0, 1].
+@detector
+class Attention(BatchedDetector):
+    """Teacher minus student attention that the reference pays to a unit, a share in [0, 1].
 
     The mean over layers, heads and the positions that predict the reference and its end-of-turn
     token; a unit of several tokens has their sum. One forward pass, but in eager attention, which
     alone shows its weights: it holds [B, H, T, T] numbers of one layer at a time.
     """
 
-    def measure(self, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
-        """Return attention shares [B, T] and mean losses [B]."""
-        return attention(self._loaded.model, self._head, [item.conversation for item in items])
+    name = "attention"
 
-    def join(self, values_T: Tensor) -> Tensor:
+    def values(self, model: MeasuredModel, items: Sequence[Item]) -> tuple["Tensor", "Tensor"]:
+        """Return attention shares [B, T] and mean losses [B]."""
+        return attention(model.loaded.model, model.head, [item.conversation for item in items])
+
+    def join(self, values_T: "Tensor") -> "Tensor":
         """Add shares: that is what the whole unit gets."""
         return values_T.sum()
 
+    def rank(self, evidence: Evidence) -> RankedUnits | str:
+        """Rank by the gap (Eq. 3 to 5) of attention in place of the gradient."""
+        return by_gap(evidence.measured)
+
 
 def attention(
-    model: Any, head: Head, conversations: Sequence[EncodedExample]
-) -> tuple[Tensor, Tensor]:
+    model: Any, head: "Head", conversations: Sequence["EncodedExample"]
+) -> tuple["Tensor", "Tensor"]:
     """Return the mean attention from the reference to each token [B, T] and the mean losses [B].
 
     Both are float32 on the CPU (float64 for a float64 model). Rows add up to 1.
@@ -45,6 +56,10 @@ def attention(
     Raises:
         ModelError: the architecture does not show its attention.
     """
+    from leaf.attribute.surprise import means, response_losses
+    from leaf.models.output_head import attention_by
+    from leaf.models.padding import pad
+
     batch = pad(conversations)
     seen = _Seen(batch)
     # Other ways than step by step show no weights.
@@ -61,22 +76,24 @@ def attention(
 class _Seen:
     """Adds up layers' attention as it is computed, so that no layer's weights are kept."""
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: "Batch") -> None:
+        import torch
+
         self.layers = 0
         self.sum_BT = torch.zeros(batch.ids_BT.shape, dtype=torch.float64)
         self._batch = batch
 
-    def add(self, _module: nn.Module, _inputs: Any, output: Any) -> None:
+    def add(self, _module: Any, _inputs: Any, output: Any) -> None:
         """Take a layer's weights [B, H, T, T] from what its attention returns, if it does."""
-        weights = output[1] if isinstance(output, tuple) and len(output) > 1 else None
+        weights: Any = output[1] if isinstance(output, tuple) and len(output) > 1 else None
         length = self._batch.ids_BT.shape[1]
-        if not isinstance(weights, Tensor) or weights.shape[-2:] != (length, length):
+        if getattr(weights, "shape", ())[-2:] != (length, length):
             return
         self.layers += 1
         rows, positions = self._batch.rows_R, self._batch.positions_R
         # Two index tensors around a slice put the indexed axis first: [R, H, T].
-        paid_RT = weights[rows, :, positions].mean(dim=1, dtype=torch.float64).cpu()
-        share_R = 1 / torch.tensor(self._batch.lengths, dtype=torch.float64)[rows]
+        paid_RT = weights[rows, :, positions].mean(dim=1, dtype=self.sum_BT.dtype).cpu()
+        share_R = 1 / self.sum_BT.new_tensor(self._batch.lengths)[rows]
         self.sum_BT.index_add_(0, rows, paid_RT * share_R[:, None])
 
 

@@ -1,36 +1,61 @@
-"""Integrated gradients (Sundararajan et al., 2017): the gradient along a path to nothing.
+"""Integrated gradients (Sundararajan et al., 2017) as a detector: a path to nothing.
 
-Axes: B problems of a batch, T tokens (right-padded), D width.
+    leaf run demo --set attribute.plugins=[examples/integrated_gradients.py] \
+        --set attribute.detector=integrated_gradients
+
+It shipped with LeaF 0.1.0 and was no better than chance at 16 times the gradient's cost
+(docs/results.md). Axes: B problems of a batch, T tokens (right-padded), D width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from leaf.attribute.batched import BatchedAttributor, Item
-from leaf.attribute.gradient import embedding_gradient, embeddings_of, unscored
+from leaf.attribute import Evidence, MeasuredModel, detector
+from leaf.attribute.batched import BatchedDetector, Item
+from leaf.attribute.embedding_gradient import embedding_gradient, embeddings_of, unscored
+from leaf.attribute.ranking import by_gap
 from leaf.attribute.surprise import means, response_losses
 from leaf.models.output_head import Head
 from leaf.models.packing import Packer
 from leaf.models.padding import pad
+from leaf.recipe import Section
+from leaf.recipe.base import Count
+from leaf.records import RankedUnits
 
 
-class IntegratedGradientsAttributor(BatchedAttributor):
-    """Scores units by how much of the reference's loss they account for, in nats per token.
+@detector
+class IntegratedGradients(BatchedDetector):
+    """How much of the reference's loss a unit accounts for, in nats per token: teacher - student.
 
     The path goes straight from zero embeddings of the question's units to their own; template and
-    reference stay. A unit has the absolute value of its tokens' sum. Costs `attribute.steps`
-    forwards and backwards of the whole conversation.
+    reference stay. A unit has the absolute value of its tokens' sum. Costs `steps` forwards and
+    backwards of the whole conversation.
     """
 
-    def measure(self, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
+    name = "integrated_gradients"
+    measurement = "integrated gradients"
+    formerly: ClassVar[Mapping[str, str]] = {"steps": "steps"}
+
+    class Options(Section):
+        """How finely the path is cut."""
+
+        steps: Count = Field(16, description="points on the path")
+
+    def values(self, model: MeasuredModel, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
         """Return signed attributions [B, T] and mean losses [B]."""
-        return integrated_gradients(self._packer, self._head, items, self._section.steps)
+        return integrated_gradients(model.packer, model.head, items, self.options.steps)
 
     def join(self, values_T: Tensor) -> Tensor:
         """Add attributions, then forget the sign: how strongly, not which way."""
         return values_T.sum().abs()
+
+    def rank(self, evidence: Evidence) -> RankedUnits | str:
+        """Rank by the gap (Eq. 3 to 5) of attributions in place of the gradient."""
+        return by_gap(evidence.measured)
 
 
 def integrated_gradients(
@@ -42,7 +67,7 @@ def integrated_gradients(
     outside the units and add up, but for the rule's error, to l(question) - l(question at zero).
     Both are float32 on the CPU (float64 for a float64 model).
     """
-    batch = pad([item.conversation for item in items], unscored([item.prompt for item in items]))
+    batch = pad([item.conversation for item in items], unscored(items))
     embeddings_BTD = embeddings_of(packer.model, batch)
     inside_BT1 = torch.zeros(*batch.ids_BT.shape, 1, dtype=torch.bool)
     for row, item in enumerate(items):

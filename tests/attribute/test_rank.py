@@ -11,16 +11,46 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leaf.attribute import Evidence, detector_class
+from leaf.attribute.ranking import widen
 from leaf.models.files import find
 from leaf.models.load import load_tokenizer
 from leaf.models.prompt_format import PromptFormat
+from leaf.pipeline.detectors import rank
 from leaf.playground import SPLITS, puzzles
-from leaf.prune import candidates, rank, remove, spans
-from leaf.recipe import AttributeSection, ModelSection, PruneSection
-from leaf.records import Distractor, NormalisedScores, Problem, Sensitivity
+from leaf.prune import candidates, remove, spans
+from leaf.recipe import ModelSection, PruneSection
+from leaf.records import (
+    Attribution,
+    Distractor,
+    NormalisedScores,
+    Problem,
+    RankedUnits,
+    Sensitivity,
+)
 
 TAU = PruneSection(threshold=0.10)
-PLAIN = AttributeSection()
+
+
+def ranked_by(
+    name: str,
+    gradient: NormalisedScores,
+    asked: Problem,
+    *,
+    unit: str = "token",
+    prune: PruneSection = TAU,
+    measured: Sensitivity | Attribution | None = None,
+    **options: int,
+) -> RankedUnits | str:
+    """Rank as a run does: tokens are those of the gradient."""
+    kind = detector_class(name)
+    evidence = Evidence(
+        problem=asked,
+        tokens=tuple(zip(gradient.starts, gradient.ends, strict=True)),
+        measured=measured,
+        gradient=gradient,
+    )
+    return rank(kind(kind.Options(**options)), evidence, prune, unit)
 
 
 def borders(tokens: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -41,6 +71,15 @@ def scores(tokens: Sequence[str], gap: Sequence[float] | None = None) -> Normali
     )
 
 
+def order(
+    tokens: Sequence[str], rank_score: Sequence[float], count: int | None = None
+) -> RankedUnits:
+    starts, ends = borders(tokens)
+    return RankedUnits(
+        problem_id="p", starts=starts, ends=ends, rank_score=tuple(rank_score), count=count
+    )
+
+
 def problem(tokens: Sequence[str], *distractors: Distractor, name: str = "p") -> Problem:
     return Problem(
         id=name, question="".join(tokens), answer="", solution="", distractors=distractors
@@ -56,13 +95,24 @@ def surprisal(
     )
 
 
-def marked(
-    found: tuple[NormalisedScores | str, int | None], question: str, section: PruneSection = TAU
-) -> list[str]:
+def both(tokens: Sequence[str], teacher: Sequence[float], student: Sequence[float]) -> Attribution:
+    starts, ends = borders(tokens)
+    return Attribution(
+        problem_id="p",
+        reference="y",
+        starts=starts,
+        ends=ends,
+        teacher=tuple(teacher),
+        student=tuple(student),
+        teacher_loss=0.0,
+        student_loss=0.0,
+    )
+
+
+def marked(ranking: RankedUnits | str, question: str, section: PruneSection = TAU) -> list[str]:
     """Return the texts of the units that a ranking makes candidates."""
-    ranking, count = found
-    assert isinstance(ranking, NormalisedScores)
-    chosen = candidates(ranking, question, section, count=count)
+    assert isinstance(ranking, RankedUnits)
+    chosen = candidates(ranking, question, section)
     return [
         question[start:end]
         for start, end, is_chosen in zip(ranking.starts, ranking.ends, chosen, strict=True)
@@ -75,8 +125,8 @@ def marked(
 
 def test_a_count_takes_the_lowest_gaps_and_never_white_space() -> None:
     tokens = ["Ben", " ", "has", "\n", "pens"]
-    ranking = scores(tokens, [0.3, 0.0, 0.2, 0.1, 0.4])
-    found = [marked((ranking, count), "".join(tokens)) for count in range(7)]
+    scores = [0.3, 0.0, 0.2, 0.1, 0.4]
+    found = [marked(order(tokens, scores, count), "".join(tokens)) for count in range(7)]
     assert found == [
         [],
         ["has"],
@@ -90,7 +140,7 @@ def test_equal_gaps_are_taken_in_text_order() -> None:
     # So many, and with others between, that a sort which is not stable mixes them.
     tokens = [chr(ord("a") + at % 26) for at in range(200)]
     low = tokens[1::2]
-    assert marked((scores(tokens, [0.5, 0.1] * 100), 30), "".join(tokens)) == low[:30]
+    assert marked(order(tokens, [0.5, 0.1] * 100, 30), "".join(tokens)) == low[:30]
 
 
 @given(
@@ -102,7 +152,7 @@ def test_any_count_marks_so_many_units_of_text_or_all_there_are(
     tokens: list[str], count: int, seed: int
 ) -> None:
     gap = [random.Random(seed + at).random() for at in range(len(tokens))]
-    found = marked((scores(tokens, gap), count), "".join(tokens))
+    found = marked(order(tokens, gap, count), "".join(tokens))
     assert all(unit.strip() for unit in found)
     assert len(found) == min(count, sum(bool(token.strip()) for token in tokens))
 
@@ -112,20 +162,27 @@ def test_any_count_marks_so_many_units_of_text_or_all_there_are(
 
 def test_the_gradient_leaves_the_count_to_the_rule() -> None:
     tokens = ["a", "b", "c"]
-    given_scores = scores(tokens, [0.05, 0.0, 1.0])
-    ranking, count = rank("gradient", given_scores, problem(tokens), prune=TAU, attribute=PLAIN)
-    assert (ranking, count) == (given_scores, None)
+    # Teacher 0, 2, 1 and student 4, 0, 2 are min-maxed to gaps -1, 1, 0.
+    found = ranked_by(
+        "gradient",
+        scores(tokens),
+        problem(tokens),
+        measured=both(tokens, [0.0, 2.0, 1.0], [4.0, 0.0, 2.0]),
+    )
+    assert found == order(tokens, [0.0, 1.0, 0.5])
 
 
 def test_one_candidate_token_takes_its_whole_clause() -> None:
     tokens = ["At", " the", " market", ",", " Mia", " gives", "."]
-    ranking = rank(
+    # With a student that looks everywhere alike but at the first token, the gap is the teacher's.
+    teacher = [0.9, 0.9, 0.0, 0.7, 0.5, 0.6, 1.0]
+    student = [0.2, *[0.1] * 6]
+    ranking = ranked_by(
         "gradient",
-        scores(tokens, [0.8, 0.9, 0.0, 0.7, 0.5, 0.6, 1.0]),
+        scores(tokens),
         problem(tokens),
         unit="clause",
-        prune=TAU,
-        attribute=PLAIN,
+        measured=both(tokens, teacher, student),
     )
     assert marked(ranking, "".join(tokens)) == ["At the market,"]
 
@@ -139,13 +196,7 @@ FIVE = scores(WORDS, [0.01 * at for at in range(5)] + [0.5 + 0.01 * at for at in
 
 
 def at_random(name: str = "p", *, seed: int = 0, section: PruneSection = TAU) -> list[str]:
-    found = rank(
-        "random",
-        FIVE,
-        problem(WORDS, name=name),
-        prune=section,
-        attribute=AttributeSection(seed=seed),
-    )
+    found = ranked_by("random", FIVE, problem(WORDS, name=name), prune=section, seed=seed)
     return marked(found, "".join(WORDS), section)
 
 
@@ -161,10 +212,11 @@ def test_random_takes_as_many_units_as_the_gradient(unit: str, rule: str) -> Non
         asked = problem(["Ben", *tokens], name=f"p{number}")
         ranked = scores(["Ben", *tokens], [rng.random() for _ in range(len(tokens) + 1)])
         section = PruneSection.model_validate({"rule": rule, "threshold": 0.2})
-        by_gradient, by_chance = (
-            rank(name, ranked, asked, unit=unit, prune=section, attribute=PLAIN)
-            for name in ("gradient", "random")
-        )
+        by_chance = ranked_by("random", ranked, asked, unit=unit, prune=section)
+        by_gradient = widen(order(["Ben", *tokens], ranked.gap), asked.question, unit)
+        if isinstance(by_gradient, str):
+            assert by_chance == by_gradient
+            continue
         assert len(marked(by_gradient, asked.question, section)) == len(
             marked(by_chance, asked.question, section)
         )
@@ -190,7 +242,7 @@ def test_random_draws_wide_units_where_the_gradient_does() -> None:
     ranked = scores(tokens, [1.0, 0.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3])
     for number in range(20):
         asked = problem(tokens, name=f"p{number}")
-        found = rank("random", ranked, asked, unit="sentence", prune=TAU, attribute=PLAIN)
+        found = ranked_by("random", ranked, asked, unit="sentence")
         (only,) = marked(found, asked.question)
         assert only in {"Ben naps.", " Mia reads.", " Leo eats."}
 
@@ -200,14 +252,12 @@ def test_random_draws_wide_units_where_the_gradient_does() -> None:
 
 def by_surprise(
     tokens: Sequence[str], nats: Sequence[float], gap: Sequence[float], unit: str = "token"
-) -> tuple[NormalisedScores | str, int | None]:
-    return rank(
+) -> RankedUnits | str:
+    return ranked_by(
         "perplexity",
         scores(tokens, gap),
         problem(tokens),
         unit=unit,
-        prune=TAU,
-        attribute=PLAIN,
         measured=surprisal(tokens, nats),
     )
 
@@ -217,11 +267,10 @@ def test_perplexity_ranks_the_most_surprising_first_and_takes_as_many_as_the_gra
     # The gradient takes two (0 and 0.1); by surprise these are c with 9 nats and a with 5.
     found = by_surprise(tokens, [5.0, 1.0, 9.0, 3.0], [0.5, 0.0, 1.0, 0.1])
     assert marked(found, "abcd") == ["a", "c"]
-    ranking, count = found
-    assert isinstance(ranking, NormalisedScores)
+    assert isinstance(found, RankedUnits)
     # (9 - nats) / 8: 5 -> 0.5, 1 -> 1, 9 -> 0, 3 -> 0.75.
-    assert ranking.gap == pytest.approx((0.5, 1.0, 0.0, 0.75))
-    assert count == 2
+    assert found.rank_score == pytest.approx((0.5, 1.0, 0.0, 0.75))
+    assert found.count == 2
 
 
 def test_a_wide_unit_is_as_surprising_as_its_tokens_on_average() -> None:
@@ -244,15 +293,13 @@ def test_a_wide_unit_is_as_surprising_as_its_tokens_on_average() -> None:
     ],
 )
 def test_perplexity_without_a_ranking_says_why(given_surprisal: Sensitivity, reason: str) -> None:
-    found = rank(
+    found = ranked_by(
         "perplexity",
         scores(["a", "b"], [0.0, 1.0]),
         problem(["a", "b"]),
-        prune=TAU,
-        attribute=PLAIN,
         measured=given_surprisal,
     )
-    assert found == (reason, None)
+    assert found == reason
 
 
 # Oracle.
@@ -266,8 +313,9 @@ def by_oracle(
         Distractor(kind="cue", start=text.index(part), end=text.index(part) + len(part))
         for part in planted
     ]
-    found = rank("oracle", scores(tokens), problem(tokens, *known), prune=section, attribute=PLAIN)
-    return marked(found, text, section), found[1]
+    found = ranked_by("oracle", scores(tokens), problem(tokens, *known), prune=section)
+    assert isinstance(found, RankedUnits)
+    return marked(found, text, section), found.count
 
 
 @pytest.mark.parametrize(
@@ -298,8 +346,8 @@ def test_the_oracle_does_not_look_at_rule_or_threshold() -> None:
 
 
 def test_the_oracle_has_nothing_to_say_where_the_data_name_no_distractor() -> None:
-    found = rank("oracle", scores(["a"]), problem(["a"]), prune=TAU, attribute=PLAIN)
-    assert found == ("the data name no distractor", None)
+    found = ranked_by("oracle", scores(["a"]), problem(["a"]))
+    assert found == "the data name no distractor"
 
 
 @pytest.fixture(scope="module")
@@ -323,9 +371,9 @@ def test_what_the_oracle_cuts_from_the_world_leaves_the_clean_problems(chat: Pro
         )
         tokens = [asked.question[unit.start : unit.end] for unit in chat.prompt(asked).units]
         assert "".join(tokens) == asked.question
-        ranking, count = rank("oracle", scores(tokens), asked, prune=TAU, attribute=PLAIN)
-        assert isinstance(ranking, NormalisedScores)
-        chosen = candidates(ranking, asked.question, TAU, count=count)
+        ranking = ranked_by("oracle", scores(tokens), asked)
+        assert isinstance(ranking, RankedUnits)
+        chosen = candidates(ranking, asked.question, TAU)
         cut = spans(chosen, ranking, asked.question, bridge_whitespace=True)
         # One span a distractor, or one for both where nothing but white space is between them.
         first, second = puzzle.distractors

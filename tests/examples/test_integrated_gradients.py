@@ -5,10 +5,17 @@ import torch
 from captum.attr import IntegratedGradients
 
 from leaf.attribute.batched import Item
-from leaf.attribute.integrated_gradients import integrated_gradients
 from leaf.models.output_head import output_head
 from leaf.models.packing import Packer
 from leaf.models.prompt_format import EncodedExample, Prompt, Unit
+from leaf.recipe.detectors import DETECTORS
+
+
+@pytest.fixture(scope="module")
+def integrated_gradients(example):
+    yield example("integrated_gradients").integrated_gradients
+    del DETECTORS["integrated_gradients"]
+
 
 LONG = EncodedExample(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6)
 SHORT = EncodedExample(ids=(11, 4, 58, 2), prompt_length=2)
@@ -41,7 +48,7 @@ def ends_of_path(model):
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2"])
-def test_they_are_captums_with_the_midpoint_rule(tiny_model, family):
+def test_they_are_captums_with_the_midpoint_rule(integrated_gradients, tiny_model, family):
     model = tiny_model(family, dtype=torch.float64)
     full, empty = ends_of_path(model)
     found = IntegratedGradients(lambda e: loss_of(model, e, LONG)).attribute(
@@ -53,7 +60,9 @@ def test_they_are_captums_with_the_midpoint_rule(tiny_model, family):
     assert float(losses_B[1]) == pytest.approx(float(loss_of(model, full, LONG)), rel=1e-9)
 
 
-def test_they_add_up_to_what_the_question_changes_and_are_nothing_elsewhere(tiny_model):
+def test_they_add_up_to_what_the_question_changes_and_are_nothing_elsewhere(
+    integrated_gradients, tiny_model
+):
     # Norms are steep where embeddings vanish, so that the rule would need very many steps.
     model = tiny_model("llama", dtype=torch.float64, rms_norm_eps=0.1)
     full, empty = ends_of_path(model)

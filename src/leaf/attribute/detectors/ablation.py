@@ -1,0 +1,248 @@
+"""Ablation: how much less question and reference fit when a piece of the question is taken away."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from leaf.attribute.batched import check_finite, score_in_batches, too_long
+from leaf.attribute.detector import Detector, Evidence, MeasuredModel
+from leaf.attribute.ranking import min_max, text_start
+from leaf.recipe.base import Count, Section
+from leaf.recipe.detectors import detector
+from leaf.records import Attribution, NormalisedScores, Problem, RankedUnits, Sensitivity
+from leaf.text.units import Piece, may_go, pieces, without
+
+if TYPE_CHECKING:
+    from leaf.models.prompt_format import EncodedExample, PromptFormat
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """One problem: its conversation, and the same without one piece each."""
+
+    whole: "EncodedExample"
+    """Its response begins with the first token that counts, in the prompt or after it."""
+    cut: tuple["EncodedExample", ...]
+    """As `whole`, without the piece of the same number."""
+    places: tuple[Piece, ...]
+    counted: tuple[tuple[int, ...], ...]
+    """For each piece the tokens that count, as distances from the conversation's end (1: last)."""
+    tokens: int
+    """How many tokens count for a piece that stands before all of them."""
+    reference_length: int
+    """Tokens of the reference, end-of-turn token included."""
+
+
+@detector
+class Ablation(Detector):
+    """What the reference can do without: takes pieces of the question away, one at a time.
+
+    The score of a piece u is its pointwise mutual information, given the rest of the question, with
+    what is asked and what is answered, in nats per token (of any sign):
+
+        (log p(asked, y | X) - log p(asked, y | X without u)) / (tokens of asked and y)
+
+    y is the reference with its end of turn; `asked` are those tokens after u that belong to
+    sentences with a question mark. They count because a piece that sets the scene does little for
+    the answer, yet the question leans on it; on what distracts neither leans. A piece with a
+    question mark is never taken away. Forward passes only: one of the whole conversation, and for
+    each piece one of what follows it. With a teacher the scores of both models are added up.
+    """
+
+    name = "ablation"
+    needs = "student"
+    asks_teacher = True
+    formerly: ClassVar[Mapping[str, str]] = {"ablation_unit": "unit", "proposals": "proposals"}
+
+    class Options(Section):
+        """What `ablation` takes away."""
+
+        unit: Literal["token", "word", "clause", "sentence"] = Field(
+            "sentence", description="what is taken away at a time"
+        )
+        proposals: Count | None = Field(
+            None,
+            description="take away only so many pieces, those of the lowest gradient gap; null:"
+            " every piece",
+        )
+
+    def measure(
+        self, model: MeasuredModel, problems: Sequence[Problem], references: Sequence[str]
+    ) -> list[Sensitivity]:
+        """Score the pieces of `problems[i]` with `references[i]` as the response y.
+
+        Raises:
+            NonFiniteError: a value is NaN or infinite; names the model, problem and dtype.
+        """
+        pairs = zip(problems, references, strict=True)
+        return score_in_batches(
+            problems,
+            [self._prepare(model, problem, reference) for problem, reference in pairs],
+            lambda part, trials: _score_batch(model, part, trials),
+            length=lambda trial: len(trial.whole.ids),
+            token_budget=model.token_budget,
+            what=f"ablation with {model.loaded.source.name}",
+            tick=model.tick,
+        )
+
+    def _prepare(self, model: MeasuredModel, problem: Problem, reference: str) -> Trial | str:
+        places = model.places[problem.id] if model.places is not None else None
+        trial = plan_trial(problem, reference, model.chat, self.options.unit, places)
+        if not isinstance(trial, str) and len(trial.whole.ids) > model.loaded.context:
+            return too_long(model.loaded)
+        return trial
+
+    def rank(self, evidence: Evidence) -> RankedUnits | str:
+        """Rank tokens by what their pieces do for the reference, least first.
+
+        A token in no measured piece ranks last: it asks, or was not proposed.
+        """
+        measured = evidence.measured
+        assert measured is not None  # noqa: S101 - it needs the student
+        if measured.skipped:
+            return measured.skipped
+        if isinstance(measured, Attribution):
+            effect_P = min_max(np.add(measured.teacher, measured.student))
+        else:
+            effect_P = min_max(measured.scores)
+        if effect_P is None:
+            return "taking away any piece has the same effect"
+        question = evidence.problem.question
+        scores = []
+        for token in evidence.tokens:
+            place = text_start(question, token)
+            piece = int(np.searchsorted(measured.starts, place, side="right")) - 1
+            inside = piece >= 0 and place < measured.ends[piece]
+            scores.append(float(effect_P[piece]) if inside else 1.0)
+        return RankedUnits(
+            problem_id=evidence.problem.id,
+            starts=tuple(start for start, _ in evidence.tokens),
+            ends=tuple(end for _, end in evidence.tokens),
+            rank_score=tuple(scores),
+        )
+
+    @property
+    def chooses_places(self) -> bool:
+        """Whether the gradient proposes what is taken away."""
+        return self.options.proposals is not None
+
+    def places(self, evidence: Evidence, gradient: NormalisedScores) -> tuple[Piece, ...]:
+        """Propose the pieces with the lowest mean gradient gap, in text order."""
+        count, unit = self.options.proposals, self.options.unit
+        question, gap_U = evidence.problem.question, np.asarray(gradient.gap)
+        text_U = np.asarray([bool(question[slice(*token)].strip()) for token in evidence.tokens])
+        place_U = np.asarray([text_start(question, token) for token in evidence.tokens])
+
+        def mean_gap(piece: Piece) -> float:
+            inside_U = (piece[0] <= place_U) & (place_U < piece[1]) & text_U
+            return float(gap_U[inside_U].mean()) if inside_U.any() else 1.0
+
+        every = evidence.tokens if unit == "token" else pieces(question, unit)
+        chosen = [piece for piece in every if may_go(question[slice(*piece)])]
+        return tuple(sorted(sorted(chosen, key=mean_gap)[:count]))
+
+    def measure_key(self) -> dict[str, Any]:
+        """Name the unit; which pieces were proposed is named by themselves."""
+        return {"ablation_unit": self.options.unit}
+
+    def rank_key(self) -> dict[str, Any]:
+        """Name nothing: what was measured decides the ranking."""
+        return {}
+
+
+def _score_batch(
+    model: MeasuredModel, problems: Sequence[Problem], trials: Sequence[Trial]
+) -> Iterator[Sensitivity]:
+    from leaf.attribute.tail_losses import tail_losses
+
+    losses = tail_losses(
+        model.loaded.model,
+        model.head,
+        [(trial.whole, *trial.cut) for trial in trials],
+        token_budget=model.token_budget,
+        share=model.shares,
+    )
+    for problem, trial, (whole_R, *cut) in zip(problems, trials, losses, strict=True):
+        scores = tuple(
+            sum(float(cut_R[-back] - whole_R[-back]) for back in counted) / trial.tokens
+            for cut_R, counted in zip(cut, trial.counted, strict=True)
+        )
+        loss = float(whole_R[-trial.reference_length :].mean())
+        check_finite((*scores, loss), problem, model.loaded)
+        yield Sensitivity(
+            problem_id=problem.id,
+            starts=tuple(start for start, _ in trial.places),
+            ends=tuple(end for _, end in trial.places),
+            scores=scores,
+            loss=loss,
+        )
+
+
+def plan_trial(
+    problem: Problem,
+    reference: str,
+    chat: "PromptFormat",
+    unit: str,
+    places: Sequence[Piece] | None = None,
+) -> Trial | str:
+    """Tokenise a problem whole and without each piece, or say why it cannot be scored.
+
+    Pieces are the `places`, or all of a `unit`.
+    """
+    if not reference.strip():
+        return "no reference response"
+    if places is None and unit == "token":
+        places = [(token.start, token.end) for token in chat.prompt(problem).units]
+    elif places is None:
+        places = pieces(problem.question, unit)
+    chosen = tuple(place for place in places if may_go(problem.question[slice(*place)]))
+    if not chosen:
+        return "no piece of the question can be taken away but the one that asks"
+    whole = chat.encode(problem.content, reference, problem.response_prefix)
+    length = whole.response_length
+    asked = _asked(problem, chat, len(whole.ids))
+    cut, counted = [], []
+    for place in chosen:
+        left = replace(problem, question=_without(problem, place))
+        one = chat.encode(left.content, reference, left.response_prefix)
+        # A first token has none before it that could predict it.
+        after = [back for start, back in asked if start >= place[1] and back < len(one.ids)]
+        counted.append((*after, *range(length, 0, -1)))
+        cut.append(replace(one, prompt_length=len(one.ids) - counted[-1][0]))
+    return Trial(
+        whole=replace(whole, prompt_length=len(whole.ids) - max(each[0] for each in counted)),
+        cut=tuple(cut),
+        places=chosen,
+        counted=tuple(counted),
+        tokens=len(asked) + length,
+        reference_length=length,
+    )
+
+
+def _without(problem: Problem, place: Piece) -> str:
+    """Return the question without a piece; a segment of a response keeps the space that is first.
+
+    There it stands between the segment and what the response said before.
+    """
+    earlier = problem.before if problem.prompt else ""
+    start, end = place
+    shifted = (len(earlier) + start, len(earlier) + end)
+    return without(earlier + problem.question, shifted)[len(earlier) :]
+
+
+def _asked(problem: Problem, chat: "PromptFormat", length: int) -> list[tuple[int, int]]:
+    """Return the tokens of sentences that ask: first character, distance from the end; in order."""
+    asking = [
+        place
+        for place in pieces(problem.question, "sentence")
+        if not may_go(problem.question[slice(*place)])
+    ]
+    return [
+        (unit.start, length - token)
+        for unit in chat.prompt(problem).units
+        for token in unit.tokens
+        if any(start <= unit.start < end for start, end in asking)
+    ]

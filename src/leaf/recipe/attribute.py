@@ -1,0 +1,144 @@
+"""The section `attribute`: which detectors look where, each with options of its own."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Literal
+
+from pydantic import Field, create_model
+
+from leaf.recipe.base import Count, Section
+from leaf.recipe.detectors import (
+    detector_names,
+    flat_keys,
+    is_detector,
+    load_plugin,
+    options_of,
+)
+from leaf.recipe.names import DetectorName
+
+
+class AttributeSection(Section):
+    """Stage 1: who looks where. A detector's options are keys below its name."""
+
+    detector: DetectorName = Field("gradient", description="what marks units of a question")
+    controls: list[DetectorName] = Field(
+        [], description="other detectors whose cuts are verified for comparison, not trained on"
+    )
+    plugins: list[str] = Field(
+        [],
+        description="Python files (my_detector.py) or modules with detectors of your own: they are"
+        " run, so look at those of others first",
+    )
+    reference: Literal["gold", "teacher"] = Field(
+        "gold", description="response y: the data set's solution, or the teacher's right answer"
+    )
+    token_budget: Count = Field(
+        8192,
+        description="most tokens, padding included, in one batch; a CPU takes at most 1024 (but for"
+        " ablation), which is faster",
+    )
+
+    def options(self, name: str) -> Section:
+        """Return a detector's options; all at their defaults where the recipe names none."""
+        found = getattr(self, name, None) if name in type(self).model_fields else None
+        return found if isinstance(found, Section) else options_of(name)()
+
+    def with_options(self, **options: Mapping[str, Any]) -> "AttributeSection":
+        """Return the section with other options: `with_options(ablation={"unit": "word"})`."""
+        values = self.model_dump()
+        for name, changes in options.items():
+            if not changes:
+                continue
+            values[name] = {**self.options(name).model_dump(), **changes}
+        section: AttributeSection = read_attribute(values)
+        return section
+
+    @classmethod
+    def inner_section(cls, key: str) -> type[Section] | None:
+        """Return the options of a detector of this name."""
+        return options_of(key) if is_detector(key) else None
+
+    @classmethod
+    def known_keys(cls) -> list[str]:
+        """Return all keys that there are, those of detectors with options last."""
+        named = [name for name in detector_names() if options_of(name).model_fields]
+        return [*AttributeSection.model_fields, *named]
+
+    @classmethod
+    def having(cls, *names: str) -> "type[AttributeSection]":
+        """Return the section with the options of these detectors, where they have any."""
+        kinds = ((name, options_of(name)) for name in dict.fromkeys(names))
+        return _having(tuple((name, kind) for name, kind in kinds if kind.model_fields))
+
+    def __reduce__(self) -> Any:
+        """Pickle it by its values: a section with options is a class that no module holds."""
+        return read_attribute, (self.model_dump(),)
+
+
+@lru_cache
+def _having(kinds: tuple[tuple[str, type[Section]], ...]) -> type[AttributeSection]:
+    if not kinds:
+        return AttributeSection
+    fields: dict[str, Any] = {
+        name: (kind, Field(kind(), description=f"detector {name}")) for name, kind in kinds
+    }
+    return create_model(
+        "AttributeSection", __base__=AttributeSection, __doc__=AttributeSection.__doc__, **fields
+    )
+
+
+def read_attribute(values: Any) -> Any:
+    """Check the section `attribute`: plugins are read, and detectors' options are checked by them.
+
+    Keys of version 0.1.0, where options stood beside each other, are read as well.
+    """
+    if not isinstance(values, Mapping):
+        return values
+    for plugin in _listed(values.get("plugins")):
+        load_plugin(plugin)
+    values = _as_today(values)
+    named = [values.get("detector", "gradient"), *_listed(values.get("controls")), *values]
+    names = [name for name in named if isinstance(name, str) and is_detector(name)]
+    return AttributeSection.having(*names).model_validate(values)
+
+
+_MOVED = {
+    "l1": ("norm", "gradient_l1", "gradient_norms.py"),
+    "input_x_gradient": ("norm", "input_x_gradient", "gradient_norms.py"),
+    "integrated_gradients": ("detector", "integrated_gradients", "integrated_gradients.py"),
+}
+"""Values of version 0.1.0: their key, the detector that each is now, its file in `examples/`."""
+
+_LEFT = {"norm": "l2", "steps": 16}
+"""Keys of version 0.1.0 that are gone, and the value that changes nothing."""
+
+
+def _as_today(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn what version 0.1.0 wrote into what is written today.
+
+    Raises:
+        ValueError: what it names is an example now.
+    """
+    given = [values.get("norm"), values.get("detector"), *_listed(values.get("controls"))]
+    for value, (key, name, file) in _MOVED.items():
+        if value in given and not is_detector(value):
+            raise ValueError(
+                f"`attribute.{key}: {value}` is a detector of its own now: copy examples/{file}, "
+                f"and write attribute: {{plugins: [{file}], detector: {name}}}"
+            )
+    today = dict(values)
+    if not today.keys() - AttributeSection.model_fields:
+        return today
+    flat = flat_keys()
+    for key in flat.keys() & today.keys():
+        name, option = flat[key]
+        options = today.get(name) or {}
+        if not isinstance(options, Mapping) or option in options:
+            raise ValueError(f"`attribute.{key}` is `attribute.{name}.{option}`: give one of them")
+        today[name] = {**options, option: today.pop(key)}
+    return {key: value for key, value in today.items() if _LEFT.get(key, ...) != value}
+
+
+def _listed(values: Any) -> list[str]:
+    """Return the texts of a list; what else there is will be refused where it is checked."""
+    return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []

@@ -1,0 +1,119 @@
+"""Which detectors there are: those that ship, one file each, and those that people bring.
+
+A detector is a class (`leaf.attribute.Detector`). A recipe checks its name and its options, so the
+table stands here, below the stages. The name of a file in `leaf/attribute/detectors` is that of its
+detector: it is known without loading anything, and the file is read when somebody names it.
+"""
+
+import importlib
+import sys
+from importlib import resources
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from leaf.errors import UsageError
+from leaf.recipe.base import Section
+
+C = TypeVar("C", bound=type[Any])
+
+_PACKAGE = "leaf.attribute.detectors"
+
+SHIPPED = tuple(
+    sorted(
+        file.name.removesuffix(".py")
+        for file in (resources.files("leaf") / "attribute" / "detectors").iterdir()
+        if file.name.endswith(".py") and not file.name.startswith("_")
+    )
+)
+"""The names of the detectors that ship."""
+
+DETECTORS: dict[str, type[Any]] = {}
+"""Name to class, of those that were read so far; `detector_class` reads others that ship."""
+
+
+def detector(made: C) -> C:
+    """Put a detector's class into the table, as the decorator `@detector`.
+
+    Raises:
+        UsageError: a detector that ships has this name.
+    """
+    if made.name in SHIPPED and not made.__module__.startswith(_PACKAGE):
+        raise UsageError(
+            f"{made.__module__}.{made.__qualname__}: a detector that ships is called "
+            f"`{made.name}`; give yours another name"
+        )
+    DETECTORS[made.name] = made
+    return made
+
+
+def detector_class(name: str) -> type[Any]:
+    """Return a detector's class by its name; `KeyError` where there is none."""
+    if name not in DETECTORS and name in SHIPPED:
+        importlib.import_module(f"{_PACKAGE}.{name}")
+    return DETECTORS[name]
+
+
+def is_detector(name: object) -> bool:
+    """Whether a detector of this name ships or was brought."""
+    return name in SHIPPED or name in DETECTORS
+
+
+def detector_names() -> list[str]:
+    """Return the names of all detectors, those that ship first."""
+    return list(dict.fromkeys([*SHIPPED, *DETECTORS]))
+
+
+def options_of(name: str) -> type[Section]:
+    """Return the options of a detector: a section of a recipe, `attribute.<name>`."""
+    options: type[Section] = detector_class(name).Options
+    return options
+
+
+def flat_keys() -> dict[str, tuple[str, str]]:
+    """Return the keys of `attribute` in version 0.1.0 that are a detector's options now."""
+    return {
+        flat: (name, option)
+        for name in detector_names()
+        for flat, option in detector_class(name).formerly.items()
+    }
+
+
+def load_plugin(plugin: str) -> None:
+    """Read a Python file, or a module by its dotted name, so that its detectors are known.
+
+    A file is read once; it is read again when it has changed.
+
+    Raises:
+        ValueError: there is none, or it fails; the message says which.
+    """
+    path = Path(plugin).resolve()
+    if plugin.endswith(".py") and not path.is_file():
+        raise ValueError(f"attribute.plugins: {plugin}: no such file")
+    try:
+        if plugin.endswith(".py"):
+            run_plugin(f"leaf_plugins.{path.stem}", str(path), path.read_text(encoding="utf-8"))
+        else:
+            importlib.import_module(plugin)
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"attribute.plugins: {plugin} cannot be read: {type(error).__name__}: {reason}"
+        ) from error
+
+
+def run_plugin(name: str, file: str, text: str) -> None:
+    """Run the text of a plugin's file as a module of this name, unless it is there already."""
+    known = sys.modules.get(name)
+    if known is not None and known.__dict__.get("__text__") == text:
+        return
+    module = ModuleType(name)
+    # What `inspect`, and so the key of what is computed, takes for its source.
+    module.__file__ = file
+    module.__dict__["__text__"] = text
+    sys.modules[name] = module
+    try:
+        exec(compile(text, file, "exec"), module.__dict__)  # noqa: S102 - the user names the file
+    except BaseException:
+        del sys.modules[name]
+        raise
