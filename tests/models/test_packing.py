@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import device
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from leaf.models.output_head import backbone
-from leaf.models.packing import Packer, _has_varlen, _Pack
+from leaf.models.packing import Packer, _attend_at_once, _attend_in_turn, _has_varlen, _Pack
 from leaf.models.padding import pad
 from leaf.models.prompt_format import EncodedExample
 
@@ -113,11 +114,43 @@ def test_the_models_own_attention_is_back_afterwards(tiny_model):
 
 
 def test_each_row_finds_the_beginning_before_its_own_keys():
-    # A beginning of 2 keys, then rows of 3 and 1: own keys stand at 2, 3, 4 and 5.
+    # A beginning of 2 keys, then rows of 3 and 1.
     pack = _Pack.of([3, 1], 2, [], device("cpu"))
-    assert pack.keys_K.tolist() == [0, 1, 2, 3, 4, 0, 1, 5]
+    beginning, own = torch.tensor([10.0, 11.0]), torch.tensor([0.0, 1.0, 2.0, 3.0])
+    keys = pack.with_beginning(beginning[None, :, None], own[None, :, None])
+    assert keys.flatten().tolist() == [10, 11, 0, 1, 2, 10, 11, 3]
     assert pack.ends_q.tolist() == [0, 3, 4]
     assert pack.ends_k.tolist() == [0, 5, 8]
+
+
+def test_all_rows_at_once_give_what_one_after_another_gives(monkeypatch):
+    def by_hand(query, key, value, ends_q, ends_k, longest_q, longest_k, *, scale, **options):
+        """PyTorch's function for rows of different length, which is for GPUs alone, row by row."""
+        assert options == {"window_size": (-1, 0), "enable_gqa": True}
+        assert (longest_q, longest_k) == (3, 5)
+        rows = []
+        for row in range(len(ends_q) - 1):
+            q, k, v = (
+                states[ends[row] : ends[row + 1]].transpose(0, 1).repeat_interleave(share, dim=0)
+                for states, ends, share in (
+                    (query, ends_q, 1),
+                    (key, ends_k, 2),
+                    (value, ends_k, 2),
+                )
+            )
+            mask = torch.ones(q.shape[1], k.shape[1], dtype=torch.bool)
+            mask = mask.tril(k.shape[1] - q.shape[1])
+            rows.append(F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale))
+        return torch.cat(rows, dim=1).transpose(0, 1)
+
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", by_hand)
+    pack = _Pack.of([3, 1], 2, [], device("cpu"))
+    query = torch.randn(4, 4, 8, dtype=torch.float64)
+    key, value = torch.randn(2, 2, 8, 8, dtype=torch.float64)
+    torch.testing.assert_close(
+        _attend_at_once(query, key, value, pack, None),
+        _attend_in_turn(query, key, value, pack, None),
+    )
 
 
 def test_the_pinned_pytorch_takes_rows_of_different_length():

@@ -4,6 +4,11 @@ The tokens of all rows go through the model side by side, each at its own positi
 sees them row by row. What all rows begin with (the template before the question) needs no gradient
 and sees nothing of what follows, so its keys and values are computed once and kept.
 
+    a batch, padded                 as one sequence, its beginning b kept
+    b b x x .                       x x y y y z     positions 2 3 2 3 4 2
+    b b y y y                       keys of each: b b x x, b b y y y, b b z
+    b b z . .
+
 Axes: B rows, T tokens of the longest (right-padded), N tokens fed in one pass, K keys of all rows
 (the beginning again before each), R response positions, H heads of queries, G heads of keys, W
 width of a head, D width of a hidden state.
@@ -107,8 +112,6 @@ class _Pack:
     """Tokens of each row."""
     shared: int
     layers: list[tuple[Tensor, Tensor]]
-    keys_K: Tensor | None
-    """Each row's keys among the beginning's and then all rows' own; None: just their own."""
     ends_q: Tensor
     """Where rows begin and end among the tokens [B + 1], int32."""
     ends_k: Tensor
@@ -125,13 +128,13 @@ class _Pack:
         """Plan a pass of rows with so many tokens each after a beginning of `shared` tokens."""
         ends_q = F.pad(torch.tensor(lengths).cumsum(0), (1, 0))
         ends_k = ends_q + shared * torch.arange(len(lengths) + 1)
-        keys_K = None
-        if shared:
-            own = torch.split(torch.arange(shared, shared + int(ends_q[-1])), lengths)
-            keys_K = torch.cat([part for row in own for part in (torch.arange(shared), row)])
-            keys_K = keys_K.to(device)
-        whole = (ends.to(device, torch.int32) for ends in (ends_q, ends_k))
-        return cls(lengths, shared, layers, keys_K, *whole)
+        ends = (ends.to(device, torch.int32) for ends in (ends_q, ends_k))
+        return cls(lengths, shared, layers, *ends)
+
+    def with_beginning(self, beginning_GPW: Tensor, own_GNW: Tensor) -> Tensor:
+        """Put the beginning's keys or values before those of each row: [G, K, W]."""
+        rows = torch.split(own_GNW, self.lengths, dim=1)
+        return torch.cat([part for row in rows for part in (beginning_GPW, row)], dim=1)
 
 
 def _attend(
@@ -146,69 +149,55 @@ def _attend(
     **_options: Any,
 ) -> tuple[Tensor, None]:
     """Attend causally from queries [1, H, N, W] to keys [1, G, N, W] of the same row."""
-    shared = leaf_pack.layers[module.layer_idx] if leaf_pack.shared else None
     kind = query.device.type
-    if torch.is_autocast_enabled(kind):
-        # Positions turn queries and keys wide again, and autocast does not know this function.
-        dtype = torch.get_autocast_dtype(kind)
-        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
-    attend = _attend_varlen if query.is_cuda else _attend_in_turn
+    # Positions turn queries and keys wide again, and autocast does not know this function.
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else query.dtype
+    # A CPU is faster in float32 than in bfloat16.
+    wide = dtype if query.is_cuda else torch.promote_types(dtype, torch.float32)
+    query_HNW, key_GKW, value_GKW = (states[0].to(dtype).to(wide) for states in (query, key, value))
+    if leaf_pack.shared:
+        keys_GPW, values_GPW = leaf_pack.layers[module.layer_idx]
+        key_GKW = leaf_pack.with_beginning(keys_GPW.to(wide), key_GKW)
+        value_GKW = leaf_pack.with_beginning(values_GPW.to(wide), value_GKW)
+    attend = _attend_at_once if query.is_cuda else _attend_in_turn
     with torch.autocast(kind, enabled=False):
-        return attend(query[0], key[0], value[0], shared, leaf_pack, scaling)[None], None
+        return attend(query_HNW, key_GKW, value_GKW, leaf_pack, scaling)[None].to(dtype), None
 
 
-def _attend_varlen(
-    query_HNW: Tensor,
-    key_GNW: Tensor,
-    value_GNW: Tensor,
-    shared: tuple[Tensor, Tensor] | None,
-    pack: _Pack,
-    scaling: float | None,
+def _attend_at_once(
+    query_HNW: Tensor, key_GKW: Tensor, value_GKW: Tensor, pack: _Pack, scale: float | None
 ) -> Tensor:
-    """Let FlashAttention do all rows at once: [N, H, W]."""
+    """Let FlashAttention do all rows: [N, H, W]."""
     from torch.nn.attention.varlen import varlen_attn
 
-    if shared:
-        key_GNW, value_GNW = (
-            torch.cat([first, own], dim=1)[:, pack.keys_K]
-            for first, own in zip(shared, (key_GNW, value_GNW), strict=True)
-        )
     longest = max(pack.lengths)
-    found_NHW: Any = varlen_attn(
+    states_NHW: Any = varlen_attn(
         query_HNW.transpose(0, 1).contiguous(),
-        key_GNW.transpose(0, 1).contiguous(),
-        value_GNW.transpose(0, 1).contiguous(),
+        key_GKW.transpose(0, 1).contiguous(),
+        value_GKW.transpose(0, 1).contiguous(),
         pack.ends_q,
         pack.ends_k,
         longest,
         longest + pack.shared,
-        scale=scaling,
+        scale=scale,
         window_size=(-1, 0),
         enable_gqa=True,
     )
-    return found_NHW  # type: ignore[no-any-return]
+    return states_NHW  # type: ignore[no-any-return]
 
 
 def _attend_in_turn(
-    query_HNW: Tensor,
-    key_GNW: Tensor,
-    value_GNW: Tensor,
-    shared: tuple[Tensor, Tensor] | None,
-    pack: _Pack,
-    scaling: float | None,
+    query_HNW: Tensor, key_GKW: Tensor, value_GKW: Tensor, pack: _Pack, scale: float | None
 ) -> Tensor:
-    """Do one row after another: [N, H, W]. bfloat16 in float32, which is faster on a CPU."""
-    wide = torch.promote_types(query_HNW.dtype, torch.float32)
-    first = [part.to(wide) for part in shared or ()]
-    parts = []
-    for query, *own in zip(
-        *(torch.split(x.to(wide), pack.lengths, dim=1) for x in (query_HNW, key_GNW, value_GNW)),
+    """Do one row after another: [N, H, W]."""
+    keys = [length + pack.shared for length in pack.lengths]
+    rows = zip(
+        torch.split(query_HNW, pack.lengths, dim=1),
+        torch.split(key_GKW, keys, dim=1),
+        torch.split(value_GKW, keys, dim=1),
         strict=True,
-    ):
-        pairs = zip(first, own, strict=True) if first else ([part] for part in own)
-        key, value = (torch.cat([*pair], dim=1) for pair in pairs)
-        parts.append(causal_attention(query, key, value, scaling))
-    return torch.cat(parts, dim=1).transpose(0, 1).to(query_HNW.dtype)
+    )
+    return torch.cat([causal_attention(*row, scale) for row in rows], dim=1).transpose(0, 1)
 
 
 def _attends_by_rows(model: Any, dtype: torch.dtype) -> bool:

@@ -7,6 +7,7 @@ offsets; tokens that share a character form one unit, so text is only ever cut b
 """
 
 import datetime
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -163,31 +164,31 @@ class PromptFormat:
         ids, offsets, prompt_length = self._respond(content, response, response_prefix)
         before = self.render(content).text + response_prefix
         low, high = len(before), len(before) + len(response)
-        found = _units(offsets, before + response, low, high)
-        if not found and len(ids) > prompt_length:
+        units = _units(offsets, before + response, low, high)
+        if not units and len(ids) > prompt_length:
             # Spaces alone, of which no token reports a character.
-            found = [Unit(start=low, end=high, tokens=(len(ids) - 1,))]
-        units: list[Unit] = []
-        reached = prompt_length
-        for unit in found:
-            last = unit.tokens[-1] if unit is not found[-1] else len(ids) - 1
-            tokens = tuple(range(reached - prompt_length, last + 1 - prompt_length))
-            units.append(Unit(start=unit.start - low, end=unit.end - low, tokens=tokens))
-            reached = last + 1
-        said = len(ids) - prompt_length
-        tokens = tuple(range(said, said + len(self.end_of_turn)))
-        return (*units, Unit(start=high - low, end=high - low + 1, tokens=tokens))
+            units = [Unit(start=low, end=high, tokens=(len(ids) - 1,))]
+        ends = [unit.tokens[-1] + 1 - prompt_length for unit in units]
+        response_tokens = len(ids) - prompt_length
+        if units:
+            ends[-1] = response_tokens
+        tiles = [
+            Unit(start=unit.start - low, end=unit.end - low, tokens=tuple(range(first, end)))
+            for unit, (first, end) in zip(units, itertools.pairwise([0, *ends]), strict=True)
+        ]
+        end_of_turn = tuple(range(response_tokens, response_tokens + len(self.end_of_turn)))
+        return (*tiles, Unit(start=high - low, end=high - low + 1, tokens=end_of_turn))
 
     def response(self, response_prefix: str, tokens: Sequence[int]) -> str:
         """Return a response as a reader sees it: its beginning and what the tokens add."""
-        said: str = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        added: str = self.tokenizer.decode(tokens, skip_special_tokens=True)
         if not response_prefix:
-            return said
+            return added
         # Some tokenizers drop the space in front of a text: decode with what stands before.
         head = self._plain(response_prefix)["input_ids"]
         before = self.tokenizer.decode(head, skip_special_tokens=True)
         whole = self.tokenizer.decode([*head, *tokens], skip_special_tokens=True)
-        return response_prefix + (whole[len(before) :] if whole.startswith(before) else said)
+        return response_prefix + (whole[len(before) :] if whole.startswith(before) else added)
 
     def _apply(self, content: str) -> str:
         if not self.has_template:
@@ -293,34 +294,49 @@ def _units(offsets: Sequence[tuple[int, int]], text: str, low: int, high: int) -
     A token that reaches over a border belongs to the template and takes its characters with it.
     Spaces that no token reports (some tokenizers trim) go to the unit after them; other such
     characters were composed with the one before them (an accent with its letter) and stay there.
+
+        text      > T o m _ _ h a s _ 3 <       low = 1, high = 11
+        tokens    0 1 1 1     2 2 2 3 4 5       token 2 was trimmed
+        units       1 1 1 2 2 2 2 2 3 4
     """
-    groups: list[tuple[int, int, list[int]]] = []
-    for token, (start, end) in enumerate(offsets):
-        if end <= start:
-            continue
-        if groups and start < groups[-1][1]:
-            first, last, members = groups.pop()
-            groups.append((min(first, start), max(last, end), [*members, token]))
-        else:
-            groups.append((start, end, [token]))
-    borders = [start for start, _end, _members in groups[1:]] + [len(text)]
-    for at, (start, end, members) in enumerate(groups):
-        reach = end
-        while reach < borders[at] and not text[reach].isspace():
-            reach += 1
-        groups[at] = (start, reach, members)
-    for start, end, _members in groups:
+    groups = _sharing(offsets)
+    borders = [*(start for start, _, _ in groups), len(text)][1:]
+    spans = [
+        (start, _end_of_word(text, end, border), tokens)
+        for (start, end, tokens), border in zip(groups, borders, strict=True)
+    ]
+    for start, end, _ in spans:
         if start < low < end:
             low = min(end, high)
         if start < high < end:
             high = max(start, low)
-    inside = [group for group in groups if low <= group[0] and group[1] <= high]
-    units: list[Unit] = []
-    reached = low
-    for start, end, members in inside:
-        units.append(Unit(start=reached, end=max(end, start), tokens=tuple(members)))
-        reached = end
-    if units and reached < high:
-        last_unit = units[-1]
-        units[-1] = Unit(start=last_unit.start, end=high, tokens=last_unit.tokens)
-    return units
+    inside = [span for span in spans if low <= span[0] and span[1] <= high]
+    if not inside:
+        return []
+    # Each begins where the one before it ends, so that nothing is between them.
+    places = itertools.pairwise([low, *(end for _, end, _ in inside[:-1]), high])
+    return [
+        Unit(start=start, end=end, tokens=tokens)
+        for (start, end), (_, _, tokens) in zip(places, inside, strict=True)
+    ]
+
+
+def _sharing(offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int, tuple[int, ...]]]:
+    """Join tokens that share a character: first character, one past the last, tokens."""
+    groups: list[tuple[int, int, tuple[int, ...]]] = []
+    for token, (start, end) in enumerate(offsets):
+        if end <= start:
+            continue
+        if groups and start < groups[-1][1]:
+            first, last, tokens = groups.pop()
+            groups.append((min(first, start), max(last, end), (*tokens, token)))
+        else:
+            groups.append((start, end, (token,)))
+    return groups
+
+
+def _end_of_word(text: str, start: int, border: int) -> int:
+    """Return where the characters before the next space, or the border, end."""
+    while start < border and not text[start].isspace():
+        start += 1
+    return start

@@ -1,6 +1,15 @@
 """What two tokenizers have in common: tokens that say the same text, and tokens that begin alike.
 
-Special tokens say no text; only those that end a turn have each other as partners.
+    student           teacher           common token c
+    7 " pens"    <->  3 " pens"         0               both have it
+    8 "1"        <->  5 "1"             1
+    9 "12"        ->                    1               the teacher cuts "12" into "1" and "2"
+                  <-  6 " penstock"     0               the student cuts off " pens" first
+
+Here `student` is (7, 8), `teacher` (3, 5), `student_longer` {9: 1} and `teacher_longer` {6: 0}: who
+expects "12" expects "1" first, so its probability counts for that common token, and what both
+models expect can be compared. Special tokens say no text; only those that end a turn have each
+other as partners.
 """
 
 from collections.abc import Mapping
@@ -84,21 +93,21 @@ def common_tokens(student: PromptFormat, teacher: PromptFormat) -> CommonTokens:
     off its text; where that one is not common either, to the first that its own would cut off that,
     and so on: each is shorter than the one before.
     """
-    ours, theirs = token_ids(student.tokenizer), token_ids(teacher.tokenizer)
-    pairs = {ours[text]: (theirs[text], text) for text in ours.keys() & theirs.keys()}
+    student_ids, teacher_ids = token_ids(student.tokenizer), token_ids(teacher.tokenizer)
+    common = student_ids.keys() & teacher_ids.keys()
+    # Student's token, teacher's token, text; in the order of the student's ids.
+    rows = sorted((student_ids[text], teacher_ids[text], text) for text in common)
     if len(student.end_of_turn) == len(teacher.end_of_turn) == 1:
-        (our_end,), (their_end,) = student.end_of_turn, teacher.end_of_turn
-        pairs = {a: (b, text) for a, (b, text) in pairs.items() if a != our_end and b != their_end}
-        pairs[our_end] = (their_end, b"")
-    order = sorted(pairs)
-    numbers = {pairs[token][1]: number for number, token in enumerate(order)}
-    beginnings = _beginnings(ours, teacher.tokenizer, theirs)
-    beginnings |= _beginnings(theirs, student.tokenizer, ours)
+        ends = (*student.end_of_turn, *teacher.end_of_turn, b"")
+        rows = sorted([*(row for row in rows if row[0] != ends[0] and row[1] != ends[1]), ends])
+    numbers = {text: number for number, (_, _, text) in enumerate(rows)}
+    beginnings = _beginnings(student_ids, teacher.tokenizer, teacher_ids)
+    beginnings |= _beginnings(teacher_ids, student.tokenizer, student_ids)
     return CommonTokens(
-        student=tuple(order),
-        teacher=tuple(pairs[token][0] for token in order),
-        student_longer=_longer(ours, numbers, beginnings),
-        teacher_longer=_longer(theirs, numbers, beginnings),
+        student=tuple(row[0] for row in rows),
+        teacher=tuple(row[1] for row in rows),
+        student_longer=_longer(student_ids, numbers, beginnings),
+        teacher_longer=_longer(teacher_ids, numbers, beginnings),
         student_size=len(student.tokenizer.get_vocab()),
     )
 
@@ -111,19 +120,15 @@ def token_ids(tokenizer: Tokenizer) -> dict[bytes, int]:
     added = tokenizer.added_tokens_decoder
     special = {token for token in added if added[token].special} | set(tokenizer.all_special_ids)
     byte_level = b'"ByteLevel"' in tokenizer.backend_tokenizer.decoder.__getstate__()
-    found: dict[bytes, int] = {}
     named = sorted(tokenizer.get_vocab().items(), key=lambda item: (not _is_byte(item[0]), item[1]))
-    for name, token in named:
-        if token in special:
-            continue
-        if token in added:
-            found[name.encode()] = token
-        else:
-            found[_said(name, byte_level=byte_level)] = token
-    return found
+    return {
+        name.encode() if token in added else _bytes_of(name, byte_level=byte_level): token
+        for name, token in named
+        if token not in special
+    }
 
 
-def _said(name: str, *, byte_level: bool) -> bytes:
+def _bytes_of(name: str, *, byte_level: bool) -> bytes:
     """Return the bytes of a token's text from its name in the vocabulary."""
     if byte_level:
         known = all(character in _BYTES for character in name)
@@ -145,26 +150,26 @@ def _beginnings(
     its first piece is not how the text begins (that space again, or the text is part of a symbol),
     the longest of its tokens that is so is taken.
     """
-    says = {token: text for text, token in others.items()}
+    text_of = {token: text for text, token in others.items()}
     alone = [text for text in texts if text not in others]
-    adds_space = says.get(other("a", add_special_tokens=False)["input_ids"][0], b"")[:1] == b" "
+    adds_space = text_of.get(other("a", add_special_tokens=False)["input_ids"][0], b"")[:1] == b" "
     readable = [text.removeprefix(b" " * adds_space).decode(errors="replace") for text in alone]
     cuts = other(readable, add_special_tokens=False)["input_ids"] if alone else []
-    found: dict[bytes, bytes] = {}
+    beginnings: dict[bytes, bytes] = {}
     for text, ids in zip(alone, cuts, strict=True):
-        first = says.get(ids[0], b"") if ids else b""
+        first = text_of.get(ids[0], b"") if ids else b""
         if not first or not text.startswith(first):
             lengths = range(len(text) - 1, 0, -1)
             first = next((text[:size] for size in lengths if text[:size] in others), b"")
-        found[text] = first
-    return found
+        beginnings[text] = first
+    return beginnings
 
 
 def _longer(
     texts: Mapping[bytes, int], numbers: Mapping[bytes, int], beginnings: Mapping[bytes, bytes]
 ) -> dict[int, int]:
     """Return the common token's number for each token that is not common but begins with one."""
-    found: dict[int, int] = {}
+    longer: dict[int, int] = {}
     for text, token in texts.items():
         if text in numbers:
             continue
@@ -172,5 +177,5 @@ def _longer(
         while first and first not in numbers:
             first = beginnings.get(first, b"")
         if first:
-            found[token] = numbers[first]
-    return found
+            longer[token] = numbers[first]
+    return longer
