@@ -21,7 +21,7 @@ from leaf.recipe.reading import check_recipe, dump_recipe, load_recipe, recipe_n
 
 if TYPE_CHECKING:  # they import torch, which a command such as `leaf show` does without
     from leaf.api.model import Model
-    from leaf.pipeline.run import run_recipe
+    from leaf.api.recipes import run_recipe
     from leaf.records import Problem
     from leaf.store.ledger import read_ledger
     from leaf.store.results import Results
@@ -49,7 +49,7 @@ _PLACES = {
     "Results": "leaf.store.results",
     "Store": "leaf.store.store",
     "read_ledger": "leaf.store.ledger",
-    "run_recipe": "leaf.pipeline.run",
+    "run_recipe": "leaf.api.recipes",
 }
 """Where the names lie that are imported when they are asked for."""
 

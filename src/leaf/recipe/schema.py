@@ -289,6 +289,14 @@ class Recipe(Section):
     )
     ray: RaySection = Field(RaySection(), description="Ray")
 
+    def __repr__(self) -> str:
+        return (
+            f"Recipe({self.name!r}: {self.student.model} learns from {self.teacher.model}, "
+            f"data {self.data.path or self.data.task}, detector {self.attribute.detector})"
+        )
+
+    __str__ = __repr__
+
     @model_validator(mode="after")
     def _teacher_may_be_enough_context(self) -> "Recipe":
         if self.generate.token_budget <= self.generate.max_new_tokens:

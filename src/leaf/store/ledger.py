@@ -160,6 +160,14 @@ class Entry:
     source: str = ""
     """The part of the data set that it comes from, as the data name it, else ""."""
 
+    def __repr__(self) -> str:
+        tried = [variant for variant in self.variants if variant.student]
+        kept = sum(variant.kept for variant in tried)
+        return (
+            f"Entry({self.problem_id}: student {self.student.outcome}, teacher "
+            f"{self.teacher.outcome}, {kept} of {len(tried)} changed questions kept)"
+        )
+
     @property
     def origin(self) -> str:
         """The id of the problem that was asked: its own, or that whose response it begins."""

@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from leaf.records import (
+    ARMS,
     Answer,
     Attribution,
     Counterfactual,
@@ -42,7 +44,7 @@ class Cuts:
         return [item for item in self.counterfactuals if item.id in ids]
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, repr=False)
 class Results:
     """What a run has so far; None is not there yet."""
 
@@ -71,6 +73,41 @@ class Results:
     """Benchmark of variants to arm to what they cost (`leaf.evaluate.Robustness`)."""
     drops: list[Drop] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
+
+    def __repr__(self) -> str:
+        counts = {
+            "problems": self.problems,
+            "scored": self.attributions,
+            "cuts": [cut for cuts in self.cuts.values() for cut in cuts.tried],
+            "kept": [cut for cuts in self.cuts.values() for cut in cuts.kept],
+        }
+        said = [f"{len(values)} {name}" for name, values in counts.items() if values]
+        said += [
+            f"{benchmark}: "
+            + ", ".join(f"{ARMS[arm].title} {found.value:.1%}" for arm, found in arms.items())
+            for benchmark, arms in (self.estimates or {}).items()
+        ]
+        return f"Results({'; '.join(said)})"
+
+    def _repr_html_(self) -> str:
+        """Return the table of arms by benchmark, for a notebook."""
+        if not self.estimates:
+            return f"<p>{escape(repr(self))}</p>"
+        arms = [arm for arm in ARMS if any(arm in found for found in self.estimates.values())]
+        head = "".join(f"<th>{escape(ARMS[arm].title)}</th>" for arm in arms)
+        rows = "".join(
+            f"<tr><th>{escape(benchmark)}</th>"
+            + "".join(
+                f"<td>{found[arm].value:.1%} <small>{found[arm].low:.1%} to {found[arm].high:.1%}"
+                "</small></td>"
+                if arm in found
+                else "<td></td>"
+                for arm in arms
+            )
+            + "</tr>"
+            for benchmark, found in self.estimates.items()
+        )
+        return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
     @property
     def verified(self) -> bool:
