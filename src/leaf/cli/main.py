@@ -53,12 +53,12 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
     """
     from leaf.distill.train_student import together
     from leaf.pipeline.run import check_out, run_recipe
-    from leaf.pipeline.stages import STAGES
+    from leaf.pipeline.stages import STEPS
     from leaf.report import print_results, robustness_table
     from leaf.store.store import Store
 
-    if until not in STAGES:
-        raise UsageError(f"--until {until}: must be one of {', '.join(STAGES)}")
+    if until not in STEPS:
+        raise UsageError(f"--until {until}: must be one of {', '.join(STEPS)}")
     resolved = load_recipe(recipe, set_ or ())
     folder = out or Path("runs") / resolved.name
     refuse_file(folder)

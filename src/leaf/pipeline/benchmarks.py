@@ -77,8 +77,20 @@ class Benchmark:
         Args:
             scores: Of `asked`, in that order.
         """
-        found = measures(scores, samples=self.section.samples, pass_at=self.section.pass_at)
-        return {f"{self.name} {measure}".rstrip(): values for measure, values in found.items()}
+        by_measure = measures(scores, samples=self.section.samples, pass_at=self.section.pass_at)
+        return {f"{self.name} {name}".rstrip(): values for name, values in by_measure.items()}
+
+    def estimates(self, scores: Sequence[Score], section: EvaluateSection) -> dict[str, Estimate]:
+        """Return label to the mean of its values with an interval; arguments as of `measures`."""
+        return {
+            label: estimate(
+                values,
+                ungradable=sum(score.outcome is Outcome.UNGRADABLE for score in scores),
+                resamples=section.resamples,
+                seed=section.seed,
+            )
+            for label, values in self.measures(scores).items()
+        }
 
 
 def load_benchmarks(section: EvaluateSection, generate: GenerateSection) -> dict[str, Benchmark]:
@@ -200,15 +212,7 @@ def evaluate_model(recipe: Recipe, out: Path) -> Evaluation:
             About(asked=name),
             generate=benchmark.generate(recipe.generate),
         )
-        estimates |= {
-            label: estimate(
-                values,
-                ungradable=sum(score.outcome is Outcome.UNGRADABLE for score in graded[name][1]),
-                resamples=section.resamples,
-                seed=section.seed,
-            )
-            for label, values in benchmark.measures(graded[name][1]).items()
-        }
+        estimates |= benchmark.estimates(graded[name][1], section)
         _write_answers(out / "answers" / f"{_file_name(name)}.jsonl", benchmark, graded[name])
     scores = {name: found[1] for name, found in graded.items()}
     evaluation = Evaluation(

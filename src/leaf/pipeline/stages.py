@@ -1,14 +1,15 @@
-"""The one way through, from problems to scores: ordered stages.
+"""The one way through, from problems to scores: the stages of a run, in order.
 
-problems -> answers -> attributions -> counterfactuals -> verdicts -> students -> scores. With
-`detection.py` and `session.py` the sole wiring of the rooms.
+problems -> answers -> attributions -> counterfactuals -> verdicts -> students -> scores. What a
+stage computes it hands to `Session.compute`, which finds it in the store or has it computed; what
+comes of it stands in `Results`. A stage of one's own: docs/extending.md.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from leaf.attribute import normalise_scores
-from leaf.errors import DataError, LeafError
+from leaf.errors import DataError, LeafError, UsageError
 from leaf.generate import check_trainable
 from leaf.grade import check_sandbox
 from leaf.models.files import find, trained
@@ -28,15 +29,12 @@ from leaf.records import (
     Problem,
     Score,
 )
-from leaf.statistics import compare_values, estimate
-from leaf.store.results import Cuts, Results
+from leaf.statistics import compare_values
+from leaf.store.results import Cuts, Graded, Results
 from leaf.store.store import Store
 from leaf.store.work import About, StageLog
 from leaf.tasks import read_problems
 from leaf.tasks.overlap import overlap
-
-STAGES = ("problems", "answers", "attribute", "prune", "verify", "distill", "evaluate")
-"""What `--until` may name, in order."""
 
 
 class Pipeline:
@@ -57,21 +55,14 @@ class Pipeline:
 
     def run(self, *, until: str, after_stage: Callable[[], None]) -> Results:
         """Run the stages up to and including `until`; `after_stage` is called after each."""
-        steps = {
-            "problems": self.load_problems,
-            "answers": self.answer,
-            "attribute": self.attribute,
-            "prune": self.prune,
-            "verify": self.verify,
-            "distill": self.distill,
-            "evaluate": self.evaluate,
-        }
-        stages = STAGES[: STAGES.index(until) + 1]
-        for stage in stages:
-            steps[stage]()
-            if stage == "problems" and until != stage:
+        names = list(STEPS)
+        names = names[: names.index(until) + 1]
+        for name in names:
+            self.session.stage = name
+            STEPS[name](self)
+            if name == "problems" and until != name:
                 # Before `after_stage`: a run that cannot go on claims no folder.
-                self._check_needs(training="distill" in stages)
+                self._check_needs(training="distill" in names)
             after_stage()
         return self.results
 
@@ -108,10 +99,7 @@ class Pipeline:
         ):
             right = sum(score.right for score in scores)
             say(f"{role}: {right} of {len(scores)} right")
-            for answer, score in zip(answers, scores, strict=True):
-                if score.outcome is Outcome.UNGRADABLE:
-                    reason = answer.failure or score.reason or "not gradable"
-                    self._drop("answers", score.problem_id, f"{role}: {reason}")
+            self._drop_ungradable("answers", role, (answers, scores))
 
     def attribute(self) -> None:
         """Score the questions that the student failed and the teacher solved (Eq. 2 to 5)."""
@@ -120,7 +108,7 @@ class Pipeline:
         self.results.attributions = detection.attribute(self._references())
         self.results.segments = detection.segments
         for problem_id, reason in detection.unsplit.items():
-            self._drop("attribute", problem_id, reason)
+            self.drop("attribute", problem_id, reason)
         within = detection.levels.get("response")
         if within is not None:
             few = f"; {len(detection.unsplit)} references have too few steps for it"
@@ -136,7 +124,7 @@ class Pipeline:
         main = self._main
         for item in main.counterfactuals:
             if item.skipped:
-                self._drop("prune", item.problem_id, item.skipped)
+                self.drop("prune", item.problem_id, item.skipped)
         say(
             f"{len(main.tried)} counterfactuals from {len(self.detection.chosen)} problems"
             + self._in_response(main.tried)
@@ -147,7 +135,7 @@ class Pipeline:
         self.detection.verify(self.results.cuts)
         for verdict in self._main.verdicts or ():
             if not verdict.kept:
-                self._drop("verify", verdict.counterfactual_id, verdict.reason)
+                self.drop("verify", verdict.counterfactual_id, verdict.reason)
         for detector, cuts in self.results.cuts.items():
             say(
                 f"{detector}: {len(cuts.kept)} of {len(cuts.tried)} counterfactuals kept"
@@ -173,7 +161,7 @@ class Pipeline:
                 "data needs a solution column, with `teacher` the teacher must solve some problems"
             )
         if not any(row.counterfactual for row in (*arms["leaf"].rows, *arms["leaf"].held_out)):
-            self._note("no counterfactual to train on, so LeaF trained as plain distillation did")
+            self.note("no counterfactual to train on, so LeaF trained as plain distillation did")
         if section.max_tokens is None:
             # Both arms take as many steps.
             steps = len(self.session.plan(arms["leaf"].rows, section))
@@ -193,55 +181,31 @@ class Pipeline:
             arms[arm] = (self.recipe.student, trained(arm, folder))
         if section.teacher:
             arms["teacher"] = (self.recipe.teacher, self.session.sources["teacher"])
-        self.results.estimates, self.results.comparisons = {}, {}
-        scores = {}
+        results, options = self.results, section.model_dump(include={"resamples", "seed"})
+        results.estimates, results.comparisons = {}, {}
+        scores: dict[str, dict[str, list[Score]]] = {arm: {} for arm in arms}
         for name, benchmark in self._benchmarks.items():
-            scores[name] = {
-                arm: self.session.answers(
-                    model,
-                    source,
-                    benchmark.asked,
-                    About(role=arm, asked=name),
-                    generate=benchmark.generate(self.recipe.generate),
-                )[1]
-                for arm, (model, source) in arms.items()
-            }
-            self._measure(benchmark, scores[name])
-            for arm, found in scores[name].items():
-                for score in found:
-                    if score.outcome is Outcome.UNGRADABLE:
-                        self._drop("evaluate", score.problem_id, f"{arm}: {score.reason}")
-
-        options = section.model_dump(include={"resamples", "seed"})
-        for arm in arms:
-            of_arm = {name: found[arm] for name, found in scores.items()}
-            for name, one in robustness_of(self._benchmarks, of_arm, **options).items():
-                self.results.robustness.setdefault(name, {})[arm] = one
-
-    def _measure(self, benchmark: Benchmark, scores: Mapping[str, list[Score]]) -> None:
-        """Estimate every measure of every arm, and compare LeaF with plain distillation."""
-        options = self.recipe.evaluate.model_dump(include={"resamples", "seed"})
-        measured = {arm: benchmark.measures(found) for arm, found in scores.items()}
-        estimates, comparisons = self.results.estimates, self.results.comparisons
-        assert estimates is not None and comparisons is not None  # noqa: S101 - `evaluate` opened
-        for label in measured["before"]:
-            self.results.questions[label] = benchmark.digests
-            self.results.bases[label] = benchmark.bases
-            self.results.values[label] = {arm: found[label] for arm, found in measured.items()}
-            estimates[label] = {
-                arm: estimate(
-                    measured[arm][label],
-                    ungradable=sum(score.outcome is Outcome.UNGRADABLE for score in found),
-                    **options,
+            generate = benchmark.generate(self.recipe.generate)
+            for arm, (model, source) in arms.items():
+                about = About(role=arm, asked=name)
+                graded = self.session.answers(
+                    model, source, benchmark.asked, about, generate=generate
                 )
-                for arm, found in scores.items()
-            }
-            comparisons[label] = compare_values(
-                measured["leaf"][label],
-                measured["kd"][label],
-                base_of=benchmark.bases,
-                **options,
+                scores[arm][name] = graded[1]
+                self._drop_ungradable("evaluate", arm, graded)
+                for label, values in benchmark.measures(graded[1]).items():
+                    results.questions[label] = benchmark.digests
+                    results.bases[label] = benchmark.bases
+                    results.values.setdefault(label, {})[arm] = values
+                for label, estimate in benchmark.estimates(graded[1], section).items():
+                    results.estimates.setdefault(label, {})[arm] = estimate
+        for label, values_of in results.values.items():
+            results.comparisons[label] = compare_values(
+                values_of["leaf"], values_of["kd"], base_of=results.bases[label], **options
             )
+        for arm in arms:
+            for name, cost in robustness_of(self._benchmarks, scores[arm], **options).items():
+                results.robustness.setdefault(name, {})[arm] = cost
 
     # What the stages share.
 
@@ -297,10 +261,10 @@ class Pipeline:
                 how = "word for word" if one.exact else "nearly"
                 met.setdefault(one.test_id, f"{how} in benchmark {name}")
         for problem_id, reason in met.items():
-            self._drop("problems", problem_id, reason)
+            self.drop("problems", problem_id, reason)
         left = [problem for problem in self._problems if problem.id not in met]
         if met:
-            self._note(f"{len(met)} training problems are left out: a benchmark has them too")
+            self.note(f"{len(met)} training problems are left out: a benchmark has them too")
         if not left:
             raise DataError(
                 "no training problem is left: the benchmarks have all of them; with "
@@ -311,19 +275,61 @@ class Pipeline:
     def _warn_of_overlap(self, name: str, test: Sequence[Problem]) -> None:
         shared = overlap(test, self._problems)
         if shared.exact or shared.near:
-            self._note(f"benchmark {name}: {len(test)} problems, {shared}")
+            self.note(f"benchmark {name}: {len(test)} problems, {shared}")
 
     def _refuse(self, where: str, lines: Sequence[str]) -> None:
         """Count the records that could not be read, and say the first of them."""
         for line in lines:
             place, _, reason = line.partition(": ")
-            self._drop("problems", place, reason)
+            self.drop("problems", place, reason)
         if lines:
-            self._note(f"{len(lines)} records of {where} are left out, the first: {lines[0]}")
+            self.note(f"{len(lines)} records of {where} are left out, the first: {lines[0]}")
 
-    def _drop(self, stage: str, problem_id: str, reason: str) -> None:
+    def _drop_ungradable(self, stage: str, who: str, graded: Graded) -> None:
+        for answer, score in zip(*graded, strict=True):
+            if score.outcome is Outcome.UNGRADABLE:
+                reason = answer.failure or score.reason or "not gradable"
+                self.drop(stage, score.problem_id, f"{who}: {reason}")
+
+    def drop(self, stage: str, problem_id: str, reason: str) -> None:
+        """Count something that leaves the run, with its reason, for the report."""
         self.results.drops.append(Drop(stage=stage, problem_id=problem_id, reason=reason))
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """Say something that the report shows too."""
         self.results.notes.append(text)
         say(f"note: {text}")
+
+
+Step = Callable[[Pipeline], None]
+"""One stage of a run: it reads and fills `Pipeline.results`."""
+
+STEPS: dict[str, Step] = {
+    "problems": Pipeline.load_problems,
+    "answers": Pipeline.answer,
+    "attribute": Pipeline.attribute,
+    "prune": Pipeline.prune,
+    "verify": Pipeline.verify,
+    "distill": Pipeline.distill,
+    "evaluate": Pipeline.evaluate,
+}
+"""The stages of a run, in order."""
+
+STAGES = tuple(STEPS)
+"""Those that ship; what `--until` may name are the keys of `STEPS`."""
+
+
+def add_stage(name: str, step: Step, *, after: str) -> None:
+    """Put a stage of one's own into every run of this process, after another one.
+
+    Raises:
+        UsageError: there is a stage of that name, or none to put it after.
+    """
+    if name in STEPS or after not in STEPS:
+        raise UsageError(
+            f"stage `{name}` after `{after}`: needs a new name and one of {', '.join(STEPS)}"
+        )
+    steps = list(STEPS.items())
+    steps.insert(list(STEPS).index(after) + 1, (name, step))
+    STEPS.clear()
+    STEPS.update(steps)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 from leaf.progress import Ticker
-from leaf.store.keys import stage_key
+from leaf.store.keys import stage_key, user_code_digest
 from leaf.store.runner import Worker
 
 T = TypeVar("T")
@@ -76,8 +76,9 @@ class Work(ABC, Generic[T, R]):
         """Load what turns items into records; it ticks finished items."""
 
     def key(self, items: Sequence[T], shard_size: int) -> str:
-        """Return what names this result in the store."""
+        """Return what names this result in the store; a user's class is named by its file too."""
         settings = {**self.settings(items), "shard_size": shard_size}
+        settings |= user_code_digest(type(self))
         return stage_key(self.kind, self.version, settings, self.inputs(items))
 
 
