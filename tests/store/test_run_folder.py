@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from leaf.errors import UsageError
-from leaf.store.run_folder import FORMAT, QuestionValue, TrainingRow, read_records, write_records
+from leaf.store.run_folder import MARK, QuestionValue, TrainingRow, read_records, write_records
 
 VALUE = QuestionValue(
     benchmark="own F1", arm="kd", problem_id="t-1", question="0f", base="t-b", value=0.1
@@ -36,7 +36,7 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     table = pq.read_table(path)
     pq.write_table(table.replace_schema_metadata({b"leaf.file": b"0"}), path)
     with pytest.raises(
-        UsageError, match=f"has format 0, but this version of leaf reads {FORMAT}; do this"
+        UsageError, match=f"has format 0, but this version of leaf reads {MARK[1]}; do this"
     ):
         read_records(path, QuestionValue, "do this")
     pq.write_table(table.replace_schema_metadata(None), path)

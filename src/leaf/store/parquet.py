@@ -4,16 +4,24 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
+from leaf.errors import StoreError, UsageError
 from leaf.records import stored_name
 
 R = TypeVar("R")
+
+DAMAGE = (pa.ArrowException, OSError, ValueError)
+"""What reading a damaged file raises; text that is not UTF-8, or a row that is no record, is a
+ValueError."""
 
 
 def schema_of(record_type: type) -> pa.Schema:
@@ -34,6 +42,56 @@ def from_table(table: pa.Table, record_type: type[R]) -> list[R]:
     names = {stored_name(field): field.name for field in fields}
     rows = table.rename_columns([names.get(column, column) for column in table.column_names])
     return TypeAdapter(list[record_type]).validate_python(rows.to_pylist())  # type: ignore[valid-type]
+
+
+def to_bytes(
+    records: Sequence[Any], record_type: type, metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """Return the content of a Parquet file with these records."""
+    sink = pa.BufferOutputStream()
+    table = to_table(records, record_type).replace_schema_metadata(metadata)
+    pq.write_table(table, sink, compression="zstd")
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def read_file(
+    path: Path,
+    record_type: type[R],
+    *,
+    mark: tuple[str, str],
+    way_out: str,
+    where: pc.Expression | None = None,
+) -> Iterator[R]:
+    """Yield the records of a file that stands by itself, one row group in memory at a time.
+
+    Args:
+        path: The file.
+        record_type: What its rows are.
+        mark: Name and value that its metadata must have: the format that this version reads.
+        way_out: How such a file is written again, for the messages.
+        where: Which rows; None: all.
+
+    Raises:
+        UsageError: there is no such file, or another version of leaf wrote it.
+        StoreError: it is damaged.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: not there; {way_out}")
+    name, read = mark
+    try:
+        with pq.ParquetFile(path) as file:
+            written = (file.schema_arrow.metadata or {}).get(name.encode(), b"none").decode()
+            if written != read:
+                raise UsageError(
+                    f"{path}: has format {written}, but this version of leaf reads {read}; "
+                    f"{way_out}"
+                )
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group)
+                yield from from_table(table if where is None else table.filter(where), record_type)
+    except DAMAGE as error:
+        raise StoreError(f"{path}: damaged; {way_out}") from error
 
 
 def _row(record: Any) -> dict[str, Any]:

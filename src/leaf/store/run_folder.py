@@ -9,25 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from leaf.errors import StoreError, UsageError
+from leaf.errors import UsageError
 from leaf.recipe import Recipe
 from leaf.recipe.reading import load_recipe
 from leaf.records import STORED_AS
-from leaf.store.parquet import from_table, schema_of, to_table
+from leaf.store.parquet import read_file, to_bytes
 from leaf.store.store import write_whole
 
 R = TypeVar("R")
 
-FORMAT = "2"
-"""Stands in the files' metadata under `leaf.file`; raised when a column changes its meaning."""
+MARK = ("leaf.file", "2")
+"""Stands in the files' metadata; raised when a column changes its meaning."""
 
 ROWS, VALUES = "rows.parquet", "values.parquet"
 """Names in the run folder; `ROWS` is there after verification, `VALUES` after evaluation."""
-
-_KEY = b"leaf.file"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,10 +68,7 @@ def write_records(path: Path, records: Sequence[R], record_type: type[R]) -> Non
     Raises:
         StoreError: no space is left.
     """
-    schema = schema_of(record_type).with_metadata({_KEY: FORMAT.encode()})
-    sink = pa.BufferOutputStream()
-    pq.write_table(to_table(records, record_type).cast(schema), sink, compression="zstd")
-    write_whole(path, sink.getvalue().to_pybytes())
+    write_whole(path, to_bytes(records, record_type, dict([MARK])))
 
 
 def read_records(path: Path, record_type: type[R], way_out: str) -> list[R]:
@@ -86,20 +78,7 @@ def read_records(path: Path, record_type: type[R], way_out: str) -> list[R]:
         UsageError: there is no such file, or another version of leaf wrote it.
         StoreError: it is damaged.
     """
-    if not path.is_file():
-        raise UsageError(f"{path}: not there; {way_out}")
-    try:
-        with pq.ParquetFile(path) as file:
-            written = (file.schema_arrow.metadata or {}).get(_KEY, b"none").decode()
-            if written != FORMAT:
-                raise UsageError(
-                    f"{path}: has format {written}, but this version of leaf reads {FORMAT}; "
-                    f"{way_out}"
-                )
-            return from_table(file.read(), record_type)
-    # A text that is not UTF-8, or a row that is no record, is a ValueError.
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise StoreError(f"{path}: damaged; {way_out}") from error
+    return list(read_file(path, record_type, mark=MARK, way_out=way_out))
 
 
 def repeat(folder: Path) -> str:

@@ -19,13 +19,12 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from leaf.errors import StoreError
 from leaf.progress import progress
 from leaf.store.memory import forget_peak, peak_bytes
-from leaf.store.parquet import from_table, to_table
+from leaf.store.parquet import DAMAGE, from_table, to_bytes
 from leaf.store.runner import LocalRunner, Runner
 from leaf.store.work import StageLog, Work
 
@@ -231,7 +230,7 @@ def _count(folder: Path) -> int:
     for name, _sha256 in _shards_of(folder / "done.json"):
         try:
             count += pq.read_metadata(folder / name).num_rows
-        except (pa.ArrowException, OSError) as error:
+        except DAMAGE as error:
             raise _damaged(folder / name) from error
     return count
 
@@ -260,9 +259,7 @@ def _shard(folder: Path, at: int) -> Path:
 
 
 def _write_shard(path: Path, records: Sequence[Any], record_type: type) -> None:
-    sink = pa.BufferOutputStream()
-    pq.write_table(to_table(records, record_type), sink, compression="zstd")
-    write_whole(path, sink.getvalue().to_pybytes())
+    write_whole(path, to_bytes(records, record_type))
 
 
 def _read_shard(path: Path, sha256: str, record_type: type[R]) -> list[R]:
@@ -274,7 +271,7 @@ def _read_shard(path: Path, sha256: str, record_type: type[R]) -> list[R]:
         # Not read_table: threads of its own hold the file, or our bytes, after it has returned.
         with pq.ParquetFile(pa.BufferReader(data)) as file:
             return from_table(file.read(), record_type)
-    except (pa.ArrowException, OSError, ValidationError) as error:
+    except DAMAGE as error:
         raise _damaged(path) from error
 
 
