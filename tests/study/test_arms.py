@@ -7,9 +7,10 @@ import pytest
 
 from leaf.errors import StudyError
 from leaf.recipe.reading import load_recipe
+from leaf.statistics import Interval
 from leaf.store.store import Store
 from leaf.study.arms import Trained, data_table, says_gains, settings_table, train
-from leaf.study.finding import Measured, Table
+from leaf.study.finding import Table
 from leaf.study.lab import Lab
 
 
@@ -44,7 +45,7 @@ def trained(
 
 def value(table: Table, row: int, column: str) -> float | None:
     cell = table.rows[row].cells.get(column)
-    assert cell is None or isinstance(cell, Measured)
+    assert cell is None or isinstance(cell, Interval)
     return None if cell is None else cell.value
 
 

@@ -10,9 +10,10 @@ from leaf.models.files import trained
 from leaf.recipe import Recipe
 from leaf.recipe.reading import load_recipe
 from leaf.records import Answer, Outcome, Problem, Score
+from leaf.statistics import Interval
 from leaf.store.store import Store
 from leaf.study.case import CASES, case
-from leaf.study.finding import Cell, Finding, Measured, Row, Table
+from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.focus_audit import focus_audit, references_of
 from leaf.study.lab import Lab, Run
 from leaf.study.mass import share_on
@@ -63,7 +64,7 @@ def row(table: Table, **labels: str) -> Row:
 
 
 def value(cell: Cell) -> float:
-    assert isinstance(cell, Measured)
+    assert isinstance(cell, Interval)
     return cell.value
 
 

@@ -8,8 +8,9 @@ import yaml
 from leaf.errors import StudyError
 from leaf.recipe import EvaluateSection
 from leaf.recipe.reading import load_recipe
+from leaf.statistics import Interval
 from leaf.store.store import Store
-from leaf.study.finding import Cell, Measured
+from leaf.study.finding import Cell
 from leaf.study.jaccard import Pair, jaccard, similarities, similarity
 from leaf.study.lab import Lab
 
@@ -17,7 +18,7 @@ SECTION = EvaluateSection.model_validate({"benchmarks": {}, "resamples": 200})
 
 
 def value(cell: Cell) -> float:
-    assert isinstance(cell, Measured)
+    assert isinstance(cell, Interval)
     return cell.value
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from leaf.recipe import EvaluateSection
 from leaf.records import Distractor, Problem, Sensitivity
-from leaf.study.finding import Measured, Row, Table
+from leaf.statistics import Interval
+from leaf.study.finding import Row, Table
 from leaf.study.mass import (
     MEASURES,
     Asked,
@@ -105,7 +106,7 @@ def row(table: Table, **labels: str) -> Row:
 
 
 def value(cell: Any) -> float:
-    assert isinstance(cell, Measured)
+    assert isinstance(cell, Interval)
     return cell.value
 
 
@@ -123,7 +124,7 @@ def test_differences_are_paired(four: Audit) -> None:
     assert value(found["of gradient"]) == pytest.approx(-0.15)
     assert value(found["right"]) == 0.5
     cell = found["of gradient"]
-    assert isinstance(cell, Measured)
+    assert isinstance(cell, Interval)
     assert cell.low is not None and cell.high is not None
     assert cell.low < -0.15 < cell.high
 

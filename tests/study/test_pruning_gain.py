@@ -10,8 +10,9 @@ from leaf.cli.main import main
 from leaf.errors import StudyError
 from leaf.recipe.reading import load_recipe
 from leaf.records import Distractor, Outcome, Problem
+from leaf.statistics import Interval
 from leaf.store.store import Store
-from leaf.study.finding import Cell, Measured, Row, Table
+from leaf.study.finding import Cell, Row, Table
 from leaf.study.lab import Lab
 from leaf.study.pruning_gain import (
     Freed,
@@ -64,7 +65,7 @@ def row(table: Table, **labels: str) -> Row:
 
 
 def value(cell: Cell) -> float:
-    assert isinstance(cell, Measured)
+    assert isinstance(cell, Interval)
     return cell.value
 
 
@@ -141,7 +142,7 @@ def test_shares_are_those_of_a_run_s_verdicts(path: Path, store: Store) -> None:
     assert value(row(shares, detector="gradient").cells["one span cut"]) == 1.0
     assert {one.labels["control"] for one in against.rows} == {"random", "perplexity"}
     for one in against.rows:
-        assert isinstance(one.cells["difference"], Measured)
+        assert isinstance(one.cells["difference"], Interval)
         counts = [one.cells["only its"], one.cells["only the control's"]]
         assert value(one.cells["difference"]) == (counts[0] - counts[1]) / 4  # type: ignore[operator]
 

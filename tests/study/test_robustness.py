@@ -10,9 +10,10 @@ from leaf.evaluate import Robustness, robustness
 from leaf.recipe import EvaluateSection
 from leaf.recipe.reading import load_recipe
 from leaf.records import Outcome, Score
+from leaf.statistics import Interval
 from leaf.store.store import Store
 from leaf.study.arms import Trained
-from leaf.study.finding import Cell, Measured, Table
+from leaf.study.finding import Cell, Table
 from leaf.study.lab import Lab
 from leaf.study.robustness import paired_table, unpaired_table
 from leaf.study.robustness import robustness as study
@@ -73,7 +74,7 @@ def cell(table: Table, student: str, column: str) -> Cell:
 
 def value(table: Table, student: str, column: str) -> float:
     found = cell(table, student, column)
-    assert isinstance(found, Measured)
+    assert isinstance(found, Interval)
     return found.value
 
 
@@ -135,9 +136,9 @@ def test_several_benchmarks_have_an_average_in_which_each_counts_alike(tmp_path:
     table = unpaired_table(lab(tmp_path, "demo"), found, "clean", ["conflict", "both"])
     kd, leaf = (row.cells for row in table.rows if row.labels["variants"] == "average")
     # (1/2 + 0) / 2 against (1 + 0) / 2, on three questions.
-    assert isinstance(kd["variants"], Measured)
+    assert isinstance(kd["variants"], Interval)
     assert (kd["variants"].value, kd["n"]) == (0.25, 3)
-    assert isinstance(leaf["variants minus KD"], Measured)
+    assert isinstance(leaf["variants minus KD"], Interval)
     assert leaf["variants minus KD"].value == 0.25
 
 

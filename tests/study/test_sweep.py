@@ -9,9 +9,10 @@ import yaml
 from leaf.errors import StudyError
 from leaf.pipeline.stages import Pipeline
 from leaf.recipe.reading import load_recipe
+from leaf.statistics import Interval
 from leaf.store.results import Results
 from leaf.store.store import Store
-from leaf.study.finding import Finding, Measured
+from leaf.study.finding import Finding
 from leaf.study.lab import Lab
 from leaf.study.output import write_finding
 from leaf.study.sweep import collective, contrastive, masking, splits
@@ -86,7 +87,7 @@ def test_each_setting_is_what_a_run_with_it_gives(
         assert cells["new", name]["wins"] == compared.wins
         assert cells["new", name]["losses"] == compared.losses
         gain = cells["new", name]["LeaF minus KD"]
-        assert isinstance(gain, Measured)
+        assert isinstance(gain, Interval)
         assert gain.value == compared.difference
     # Nothing was trained for these runs that the study had not trained.
     assert {one.name for one in (store.root / "students").iterdir()} == students
@@ -100,7 +101,7 @@ def test_later_settings_are_compared_with_the_first(path: Path, store: Store) ->
     assert "LeaF minus with" not in rows["with"]
     right = {name: run_right(path, store, name) for name in ("with", "without")}
     versus = rows["without"]["LeaF minus with"]
-    assert isinstance(versus, Measured)
+    assert isinstance(versus, Interval)
     assert versus.value == pytest.approx(right["without"] - right["with"])
 
 

@@ -47,8 +47,8 @@ command.
 
 Args:
     recipe: A shipped recipe (`leaf recipes`) or a YAML file.
-    out: Folder for a JSON, a table (Markdown) and a picture (PNG and SVG) of each study. Default:
-        runs/studies/NAME, the name of the recipe.
+    out: Folder for a JSON, a table (Markdown) and a picture (PNG and SVG; of `case` SVG alone) of
+        each study. Default: runs/studies/NAME, the name of the recipe.
     seeds: How often it is done, each time with other random choices (order of training, draws of
         data, controls, transplants); intervals are over seeds from 2 on, else over questions.
     first_seed: The first one; 0 is the recipe as it is.

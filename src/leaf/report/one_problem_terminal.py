@@ -157,7 +157,7 @@ def _print_context(problem: Mapping[str, Any], console: Console) -> None:
 def _text(units: Sequence[Mapping[str, Any]], heat: _Map | None = None) -> Text:
     text = Text()
     for unit in units:
-        style = _style(heat.value(unit)) if heat and "removed" in unit else ""
+        style = heat_style(heat.value(unit)) if heat and "removed" in unit else ""
         space, word = _parted(unit["text"])
         # A struck or underlined space would read as a mark of its own.
         text.append(space, style)
@@ -173,7 +173,7 @@ def _parted(text: str) -> tuple[str, str]:
     return shown[: len(shown) - len(word)], word
 
 
-def _style(value: float) -> str:
+def heat_style(value: float) -> str:
     """Return the colours of a value in [-1, 1]: the student's below 0, the teacher's above."""
     step = level(value)
     if step == 0:

@@ -12,7 +12,8 @@ from leaf.errors import StudyError
 from leaf.evaluate import Robustness
 from leaf.recipe import EvaluateSection
 from leaf.report.training import training_rows
-from leaf.study.finding import Cell, Measured, Row, Table
+from leaf.statistics import Interval
+from leaf.study.finding import Cell, Row, Table
 from leaf.study.lab import Lab, Run
 from leaf.study.output import written
 from leaf.study.paper import AVERAGE
@@ -43,11 +44,11 @@ class Trained:
         """Benchmarks with their measures, as `Results.values` names them."""
         return list(self.students["leaf"][0])
 
-    def right(self, arm: str, labels: Sequence[str]) -> Measured:
+    def right(self, arm: str, labels: Sequence[str]) -> Interval:
         """Return what an arm gets right of some benchmarks, each with the same weight."""
         return mean_of(self.students[arm], labels, self.section, self.bases)
 
-    def gain(self, labels: Sequence[str], over: "Trained | None" = None) -> Measured:
+    def gain(self, labels: Sequence[str], over: "Trained | None" = None) -> Interval:
         """Return how much better LeaF is than its own KD, or than LeaF of another setting."""
         baseline = over.students["leaf"] if over else self.students["kd"]
         return difference_of(self.students["leaf"], baseline, labels, self.section, self.bases)
@@ -197,11 +198,8 @@ def _gain_line(setting: Trained, where: str) -> str:
     return f"{line}."
 
 
-def _verdict(measured: Measured) -> str | None:
-    """Return which side of 0 an interval lies on; None where it holds 0 or there is none."""
-    if measured.low is None or measured.high is None:
-        return None
-    return "better" if measured.low > 0 else "worse" if measured.high < 0 else None
+def _verdict(gain: Interval) -> str | None:
+    return {1: "better", -1: "worse"}.get(gain.side_of_zero)
 
 
 def _changed(run: Run) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from matplotlib.figure import Figure
+from rich.text import Text
 
 from leaf.statistics import Interval
 
@@ -23,7 +24,7 @@ class Measured(Interval):
     """With more than one the value is their mean, and the interval is over seeds (Student's t)."""
 
 
-Cell = Measured | float | int | str | None
+Cell = Interval | float | int | str | None
 """None: there is nothing here, or not yet."""
 
 
@@ -64,5 +65,7 @@ class Finding:
     """In what this setting differs from the paper's, one sentence each; empty: in nothing."""
     draw: Callable[[Figure], object] | None = None
     """Draws the finding's picture into an empty figure; None where there is nothing to draw."""
+    text: Text | None = None
+    """A picture of coloured text in place of a drawn one: SVG alone."""
     size: tuple[float, float] = (7.0, 4.0)
     """Of the picture, in inches."""

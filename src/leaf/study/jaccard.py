@@ -5,7 +5,7 @@ letters, digits and underscores (`\w+`) in lower case. The paper does not say ho
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -17,10 +17,11 @@ from leaf.records import Outcome
 from leaf.statistics import compare_values, estimate
 from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.lab import Lab, Run
-from leaf.study.merge import merged
 from leaf.study.output import written
 from leaf.study.paper import differs
-from leaf.study.seeds import of_comparison, of_estimate
+from leaf.study.plot import draw_cumulative
+from leaf.study.scores import drawn
+from leaf.study.seeds import merged
 
 _WORD = re.compile(r"\w+")
 
@@ -37,22 +38,24 @@ class Pair:
     """As `Problem.base`."""
 
 
+Groups = Mapping[str, Mapping[str, Pair]]
+"""A group of `_GROUPS` to problem to its similarities."""
+
+
 def jaccard(first: str, second: str) -> float | None:
     """Return |A & B| / |A | B| of two texts' sets of words; None where neither has a word."""
-    ours, theirs = set(_WORD.findall(first.lower())), set(_WORD.findall(second.lower()))
-    either = ours | theirs
-    return len(ours & theirs) / len(either) if either else None
+    words, others = (set(_WORD.findall(text.lower())) for text in (first, second))
+    return len(words & others) / len(words | others) if words | others else None
 
 
 def similarity(lab: Lab) -> Finding:
     """Compare the student's answers with the reference, before and after pruning."""
-    changes = {"prune.strategy": _removing(lab.recipe.prune.strategy), "attribute.controls": []}
-    runs = [lab.run(changes, until="verify", seed=seed, label="pruning") for seed in lab.seeds]
-    found = [_pairs(run) for run in runs]
-    if not any(pairs for groups, _ in found for pairs in groups.values()):
+    changes = {"prune.strategy": _removing(lab.recipe.prune.strategy)}
+    seeds = [_pairs(run) for run in lab.runs(changes, until="verify", label="pruning")]
+    if not any(pairs for groups, _ in seeds for pairs in groups.values()):
         raise StudyError("no question was pruned, so there is no answer to compare")
-    table = merged([similarities(groups, lab.recipe.evaluate) for groups, _ in found])
-    wordless = sum(count for _, count in found)
+    table = merged([similarities(groups, lab.recipe.evaluate) for groups, _ in seeds])
+    wordless = sum(count for _, count in seeds)
     reference = (
         "data's solution" if lab.recipe.attribute.reference == "gold" else "teacher's answer"
     )
@@ -72,7 +75,7 @@ def similarity(lab: Lab) -> Finding:
         says=says,
         tables=(table,),
         differs=differs(lab.recipe, "8", swept=("prune.strategy",), trains=False),
-        draw=lambda figure: _draw(figure, found[0][0]),
+        draw=lambda figure: _draw(figure, seeds[0][0]),
         size=(8.0, 3.2),
     )
 
@@ -90,92 +93,68 @@ _GROUPS = {
 }
 
 
-def _pairs(run: Run) -> tuple[dict[str, dict[str, Pair]], int]:
-    """Return group to problem to similarities, and how many problems have no word at all."""
-    results, detection = run.results, run.pipeline.detection
-    assert results.student is not None  # noqa: S101 - `until` says so
-    said = {answer.problem_id: answer.text for answer in results.student[0]}
-    references = {item.problem_id: item.reference for item in results.attributions or ()}
-    cuts = results.cuts[run.recipe.attribute.detector]
-    verdicts: dict[str, list[tuple[str, bool, Outcome]]] = {}
-    for verdict in cuts.verdicts or ():
-        # Where the response is cut, the answer goes on from it and has not the whole reference.
-        if verdict.problem_id in detection.problems:
-            verdicts.setdefault(verdict.problem_id, []).append(
-                (verdict.student_text, verdict.kept, verdict.student)
-            )
+def _pairs(run: Run) -> tuple[Groups, int]:
+    """Return the similarities by group, and how many problems have no word at all."""
     groups: dict[str, dict[str, Pair]] = {name: {} for name in _GROUPS}
     wordless = 0
-    for one, answers in verdicts.items():
-        kept = [text for text, was_kept, _ in answers if was_kept]
-        never = all(outcome is not Outcome.RIGHT for *_, outcome in answers)
-        texts = {"all": [text for text, *_ in answers], "helped": kept}
-        texts["not helped"] = texts["all"] if never else []
-        for group, found in texts.items():
-            before, after = _similar(said[one], found, references[one])
-            if before is not None and after is not None:
-                base = detection.problems[one].base
-                groups[group][one] = Pair(before=before, after=after, base=base)
-        wordless += one not in groups["all"]
+    for entry in run.entries:
+        tried = entry.tried(run.detector)
+        # Where the response is cut, the answer goes on from it and has not the whole reference.
+        if not tried or entry.level != "instruction":
+            continue
+        never = all(item.student and item.student.outcome is not Outcome.RIGHT for item in tried)
+        of_group = {
+            "all": tried,
+            "helped": [item for item in tried if item.kept],
+            "not helped": tried if never else [],
+        }
+        before = jaccard(entry.student.text, entry.reference)
+        base = run.pipeline.detection.problems[entry.problem_id].base
+        for group, items in of_group.items():
+            texts = [item.student.text for item in items if item.student]
+            similar = [jaccard(text, entry.reference) for text in texts]
+            after = [value for value in similar if value is not None]
+            if before is not None and after:
+                pair = Pair(before=before, after=fmean(after), base=base)
+                groups[group][entry.problem_id] = pair
+        wordless += entry.problem_id not in groups["all"]
     return groups, wordless
 
 
-def _similar(
-    before: str, after: Sequence[str], reference: str
-) -> tuple[float | None, float | None]:
-    others = [jaccard(text, reference) for text in after]
-    found = [other for other in others if other is not None]
-    return jaccard(before, reference), fmean(found) if found else None
-
-
-def similarities(groups: Mapping[str, Mapping[str, Pair]], section: EvaluateSection) -> Table:
+def similarities(groups: Groups, section: EvaluateSection) -> Table:
     """Return mean similarities before and after, and the paired change, of each group."""
-    options = section.model_dump(include={"resamples", "seed"})
     rows = []
     for group, title in _GROUPS.items():
         pairs = groups[group]
-        before = {one: pair.before for one, pair in pairs.items()}
-        after = {one: pair.after for one, pair in pairs.items()}
+        before = {key: pair.before for key, pair in pairs.items()}
+        after = {key: pair.after for key, pair in pairs.items()}
         cells: dict[str, Cell] = {"problems": len(pairs)}
         if pairs:
-            base_of = {one: pair.base for one, pair in pairs.items()}
-            changed = compare_values(after, before, base_of=base_of, **options)
+            base_of = {key: pair.base for key, pair in pairs.items()}
+            change = compare_values(after, before, base_of=base_of, **drawn(section))
             cells |= {
-                "before": of_estimate(estimate(before, ungradable=0, **options)),
-                "after": of_estimate(estimate(after, ungradable=0, **options)),
-                "change": of_comparison(changed),
-                "more like it": changed.wins,
-                "less like it": changed.losses,
+                "before": estimate(before, ungradable=0, **drawn(section)),
+                "after": estimate(after, ungradable=0, **drawn(section)),
+                "change": change,
+                "more like it": change.wins,
+                "less like it": change.losses,
             }
         rows.append(Row(labels={"pruning": title}, cells=cells))
+    columns = {"problems": "count", "before": "number", "after": "number", "change": "number"}
     return Table(
         title="Jaccard similarity of the student's answers to the reference",
-        columns={
-            "problems": "count",
-            "before": "number",
-            "after": "number",
-            "change": "number",
-            "more like it": "count",
-            "less like it": "count",
-        },
+        columns={**columns, "more like it": "count", "less like it": "count"},
         rows=tuple(rows),
     )
 
 
-def _draw(figure: Figure, groups: Mapping[str, Mapping[str, Pair]]) -> None:
+def _draw(figure: Figure, groups: Groups) -> None:
     """Draw the share of problems up to each similarity, before and after, group by group."""
-    shown = [group for group in _GROUPS if groups[group]]
-    for axes, group in zip(
-        figure.subplots(1, len(shown), sharey=True, squeeze=False)[0], shown, strict=True
-    ):
-        pairs = groups[group].values()
-        looks = {"before": ("#b0b0b0", "--"), "after": ("#0072b2", "-")}
-        for name, (color, line) in looks.items():
-            values = [getattr(pair, name) for pair in pairs]
-            axes.ecdf(values, label=name, color=color, linestyle=line, linewidth=1.8)
+    shown = {group: list(pairs.values()) for group, pairs in groups.items() if pairs}
+    every = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    for axes, (group, pairs) in zip(every, shown.items(), strict=True):
+        values = {name: [getattr(pair, name) for pair in pairs] for name in ("before", "after")}
+        draw_cumulative(axes, values, x="similarity")
         axes.set_title(f"{group} ({len(pairs)})", fontsize=10)
         axes.set_xlim(-0.02, 1.02)
-        axes.set_xlabel("similarity")
-    first = figure.axes[0]
-    first.set_ylabel("share of problems")
-    first.legend(frameon=False, fontsize=9)
+    every[0].set_ylabel("share of problems")

@@ -8,12 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from leaf.models.files import Source, trained
 from leaf.pipeline.stages import Pipeline
 from leaf.progress import say
-from leaf.recipe import Recipe
+from leaf.recipe import GenerateSection, Recipe
 from leaf.recipe.reading import check_recipe, describe
-from leaf.store.results import Results
+from leaf.records import Problem, Sensitivity
+from leaf.store.ledger import Entry, Variant
+from leaf.store.results import Graded, Results
 from leaf.store.store import Store
+from leaf.store.work import About
 
 _SEEDED = ("data.", "attribute.", "prune.", "distill.")
 """Sections whose seeds differ between the seeds of a study; the test questions stay the same."""
@@ -30,6 +34,50 @@ class Run:
     def results(self) -> Results:
         """What it found."""
         return self.pipeline.results
+
+    @property
+    def detector(self) -> str:
+        """The recipe's own detector."""
+        return self.recipe.attribute.detector
+
+    @property
+    def entries(self) -> list[Entry]:
+        """What stage 1 found out about each problem, as the ledger describes it."""
+        return list(self.results.entries())
+
+    def verified_removals(self, entry: Entry) -> list[Variant]:
+        """Return what the recipe's detector cut out of a question, where verification kept it."""
+        if entry.level != "instruction":
+            return []
+        removals = [item for item in entry.tried(self.detector) if item.kept]
+        return [item for item in removals if item.strategy in {"span", "collective"}]
+
+    @property
+    def sources(self) -> dict[str, Source | None]:
+        """Arm to its weights; None where they are the recipe's own student or teacher."""
+        students = {arm: trained(arm, folder) for arm, folder in self.results.students.items()}
+        return {"before": None, **students, "teacher": None}
+
+    def answers(
+        self,
+        arm: str,
+        problems: Sequence[Problem],
+        asked: str,
+        generate: GenerateSection | None = None,
+    ) -> Graded:
+        """Let an arm answer problems; what `leaf run` computed is found again."""
+        session, role = self.pipeline.session, "teacher" if arm == "teacher" else "student"
+        section = self.recipe.teacher if arm == "teacher" else self.recipe.student
+        source = self.sources[arm] or session.sources[role]
+        about = About(role=arm, asked=asked)
+        return session.answers(section, source, problems, about, generate=generate)
+
+    def look(
+        self, arm: str, measure: str, pairs: Sequence[tuple[Problem, str]]
+    ) -> list[Sensitivity]:
+        """Measure where an arm looks, on problems with their references."""
+        role = "teacher" if arm == "teacher" else "student"
+        return self.pipeline.session.sensitivities(role, measure, pairs, source=self.sources[arm])
 
 
 class Lab:

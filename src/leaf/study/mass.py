@@ -8,17 +8,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from leaf.recipe import EvaluateSection
-from leaf.records import Problem, Sensitivity
+from leaf.records import ARMS, Problem, Sensitivity
 from leaf.statistics import Values, compare_values, estimate
 from leaf.study.finding import Cell, Row, Table
-from leaf.study.scores import apart
-from leaf.study.seeds import of_comparison, of_estimate
+from leaf.study.scores import apart, drawn
 
 MEASURES = ("attention", "gradient")
 """Detectors that say how much of a model goes to each token."""
-
-ARMS = {"before": "before", "kd": "KD", "leaf": "LeaF", "teacher": "teacher"}
-"""Whose focus is audited, and the name for people."""
 
 _DIFFERENCES = (("kd", "before"), ("leaf", "before"), ("leaf", "kd"))
 
@@ -91,7 +87,7 @@ def share_on(
 def audit(
     scope: str,
     asked: Sequence[Asked],
-    found: Mapping[str, Mapping[str, Sequence[Sensitivity]]],
+    scores: Mapping[str, Mapping[str, Sequence[Sensitivity]]],
     right: Mapping[str, Values],
 ) -> Audit:
     """Put together what each arm's focus is on each question; questions that lack any go.
@@ -99,97 +95,82 @@ def audit(
     Args:
         scope: For people.
         asked: The questions.
-        found: Measure to arm to scores, one a question and in their order.
+        scores: Measure to arm to scores, one a question and in their order.
         right: Arm to question to 1 or 0.
     """
     tokens: dict[str, float] = {}
     mass: dict[str, dict[str, dict[str, float]]] = {
-        measure: {arm: {} for arm in arms} for measure, arms in found.items()
+        measure: {arm: {} for arm in arms} for measure, arms in scores.items()
     }
-    for at, one in enumerate(asked):
-        of_one = {
-            (measure, arm): _share(scores[at], one.places)
-            for measure, arms in found.items()
-            for arm, scores in arms.items()
-        }
-        first = next(iter(found.values()))["before"][at]
-        evenly = share_on(first.starts, first.ends, [1.0] * len(first.starts), one.places)
-        if evenly is None or any(share is None for share in of_one.values()):
+    for at, question in enumerate(asked):
+        shares: dict[tuple[str, str], float] = {}
+        for measure, arms in scores.items():
+            for arm, every in arms.items():
+                found = every[at]
+                share = share_on(found.starts, found.ends, found.scores, question.places)
+                if share is not None:
+                    shares[measure, arm] = share
+        if len(shares) < sum(map(len, scores.values())):
             continue
-        tokens[one.problem.id] = evenly
-        for (measure, arm), share in of_one.items():
-            assert share is not None  # noqa: S101 - looked at above
-            mass[measure][arm][one.problem.id] = share
+        # What falls on the places if every unit gets the same.
+        evenly = share_on(found.starts, found.ends, [1.0] * len(found.starts), question.places)
+        tokens[question.problem.id] = evenly or 0.0
+        for (measure, arm), share in shares.items():
+            mass[measure][arm][question.problem.id] = share
     return Audit(
         scope=scope,
         tokens=tokens,
         mass=mass,
-        right={arm: {one: values[one] for one in tokens} for arm, values in right.items()},
-        bases={one.problem.id: one.problem.base for one in asked},
+        right={arm: {key: values[key] for key in tokens} for arm, values in right.items()},
+        bases={question.problem.id: question.problem.base for question in asked},
         left_out=len(asked) - len(tokens),
     )
 
 
-def _share(found: Sensitivity, places: Sequence[Place]) -> float | None:
-    return share_on(found.starts, found.ends, found.scores, places)
-
-
 def masses(audits: Sequence[Audit], section: EvaluateSection) -> Table:
     """Return each arm's mean share on the places, and its accuracy on the same questions."""
-    options = section.model_dump(include={"resamples", "seed"})
     rows = []
     for one in audits:
-        if not one.tokens:
-            continue
-        for arm, name in ARMS.items():
+        for arm in ARMS.values() if one.tokens else ():
             cells: dict[str, Cell] = {
                 "questions": len(one.tokens),
-                "of tokens": sum(one.tokens.values()) / len(one.tokens),
+                "of tokens": _mean(one.tokens),
             }
-            for measure in MEASURES:
-                values = one.mass[measure][arm]
-                cells[f"of {measure}"] = of_estimate(estimate(values, ungradable=0, **options))
-            cells["right"] = of_estimate(estimate(one.right[arm], ungradable=0, **options))
-            rows.append(Row(labels={"where": one.scope, "model": name}, cells=cells))
-    columns = {"questions": "count", "of tokens": "share"}
-    columns |= {f"of {measure}": "share" for measure in MEASURES}
+            for column, arms in _by_column(one).items():
+                cells[column] = estimate(arms[arm.name], ungradable=0, **drawn(section))
+            rows.append(Row(labels={"where": one.scope, "model": arm.title}, cells=cells))
     return Table(
         title="Share that falls on the places, of the whole question's",
-        columns={**columns, "right": "share"},
+        columns={"questions": "count", "of tokens": "share", **_columns("share")},
         rows=tuple(rows),
     )
 
 
 def differences(audits: Sequence[Audit], section: EvaluateSection) -> Table:
     """Return how two students differ on the same questions."""
-    options = section.model_dump(include={"resamples", "seed"})
     rows = []
     for one in audits:
-        if not one.tokens:
-            continue
-        for ours, theirs in _DIFFERENCES:
+        for student, baseline in _DIFFERENCES if one.tokens else ():
             cells: dict[str, Cell] = {
-                f"of {measure}": of_comparison(
-                    compare_values(
-                        one.mass[measure][ours],
-                        one.mass[measure][theirs],
-                        base_of=one.bases,
-                        **options,
-                    )
+                column: compare_values(
+                    arms[student], arms[baseline], base_of=one.bases, **drawn(section)
                 )
-                for measure in MEASURES
+                for column, arms in _by_column(one).items()
             }
-            compared = compare_values(
-                one.right[ours], one.right[theirs], base_of=one.bases, **options
-            )
-            cells["right"] = of_comparison(compared)
-            named = f"{ARMS[ours]} minus {ARMS[theirs]}"
+            named = f"{ARMS[student].title} minus {ARMS[baseline].title}"
             rows.append(Row(labels={"where": one.scope, "difference": named}, cells=cells))
     return Table(
-        title="Paired differences, percentage points",
-        columns={**{f"of {measure}": "points" for measure in MEASURES}, "right": "points"},
-        rows=tuple(rows),
+        title="Paired differences, percentage points", columns=_columns("points"), rows=tuple(rows)
     )
+
+
+def _columns(unit: str) -> dict[str, str]:
+    return {**{f"of {measure}": unit for measure in MEASURES}, "right": unit}
+
+
+def _by_column(one: Audit) -> dict[str, Mapping[str, Values]]:
+    """Return each column's values, by arm and question."""
+    return {**{f"of {measure}": one.mass[measure] for measure in MEASURES}, "right": one.right}
 
 
 def associations(audits: Sequence[Audit], section: EvaluateSection) -> Table:
@@ -201,20 +182,18 @@ def associations(audits: Sequence[Audit], section: EvaluateSection) -> Table:
     for one in audits:
         gained = {key for key in one.tokens if one.right["leaf"][key] > one.right["kd"][key]}
         for measure in MEASURES:
-            falls = {
-                key: one.mass[measure]["kd"][key] - one.mass[measure]["leaf"][key]
-                for key in one.tokens
-            }
-            ours = {key: fall for key, fall in falls.items() if key in gained}
-            rest = {key: fall for key, fall in falls.items() if key not in gained}
+            kd, leaf = one.mass[measure]["kd"], one.mass[measure]["leaf"]
+            falls = {key: kd[key] - leaf[key] for key in one.tokens}
+            alone = {key: fall for key, fall in falls.items() if key in gained}
+            others = {key: fall for key, fall in falls.items() if key not in gained}
             cells: dict[str, Cell] = {
-                "LeaF alone right": len(ours),
-                "their fall": _mean(ours),
-                "others": len(rest),
-                "the others' fall": _mean(rest),
+                "LeaF alone right": len(alone),
+                "their fall": _mean(alone),
+                "others": len(others),
+                "the others' fall": _mean(others),
                 # One question alone says nothing of how much such questions vary.
-                "difference": apart(ours, rest, section, one.bases)
-                if min(len(ours), len(rest)) > 1
+                "difference": apart(alone, others, section, one.bases)
+                if min(len(alone), len(others)) > 1
                 else None,
             }
             rows.append(Row(labels={"where": one.scope, "of": measure}, cells=cells))

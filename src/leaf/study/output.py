@@ -1,6 +1,6 @@
 """A finding written down: JSON for programs, Markdown, picture and terminal table for people."""
 
-import dataclasses
+import io
 import json
 import warnings
 from collections.abc import Mapping
@@ -14,12 +14,15 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME
+from rich.text import Text
 
 from leaf.progress import table
 from leaf.report.formats import duration, number, percent, points, whole
+from leaf.statistics import Interval
 from leaf.store.memory import size_of
 from leaf.store.store import write_whole
-from leaf.study.finding import Cell, Finding, Measured, Row, Table, Unit
+from leaf.study.finding import Cell, Finding, Row, Table, Unit
 
 STYLE: Any = {
     "svg.hashsalt": "leaf",
@@ -33,6 +36,9 @@ STYLE: Any = {
     "grid.linewidth": 0.7,
 }
 """Of every picture; the same finding gives the same bytes."""
+
+_COLUMNS = 92
+"""Of a picture of text."""
 
 
 def write_finding(found: Finding, folder: Path, setting: Mapping[str, Any]) -> list[Path]:
@@ -101,7 +107,7 @@ def written(cell: Cell, unit: Unit) -> str:
     """Write one cell for people, with its interval where it has one."""
     if cell is None:
         return "–"
-    if not isinstance(cell, Measured):
+    if not isinstance(cell, Interval):
         return _plain(cell, unit)
     text = _plain(cell.value, unit)
     if cell.low is None or cell.high is None:
@@ -136,7 +142,7 @@ def _line(
     line = list(row.labels.values())
     for name, unit in columns.items():
         cell = row.cells.get(name)
-        if not intervals and unit == "share" and isinstance(cell, Measured):
+        if not intervals and unit == "share" and isinstance(cell, Interval):
             cell = cell.value
         line.append(written(cell, unit))
         if name in beside:
@@ -161,13 +167,35 @@ def _values(found: Finding) -> dict[str, Any]:
     """Return what goes into the JSON: everything but the picture."""
     return {
         "says": list(found.says),
-        "tables": [dataclasses.asdict(one) for one in found.tables],
-        "paper": [dataclasses.asdict(one) for one in found.paper],
+        "tables": [_table_values(table) for table in found.tables],
+        "paper": [_table_values(table) for table in found.paper],
         "differs": list(found.differs),
     }
 
 
+def _table_values(table: Table) -> dict[str, Any]:
+    rows = [
+        {
+            "labels": row.labels,
+            "cells": {name: _cell_values(cell) for name, cell in row.cells.items()},
+            "paper": row.paper,
+        }
+        for row in table.rows
+    ]
+    return {"title": table.title, "columns": table.columns, "rows": rows}
+
+
+def _cell_values(cell: Cell) -> Any:
+    if not isinstance(cell, Interval):
+        return cell
+    ends = {"low": cell.low, "high": cell.high}
+    return {"value": cell.value, **ends, "n": cell.n, "seeds": getattr(cell, "seeds", 1)}
+
+
 def _pictures(found: Finding, stem: Path) -> list[Path]:
+    if found.text is not None:
+        write_whole(stem.with_suffix(".svg"), svg_of(found.text).encode())
+        return [stem.with_suffix(".svg")]
     if found.draw is None:
         return []
     with mpl.rc_context(STYLE), warnings.catch_warnings():
@@ -181,3 +209,25 @@ def _pictures(found: Finding, stem: Path) -> list[Path]:
             figure.savefig(path, dpi=160, metadata=metadata)
             paths.append(path)
     return paths
+
+
+# rich's own names a font that a browser would fetch, and draws a window around the text.
+_SVG = """<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+<style>
+.{unique_id}-matrix {{ font: {char_height}px/{line_height}px monospace; }}
+{styles}
+</style>
+<defs>{lines}</defs>
+<rect width="100%" height="100%" fill="white"/>
+{backgrounds}
+<g class="{unique_id}-matrix">{matrix}</g>
+</svg>
+"""
+
+
+def svg_of(text: Text) -> str:
+    """Return coloured text as a picture that needs nothing outside itself."""
+    console = Console(record=True, file=io.StringIO(), width=_COLUMNS)
+    # Without lines after it, rich names a clip path for the last one that it does not write.
+    console.print(text, end="\n\n")
+    return console.export_svg(theme=DEFAULT_TERMINAL_THEME, code_format=_SVG, font_aspect_ratio=0.6)

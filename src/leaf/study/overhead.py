@@ -1,27 +1,25 @@
 """What LeaF costs beside plain distillation: time and memory (Table 4, appendix D)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
 from leaf.records import TRAINED
 from leaf.report.training import before_training
 from leaf.report.training import overhead as overhead_of
+from leaf.statistics import Interval
 from leaf.store.work import StageLog
-from leaf.study.finding import Cell, Finding, Measured, Row, Table
+from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.lab import Lab
-from leaf.study.merge import merged
 from leaf.study.output import written
 from leaf.study.paper import differs, of_student, printed_table
+from leaf.study.seeds import merged
 
 
 def overhead(lab: Lab) -> Finding:
     """Add up what the stages took until both students were trained."""
     # Without controls there is nothing but what the recipe's own detector needs.
-    runs = [
-        lab.run({"attribute.controls": []}, until="distill", seed=seed, label="both trainings")
-        for seed in lab.seeds
-    ]
+    runs = lab.runs(until="distill", label="both trainings")
     paper = of_student(lab.recipe, "4").get("training", {})
     whole = merged([whole_of(run.pipeline.logs, paper.get("overhead")) for run in runs])
     parts = merged([parts_of(run.pipeline.logs) for run in runs])
@@ -44,24 +42,24 @@ def whole_of(logs: Sequence[StageLog], paper: float | None = None) -> Table:
         logs: Of a run that trained both students, without controls.
         paper: The paper's overhead of training, for this student.
     """
-    found = overhead_of(logs, ())
-    assert found is not None  # noqa: S101 - both are trained
+    took = overhead_of(logs, ())
+    assert took is not None  # noqa: S101 - both are trained
     rows = [
         Row(
             labels={"compared": "the training alone"},
             cells={
-                "KD": found["kd_seconds"],
-                "LeaF": found["leaf_seconds"],
-                "overhead": found.get("training"),
+                "KD": took["kd_seconds"],
+                "LeaF": took["leaf_seconds"],
+                "overhead": took.get("training"),
             },
             paper={} if paper is None else {"overhead": paper},
         ),
         Row(
             labels={"compared": "with all before it"},
             cells={
-                "KD": found["kd_seconds"],
-                "LeaF": found["stage_1_seconds"] + found["leaf_seconds"],
-                "overhead": found.get("whole"),
+                "KD": took["kd_seconds"],
+                "LeaF": took["stage_1_seconds"] + took["leaf_seconds"],
+                "overhead": took.get("whole"),
             },
         ),
     ]
@@ -78,23 +76,19 @@ def parts_of(logs: Sequence[StageLog]) -> Table:
     for arm in TRAINED:
         trained = [log for log in logs if (log.kind, log.about.role) == ("students", arm.name)]
         parts[f"training {arm.title}"] = trained
-    rows = [Row(labels={"part": name}, cells=_cost(found)) for name, found in parts.items()]
-    return Table(
-        title="What each part took",
-        columns={"time": "seconds", "peak memory": "bytes"},
-        rows=tuple(rows),
-    )
+    return _costs("part", parts)
 
 
 def _stages(logs: Sequence[StageLog]) -> Table:
     """Return time and peak memory of every stage that took a tenth of a second."""
-    rows = [
-        Row(labels={"stage": log.title}, cells=_cost([log])) for log in logs if log.seconds >= 0.1
-    ]
+    return _costs("stage", {log.title: [log] for log in logs if log.seconds >= 0.1})
+
+
+def _costs(heading: str, parts: Mapping[str, Sequence[StageLog]]) -> Table:
     return Table(
-        title="What each stage took",
+        title=f"What each {heading} took",
         columns={"time": "seconds", "peak memory": "bytes"},
-        rows=tuple(rows),
+        rows=tuple(Row(labels={heading: name}, cells=_cost(logs)) for name, logs in parts.items()),
     )
 
 
@@ -128,8 +122,7 @@ def _says(whole: Table, *, kept: bool) -> tuple[str, ...]:
 def _draw(figure: Figure, parts: Table) -> None:
     """Draw plain distillation's time above LeaF's, what comes before training beside it."""
     axes = figure.subplots()
-    seconds = [_value(row.cells["time"]) for row in parts.rows]
-    stage_1, kd, leaf = seconds
+    stage_1, kd, leaf = (_seconds(row.cells["time"]) for row in parts.rows)
     axes.barh(["KD", "LeaF"], [0.0, stage_1], color="#b0b0b0", label="stage 1")
     axes.barh(["KD", "LeaF"], [kd, leaf], left=[0.0, stage_1], color="#0072b2", label="training")
     axes.invert_yaxis()
@@ -138,7 +131,6 @@ def _draw(figure: Figure, parts: Table) -> None:
     axes.legend(frameon=False, fontsize=9)
 
 
-def _value(cell: Cell) -> float:
-    if isinstance(cell, Measured):
-        return cell.value
-    return float(cell) if isinstance(cell, int | float) else 0.0
+def _seconds(cell: Cell) -> float:
+    assert isinstance(cell, Interval | float | int)  # noqa: S101 - times are never missing
+    return cell.value if isinstance(cell, Interval) else cell

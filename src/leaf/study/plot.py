@@ -9,7 +9,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from leaf.study.finding import Measured, Table, Unit
+from leaf.statistics import Interval
+from leaf.study.finding import Table, Unit
 
 LOOKS: tuple[dict[str, Any], ...] = (
     {"color": "#0072b2", "marker": "o"},
@@ -26,17 +27,17 @@ _STUDENTS = ("before", "KD", "LeaF", "teacher")
 
 _AXES = {"share": "share right, %", "points": "percentage points"}
 
-Series = Mapping[str, Sequence[Measured | None]]
+Series = Mapping[str, Sequence[Interval | None]]
 """Name of a series to its value in each row, or at each place; None: there is none."""
 
 
-def series_of(table: Table, heading: str, column: str) -> dict[str, list[Measured | None]]:
+def series_of(table: Table, heading: str, column: str) -> dict[str, list[Interval | None]]:
     """Return a column's measured values by the label under a heading, in the order of the rows."""
-    series: dict[str, list[Measured | None]] = {}
+    series: dict[str, list[Interval | None]] = {}
     for row in table.rows:
         cell = row.cells.get(column)
         values = series.setdefault(row.labels[heading], [])
-        values.append(cell if isinstance(cell, Measured) else None)
+        values.append(cell if isinstance(cell, Interval) else None)
     return series
 
 
@@ -133,7 +134,7 @@ def draw_lines(
 
 def _drawn(
     places: Sequence[float], series: Series, step: float
-) -> list[tuple[str, dict[str, Any], list[float], list[Measured]]]:
+) -> list[tuple[str, dict[str, Any], list[float], list[Interval]]]:
     """Return each series' name, look, places and values; those of one place are `step` apart."""
     looks = _looks(series)
     drawn = []
@@ -187,7 +188,7 @@ def _literal(text: str) -> str:
     return f"\N{ZERO WIDTH SPACE}{plain}" if plain.startswith("_") else plain
 
 
-def _errors(cells: Sequence[Measured]) -> list[list[float]]:
+def _errors(cells: Sequence[Interval]) -> list[list[float]]:
     """Return how far the intervals reach below and above; 0 where there is none."""
     return [
         [0.0 if cell.low is None else 100 * max(0.0, cell.value - cell.low) for cell in cells],

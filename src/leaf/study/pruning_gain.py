@@ -4,7 +4,6 @@ Only problems that the student fails are asked again, so this can free and never
 stands beside that of detectors that know less.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,14 +11,15 @@ from matplotlib.figure import Figure
 
 from leaf.errors import StudyError
 from leaf.records import Outcome, Problem
-from leaf.statistics import compare_values
-from leaf.study.finding import Cell, Finding, Measured, Row, Table
+from leaf.statistics import Interval, compare_values
+from leaf.store.ledger import Entry
+from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.lab import Lab
-from leaf.study.merge import merged, share
 from leaf.study.output import written
 from leaf.study.paper import differs
-from leaf.study.plot import add_legend, draw_dots, height_of
-from leaf.study.seeds import of_comparison
+from leaf.study.plot import Series, add_legend, draw_dots, height_of
+from leaf.study.scores import drawn
+from leaf.study.seeds import merged, share
 
 CONTROLS = ("random", "perplexity")
 """Run beside the recipe's own controls."""
@@ -54,21 +54,35 @@ class Pruned:
     detectors: Mapping[str, Freed]
     """The recipe's own first."""
 
+    @property
+    def own(self) -> str:
+        """The recipe's own detector."""
+        return next(iter(self.detectors))
+
+    @property
+    def parts(self) -> dict[str, frozenset[str]]:
+        """All problems, then each part of the data where there are several, by name."""
+        names = sorted({category(problem) for problem in self.problems})
+        parts = {"all": frozenset(problem.id for problem in self.problems)}
+        for name in names if len(names) > 1 else ():
+            parts[name] = frozenset(one.id for one in self.problems if category(one) == name)
+        return parts
+
 
 def pruning_gain(lab: Lab) -> Finding:
     """Count what the student solves once what a detector marks is cut."""
-    found = [_prune(lab, seed) for seed in lab.seeds]
-    if not any(one.entered for one in found):
+    seeds = [_prune(lab, seed) for seed in lab.seeds]
+    if not any(pruned.entered for pruned in seeds):
         raise StudyError(
             "there is no problem that the student fails and the teacher solves, so nothing is cut"
         )
-    options = lab.recipe.evaluate.model_dump(include={"resamples", "seed"})
-    shares = merged([shares_of(one) for one in found])
-    compared = merged([against(one, options) for one in found], of_one=("p",))
-    accuracy = merged([accuracy_of(one) for one in found])
+    options = drawn(lab.recipe.evaluate)
+    shares = merged([shares_of(pruned) for pruned in seeds])
+    compared = merged([against(pruned, options) for pruned in seeds], of_one=("p",))
+    accuracy = merged([accuracy_of(pruned) for pruned in seeds])
     return Finding(
         study="pruning-gain",
-        says=(*_says(shares, accuracy), *(rests_on(one) for one in found if len(found) == 1)),
+        says=(*_says(shares, accuracy), *map(rests_on, seeds if len(seeds) == 1 else ())),
         tables=(shares, compared, accuracy),
         differs=differs(lab.recipe, "8", swept=("prune.strategy", "prune.levels"), trains=False),
         draw=lambda figure: _draw(figure, shares),
@@ -88,161 +102,141 @@ def _prune(lab: Lab, seed: int) -> Pruned:
     controls = [
         name for name in dict.fromkeys([*section.controls, *CONTROLS]) if name != section.detector
     ]
+    changes = {"prune.levels": ["instruction"], "attribute.controls": controls}
     runs = {
         strategy: lab.run(
-            {
-                "prune.strategy": strategy,
-                "prune.levels": ["instruction"],
-                "attribute.controls": controls,
-            },
-            until="verify",
-            seed=seed,
-            label=what,
+            {"prune.strategy": strategy, **changes}, until="verify", seed=seed, label=label
         )
-        for strategy, what in _WAYS.items()
+        for strategy, label in _WAYS.items()
     }
-    results = {strategy: run.results for strategy, run in runs.items()}
-    first = results["span"]
-    assert first.problems is not None  # noqa: S101 - `until` says so
-    assert first.student is not None  # noqa: S101
+    spans, collective = (runs[strategy].entries for strategy in _WAYS)
+    results = runs["span"].results
+    assert results.problems is not None  # noqa: S101 - `until` says so
+    assert results.student is not None  # noqa: S101
     return Pruned(
-        problems=first.problems,
-        right=frozenset(score.problem_id for score in first.student[1] if score.right),
+        problems=results.problems,
+        right=frozenset(score.problem_id for score in results.student[1] if score.right),
         entered=frozenset(problem.id for problem in runs["span"].pipeline.detection.chosen),
         detectors={
             detector: Freed(
-                cut=Counter(item.problem_id for item in cuts.tried),
-                span=frozenset(
-                    verdict.problem_id
-                    for verdict in cuts.verdicts or ()
-                    if verdict.student is Outcome.RIGHT
+                cut={
+                    entry.problem_id: len(tried)
+                    for entry in spans
+                    if (tried := entry.tried(detector))
+                },
+                span=_solved(spans, detector),
+                verified=frozenset(
+                    entry.problem_id
+                    for entry in spans
+                    if any(item.kept for item in entry.tried(detector))
                 ),
-                verified=frozenset(item.problem_id for item in cuts.kept),
-                collective=frozenset(
-                    verdict.problem_id
-                    for verdict in results["collective"].cuts[detector].verdicts or ()
-                    if verdict.student is Outcome.RIGHT
-                ),
+                collective=_solved(collective, detector),
             )
-            for detector, cuts in first.cuts.items()
+            for detector in results.cuts
         },
     )
 
 
-def shares_of(found: Pruned) -> Table:
+def _solved(entries: Sequence[Entry], detector: str) -> frozenset[str]:
+    """Return the problems that the student solves after one of a detector's cuts."""
+    return frozenset(
+        entry.problem_id
+        for entry in entries
+        for item in entry.tried(detector)
+        if item.student and item.student.outcome is Outcome.RIGHT
+    )
+
+
+def shares_of(pruned: Pruned) -> Table:
     """Return what each detector frees, and the recipe's own in each part of the data."""
-    own = next(iter(found.detectors))
-    parts = _parts(found)
-    rows = [
-        _shares_row(detector, "all", found.entered, freed)
-        for detector, freed in found.detectors.items()
+    wanted = [(detector, "all", pruned.entered) for detector in pruned.detectors]
+    wanted += [
+        (pruned.own, name, pruned.entered & part)
+        for name, part in pruned.parts.items()
+        if name != "all" and pruned.entered & part
     ]
-    if len(parts) > 1:
-        rows += [
-            _shares_row(own, name, found.entered & part, found.detectors[own])
-            for name, part in parts.items()
-            if found.entered & part
-        ]
-    columns = {
-        "problems": "count",
-        "spans a problem": "number",
-        "one span cut": "share",
-        "of these verified": "share",
-        "all marked cut": "share",
-    }
-    title = (
-        "Solved by the student once pruned, of the problems that it fails and the teacher solves"
-    )
-    return Table(title=title, columns=columns, rows=tuple(rows))
-
-
-def _shares_row(detector: str, part: str, entered: frozenset[str], freed: Freed) -> Row:
-    spans = sum(count for one, count in freed.cut.items() if one in entered)
-    return Row(
-        labels={"detector": detector, "part": part},
-        cells={
-            "problems": len(entered),
-            "spans a problem": spans / len(entered) if entered else None,
-            "one span cut": share(len(freed.span & entered), len(entered)),
-            "of these verified": share(len(freed.verified & entered), len(entered)),
-            "all marked cut": share(len(freed.collective & entered), len(entered)),
-        },
-    )
-
-
-def _parts(found: Pruned) -> dict[str, frozenset[str]]:
-    """Return the parts of the data, in alphabetical order, and their problems."""
-    names = sorted({category(problem) for problem in found.problems})
-    return {
-        name: frozenset(problem.id for problem in found.problems if category(problem) == name)
-        for name in names
-    }
-
-
-def against(found: Pruned, options: Mapping[str, int]) -> Table:
-    """Compare the recipe's detector with each other one on the same problems.
-
-    Args:
-        found: One seed.
-        options: Resamples and seed of the bootstrap.
-    """
-    own = next(iter(found.detectors))
     rows = []
-    for detector, freed in found.detectors.items():
-        if detector == own or not found.entered:
-            continue
-        for way, ours, theirs in (
-            ("one span cut", found.detectors[own].span, freed.span),
-            ("one span cut, verified", found.detectors[own].verified, freed.verified),
-            ("all marked cut", found.detectors[own].collective, freed.collective),
-        ):
-            compared = compare_values(
-                {one: float(one in ours) for one in sorted(found.entered)},
-                {one: float(one in theirs) for one in sorted(found.entered)},
-                base_of={problem.id: problem.base for problem in found.problems},
-                resamples=options["resamples"],
-                seed=options["seed"],
-            )
-            cells: dict[str, Cell] = {
-                "only its": compared.wins,
-                "only the control's": compared.losses,
-                "difference": of_comparison(compared),
-                "p": compared.p_value,
-            }
-            rows.append(Row(labels={"control": detector, "way": way}, cells=cells))
+    for detector, name, entered in wanted:
+        freed, n = pruned.detectors[detector], len(entered)
+        spans = sum(count for problem, count in freed.cut.items() if problem in entered)
+        cells: dict[str, Cell] = {
+            "problems": n,
+            "spans a problem": spans / n if n else None,
+            "one span cut": share(len(freed.span & entered), n),
+            "of these verified": share(len(freed.verified & entered), n),
+            "all marked cut": share(len(freed.collective & entered), n),
+        }
+        rows.append(Row(labels={"detector": detector, "part": name}, cells=cells))
+    shares = ("one span cut", "of these verified", "all marked cut")
     return Table(
-        title=f"Freed by {own} against each control, on the same problems (exact test)",
+        title="Solved by the student once pruned, of the problems that it fails and the teacher "
+        "solves",
         columns={
-            "only its": "count",
-            "only the control's": "count",
-            "difference": "points",
-            "p": "number",
+            "problems": "count",
+            "spans a problem": "number",
+            **dict.fromkeys(shares, "share"),
         },
         rows=tuple(rows),
     )
 
 
-def accuracy_of(found: Pruned) -> Table:
-    """Return the accuracy on all training problems before, and with what was failed pruned."""
-    freed = next(iter(found.detectors.values()))
-    parts = _parts(found)
-    everything = {"all": frozenset(problem.id for problem in found.problems)}
+def against(pruned: Pruned, options: Mapping[str, int]) -> Table:
+    """Compare the recipe's detector with each other one on the same problems.
+
+    Args:
+        pruned: One seed.
+        options: Resamples and seed of the bootstrap.
+    """
+    own = pruned.detectors[pruned.own]
+    base_of = {problem.id: problem.base for problem in pruned.problems}
+    entered = sorted(pruned.entered)
     rows = []
-    for name, part in {**everything, **(parts if len(parts) > 1 else {})}.items():
-        n, gained = len(part), len(freed.collective & part)
-        gain = share(gained, n)
-        before = len(found.right & part)
+    for detector, other in pruned.detectors.items():
+        if detector == pruned.own or not entered:
+            continue
+        for way, freed, freed_by_other in (
+            ("one span cut", own.span, other.span),
+            ("one span cut, verified", own.verified, other.verified),
+            ("all marked cut", own.collective, other.collective),
+        ):
+            compared = compare_values(
+                {problem: float(problem in freed) for problem in entered},
+                {problem: float(problem in freed_by_other) for problem in entered},
+                base_of=base_of,
+                **options,
+            )
+            cells: dict[str, Cell] = {
+                "only its": compared.wins,
+                "only the control's": compared.losses,
+                "difference": compared,
+                "p": compared.p_value,
+            }
+            rows.append(Row(labels={"control": detector, "way": way}, cells=cells))
+    counts = {"only its": "count", "only the control's": "count"}
+    return Table(
+        title=f"Freed by {pruned.own} against each control, on the same problems (exact test)",
+        columns={**counts, "difference": "points", "p": "number"},
+        rows=tuple(rows),
+    )
+
+
+def accuracy_of(pruned: Pruned) -> Table:
+    """Return the accuracy on all training problems before, and with what was failed pruned."""
+    freed = pruned.detectors[pruned.own]
+    rows = []
+    for name, part in pruned.parts.items():
+        n, gained, before = len(part), len(freed.collective & part), len(pruned.right & part)
         cells: dict[str, Cell] = {
             "problems": n,
             "before": share(before, n),
             "all marked cut": share(before + gained, n),
-            "gain": gain,
+            "gain": share(gained, n),
             "one span cut": share(before + len(freed.span & part), n),
         }
         rows.append(Row(labels={"part": name}, cells=cells))
     return Table(
         title="Accuracy of the student on all training problems; those that it fails and the "
-        f"teacher solves are pruned by {next(iter(found.detectors))}",
+        f"teacher solves are pruned by {pruned.own}",
         columns={
             "problems": "count",
             "before": "share",
@@ -268,14 +262,13 @@ def _says(shares: Table, accuracy: Table) -> tuple[str, ...]:
     )
 
 
-def rests_on(found: Pruned) -> str:
+def rests_on(pruned: Pruned) -> str:
     """Say what the exact test and the interval of a difference rest on."""
-    base_of = {problem.id: problem.base or problem.id for problem in found.problems}
-    bases = {base_of[one] for one in found.entered}
-    if len(bases) == len(found.entered):
+    bases = {one.base or one.id for one in pruned.problems if one.id in pruned.entered}
+    if len(bases) == len(pruned.entered):
         return "The exact test of two detectors is McNemar's."
     return (
-        f"The {len(found.entered)} problems are variants of {len(bases)}: the difference of two "
+        f"The {len(pruned.entered)} problems are variants of {len(bases)}: the difference of two "
         "detectors draws these, and the exact test counts them."
     )
 
@@ -283,24 +276,18 @@ def rests_on(found: Pruned) -> str:
 def _by_detector(shares: Table, column: str) -> str:
     """Return each detector's share of all problems, the recipe's own first."""
     first, *others = [row for row in shares.rows if row.labels["part"] == "all"]
-    found = [f"{row.labels['detector']} {written(row.cells[column], 'share')}" for row in others]
-    return f"{written(first.cells[column], 'share')} (controls: {', '.join(found)})"
+    controls = [f"{row.labels['detector']} {written(row.cells[column], 'share')}" for row in others]
+    return f"{written(first.cells[column], 'share')} (controls: {', '.join(controls)})"
 
 
 def _draw(figure: Figure, shares: Table) -> None:
     """Draw what each detector frees, and the recipe's own in each part of the data."""
     axes = figure.subplots()
-    names = [
-        row.labels["detector"]
-        if row.labels["part"] == "all"
-        else f"{row.labels['detector']}, {row.labels['part']}"
-        for row in shares.rows
-    ]
-    series = {
-        column: [
-            cell if isinstance(cell := row.cells[column], Measured) else None for row in shares.rows
-        ]
-        for column in ("one span cut", "all marked cut")
+    names = [", ".join(row.labels.values()).removesuffix(", all") for row in shares.rows]
+    cells = {way: [row.cells[way] for row in shares.rows] for way in _WAYS.values()}
+    series: Series = {
+        way: [cell if isinstance(cell, Interval) else None for cell in column]
+        for way, column in cells.items()
     }
     title = "Solved once pruned, of what the student fails and the teacher solves"
     draw_dots(axes, names, series, unit="share", title=title)

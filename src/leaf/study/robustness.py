@@ -4,15 +4,14 @@ from collections.abc import Callable, Sequence
 
 from leaf.errors import StudyError
 from leaf.evaluate import Robustness
-from leaf.statistics import Interval
 from leaf.study import paper
 from leaf.study.arms import Trained, train
-from leaf.study.finding import Cell, Finding, Measured, Row, Table
+from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.lab import Lab
 from leaf.study.output import written
 from leaf.study.plot import draw_pair, size_of_pair
-from leaf.study.scores import apart, within
-from leaf.study.seeds import over_seeds
+from leaf.study.scores import apart
+from leaf.study.seeds import over_seeds, within
 
 _ARMS = {"teacher": "teacher", "before": "before", "kd": "KD", "leaf": "LeaF"}
 
@@ -147,17 +146,13 @@ def _rows(
 def _over_seeds(costs: Sequence[Robustness]) -> dict[str, Cell]:
     """Return the cells of what variants cost one student, over its seeds."""
     return {
-        "unchanged": within(0, over_seeds([_measured(cost.base) for cost in costs])),
-        "variants": within(0, over_seeds([_measured(cost.micro) for cost in costs])),
-        "drop": within(-1, over_seeds([_measured(cost.drop) for cost in costs])),
+        "unchanged": within(0, over_seeds([cost.base for cost in costs])),
+        "variants": within(0, over_seeds([cost.micro for cost in costs])),
+        "drop": within(-1, over_seeds([cost.drop for cost in costs])),
         "n": costs[0].micro.n,
         "lost": sum(cost.lost for cost in costs),
         "gained": sum(cost.gained for cost in costs),
     }
-
-
-def _measured(share: Interval) -> Measured:
-    return Measured(value=share.value, low=share.low, high=share.high, n=share.n)
 
 
 def _says(table: Table) -> tuple[str, ...]:

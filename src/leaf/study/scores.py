@@ -5,15 +5,13 @@ more it is over seeds (Student's t).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leaf.recipe import EvaluateSection
-from leaf.statistics import Values, bootstrap, by_base, compare_values, estimate
-from leaf.study.finding import Measured
-from leaf.study.seeds import of_comparison, of_estimate, over_seeds
+from leaf.statistics import Interval, Values, bootstrap, by_base, compare_values, estimate
+from leaf.study.seeds import over_seeds, within
 
 Scores = Mapping[str, Values]
 """One student: benchmark and measure, as `Results.values` names it, to question to value."""
@@ -28,88 +26,83 @@ Stratum = tuple[Floats, Floats]
 
 
 def mean_of(
-    found: Sequence[Scores], labels: Sequence[str], section: EvaluateSection, bases: Bases
-) -> Measured:
+    seeds: Sequence[Scores], labels: Sequence[str], section: EvaluateSection, bases: Bases
+) -> Interval:
     """Return a student's mean value, of several labels the average of their means.
 
     Args:
-        found: The student of each seed.
+        seeds: The student of each seed.
         labels: What to average over, each with the same weight, however many questions it has.
         section: Resamples and seed of the bootstrap, which draws within each benchmark.
         bases: Of the questions of one seed; with more, intervals are over seeds.
     """
-    if len(found) == 1 and len(labels) == 1:
-        values = found[0][labels[0]]
-        return of_estimate(estimate(values, ungradable=0, **_options(section)))
-    return within(0, _average(found, labels, section, bases))
+    if len(seeds) == 1 and len(labels) == 1:
+        return estimate(seeds[0][labels[0]], ungradable=0, **drawn(section))
+    return within(0, _average(seeds, labels, section, bases))
 
 
 def difference_of(
-    ours: Sequence[Scores],
-    theirs: Sequence[Scores],
+    student: Sequence[Scores],
+    baseline: Sequence[Scores],
     labels: Sequence[str],
     section: EvaluateSection,
     bases: Bases,
-) -> Measured:
-    """Return how much better one student is than another, paired by seed and by question.
+) -> Interval:
+    """Return how much better a student is than a baseline, paired by seed and by question.
 
     Args:
-        ours: The one of each seed.
-        theirs: The other of each seed.
+        student: The one of each seed.
+        baseline: The other of each seed.
         labels: As in `mean_of`.
         section: As in `mean_of`.
         bases: As in `mean_of`.
     """
-    if len(ours) == 1 and len(labels) == 1:
-        label = labels[0]
-        compared = compare_values(
-            ours[0][label],
-            theirs[0][label],
-            base_of=bases.get(label),
-            resamples=section.resamples,
-            seed=section.seed,
-        )
-        return of_comparison(compared)
-    differences = [_minus(one, other, labels) for one, other in zip(ours, theirs, strict=True)]
+    if len(student) == 1 and len(labels) == 1:
+        (label,) = labels
+        values, others = student[0][label], baseline[0][label]
+        return compare_values(values, others, base_of=bases.get(label), **drawn(section))
+    differences = [_minus(one, other, labels) for one, other in zip(student, baseline, strict=True)]
     return within(-1, _average(differences, labels, section, bases))
 
 
 def wins_and_losses(
-    ours: Sequence[Scores], theirs: Sequence[Scores], labels: Sequence[str]
+    student: Sequence[Scores], baseline: Sequence[Scores], labels: Sequence[str]
 ) -> tuple[int, int]:
-    """Return on how many questions, of all seeds, one student is better, and worse.
+    """Return on how many questions, of all seeds, a student is better, and worse.
 
     A question with several labels counts once, by the mean of what was measured of it.
     """
-    found = [
-        column
-        for one, other in zip(ours, theirs, strict=True)
-        for column, _ in _strata(_minus(one, other, labels), labels, {})[0]
-    ]
-    every = np.concatenate(found)
-    return int((every > 0).sum()), int((every < 0).sum())
+    differences = np.concatenate(
+        [
+            column
+            for one, other in zip(student, baseline, strict=True)
+            for column, _ in _strata(_minus(one, other, labels), labels, {})[0]
+        ]
+    )
+    return int((differences > 0).sum()), int((differences < 0).sum())
 
 
 def apart(
-    ours: Values, theirs: Values, section: EvaluateSection, base_of: Mapping[str, str] | None = None
-) -> Measured:
-    """Return the difference of a student's means on different questions: nothing is paired.
+    values: Values,
+    others: Values,
+    section: EvaluateSection,
+    base_of: Mapping[str, str] | None = None,
+) -> Interval:
+    """Return the difference of means on different questions: nothing is paired.
 
     Args:
-        ours: By question.
-        theirs: By question, subtracted.
+        values: By question.
+        others: By question, subtracted.
         section: Resamples and seed of the bootstrap.
-        base_of: Of both, as in `leaf.evaluate.compare_values`.
+        base_of: Of both, as in `leaf.statistics.compare_values`.
     """
-    strata = [by_base(one, base_of or {}) for one in (ours, theirs)]
+    strata = [by_base(one, base_of or {}) for one in (values, others)]
     return _weighted(strata, [1.0, -1.0], section)
 
 
-def within(lowest: float, found: Measured) -> Measured:
-    """End an interval at `lowest` and 1: Student's, over few seeds, knows no ends."""
-    if found.low is None or found.high is None:
-        return found
-    return replace(found, low=max(lowest, found.low), high=min(1.0, found.high))
+def drawn(section: EvaluateSection) -> dict[str, int]:
+    """Return how the bootstrap draws, as keywords of `leaf.statistics`."""
+    return {"resamples": section.resamples, "seed": section.seed}
 
 
 def _minus(one: Scores, other: Scores, labels: Sequence[str]) -> Scores:
@@ -120,20 +113,21 @@ def _minus(one: Scores, other: Scores, labels: Sequence[str]) -> Scores:
 
 
 def _average(
-    found: Sequence[Scores], labels: Sequence[str], section: EvaluateSection, bases: Bases
-) -> Measured:
-    if len(found) == 1:
-        strata, weights = _strata(found[0], labels, bases)
-        return _weighted(strata, weights, section)
+    seeds: Sequence[Scores], labels: Sequence[str], section: EvaluateSection, bases: Bases
+) -> Interval:
+    if len(seeds) == 1:
+        return _weighted(*_strata(seeds[0], labels, bases), section)
     means = []
-    for one in found:
-        strata, weights = _strata(one, labels, {})
+    for scores in seeds:
+        strata, weights = _strata(scores, labels, {})
         mean = float(_sum(strata, weights))
-        means.append(Measured(value=mean, low=None, high=None, n=_questions(strata)))
+        means.append(Interval(value=mean, low=None, high=None, n=_questions(strata)))
     return over_seeds(means)
 
 
-def _strata(one: Scores, labels: Sequence[str], bases: Bases) -> tuple[list[Stratum], list[float]]:
+def _strata(
+    scores: Scores, labels: Sequence[str], bases: Bases
+) -> tuple[list[Stratum], list[float]]:
     """Return each set of questions, and its share of the average.
 
     Labels of the same questions, such as EM and F1, are one set: a question is drawn with all that
@@ -141,10 +135,13 @@ def _strata(one: Scores, labels: Sequence[str], bases: Bases) -> tuple[list[Stra
     """
     groups: dict[frozenset[str], list[str]] = {}
     for label in labels:
-        groups.setdefault(frozenset(one[label]), []).append(label)
+        groups.setdefault(frozenset(scores[label]), []).append(label)
     strata = [
         by_base(
-            {key: float(np.mean([one[label][key] for label in same])) for key in one[same[0]]},
+            {
+                key: float(np.mean([scores[label][key] for label in same]))
+                for key in scores[same[0]]
+            },
             bases.get(same[0], {}),
         )
         for same in groups.values()
@@ -154,7 +151,7 @@ def _strata(one: Scores, labels: Sequence[str], bases: Bases) -> tuple[list[Stra
 
 def _weighted(
     strata: Sequence[Stratum], weights: Sequence[float], section: EvaluateSection
-) -> Measured:
+) -> Interval:
     def statistic(*drawn: Floats, axis: int = -1) -> Floats:
         places = [one.astype(np.intp) for one in drawn]
         return _sum(
@@ -163,9 +160,9 @@ def _weighted(
 
     # A base problem is drawn with all its questions, so what is drawn is its place.
     places = [np.arange(len(count), dtype=np.float64) for _, count in strata]
-    interval = bootstrap(statistic, places, together=False, **_options(section))
+    interval = bootstrap(statistic, places, together=False, **drawn(section))
     low, high = interval or (None, None)
-    return Measured(value=float(_sum(strata, weights)), low=low, high=high, n=_questions(strata))
+    return Interval(value=float(_sum(strata, weights)), low=low, high=high, n=_questions(strata))
 
 
 def _sum(strata: Sequence[Stratum], weights: Sequence[float], axis: int = -1) -> Floats:
@@ -178,7 +175,3 @@ def _sum(strata: Sequence[Stratum], weights: Sequence[float], axis: int = -1) ->
 
 def _questions(strata: Sequence[Stratum]) -> int:
     return int(sum(count.sum() for _, count in strata))
-
-
-def _options(section: EvaluateSection) -> dict[str, int]:
-    return {"resamples": section.resamples, "seed": section.seed}

@@ -15,11 +15,12 @@ from leaf.progress import say
 from leaf.prune import RULES
 from leaf.recipe import PruneSection, Recipe
 from leaf.records import Counterfactual, Verdict
-from leaf.statistics import wilson
+from leaf.statistics import Interval
 from leaf.store.store import Store
-from leaf.study.finding import Finding, Measured, Row, Table
+from leaf.study.finding import Finding, Row, Table
 from leaf.study.lab import Lab
 from leaf.study.plot import LOOKS
+from leaf.study.seeds import share
 
 TAUS = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30)
 """Thresholds of both rules, as the paper's figures span them."""
@@ -45,7 +46,7 @@ class Point:
     """Those that both models answer right."""
     freed: int
     """Problems with at least one of those."""
-    share: Measured | None
+    share: Interval | None
     """`verified / tried`; None where there is no variant."""
 
 
@@ -173,10 +174,6 @@ def _point(
     """Count what one setting gives; `origins` maps a response-level problem to its problem."""
     tried = [item for item in cuts if not item.skipped]
     kept = [item for item in tried if verdicts[item.problem_id, item.question].kept]
-    share = None
-    if tried:
-        low, high = wilson(len(kept), len(tried))
-        share = Measured(value=len(kept) / len(tried), low=low, high=high, n=len(tried))
     return Point(
         rule=rule,
         threshold=threshold,
@@ -186,7 +183,7 @@ def _point(
         tried=len(tried),
         verified=len(kept),
         freed=len({origins.get(item.problem_id, item.problem_id) for item in kept}),
-        share=share,
+        share=share(len(kept), len(tried)),
     )
 
 
@@ -204,9 +201,9 @@ def draw_yield(figure: Figure, points: Sequence[Point]) -> None:
             counts.plot(taus, values, line, label=f"{_NAMES[rule]}: {column}", **look)
         known = [(point.threshold, point.share) for point in of_rule if point.share]
         taus = [tau for tau, _ in known]
-        low, high = ([getattr(share, end) or 0.0 for _, share in known] for end in ("low", "high"))
+        low, high = ([getattr(one, end) or 0.0 for _, one in known] for end in ("low", "high"))
         shares.fill_between(taus, low, high, color=look["color"], alpha=0.15, linewidth=0)
-        shares.plot(taus, [share.value for _, share in known], **look)
+        shares.plot(taus, [one.value for _, one in known], **look)
     for axes, what in ((counts, "changed questions"), (shares, "verified share, 95% interval")):
         axes.set_xlabel("threshold (tau, or share of the quantile rule)")
         axes.set_ylabel(what)

@@ -3,8 +3,9 @@
 import pytest
 from scipy import stats
 
+from leaf.statistics import Interval
 from leaf.study.finding import Cell, Measured, Row, Table
-from leaf.study.merge import merged, share
+from leaf.study.seeds import merged, share
 
 
 def table(cells: dict[str, Cell], *more: Row) -> Table:
@@ -23,7 +24,7 @@ def test_what_was_measured_becomes_a_mean_over_seeds() -> None:
         [table({"a": Measured(value=value, low=0.0, high=1.0, n=9)}) for value in values]
     )
     cell = found.rows[0].cells["a"]
-    assert isinstance(cell, Measured)
+    assert isinstance(cell, Interval)
     # The mean is 0.4, the deviations -0.2, -0.1, 0.3: s^2 = 0.14 / 2, so the error is sqrt(0.07/3).
     reach = stats.t.ppf(0.975, 2) * (0.07 / 3) ** 0.5
     assert cell.value == pytest.approx(0.4)
@@ -41,7 +42,7 @@ def test_an_interval_ends_where_its_unit_does(unit: str, ends: tuple[float, floa
     rows = [Row(labels={"of": "it"}, cells={"a": cell}) for cell in cells]
     found = merged([Table(title="t", columns={"a": unit}, rows=(row,)) for row in rows])
     cell = found.rows[0].cells["a"]
-    assert isinstance(cell, Measured)
+    assert isinstance(cell, Interval)
     assert (cell.low, cell.high) == pytest.approx(ends, abs=1e-4)
 
 
