@@ -22,6 +22,7 @@ from leaf.recipe.reading import check_recipe, dump_recipe, load_recipe, recipe_n
 if TYPE_CHECKING:  # they import torch, which a command such as `leaf show` does without
     from leaf.api.model import Model
     from leaf.api.recipes import run_recipe
+    from leaf.api.training import distill, distillation_loss
     from leaf.records import Problem
     from leaf.store.ledger import read_ledger
     from leaf.store.results import Results
@@ -35,6 +36,8 @@ __all__ = [
     "Results",
     "Store",
     "check_recipe",
+    "distill",
+    "distillation_loss",
     "dump_recipe",
     "load_recipe",
     "read_ledger",
@@ -45,6 +48,8 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "Model": "leaf.api.model",
+    "distill": "leaf.api.training",
+    "distillation_loss": "leaf.api.training",
     "Problem": "leaf.records",
     "Results": "leaf.store.results",
     "Store": "leaf.store.store",
@@ -54,7 +59,13 @@ _PLACES = {
 """Where the names lie that are imported when they are asked for."""
 
 
+_PACKAGES = ("losses", "trl")
+"""Packages that are used by their names, as in `leaf.losses.kl`."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f"leaf.{name}")
     if name not in _PLACES:
         raise AttributeError(f"module `leaf` has no attribute `{name}`")
     # What is imported with it draws random numbers and adds filters.
@@ -66,7 +77,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted([*__all__, *_PACKAGES, "__version__"])
 
 
 class _Leaf(ModuleType):

@@ -14,13 +14,12 @@ from leaf.distill.objective import Objective, chosen_loss
 from leaf.distill.ranks import ALONE, Ranks
 from leaf.distill.sample import Sample
 from leaf.distill.sharding import reshard
-from leaf.distill.teacher import Teacher
+from leaf.distill.student import Student
+from leaf.distill.teacher import HiddenTeacher, Teacher
 from leaf.errors import NonFiniteError, OutOfMemoryError
+from leaf.losses import HIDDEN_LOSSES
 from leaf.models.batching import is_out_of_memory, pack_batches, plan_batches
-from leaf.models.fused_loss import linear_loss
 from leaf.models.load import Loaded, release_memory, resolve_dtype
-from leaf.models.output_head import Head, output_head
-from leaf.models.packing import Packer
 from leaf.models.padding import Batch, pad
 from leaf.progress import say
 from leaf.recipe import DistillSection
@@ -37,49 +36,16 @@ class StepLoss:
     """The same on counterfactuals."""
     cross_entropy: float | None
     """Of all response tokens; None where it has no share in the loss."""
+    hidden: float | None = None
+    """Weighted sum of losses on hidden states (no nats); None without any."""
     aligned_mass: float | None = None
     """The teacher's mean probability of common tokens at pairs; None with the same tokenizer."""
     aligned_characters: float | None = None
     """Share of the responses' characters in pairs; None with the same tokenizer."""
 
 
-class Student(nn.Module):
-    """A model in training that says its loss itself, so that sharding sees one whole module."""
-
-    def __init__(self, model: Any, dtype: torch.dtype, *, checkpointing: bool = False) -> None:
-        """Let `model` learn, computing in `dtype`; see `distill.gradient_checkpointing`."""
-        super().__init__()
-        self.model = model
-        self.dtype = dtype
-        self._mixed = any(parameter.dtype is not dtype for parameter in model.parameters())
-        self.head = output_head(model)
-        self._packer = Packer(model.eval(), dtype)
-        self.packs = self._packer.packs
-        if checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
-            if self.packs:
-                # The forward is done again in the backward, when nobody sets it for a block.
-                model.set_attn_implementation("leaf_packed")
-        model.train()
-
-    def forward(
-        self, batch: Batch, objective: Objective, weights_R: Tensor, vocabulary: int, chunk: int
-    ) -> Tensor:
-        """Return the weighted sum of all positions' losses."""
-        device = self.model.device
-        with torch.autocast(device.type, dtype=self.dtype, enabled=self._mixed):
-            hidden_RD = self._packer.hidden_states(batch).to(self.dtype)
-        head = self._head(vocabulary)
-        with torch.no_grad():
-            objective.look_at(hidden_RD, head)
-        total, _ = linear_loss(hidden_RD, head, objective, weights_R, chunk=chunk)
-        return total
-
-    def _head(self, vocabulary: int) -> Head:
-        """Return the head as it is now: sharding puts other tensors in its place."""
-        layer = self.model.get_output_embeddings()
-        head = replace(self.head, weight=layer.weight, bias=getattr(layer, "bias", None))
-        return head if len(head.weight) == vocabulary else head.first(vocabulary)
+_PARTS = ("divergence_R", "cross_entropy_R", "mass_R", "hidden_R")
+"""What an `Objective` keeps of each response position, in the order of sums."""
 
 
 class Distiller:
@@ -97,23 +63,36 @@ class Distiller:
         section: DistillSection,
         *,
         ranks: Ranks = ALONE,
+        compute_dtype: torch.dtype | None = None,
+        learn: bool = True,
     ) -> None:
-        """Set up a training; without a teacher the loss is cross-entropy alone."""
+        """Set up a training; without a teacher the loss is cross-entropy alone.
+
+        Args:
+            student: What is trained.
+            teacher: Whom it learns from.
+            section: How.
+            ranks: The processes that train together.
+            compute_dtype: Of forward and backward; None: as `section` says.
+            learn: Whether to switch the student's gradients and dropout on; False: somebody else
+                trains it and asks for the loss alone.
+        """
         self.student = student
         self.teacher = teacher
         self.section = section
         self.ranks = ranks
-        if section.tuning == "full":
-            student.model.requires_grad_(True)
-        self.compute_dtype = resolve_dtype(section.compute_dtype, student.device)
+        self.compute_dtype = compute_dtype or resolve_dtype(section.compute_dtype, student.device)
         if self.compute_dtype is torch.float16:
             # Its gradients would underflow: a device without bfloat16 trains in float32.
             self.compute_dtype = torch.float32
         if student.dtype is torch.float64:
             self.compute_dtype = torch.float64
-        self.module: Any = Student(
-            student.model, self.compute_dtype, checkpointing=section.gradient_checkpointing
-        )
+        self._wide = torch.promote_types(self.compute_dtype, torch.float32)
+        self.module: Any = Student(student.model, self.compute_dtype, self._terms())
+        if learn:
+            if section.tuning == "full":
+                student.model.requires_grad_(True)
+            self.module.learn(checkpointing=section.gradient_checkpointing)
         own = len(self.module.head.weight)
         self.vocabulary = min(own, teacher.vocabulary) if teacher else own
         if teacher and own != teacher.vocabulary and ranks.first:
@@ -122,6 +101,26 @@ class Distiller:
                 f"to {self.vocabulary}"
             )
         self.token_budget = section.token_budget
+
+    def _terms(self) -> dict[str, nn.Module]:
+        """Make the losses on hidden states, beside the student."""
+        if not self.section.hidden:
+            return {}
+        assert isinstance(self.teacher, HiddenTeacher)  # noqa: S101 - recipes with others are refused
+        student_width = self.student.model.get_output_embeddings().weight.shape[1]
+        teacher_width = self.teacher.head.weight.shape[1]
+        return {
+            name: HIDDEN_LOSSES[name](student_width, teacher_width).to(
+                self.student.device, self._wide
+            )
+            for name in self.section.hidden
+        }
+
+    def loss(self, samples: Sequence[Sample], lambda_: float) -> Tensor:
+        """Return the loss of a batch in one forward, differentiable; see `backward`."""
+        per_token, _, _ = _weights(samples, lambda_)
+        total, _ = self.weighted_loss(samples, per_token)
+        return total
 
     def backward(self, samples: Sequence[Sample], lambda_: float) -> StepLoss:
         """Set the student's gradients to those of one global batch's loss.
@@ -154,17 +153,15 @@ class Distiller:
             self.module.train()
 
     def _accumulate(self, samples: Sequence[Sample], lambda_: float, *, learn: bool) -> StepLoss:
-        counts = [0, 0]
-        for sample in samples:
-            counts[sample.row.counterfactual] += sample.tokens.response_length
-        shares = _shares(lambda_, counts)
-        per_token = [share / max(count, 1) for share, count in zip(shares, counts, strict=True)]
-        sums = torch.zeros(2, 3, dtype=torch.float64, device=self.student.device)
+        per_token, counts, shares = _weights(samples, lambda_)
+        sums = torch.zeros(2, len(_PARTS), dtype=torch.float64, device=self.student.device)
         for part, counts_once in self.ranks.share(self._plan(samples)):
             chosen = [samples[at] for at in part]
-            objective = self._micro_batch(
-                chosen, per_token if counts_once else [0.0, 0.0], learn=learn
-            )
+            weights = per_token if counts_once else [0.0, 0.0]
+            total, objective = self.weighted_loss(chosen, weights)
+            if learn:
+                # Sharding takes the mean over processes; the loss is a sum over all tokens.
+                (total * self.ranks.world).backward()  # type: ignore[no-untyped-call]
             if counts_once:
                 sums += _sums(chosen, objective)
         sums = self.ranks.total(sums).cpu()
@@ -173,7 +170,7 @@ class Distiller:
 
     def _step_loss(self, sums: Tensor, counts: list[int], shares: tuple[float, float]) -> StepLoss:
         """Turn sums over tokens (kind x part) into means."""
-        total = {"kl": 0.0, "entropy": 0.0}
+        total = {"kl": 0.0, "entropy": 0.0, "hidden": 0.0}
         means: list[float | None] = [None, None]
         for kind in (0, 1):
             if counts[kind]:
@@ -181,9 +178,11 @@ class Distiller:
                 means[kind] = mean if self.teacher else None
                 total["kl"] += shares[kind] * mean
                 total["entropy"] += shares[kind] * float(sums[kind, 1]) / counts[kind]
+                total["hidden"] += shares[kind] * float(sums[kind, 3]) / counts[kind]
         share = self.section.cross_entropy
         return StepLoss(
-            loss=(1.0 - share) * total["kl"] + share * total["entropy"],
+            loss=(1.0 - share) * total["kl"] + share * total["entropy"] + total["hidden"],
+            hidden=total["hidden"] if self.section.hidden else None,
             kl_original=means[0],
             kl_counterfactual=means[1],
             cross_entropy=float(sums[:, 1].sum()) / sum(counts) if share else None,
@@ -205,18 +204,16 @@ class Distiller:
         self.token_budget = max(longest, self.token_budget // 2)
         say(f"distillation: memory ran out; trying again with {self.token_budget} tokens at a time")
 
-    def _micro_batch(
-        self, samples: Sequence[Sample], per_token: Sequence[float], *, learn: bool
-    ) -> Objective:
-        """Run one forward (and backward); return what the loss came to.
+    def weighted_loss(
+        self, samples: Sequence[Sample], per_token: Sequence[float]
+    ) -> tuple[Tensor, Objective]:
+        """Run one forward; return the weighted sum, differentiable, and what each part came to.
 
         Args:
             samples: Rows of the micro-batch.
             per_token: Weight of each response token of originals and of counterfactuals.
-            learn: Whether to add to the gradients.
         """
-        device = self.student.device
-        wide = torch.float64 if self.compute_dtype is torch.float64 else torch.float32
+        device, wide = self.student.device, self._wide
         batch = pad([sample.tokens for sample in samples])
         weights = [per_token[sample.row.counterfactual] for sample in samples]
         weights_R = torch.tensor(weights, dtype=wide)[batch.rows_R].to(device)
@@ -236,14 +233,12 @@ class Distiller:
             labels_R,
             share=section.cross_entropy,
             temperature=section.temperature,
+            hidden=section.hidden,
             dtype=wide,
         )
         total = self.module(batch, objective, weights_R, self.vocabulary, section.chunk_tokens)
         self._check(total, objective, batch, samples)
-        if learn:
-            # Sharding takes the mean over processes; the loss is a sum over all tokens.
-            (total * self.ranks.world).backward()
-        return objective
+        return total, objective
 
     def _check(
         self, total: Tensor, objective: Objective, batch: Batch, samples: Sequence[Sample]
@@ -260,7 +255,19 @@ class Distiller:
         )
 
 
-def _shares(lambda_: float, counts: Sequence[int]) -> tuple[float, float]:
+def _weights(
+    samples: Sequence[Sample], lambda_: float
+) -> tuple[list[float], list[int], tuple[float, float]]:
+    """Return each kind's weight a response token, its tokens, and its share in the loss."""
+    counts = [0, 0]
+    for sample in samples:
+        counts[sample.row.counterfactual] += sample.tokens.response_length
+    shares = loss_shares(lambda_, counts)
+    per_token = [share / max(count, 1) for share, count in zip(shares, counts, strict=True)]
+    return per_token, counts, shares
+
+
+def loss_shares(lambda_: float, counts: Sequence[int]) -> tuple[float, float]:
     """Return the weights of L_kd and L_cd; a kind that the batch lacks leaves all to the other."""
     if not counts[1]:
         return 1.0, 0.0
@@ -282,13 +289,14 @@ def _coverage(samples: Sequence[Sample], sums: Tensor) -> dict[str, float]:
 
 
 def _sums(samples: Sequence[Sample], objective: Objective) -> Tensor:
-    """Return sums over response tokens [kind, part]: divergence, cross-entropy, aligned mass."""
+    """Return sums over response tokens [kind, part] of `_PARTS`."""
     lengths = [sample.tokens.response_length for sample in samples]
     kinds = torch.tensor([sample.row.counterfactual for sample in samples], dtype=torch.long)
     kinds_R = kinds.repeat_interleave(torch.tensor(lengths))
-    sums = torch.zeros(2, 3, dtype=torch.float64, device=objective.divergence_R.device)
-    parts = (objective.divergence_R, objective.cross_entropy_R, objective.mass_R)
-    for part, values_R in enumerate(parts):
+    device = objective.divergence_R.device
+    sums = torch.zeros(2, len(_PARTS), dtype=torch.float64, device=device)
+    for part, name in enumerate(_PARTS):
+        values_R: Tensor | None = getattr(objective, name)
         if values_R is not None:
             sums[:, part].index_add_(0, kinds_R.to(values_R.device), values_R.double())
     return sums

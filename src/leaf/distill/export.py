@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path, PurePath
 from typing import Any
 
+import torch
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
@@ -63,10 +64,7 @@ def export(
         section: How it was trained.
         card: What else the card says.
     """
-    if section.tuning == "lora":
-        merge(model)
-    name = section.save_dtype
-    model.to(DTYPES[name] if name != "auto" else own_dtype(load_config(source)))
+    round_weights(model, section, own_dtype(load_config(source)))
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     for old in folder.parent.glob(f".{folder.name}.*.tmp"):
         shutil.rmtree(old)  # a kill left it
@@ -78,6 +76,13 @@ def export(
         if folder.exists():
             shutil.rmtree(folder)
         aside.replace(folder)
+
+
+def round_weights(model: Any, section: DistillSection, own: torch.dtype) -> None:
+    """Merge adapters and round to the saved dtype, in place; `own` is what the student came in."""
+    if section.tuning == "lora":
+        merge(model)
+    model.to(own if section.save_dtype == "auto" else DTYPES[section.save_dtype])
 
 
 def model_card(card: Card, section: DistillSection) -> str:

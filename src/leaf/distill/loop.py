@@ -202,6 +202,8 @@ def _losses(loss: StepLoss, prefix: str = "") -> dict[str, float | None]:
     }
     if loss.cross_entropy is not None:
         found["cross_entropy"] = loss.cross_entropy
+    if loss.hidden is not None:
+        found["hidden"] = loss.hidden
     if loss.aligned_mass is not None:
         found["aligned_mass"] = loss.aligned_mass
         found["aligned_characters"] = loss.aligned_characters

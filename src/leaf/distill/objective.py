@@ -4,14 +4,15 @@ Axes: R response positions, B positions of one block, V vocabulary.
 """
 
 import inspect
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from leaf.distill.aligned import AlignedTargets
-from leaf.distill.targets import Targets, softened
+from leaf.distill.targets import HiddenTargets, Targets, softened
 from leaf.errors import RecipeError, nearest
 from leaf.losses import LOSSES, Formula
 from leaf.models.fused_loss import BlockLoss, cross_entropy
@@ -21,6 +22,8 @@ from leaf.recipe import DistillSection
 
 class Objective:
     """(1 - c) T^2 divergence + c cross-entropy of each position, T the temperature.
+
+    Weighted losses on hidden states come on top (`of_hidden`): all terms add up.
 
     Used as the `chunk_loss` of `leaf.models.fused_loss`; what each part came to is kept beside.
     """
@@ -32,6 +35,7 @@ class Objective:
         *,
         share: float,
         temperature: float,
+        hidden: Mapping[str, float] | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         """Hold a student against a teacher.
@@ -41,23 +45,36 @@ class Objective:
             labels_R: The response's tokens.
             share: c, of the cross-entropy, 0 to 1.
             temperature: T, which softened the targets too.
+            hidden: Weights of losses on hidden states.
             dtype: Of the losses.
         """
         self.divergence_R = torch.zeros(labels_R.shape, dtype=dtype, device=labels_R.device)
         """Divergence of each position in nats, times T^2; 0 without a teacher."""
         self.cross_entropy_R = torch.zeros_like(self.divergence_R)
         """Cross-entropy of each position in nats; 0 where its share is 0."""
+        self.hidden_R: Tensor | None = None
+        """Weighted losses on hidden states of each position; None where there are none."""
         self.mass_R = targets.mass_R if isinstance(targets, AlignedTargets) else None
         """See `AlignedTargets`; None for a teacher with the student's tokenizer."""
         self._targets = targets
         self._labels_R = labels_R
         self._share = share
+        self._hidden = hidden or {}
         self._temperature = temperature
 
     def look_at(self, hidden_RD: Tensor, head: Head) -> None:
         """Show the targets the student's last hidden states; to be called before the loss."""
         if self._targets:
             self._targets.look_at(hidden_RD.detach(), head)
+
+    def of_hidden(self, student_RD: Tensor, terms: nn.ModuleDict) -> Tensor:
+        """Return the sum of `distill.hidden`'s losses, weighted, at each position [R]."""
+        assert isinstance(self._targets, HiddenTargets)  # noqa: S101 - recipes with others are refused
+        teacher_RE = self._targets.hidden_RD
+        losses = [self._hidden[name] * term(student_RD, teacher_RE) for name, term in terms.items()]
+        total_R = torch.stack(losses).sum(dim=0)
+        self.hidden_R = total_R.detach()
+        return total_R
 
     def __call__(self, part: slice) -> BlockLoss:
         """Return the loss of the blocks of some neighbouring positions."""

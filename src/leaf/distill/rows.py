@@ -1,8 +1,9 @@
 """Training rows, and which rows each optimiser step sees."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import Any
 
 import torch
 
@@ -28,6 +29,48 @@ class TrainingExample:
     """Of the problem, or of the counterfactual."""
     strategy: str = field(default="", metadata=NEVER_NAMED)
     """How the counterfactual was made: `span`, `transplant` ...; "" of an original."""
+
+
+def rows_from(rows: Iterable[Any]) -> list[TrainingExample]:
+    """Return training rows made of a user's dicts or records.
+
+    Each has `question` (or `prompt`, or `content`) and `response`; and, where it has one, `changed`
+    (or `kind`: "original" or "changed"), `response_prefix` and `problem_id`, the same for all rows
+    made of one problem.
+
+    Raises:
+        DataError: no rows, or one without a text where one must be; says which row.
+    """
+    made = [_row_from(row, number) for number, row in enumerate(rows)]
+    if not made:
+        raise DataError("there is no row to train on")
+    return made
+
+
+def _row_from(row: Any, number: int) -> TrainingExample:
+    if isinstance(row, TrainingExample):
+        return row
+    names = ("content", "question", "prompt", "response", "kind", "changed", "problem_id")
+    value: dict[str, Any] = {
+        name: row.get(name) if isinstance(row, Mapping) else getattr(row, name, None)
+        for name in (*names, "response_prefix")
+    }
+    contents = [value[name] for name in names[:3] if value[name] is not None]
+    texts = {"question": contents[0] if contents else None, "response": value["response"]}
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            has = f" (it has {', '.join(map(str, row))})" if isinstance(row, Mapping) else ""
+            raise DataError(f"row {number}: `{name}` must be a text, but is {text!r:.60}{has}")
+    kind, problem = value["kind"], value["problem_id"]
+    if kind not in (None, "original", "changed"):
+        raise DataError(f"row {number}: `kind` must be original or changed, but is {kind!r:.60}")
+    return TrainingExample(
+        problem_id=str(number if problem is None else problem),
+        content=contents[0],
+        response=value["response"],
+        counterfactual=kind == "changed" or bool(value["changed"]),
+        response_prefix=value["response_prefix"] or "",
+    )
 
 
 def original_rows(

@@ -1,10 +1,11 @@
 """Trains one student: its teacher (in memory, or kept on disk), the loop, the folder it ends in."""
 
 import contextlib
+import copy
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from leaf.distill.checkpoint import gathered
 from leaf.distill.export import Card, export
 from leaf.distill.loop import Trained, finish
 from leaf.distill.lora import add_adapters
-from leaf.distill.ranks import Ranks, ranks_here
+from leaf.distill.ranks import ALONE, Ranks, ranks_here
 from leaf.distill.room import check_room, student_dtype
 from leaf.distill.sample import Sample
 from leaf.distill.sharding import connect, disconnect, shard_student
@@ -65,7 +66,7 @@ def run_job(job: TrainingJob) -> int:
     ranks = ranks_here()
     if ranks.world > 1:
         dist.broadcast_object_list([job], device=torch.device("cpu"))
-    return _train(job, ranks)
+    return _train_and_save(job, ranks)
 
 
 @contextlib.contextmanager
@@ -101,10 +102,21 @@ def _serve() -> None:
             raise LeafError("the first process has stopped; its message says why") from None
         if box[0] is None:
             return
-        _train(box[0], ranks_here())
+        _train_and_save(box[0], ranks_here())
 
 
-def _train(job: TrainingJob, ranks: Ranks) -> int:
+def _train_and_save(job: TrainingJob, ranks: Ranks) -> int:
+    distiller, samples, trained = train_student(job, ranks)
+    _export(job, distiller, ranks, samples, trained)
+    del distiller
+    load.release_memory()
+    return trained.computed
+
+
+def train_student(
+    job: TrainingJob, ranks: Ranks = ALONE
+) -> tuple[Distiller, list[Sample], Trained]:
+    """Train a student, which stays in memory; return it with what it was shown and how it went."""
     section = job.distill
     tokenizer = load.load_tokenizer(job.student_source)
     chat = prompt_format_of(tokenizer, job.student)
@@ -130,10 +142,7 @@ def _train(job: TrainingJob, ranks: Ranks) -> int:
             shard_student(distiller.module, student.model)
         plan = Plan(samples=samples, steps=job.steps, held_out=held_out, key=job.key)
         trained = train(distiller, plan, job.folder, label=job.label)
-        _export(job, distiller, ranks, samples, trained)
-        del distiller, student
-    load.release_memory()
-    return trained.computed
+    return distiller, samples, trained
 
 
 def _student(job: TrainingJob) -> Loaded:
@@ -141,7 +150,13 @@ def _student(job: TrainingJob) -> Loaded:
     section = job.distill
     own = load.own_dtype(load.load_config(job.student_source))
     dtype = student_dtype(section, own, load.best_device())
-    student = load.load(job.student, job.student_source, dtype=dtype)
+    held = job.student_source.held
+    if held is None:
+        student = load.load(job.student, job.student_source, dtype=dtype)
+    else:
+        # A copy: the model that a user has stays as it is.
+        model = copy.deepcopy(held.model).requires_grad_(False).to(dtype)
+        student = replace(held, model=model, dtype=dtype)
     if section.tuning == "lora":
         add_adapters(student.model, section.lora, seed=section.seed)
     return student

@@ -33,6 +33,11 @@ class Head:
             logits_RV = torch.tanh(logits_RV / self.softcap) * self.softcap
         return logits_RV
 
+    def to(self, device: torch.device) -> "Head":
+        """Return the head on a device."""
+        bias = None if self.bias is None else self.bias.to(device)
+        return Head(self.weight.to(device), bias, self.scale, self.softcap)
+
     def first(self, vocabulary: int) -> "Head":
         """Return the head cut to its first `vocabulary` entries."""
         bias = None if self.bias is None else self.bias[:vocabulary]

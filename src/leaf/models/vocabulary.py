@@ -74,6 +74,8 @@ def check_tokenizers(
                 f"distill.teacher: {section.teacher} {needs} {who} have different ones; "
                 "use online or hidden"
             )
+        if section.hidden:
+            raise RecipeError(f"distill.hidden {needs} {who} have different ones; leave it out")
         if section.temperature != 1.0:
             raise RecipeError(
                 f"distill.temperature: {section.temperature:g} {needs} {who} have different ones; "

@@ -27,6 +27,7 @@ _STUDENT_CHANGED = {
     "jsd_beta",
     "skew",
     "loss_options",
+    "hidden",
     "cross_entropy",
     "teacher",
     "tuning",

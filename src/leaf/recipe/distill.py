@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from leaf.recipe.base import Count, Section, Share
-from leaf.recipe.names import LossName
+from leaf.recipe.names import HiddenLossName, LossName
 
 
 class LoraSection(Section):
@@ -70,6 +70,11 @@ class DistillSection(Section):
     loss_options: dict[str, float | str] = Field(
         {}, description="keyword arguments of a loss of your own"
     )
+    hidden: dict[HiddenLossName, Annotated[float, Field(gt=0)]] = Field(
+        {},
+        description="losses on last hidden states and their weights, added to the others: cosine,"
+        " through a learnt projection; for teacher online or hidden with the student's tokenizer",
+    )
     cross_entropy: Share = Field(
         0.0, description="share of the cross-entropy of the response in the loss; 1: plain SFT"
     )
@@ -126,10 +131,15 @@ class DistillSection(Section):
     seed: int = Field(0, description="order of the training rows")
 
     @model_validator(mode="after")
-    def _served_as_it_is(self) -> "DistillSection":
+    def _teacher_can(self) -> "DistillSection":
         if self.teacher == "served" and self.temperature != 1.0:
             raise ValueError(
                 f"distill.temperature ({self.temperature:g}) must be 1 with distill.teacher: served"
                 ": what a server leaves out cannot be softened; choose topk or hidden"
+            )
+        if self.hidden and (self.teacher in ("topk", "served") or self.cross_entropy == 1.0):
+            raise ValueError(
+                "distill.hidden needs a teacher's hidden states: teacher online or hidden (it is "
+                f"{self.teacher}), and cross_entropy below 1 (it is {self.cross_entropy:g})"
             )
         return self

@@ -48,3 +48,5 @@ EngineName = Annotated[str, OneOf(("hf", "vllm", "llamacpp", "openai"), "leaf.ge
 DetectorName = Annotated[str, OneOf(SHIPPED, "leaf.recipe.detectors:DETECTORS")]
 
 LossName = Annotated[str, OneOf(("kl", "reverse_kl", "jsd", "skew_kl", "tv"), "leaf.losses:LOSSES")]
+
+HiddenLossName = Annotated[str, OneOf(("cosine",), "leaf.losses:HIDDEN_LOSSES")]

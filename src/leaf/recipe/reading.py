@@ -11,13 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
 from leaf.errors import RecipeError, nearest
 from leaf.recipe import Choice, Recipe, Section, choice_of
+
+S = TypeVar("S", bound=Section)
 
 
 class _Loader(yaml.SafeLoader):
@@ -73,7 +75,19 @@ def check_recipe(
     try:
         return Recipe.model_validate(changed)
     except ValidationError as error:
-        raise RecipeError(_explain(error, source)) from None
+        raise RecipeError(_explain(error, source, Recipe)) from None
+
+
+def check_section(kind: type[S], values: Mapping[str, Any], *, source: str) -> S:
+    """Validate plain values into one section of a recipe.
+
+    Raises:
+        RecipeError: a key or value out of the rules; `source` is named.
+    """
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as error:
+        raise RecipeError(_explain(error, source, kind)) from None
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -89,7 +103,7 @@ def describe(section: Section, prefix: str = "") -> Iterator[tuple[str, Any, str
         value = getattr(section, name)
         if isinstance(value, Section):
             yield from describe(value, f"{key}.")
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and _section_of(field.annotation):
             for entry, part in value.items():
                 yield from describe(part, f"{key}.{entry}.")
         else:
@@ -189,14 +203,14 @@ def _override(values: dict[str, Any], override: str) -> None:
     place[last] = value
 
 
-def _explain(error: ValidationError, source: str) -> str:
+def _explain(error: ValidationError, source: str, root: type[Section]) -> str:
     """Return the first fault of a recipe as one line, and how many more there are."""
     faults = error.errors()
     # The key that is unknown explains a required one that is missing.
     first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     key = ".".join(str(part) for part in first["loc"]) or "recipe"
     if first["type"] == "extra_forbidden":
-        known = _keys_beside(first["loc"])
+        known = _keys_beside(first["loc"], root)
         text = f"unknown key `{key}`{_nearest(str(first['loc'][-1]), known)}"
     elif first["type"] == "missing":
         text = f"`{key}` is required"
@@ -214,9 +228,8 @@ def _explain(error: ValidationError, source: str) -> str:
     return f"{source}: {text}{more}"
 
 
-def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    """Return the keys that are allowed where `location` points."""
-    section: type[Section] = Recipe
+def _keys_beside(location: tuple[int | str, ...], section: type[Section]) -> list[str]:
+    """Return the keys that are allowed where `location` points, from a section on."""
     choice: Choice | None = None
     for part in location[:-1]:
         fields = {field.alias or name: field for name, field in section.model_fields.items()}

@@ -1,0 +1,333 @@
+"""Training from Python: the loss for a trainer of one's own, and a whole training in memory."""
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from leaf.api.model import Model, section_of, source_of
+from leaf.api.undisturbed import undisturbed
+from leaf.distill import Distiller, TrainingExample, encode_rows, hold_out, plan_steps, split_rows
+from leaf.distill.align import Aligner
+from leaf.distill.aligned import AlignedTeacher
+from leaf.distill.export import Card, export, round_weights
+from leaf.distill.rows import rows_from
+from leaf.distill.sample import Sample
+from leaf.distill.teacher import HiddenTeacher, OnlineStates, Teacher
+from leaf.distill.train_student import TrainingJob, train_student
+from leaf.errors import DataError, RecipeError, UsageError, nearest
+from leaf.models.lent import lent
+from leaf.models.load import Loaded, release_memory
+from leaf.models.output_head import output_head
+from leaf.models.prompt_format import PromptFormat
+from leaf.models.vocabulary import check_tokenizers, common_tokens, same_tokenizer
+from leaf.progress import say
+from leaf.recipe import DistillSection
+from leaf.recipe.reading import check_section
+from leaf.store.keys import digest, plain
+
+LOSS_OPTIONS = (
+    "lambda",
+    "loss",
+    "loss_options",
+    "jsd_beta",
+    "skew",
+    "temperature",
+    "cross_entropy",
+    "cutoff",
+    "chunk_tokens",
+)
+"""The keys of a recipe's `distill` that decide what a loss is, not how somebody trains by it."""
+
+
+def distillation_loss(
+    student: Model, teacher: Model | None, rows: Iterable[Any], **options: Any
+) -> Tensor:
+    """Return the loss of some rows, for a training loop that you have.
+
+    L = lambda D(original rows) + (1 - lambda) D(changed rows), D the mean over the response tokens
+    of the rows of that kind (end of the turn included) of the divergence from the teacher, in nats.
+    All rows go through both models in one forward, and no [T, V] tensor ever exists: the memory is
+    that of the models' own forward and of `chunk_tokens` positions' logits.
+
+    Args:
+        student: Whom you train. Gradients go to its parameters that want some; its mode, its
+            dropout and its flags are yours. Keep the object: what is known of it is kept with it.
+        teacher: Whom it learns from, never changed; of any tokenizer. None: the cross-entropy of
+            the responses.
+        rows: Dicts or records with `question` (or `prompt`) and `response`; where there are,
+            `changed` (whether the question was changed, for lambda) and `response_prefix`.
+        **options: Keys of `distill` in a recipe that decide a loss: `lambda_`, `loss`,
+            `loss_options`, `jsd_beta`, `skew`, `temperature`, `cross_entropy`, `cutoff`,
+            `chunk_tokens`.
+
+    Returns:
+        A differentiable scalar on the student's device, float32 (float64 of a float64 student). It
+        computes in the dtype of `torch.autocast` where that is on, else in the student's own.
+
+    Raises:
+        DataError: no rows, a row that lacks something or is longer than `cutoff` tokens.
+        RecipeError: an unknown option, or one out of the rules.
+        ModelError: no token is common to both models.
+        NonFiniteError: the loss is not a number.
+
+    Example:
+        >>> import leaf
+        >>> student = leaf.Model.load("package:playground/models/student", dtype="float32")
+        >>> teacher = leaf.Model.load("package:playground/models/teacher", dtype="float32")
+        >>> student.model.requires_grad_(True) is student.model
+        True
+        >>> rows = [{"question": "Ann has 2 pens. How many pens are there?", "response": "2"}]
+        >>> loss = leaf.distillation_loss(student, teacher, rows)
+        >>> loss.backward()
+        >>> loss.ndim, student.model.get_output_embeddings().weight.grad is not None
+        (0, True)
+    """
+    pair = pair_of(student, teacher, options)
+    return pair.distiller.loss(pair.encode(rows_from(rows)), pair.section.lambda_)
+
+
+def distill(
+    student: Model,
+    teacher: Model | None,
+    rows: Iterable[Any],
+    *,
+    out: str | Path | None = None,
+    teacher_as: str = "online",
+    **options: Any,
+) -> Model:
+    """Train a copy of a student on some rows and return it; the student stays as it is.
+
+    The copy learns in float32: 16 bytes of memory a parameter for weights, gradients and AdamW's
+    moments beside both models, with `tuning="lora"` a copy in the student's dtype and 16 bytes a
+    parameter of the adapters.
+
+    Args:
+        student: Where the training starts.
+        teacher: Whom it learns from, of any tokenizer; None: cross-entropy on the responses.
+        rows: As of `distillation_loss`; rows of one problem have the same `problem_id`.
+        out: Folder that keeps metrics.jsonl, checkpoints (the same call goes on from the newest)
+            and the trained model; None: nothing is kept, and what is needed meanwhile lies in a
+            temporary folder.
+        teacher_as: `distill.teacher` in a recipe: online; hidden or topk keep what it says of each
+            row, so that its forward runs once a row and not once a pass.
+        **options: Other keys of `distill` in a recipe, as `learning_rate=1e-4, max_steps=20`;
+            nested ones are dicts, and `lambda` is written `lambda_`.
+
+    Returns:
+        A model in the student's dtype (`save_dtype`), frozen, with a dict a step in `.metrics`.
+
+    Raises:
+        DataError, RecipeError, ModelError: see `distillation_loss`.
+        OutOfMemoryError: the training does not fit in memory; says what takes less.
+        NonFiniteError: a loss or gradient is not finite.
+
+    Example:
+        >>> import leaf
+        >>> student = leaf.Model.load("package:playground/models/student", dtype="float32")
+        >>> rows = [{"question": "Ann has 2 pens. How many pens are there?", "response": "2"}]
+        >>> trained = leaf.distill(student, None, rows, learning_rate=1e-3, max_steps=2)
+        >>> [step["step"] for step in trained.metrics]
+        [1, 2]
+    """
+    section = _section({"teacher": teacher_as, **options}, teacher, "leaf.distill")
+    if section.teacher == "served":
+        raise UsageError("leaf.distill: a served teacher is no model in memory; run a recipe")
+    with undisturbed(), _folder(out) as folder:
+        if out is None:
+            section = section.model_copy(update={"checkpoint_every": 2**31})
+        job = _job(student, teacher, rows_from(rows), section, folder)
+        attention = student._loaded.model.config._attn_implementation
+        distiller, samples, trained = train_student(job)
+        model = distiller.student.model
+        if section.gradient_checkpointing:
+            model.gradient_checkpointing_disable()
+            model.set_attn_implementation(attention)
+        model.zero_grad(set_to_none=True)
+        if out is None:
+            round_weights(model, section, student.dtype)
+        else:
+            export(
+                folder / "model",
+                model,
+                student.tokenizer,
+                source=job.student_source,
+                section=section,
+                card=_card(job, samples, trained.kept),
+            )
+        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    del distiller
+    release_memory()
+    made = Model(
+        model.eval().requires_grad_(False),
+        student.tokenizer,
+        system=student.system,
+        name=f"{student.name} (distilled)",
+    )
+    made.metrics = [json.loads(line) for line in lines]
+    return made
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pair:
+    """A student that somebody trains and its teacher, with what is found out about them once."""
+
+    distiller: Distiller
+    prompt_format: PromptFormat
+    aligner: Aligner | None
+    section: DistillSection
+
+    def encode(self, rows: list[TrainingExample]) -> list[Sample]:
+        """Tokenise rows; raises `DataError` for one that is longer than `cutoff`."""
+        samples, longer = encode_rows(self.prompt_format, rows, self.section.cutoff, self.aligner)
+        if longer:
+            raise DataError(
+                f"{len(longer)} of {len(rows)} rows are longer than cutoff ({self.section.cutoff} "
+                f"tokens), the first is {longer[0].content!r:.60}; leave them out or raise cutoff"
+            )
+        return samples
+
+
+_PAIRS: WeakKeyDictionary[Model, dict[str, tuple[Model | None, Pair]]] = WeakKeyDictionary()
+"""Student to its pairs, each with its teacher, so that no other object gets its id."""
+
+
+def pair_of(student: Model, teacher: Model | None, options: dict[str, Any]) -> Pair:
+    """Return what is known of a student and its teacher under some options, found out once."""
+    for name in options:
+        if name.rstrip("_") not in LOSS_OPTIONS:
+            raise RecipeError(
+                f"leaf.distillation_loss: `{name}` does not decide a loss"
+                f"{nearest(name, LOSS_OPTIONS) or '; known here: ' + ', '.join(LOSS_OPTIONS)}"
+            )
+    section = _section(options, teacher, "leaf.distillation_loss")
+    loaded: Loaded = source_of(student).held
+    kind = loaded.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else loaded.dtype
+    checkpointing = loaded.model.is_activation_checkpointing
+    name = repr((id(teacher), dtype, checkpointing, str(loaded.device), section))
+    pairs = _PAIRS.setdefault(student, {})
+    if name not in pairs:
+        pairs[name] = (teacher, _pair(student, loaded, teacher, section, dtype))
+    return pairs[name][1]
+
+
+def _pair(
+    student: Model,
+    loaded: Loaded,
+    teacher: Model | None,
+    section: DistillSection,
+    dtype: torch.dtype,
+) -> Pair:
+    own = PromptFormat(student.tokenizer, name=student.name, system=student.system)
+    aligner: Aligner | None = None
+    source: Teacher | None = None
+    if teacher is not None and section.cross_entropy < 1.0:
+        other = PromptFormat(teacher.tokenizer, name=teacher.name, system=teacher.system)
+        source = _teacher(source_of(teacher).held, loaded.device)
+        if not same_tokenizer(own.tokenizer, other.tokenizer):
+            check_tokenizers(own, other, section)
+            aligner = Aligner(own, other, common_tokens(own, other))
+            entries = len(loaded.model.get_output_embeddings().weight)
+            source = AlignedTeacher.of(source, aligner.common, entries, section.chunk_tokens)
+    distiller = Distiller(loaded, source, section, compute_dtype=dtype, learn=False)
+    return Pair(distiller=distiller, prompt_format=own, aligner=aligner, section=section)
+
+
+def _teacher(loaded: Loaded, device: torch.device) -> HiddenTeacher:
+    """Return a teacher that is lent for each forward; its head works on the student's device."""
+    with lent(loaded.model):
+        head = output_head(loaded.model)
+    states = OnlineStates(loaded)
+
+    def lent_states(items: Any) -> Tensor:
+        with lent(loaded.model), torch.autocast(loaded.device.type, enabled=False):
+            return states(items)
+
+    return HiddenTeacher(states=lent_states, head=head.to(device))
+
+
+def _section(options: dict[str, Any], teacher: Model | None, what: str) -> DistillSection:
+    values = {
+        name.rstrip("_") if name == "lambda_" else name: each for name, each in options.items()
+    }
+    if teacher is None:
+        values["cross_entropy"] = 1.0
+    return check_section(DistillSection, values, source=what)
+
+
+def _job(
+    student: Model,
+    teacher: Model | None,
+    rows: list[TrainingExample],
+    section: DistillSection,
+    folder: Path,
+) -> TrainingJob:
+    """Return what the training loop of recipes needs, with models that are in memory."""
+    prompt_format = PromptFormat(student.tokenizer, name=student.name, system=student.system)
+    if teacher is not None:
+        other = PromptFormat(teacher.tokenizer, name=teacher.name, system=teacher.system)
+        met = check_tokenizers(prompt_format, other, section)
+        if met:
+            say(met)
+    samples, longer = encode_rows(prompt_format, rows, section.cutoff)
+    if longer:
+        say(f"{len(longer)} of {len(rows)} rows are longer than {section.cutoff} tokens: left out")
+    problems = list(dict.fromkeys(sample.row.problem_id for sample in samples))
+    held_out = hold_out(problems, section.validation.share, section.validation.seed)
+    kept, validation = split_rows([sample.row for sample in samples], held_out)
+    lengths = [sample.length for sample in samples if sample.row.problem_id not in held_out]
+    settings = section.model_dump(mode="json", exclude={"checkpoint_every", "tracking"})
+    return TrainingJob(
+        label="student",
+        student=section_of(student),
+        student_source=source_of(student),
+        teacher=section_of(teacher or student),
+        teacher_source=source_of(teacher or student),
+        distill=section,
+        rows=kept,
+        held_out=validation,
+        steps=plan_steps(kept, section, lengths),
+        # What is in memory has no files to name it by: the sums of its weights stand for them.
+        key=digest([plain(kept), plain(validation), settings, _sum(student), _sum(teacher)]),
+        folder=folder,
+        store=folder / "store",
+        task="rows in memory",
+    )
+
+
+def _sum(model: Model | None) -> str:
+    """Return the sum of a model's weights."""
+    parameters = model.model.parameters() if model else ()
+    return repr(sum(float(each.detach().double().sum()) for each in parameters))
+
+
+def _card(job: TrainingJob, samples: list[Sample], steps: int) -> Card:
+    changed = sum(sample.row.counterfactual for sample in samples)
+    return Card(
+        student=job.student.model,
+        teacher=job.teacher.model,
+        task=job.task,
+        originals=len(samples) - changed,
+        counterfactuals=changed,
+        steps=steps,
+    )
+
+
+@contextlib.contextmanager
+def _folder(out: str | Path | None) -> Iterator[Path]:
+    """Make the folder that a training writes to; without `out` it is gone afterwards."""
+    if out is None:
+        with TemporaryDirectory(prefix="leaf-") as name:
+            yield Path(name)
+        return
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    yield folder

@@ -1,0 +1,218 @@
+"""Training from Python, held against full logits in float64."""
+
+import copy
+import doctest
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+import leaf
+from leaf.api import training
+from leaf.errors import DataError, RecipeError
+from leaf.models.prompt_format import PromptFormat
+
+ROWS: list[dict[str, Any]] = [
+    {"question": "Ann has 2 pens. How many?", "response": "2", "problem_id": "a"},
+    {"question": "Bo has 7 cups. How many?", "response": "7 cups", "problem_id": "b"},
+    {"question": "Ann has 2 red pens. How many?", "response": "2", "problem_id": "a", "changed": 1},
+]
+
+
+@pytest.fixture(scope="module")
+def prompt_format(byte_level: Callable[..., PromptFormat]) -> PromptFormat:
+    return byte_level([("a", "n"), ("Ġ", "h")], "<end>")
+
+
+@pytest.fixture
+def pair(tiny_model: Any, prompt_format: PromptFormat) -> tuple[leaf.Model, leaf.Model]:
+    size = {"vocab_size": 270, "dtype": torch.float64}
+    student, teacher = tiny_model("llama", seed=1, **size), tiny_model("llama", seed=2, **size)
+    student.requires_grad_(True)
+    return leaf.Model(student, prompt_format.tokenizer), leaf.Model(
+        teacher, prompt_format.tokenizer
+    )
+
+
+def naive(
+    student: leaf.Model, teacher: leaf.Model | None, prompt_format: PromptFormat, lambda_: float
+) -> torch.Tensor:
+    """The loss from full logits, one row at a time."""
+    kinds: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
+    for row in ROWS:
+        item = prompt_format.encode(row["question"], row["response"])
+        ids = torch.tensor([item.ids])
+        log_q = student.model(input_ids=ids).logits[0].log_softmax(-1)
+        for at in range(item.prompt_length - 1, len(item.ids) - 1):
+            if teacher is None:
+                loss = -log_q[at, item.ids[at + 1]]
+            else:
+                log_p = teacher.model(input_ids=ids).logits[0, at].log_softmax(-1)
+                loss = (log_p.exp() * (log_p - log_q[at])).sum()
+            kinds["changed" in row].append(loss)
+    means = [torch.stack(kind).mean() for kind in kinds]
+    return lambda_ * means[0] + (1 - lambda_) * means[1]
+
+
+def gradients(model: Any) -> torch.Tensor:
+    return torch.cat([each.grad.flatten() for each in model.parameters()])
+
+
+@pytest.mark.parametrize("taught", [True, False])
+def test_loss_and_gradient_equal_those_of_full_logits(
+    pair: tuple[leaf.Model, leaf.Model], prompt_format: PromptFormat, taught: bool
+) -> None:
+    student, teacher = pair
+    source = teacher if taught else None
+    loss = leaf.distillation_loss(student, source, ROWS, lambda_=0.3)
+    loss.backward()
+    found = gradients(student.model)
+    student.model.zero_grad()
+    expected = naive(student, source, prompt_format, 0.3)
+    expected.backward()
+    assert loss.shape == ()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
+    torch.testing.assert_close(found, gradients(student.model), rtol=1e-7, atol=1e-11)
+
+
+def test_both_models_stay_as_they_were(pair: tuple[leaf.Model, leaf.Model]) -> None:
+    student, teacher = pair
+    student.model.train()
+    student.model.model.layers[0].eval()
+    student.model.lm_head.requires_grad_(False)
+    teacher.model.train()
+    teacher.model.requires_grad_(True)
+
+    def state(model: Any) -> list[Any]:
+        flags = [each.requires_grad for each in model.parameters()]
+        hooks = [len(part._forward_hooks) for part in model.modules()]
+        modes = [part.training for part in model.modules()]
+        return [flags, hooks, modes, model.config._attn_implementation]
+
+    before = state(student.model), state(teacher.model)
+    random = torch.get_rng_state()
+    leaf.distillation_loss(student, teacher, ROWS).backward()
+    assert (state(student.model), state(teacher.model)) == before
+    assert student.model.lm_head.weight.grad is None
+    assert student.model.model.embed_tokens.weight.grad is not None
+    assert all(each.grad is None for each in teacher.model.parameters())
+    assert torch.get_rng_state().equal(random)
+
+
+def test_gradient_checkpointing_of_the_users_changes_nothing(
+    pair: tuple[leaf.Model, leaf.Model],
+) -> None:
+    student, teacher = pair
+    leaf.distillation_loss(student, teacher, ROWS).backward()
+    expected = gradients(student.model)
+    student.model.zero_grad()
+    student.model.train()
+    student.model.gradient_checkpointing_enable({"use_reentrant": False})
+    leaf.distillation_loss(student, teacher, ROWS).backward()
+    torch.testing.assert_close(gradients(student.model), expected, rtol=1e-8, atol=1e-12)
+
+
+def test_a_teacher_of_another_tokenizer_teaches(
+    pair: tuple[leaf.Model, leaf.Model], tiny_model: Any, byte_level: Callable[..., PromptFormat]
+) -> None:
+    other = byte_level([("e", "n"), ("p", "en")], "</s>")
+    model = tiny_model("qwen2", seed=3, vocab_size=270, dtype=torch.float64)
+    teacher = leaf.Model(model, other.tokenizer)
+    loss = leaf.distillation_loss(pair[0], teacher, ROWS)
+    loss.backward()
+    assert loss.item() > 0
+    assert torch.isfinite(gradients(pair[0].model)).all()
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "kind", "words"),
+    [
+        ([], {}, DataError, "there is no row to train on"),
+        ([{"question": "x"}], {}, DataError, "row 0: `response` must be a text, but is None"),
+        ([{**ROWS[0], "kind": "new"}], {}, DataError, "`kind` must be original or changed"),
+        (ROWS, {"cutoff": 3}, DataError, "3 of 3 rows are longer than cutoff"),
+        (ROWS, {"temprature": 2.0}, RecipeError, "did you mean `temperature`"),
+        (ROWS, {"learning_rate": 1.0}, RecipeError, "does not decide a loss"),
+        (ROWS, {"loss": "kll"}, RecipeError, "must be 'kl'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    pair: tuple[leaf.Model, leaf.Model],
+    rows: Any,
+    options: dict[str, Any],
+    kind: type[Exception],
+    words: str,
+) -> None:
+    with pytest.raises(kind, match=words) as error:
+        leaf.distillation_loss(*pair, rows, **options)
+    assert "\n" not in str(error.value)
+
+
+FEW = {"learning_rate": 1e-2, "max_steps": 3, "batch_size": 2, "warmup_steps": 0}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"teacher_as": "hidden", "hidden": {"cosine": 0.5}},
+        {"tuning": "lora", "lora": {"rank": 2}, "gradient_checkpointing": True},
+        {"validation": {"share": 0.5, "every": 1}},
+    ],
+    ids=str,
+)
+def test_a_trained_copy_comes_back_and_the_student_stays(
+    pair: tuple[leaf.Model, leaf.Model], options: dict[str, Any]
+) -> None:
+    student, teacher = pair
+    before = copy.deepcopy(student.model.state_dict())
+    trained = leaf.distill(student, teacher, ROWS, **FEW, **options)
+    assert [line["step"] for line in trained.metrics] == [1, 2, 3]
+    after, made = student.model.state_dict(), trained.model.state_dict()
+    assert after.keys() == before.keys() == made.keys()
+    assert all(after[name].equal(before[name]) for name in before)
+    assert any(not made[name].equal(before[name]) for name in before)
+    assert trained.dtype is student.dtype
+    assert trained.model.config._attn_implementation == student.model.config._attn_implementation
+    assert all(each.requires_grad for each in student.model.parameters())
+    assert ("hidden" in trained.metrics[0]) == ("hidden" in options)
+
+
+def test_training_lowers_the_loss_and_the_first_is_that_of_distillation_loss(
+    pair: tuple[leaf.Model, leaf.Model],
+) -> None:
+    student, teacher = pair
+    settings = {**FEW, "batch_size": 3, "max_steps": 10, "lambda_": 0.3}
+    trained = leaf.distill(student, teacher, ROWS, **settings)
+    first = leaf.distillation_loss(student, teacher, ROWS, lambda_=0.3).item()
+    last = leaf.distillation_loss(trained, teacher, ROWS, lambda_=0.3).item()
+    # Masters and computation are float32 and less; the loss is float64.
+    assert trained.metrics[0]["loss"] == pytest.approx(first, rel=2e-2)
+    assert last < 0.8 * first
+
+
+def test_out_keeps_a_folder_that_transformers_loads(
+    pair: tuple[leaf.Model, leaf.Model], tmp_path: Path
+) -> None:
+    student, _ = pair
+    trained = leaf.distill(student, None, ROWS, out=tmp_path / "kept", **FEW)
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "kept" / "model")
+    for name, value in trained.model.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name].to(value), value)
+    assert (tmp_path / "kept" / "metrics.jsonl").is_file()
+
+
+def test_a_wrong_option_of_training_is_refused_with_the_nearest(
+    pair: tuple[leaf.Model, leaf.Model],
+) -> None:
+    with pytest.raises(RecipeError, match="did you mean `learning_rate`"):
+        leaf.distill(*pair, ROWS, learning_rat=1e-3)
+
+
+def test_the_examples_of_docstrings_are_as_they_say() -> None:
+    failed, tried = doctest.testmod(training)
+    assert tried
+    assert not failed
