@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from leaf.attribute import sensitivity
+from leaf.attribute.embedding_gradient import sensitivity
 from leaf.models.load import load
 from leaf.models.output_head import output_head
 from leaf.models.packing import Packer
