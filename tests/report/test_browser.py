@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.report.conftest import score
 from tests.report.made import build_report
 
 Opened = Callable[..., tuple[Page, list[str]]]
@@ -37,6 +38,8 @@ def crowd(transplanted: dict[str, Any]) -> dict[str, Any]:
             dataclasses.replace(transplanted[name][0], problem_id=one, text=f"said of {one}")
             for one in names
         ]
+    for name, outcome in (("student_scores", "wrong"), ("teacher_scores", "right")):
+        transplanted[name] = [score(one, outcome) for one in names]
     transplanted["cuts"]["gradient"] = (
         [
             dataclasses.replace(cuts[cut], id=f"{name}/x", problem_id=name)

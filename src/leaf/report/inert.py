@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from leaf.report.formats import visible
+from leaf.report.one_problem import by_gradient, judgement
 
 TEASER = 140
 """Characters of a question that a closed row shows."""
@@ -32,12 +33,24 @@ def inert(value: Any) -> Markup:
 def problem_data(problem: Mapping[str, Any]) -> Markup:
     """Write what is shown of a problem once it is opened.
 
-    A scored unit is its text, student, teacher and gap score, and marks; other text is a string.
+    A scored unit is its text, student, teacher and gap score, and marks; a ranked one its text,
+    score and marks; other text is a string.
     Scores have three significant digits, more than anybody can tell apart.
     """
-    removals = [{**cut, "gap": _short(cut["gap"])} for cut in problem["removals"]]
-    units = [_unit(piece) for piece in problem["units"]]
-    return inert({**problem, "removals": removals, "units": units})
+    shown = {
+        "by_gradient": by_gradient(problem),
+        "units": [_unit(piece) for piece in problem["units"]],
+        "rankings": [
+            {**ranking, "units": [_unit(piece) for piece in ranking["units"]]}
+            for ranking in problem.get("rankings", ())
+        ],
+        "removals": [
+            {**cut, "gap": _short(cut["gap"]), "judgement": judgement(cut)}
+            for cut in problem["removals"]
+        ],
+        "transplants": [{**cut, "judgement": judgement(cut)} for cut in problem["transplants"]],
+    }
+    return inert({**problem, **shown})
 
 
 def index_entry(problem: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,9 +67,10 @@ def index_entry(problem: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unit(piece: Mapping[str, Any]) -> Any:
-    if "gap" not in piece:
+    names = ("score",) if "score" in piece else ("student", "teacher", "gap")
+    if "removed" not in piece:
         return piece["text"]
-    scores = (_short(piece[name]) for name in ("student", "teacher", "gap"))
+    scores = (_short(piece[name]) for name in names)
     return [piece["text"], *scores, REMOVED * piece["removed"] + FREED * piece["freed"]]
 
 

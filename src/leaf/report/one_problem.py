@@ -55,6 +55,14 @@ def explanation(entry: Entry, recipe: Recipe, source: str) -> dict[str, Any]:
     }
 
 
+def by_gradient(problem: Mapping[str, Any]) -> bool:
+    """Whether a described problem was ranked by the gradient: both models' tokens are shown then.
+
+    A report.json of version 0.1.0 has no rankings.
+    """
+    return all(ranking["detector"] == "gradient" for ranking in problem.get("rankings", ()))
+
+
 def judgement(change: Mapping[str, Any]) -> tuple[str, str]:
     """Say what verification made of a removal or transplant: `Verified`, `both right without it`.
 
@@ -126,8 +134,7 @@ def describe(
                     "units": list(_coloured(question, _ranked(ranking), marks)),
                 }
                 for ranking in entry.rankings
-                # The gradient's tokens are the units themselves.
-                if ranking.detector == detector and (detector, ranking.unit) != _TOKENS
+                if ranking.detector == detector and not _are_units(ranking, entry)
             ],
             "omitted": max(len(question) - TEXT_LIMIT, 0),
             "tried": len(removed),
@@ -162,8 +169,6 @@ def describe(
     return described
 
 
-_TOKENS = ("gradient", "token")
-
 Marks = Mapping[str, Sequence[Span]]
 """Name of a mark to the spans whose units have it."""
 
@@ -183,7 +188,7 @@ def _status(entry: Entry, detector: str) -> str:
         return "transplant"
     if removals or transplants:
         return "pending" if any(item.pending for item in removals) else "unverified"
-    if not entry.units or entry.units[0].gap is None:
+    if not entry.rankings and (not entry.units or entry.units[0].gap is None):
         return "unscored"
     # Whoever was pruned without a change was refused one.
     return "uncut" if entry.made(detector, "refused") else "pending"
@@ -206,6 +211,11 @@ def _tokens(entry: Entry) -> Iterator[tuple[int, int, dict[str, float]]]:
             numbers = {"teacher": unit.teacher, "student": unit.student}
             difference = unit.teacher - unit.student
             yield unit.start, unit.end, {**numbers, "difference": difference, "gap": unit.gap}
+
+
+def _are_units(ranking: Ranking, entry: Entry) -> bool:
+    """Whether a ranking is that of the gradient's tokens, which `units` say more about."""
+    return bool(entry.units) and (ranking.detector, ranking.unit) == ("gradient", "token")
 
 
 def _ranked(ranking: Ranking) -> Iterator[tuple[int, int, dict[str, float]]]:
@@ -248,7 +258,9 @@ def _verdict(variant: Variant) -> dict[str, Any] | None:
     }
 
 
-def _answer(said: Said) -> dict[str, Any]:
+def _answer(said: Said | None) -> dict[str, Any] | None:
+    if said is None:
+        return None
     return {
         **clipped(said.failure or said.text),
         "truncated": said.truncated,

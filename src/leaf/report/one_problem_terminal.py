@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leaf.report.formats import level, visible
-from leaf.report.one_problem import judgement
+from leaf.report.one_problem import by_gradient, judgement
 from leaf.store.ledger import Entry
 
 _STUDENT, _TEACHER = (213, 94, 0), (0, 114, 178)
@@ -49,7 +49,7 @@ class _Map:
 def _maps(problem: Mapping[str, Any], *, colours: bool) -> Iterator[_Map]:
     """Yield a map of what was ranked; the gradient's tokens have one a model, then the gap."""
     rankings, units = problem["rankings"], problem["units"]
-    if all(ranking["detector"] == "gradient" for ranking in rankings):
+    if any("gap" in unit for unit in units) and by_gradient(problem):
         yield _Map(
             name="Student",
             meaning="how much each word moves its loss on the reference",
@@ -112,7 +112,8 @@ def print_explanation(found: Mapping[str, Any], console: Console) -> None:
     said = Text()
     for role in ("student", "teacher"):
         said.append(f"{role} ", "dim")
-        said.append_text(_OUTCOMES[problem["before"][role]["outcome"]])
+        answer = problem["before"][role]
+        said.append_text(_OUTCOMES[answer and answer["outcome"]])
         said.append(f" ({visible(found['recipe'][role]['model'])})   ", "dim")
     console.print(said.append("answer ", "dim").append(visible(problem["answer"]), "bold"))
     _print_heat(found, console)
@@ -288,11 +289,19 @@ def _print_answers(problem: Mapping[str, Any], console: Console) -> None:
 
 
 def _named(pieces: Sequence[Mapping[str, Any]], console: Console) -> Text:
-    """Name a change in a few words: `without ...`, `with ...`."""
-    excerpt = _excerpt(pieces, console)
-    word = "with" if any(piece["inserted"] for piece in pieces) else "without"
-    text = Text(f"{word}{'' if excerpt.plain.startswith(' ') else ' '}")
-    return text.append_text(excerpt)
+    """Name a change in the page's words: `without ...`, `with ... instead of ...`."""
+    gone, come = (
+        Text(", ").join(
+            _excerpt([{**piece, "text": piece["text"].strip()}], console)
+            for piece in pieces
+            if piece[kind]
+        )
+        for kind in ("removed", "inserted")
+    )
+    if not come:
+        return Text.assemble("without ", gone)
+    text = Text.assemble("with ", come)
+    return text.append(" instead of ").append_text(gone) if gone else text
 
 
 def _answer(said: Mapping[str, Any] | None) -> Text:

@@ -19,6 +19,7 @@ from leaf.report.content import FORMAT
 from leaf.report.figures import ARM_NAMES, accuracy_plot, curve_plot
 from leaf.report.formats import duration, number, percent, points, visible, whole
 from leaf.report.inert import index_entry, inert, problem_data
+from leaf.report.one_problem import by_gradient
 from leaf.report.readings import in_words, listed
 from leaf.store.memory import size_of
 from leaf.store.store import write_whole
@@ -125,10 +126,12 @@ def environment(*scripts: str) -> jinja2.Environment:
         "flat": _flat,
         "size": size_of,
         "anchor": _anchor,
+        "by_gradient": by_gradient,
     }
     environment.globals |= {
         "accuracy_plot": accuracy_plot,
         "curve_plot": curve_plot,
+        "by_gradient": by_gradient,
         "in_words": _in_words,
         "plurals": _plurals,
         "style": Markup(_file("style.css")),  # noqa: S704 - our own file

@@ -142,10 +142,10 @@ class Entry:
     """The gold final answer."""
     reference: str
     """The response whose loss was differentiated, at response level the rest of it; "" without."""
-    student: Said
-    """The student's answer to the whole question."""
-    teacher: Said
-    """The teacher's answer to the whole question."""
+    student: Said | None
+    """The student's answer to the whole question; None where it was not asked."""
+    teacher: Said | None
+    """The teacher's answer to the whole question; None where it was not asked."""
     student_loss: float | None
     """Mean cross-entropy of the reference, nats per token; None where it was not scored."""
     teacher_loss: float | None
@@ -164,8 +164,8 @@ class Entry:
         tried = [variant for variant in self.variants if variant.student]
         kept = sum(variant.kept for variant in tried)
         return (
-            f"Entry({self.problem_id}: student {self.student.outcome}, teacher "
-            f"{self.teacher.outcome}, {kept} of {len(tried)} changed questions kept)"
+            f"Entry({self.problem_id}: student {_outcome(self.student)}, teacher "
+            f"{_outcome(self.teacher)}, {kept} of {len(tried)} changed questions kept)"
         )
 
     @property
@@ -187,6 +187,10 @@ class Entry:
     def tried(self, detector: str) -> list[Variant]:
         """Return the variants of a detector that models were asked about."""
         return [item for item in self.variants if item.detector == detector and item.student]
+
+
+def _outcome(said: Said | None) -> str:
+    return said.outcome.value if said else "not asked"
 
 
 def write_ledger(path: Path, found: Iterable[Entry]) -> None:

@@ -100,7 +100,7 @@ def _cases(run: Run) -> list[Case]:
     cases = []
     for at, entry in enumerate(shown):
         removed = min(removals[entry.problem_id], key=lambda item: (_gap(item), item.id))
-        assert removed.student is not None  # noqa: S101 - it was verified
+        assert entry.student and removed.student  # noqa: S101 - it was verified
         again = [
             Reply(who=f"{ARMS[arm].title} student", text=answers[at].text, right=scores[at].right)
             for arm, (answers, scores) in graded.items()

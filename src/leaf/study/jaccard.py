@@ -100,7 +100,7 @@ def _pairs(run: Run) -> tuple[Groups, int]:
     for entry in run.entries:
         tried = entry.tried(run.detector)
         # Where the response is cut, the answer goes on from it and has not the whole reference.
-        if not tried or entry.level != "instruction":
+        if not (tried and entry.student) or entry.level != "instruction":
             continue
         never = all(item.student and item.student.outcome is not Outcome.RIGHT for item in tried)
         of_group = {

@@ -1,11 +1,13 @@
 """One entry of a ledger, made by hand: a cue that was found, and what was tried on it."""
 
+import dataclasses
+
 import pytest
 
 from leaf.recipe import Recipe
 from leaf.recipe.reading import check_recipe
 from leaf.records import Outcome, Span
-from leaf.store.ledger import Entry, Said, Unit, Variant
+from leaf.store.ledger import Entry, RankedUnit, Ranking, Said, Unit, Variant
 
 QUESTION = "Ben has 3 red pens. How many?"
 RIGHT, WRONG = Outcome.RIGHT, Outcome.WRONG
@@ -24,6 +26,23 @@ def recipe() -> Recipe:
         },
         source="tiny",
     )
+
+
+@pytest.fixture
+def by_sentence(entry: Entry, recipe: Recipe) -> tuple[Entry, Recipe]:
+    """The same where ablation ranked its two sentences: the first is cut first."""
+    border = QUESTION.index(" How")
+    units = (
+        RankedUnit(start=0, end=border, score=1.0),
+        RankedUnit(start=border, end=len(QUESTION), score=0.0),
+    )
+    ranked = dataclasses.replace(
+        entry,
+        variants=(variant("cf0", QUESTION[:border], detector="ablation", **both("3", "3")),),
+        rankings=(Ranking(detector="ablation", unit="sentence", units=units),),
+    )
+    section = recipe.attribute.model_copy(update={"detector": "ablation"})
+    return ranked, recipe.model_copy(update={"attribute": section})
 
 
 def unit(text: str, teacher: float, student: float, gap: float) -> Unit:

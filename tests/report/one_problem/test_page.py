@@ -105,6 +105,25 @@ def test_each_heat_map_reads_back_as_the_question_in_its_own_colour(
     }
 
 
+def test_a_sentence_that_was_ranked_is_coloured_as_a_sentence(
+    by_sentence: tuple[Entry, Recipe], tmp_path: Path, browser: Browser
+) -> None:
+    page, seen = opened(browser, written(*by_sentence, tmp_path))
+    assert seen == []
+    (caption,) = page.locator(".view figcaption").all_text_contents()
+    assert caption == "Ranked by ablation, sentence by sentence"
+    units = page.locator(".view .question .u")
+    assert units.all_text_contents() == ["Ben has 3 red pens.", "How many?"]
+    colours = [units.nth(at).evaluate("u => getComputedStyle(u).backgroundColor") for at in (0, 1)]
+    # The deepest of six steps of the student's orange, and none.
+    assert colours == ["rgba(213, 94, 0, 0.7)", "rgba(0, 0, 0, 0)"]
+    assert "freed" in (units.first.get_attribute("class") or "")
+    units.first.hover()
+    assert (
+        page.locator(".reading").inner_text() == "Ben has 3 red pens. score 1 · taken out, verified"
+    )
+
+
 def test_what_freed_the_student_is_struck_through_and_no_other_word(
     entry: Entry, recipe: Recipe, tmp_path: Path, browser: Browser
 ) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import re
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -85,6 +86,44 @@ def test_with_colours_the_student_is_orange_and_the_teacher_blue(
     # 9 is struck through, 4 underlined.
     assert "\x1b[4;9;" in text
     assert "▆" not in text
+
+
+def test_a_sentence_that_was_ranked_has_one_bar_over_its_whole_length(
+    by_sentence: tuple[Entry, Recipe],
+) -> None:
+    lines = printed(*by_sentence).splitlines()
+    named = "Ranked by ablation, sentence by sentence  the higher its bar, the sooner it is cut"
+    at = lines.index(named)
+    assert lines[at + 1] == "[-Ben has 3 red pens.-] How many?"
+    assert lines[at + 2] == "▆" * len("[-Ben has 3 red pens.-]")
+    # Tokens that the gradient scored were not what was ranked.
+    assert not any(line.startswith(("Student  ", "Teacher  ", "Gap  ")) for line in lines)
+
+
+def test_what_came_in_is_named_before_what_it_replaced(entry: Entry, recipe: Recipe) -> None:
+    moved = dataclasses.replace(
+        entry.variants[0],
+        strategy="transplant",
+        inserted="blue",
+        question=entry.question.replace(" red", " blue"),
+        donor="q/cf1",
+    )
+    text = printed(dataclasses.replace(entry, variants=(moved,)), recipe, width=200)
+    assert "with {+blue+} instead of [-red-]" in text
+    assert "Transplants  1 of 1 kept" in text
+    assert "kept: teacher still right  from q/cf1" in text
+
+
+def test_before_models_were_asked_their_answers_are_not_there(
+    by_sentence: tuple[Entry, Recipe],
+) -> None:
+    entry, recipe = by_sentence
+    waiting = dataclasses.replace(entry.variants[0], student=None, teacher=None, reason="")
+    changes: Any = {"student": None, "teacher": None, "units": (), "variants": (waiting,)}
+    text = printed(dataclasses.replace(entry, **changes), recipe)
+    assert "student – not asked" in text
+    assert "verdict: not there yet" in text
+    assert "Ranked by ablation" in text
 
 
 @pytest.mark.parametrize("width", [60, 75])

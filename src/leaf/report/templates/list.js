@@ -40,7 +40,7 @@ function build(details, at) {
   const problem = problemAt(at);
   const said = make("details", { class: "answers" }, make("summary", {}, "Answers before and after"), ...answers(problem));
   const link = make("a", { class: "small", href: anchor(problem.id) }, "Link to this problem");
-  details.append(...[...context(problem), ...heat(problem, ""), ...changes(problem), said, link].filter((part) => part !== null));
+  details.append(...[...context(problem), ...heats(problem), ...changes(problem), said, link].filter((part) => part !== null));
 }
 
 function row(at) {

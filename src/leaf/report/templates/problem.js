@@ -2,7 +2,6 @@
 // report share it. Text from outside only ever becomes text nodes and attributes, never markup.
 const COLOUR_STEPS = 6; // on either side, as leaf.report.formats.level
 const REMOVED = 1, FREED = 2; // marks of a unit, as leaf.report.inert writes them
-const HINT = "Point at a word for its numbers, or reach it with Tab and the arrow keys.";
 
 const find = (name) => document.getElementById(name);
 const settings = JSON.parse(find("settings").textContent);
@@ -57,33 +56,46 @@ function excerpt(pieces) {
 
 const level = (value) => Math.round(Math.max(-1, Math.min(1, value)) * COLOUR_STEPS);
 
-function unit([text, student, teacher, , marks]) {
+// A scored unit has three numbers, a ranked one a single score.
+function colours([student, teacher, gap]) {
+  if (gap === undefined) return `ranked n${level(student)}`;
   const step = level(teacher - student);
-  const colour = step < 0 ? `n${-step}` : `d${step}`;
-  const cut = (marks & REMOVED ? " cut-here" : "") + (marks & FREED ? " freed" : "");
-  return make("span", { class: `u ${colour} t${level(teacher)} s${level(student)}${cut}`, tabindex: "-1" }, text);
+  return `${step < 0 ? `n${-step}` : `d${step}`} t${level(teacher)} s${level(student)}`;
 }
 
-function reading([text, student, teacher, gap, marks]) {
-  const numbers = ` student ${number(student)} · teacher ${number(teacher)} · gap ${number(gap)}`;
+function unit(piece) {
+  const text = piece[0], marks = piece.at(-1);
+  const cut = (marks & REMOVED ? " cut-here" : "") + (marks & FREED ? " freed" : "");
+  return make("span", { class: `u ${colours(piece.slice(1, -1))}${cut}`, tabindex: "-1" }, text);
+}
+
+function reading(piece) {
+  const text = piece[0], marks = piece.at(-1);
+  const [student, teacher, gap] = piece.slice(1, -1).map(number);
+  const numbers = gap === undefined ? ` score ${student}` : ` student ${student} · teacher ${teacher} · gap ${gap}`;
   const cut = marks & FREED ? " · taken out, verified" : marks & REMOVED ? " · taken out" : "";
   return [make("strong", {}, make("bdi", {}, text.trim() || "(space)")), numbers + cut];
 }
 
-function heat(problem, view) {
-  const scored = problem.units.filter((piece) => typeof piece !== "string");
+function heat(problem, view, ranking = null) {
+  const what = ranking && ranking.unit !== "token" ? ranking.unit : "word";
+  const all = (ranking || problem).units;
+  const scored = all.filter((piece) => typeof piece !== "string");
   const words = new Map();
-  const pieces = problem.units.map((piece) => {
+  const pieces = all.flatMap((piece) => {
     if (typeof piece === "string") return piece;
-    const word = unit(piece);
+    // A sentence begins at its first letter, not at the space before it.
+    const space = ranking ? piece[0].length - piece[0].trimStart().length : 0;
+    const word = unit([piece[0].slice(space), ...piece.slice(1)]);
     words.set(word, piece);
-    return word;
+    return [piece[0].slice(0, space), word];
   });
   const named = { class: `question${view ? ` by-${view}` : ""}`, dir: "auto" };
-  if (scored.length) Object.assign(named, { role: "group", "aria-label": "Question by word, arrow keys move" });
+  if (scored.length) Object.assign(named, { role: "group", "aria-label": `Question by ${what}, arrow keys move` });
   const map = make("div", named, ...pieces, omitted(problem.omitted));
   if (!scored.length) return [map];
-  const line = make("p", { class: "reading", "aria-live": "polite" }, HINT);
+  const line = make("p", { class: "reading", "aria-live": "polite" },
+    `Point at a ${what} for its numbers, or reach it with Tab and the arrow keys.`);
   const order = [...words.keys()];
   order[0].tabIndex = 0;
   const show = (word) => line.replaceChildren(...reading(words.get(word)));
@@ -101,6 +113,15 @@ function heat(problem, view) {
   });
   return [map, line];
 }
+
+// What was ranked; the gradient's tokens are shown for both models.
+function heats(problem) {
+  const maps = problem.by_gradient || !problem.rankings.length ? heat(problem, "") : [];
+  const ranked = problem.rankings.flatMap((ranking) => [heading(rankedBy(ranking)), ...heat(problem, "", ranking)]);
+  return [...maps, ...ranked];
+}
+
+const rankedBy = ({ detector, unit }) => `Ranked by ${detector}, ${unit} by ${unit}`;
 
 // What a response-level problem stands in: the message, and what the response says before it.
 function context(problem) {
@@ -121,11 +142,9 @@ function context(problem) {
 
 const fact = (name, value) => make("div", {}, make("dt", {}, name), make("dd", {}, value));
 
-function judged(verdict, name, why) {
-  if (!verdict) return [fact("Verdict", "not there yet")];
-  return [fact("Student", outcome(verdict.student)), fact("Teacher", outcome(verdict.teacher)),
-    fact(verdict.kept ? name : `Not ${name.toLowerCase()}`,
-      verdict.kept && verdict.reason === "kept" ? why(verdict) : verdict.reason)];
+function judged({ verdict, judgement }) {
+  const outcomes = verdict ? [fact("Student", outcome(verdict.student)), fact("Teacher", outcome(verdict.teacher))] : [];
+  return [...outcomes, fact(...judgement)];
 }
 
 function change(found, facts) {
@@ -134,15 +153,13 @@ function change(found, facts) {
 }
 
 function removal(found) {
-  const how = found.strategy === "substitute" ? "both right with it" : "both right without it";
   const size = plural(found.units, settings.unit);
   const cut = settings.ranked ? fact("Gap", `${number(found.gap)} over ${size}`) : fact("Removed", size);
-  return change(found, [...judged(found.verdict, "Verified", () => how), cut]);
+  return change(found, [...judged(found), cut]);
 }
 
 function transplant(found) {
-  const why = (verdict) => `teacher still right${verdict.student === "right" ? "" : ", student not: here it learns"}`;
-  return change(found, [...judged(found.verdict, "Kept", why), fact("Taken from", make("code", {}, found.donor))]);
+  return change(found, [...judged(found), fact("Taken from", make("code", {}, found.donor))]);
 }
 
 function listed(title, name, found, total, build) {
@@ -201,8 +218,9 @@ function answers(problem) {
 }
 
 // A page of one problem has places for its parts.
-const PARTS = { context, changes, answers, heat: (problem) => heat(problem, "") };
+const PARTS = { context, changes, answers, heat: heats };
 for (const view of ["student", "teacher", "gap"]) PARTS[`heat-${view}`] = (problem) => heat(problem, view);
+PARTS.ranking = (problem, at) => heat(problem, "", problem.rankings[at]);
 for (const place of document.querySelectorAll("[data-part]")) {
-  place.replaceChildren(...PARTS[place.dataset.part](problemAt(0)).filter((part) => part !== null));
+  place.replaceChildren(...PARTS[place.dataset.part](problemAt(0), place.dataset.at).filter((part) => part !== null));
 }
