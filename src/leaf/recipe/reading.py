@@ -103,7 +103,9 @@ def describe(section: Section, prefix: str = "") -> Iterator[tuple[str, Any, str
         value = getattr(section, name)
         if isinstance(value, Section):
             yield from describe(value, f"{key}.")
-        elif isinstance(value, dict) and _section_of(field.annotation):
+        elif isinstance(value, dict) and (
+            _section_of(field.annotation) or choice_of(field.annotation)
+        ):
             for entry, part in value.items():
                 yield from describe(part, f"{key}.{entry}.")
         else:

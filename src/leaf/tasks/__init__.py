@@ -1,80 +1,28 @@
-"""Tasks: where problems come from. One file a data set, one line in `TASKS`."""
+"""Tasks: where problems come from. One file each, beside this one."""
 
 import inspect
 import json
+import pkgutil
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 from leaf.errors import DataError, nearest
 from leaf.recipe import DataSection, name_and_options
 from leaf.records import Problem
-from leaf.tasks.acecode import acecode
-from leaf.tasks.aime import aime
-from leaf.tasks.gsm8k import gsm8k
-from leaf.tasks.gsm_ic import gsm_ic
-from leaf.tasks.hotpotqa import hotpotqa
-from leaf.tasks.humaneval import humaneval, humaneval_plus
-from leaf.tasks.leetcode import leetcode
-from leaf.tasks.livecodebench import livecodebench
-from leaf.tasks.math import math, math500
-from leaf.tasks.mbpp import mbpp, mbpp_plus
-from leaf.tasks.musique import musique
-from leaf.tasks.nq import nq
-from leaf.tasks.numina_math import numina_math
-from leaf.tasks.olympiadbench import olympiadbench
 from leaf.tasks.paraphrase import paraphrase
-from leaf.tasks.playground import playground
-from leaf.tasks.popqa import popqa
-from leaf.tasks.squad2 import squad2
-from leaf.tasks.svamp import svamp
-from leaf.tasks.table import table
-from leaf.tasks.two_wiki import two_wiki
+from leaf.tasks.task import EVALUATION_SPLITS, TASKS, Task
 
-Task = Callable[[DataSection], list[Problem | DataError]]
-"""Reads all problems of a data set in file order, with the task's own `grader` and `after`.
+# The modules beside this one are the tasks, so that a new one is its file alone.
+for _module in pkgutil.iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+_tasks = sorted(TASKS.items())
+TASKS.clear()
+TASKS.update(_tasks)
 
-A record that cannot be read stands in the list as the error that names it."""
-
-TASKS: dict[str, Task] = {
-    "2wiki": two_wiki,
-    "acecode": acecode,
-    "aime": aime,
-    "gsm8k": gsm8k,
-    "gsm_ic": gsm_ic,
-    "hotpotqa": hotpotqa,
-    "humaneval": humaneval,
-    "humaneval_plus": humaneval_plus,
-    "leetcode": leetcode,
-    "livecodebench": livecodebench,
-    "math": math,
-    "math500": math500,
-    "mbpp": mbpp,
-    "mbpp_plus": mbpp_plus,
-    "musique": musique,
-    "nq": nq,
-    "numina_math": numina_math,
-    "olympiadbench": olympiadbench,
-    "playground": playground,
-    "popqa": popqa,
-    "squad2": squad2,
-    "svamp": svamp,
-    "table": table,
-}
-
-
-EVALUATION_SPLITS = {
-    "2wiki": "validation",
-    "aime": "train",
-    "hotpotqa": "validation",
-    "musique": "validation",
-    "nq": "train",
-    "numina_math": "test",
-    "olympiadbench": "train",
-    "squad2": "validation",
-}
-"""The split of a task's hub data set that models are scored on, where that is not `test`."""
+__all__ = ["EVALUATION_SPLITS", "TASKS", "Task", "about", "load_problems", "read_problems"]
 
 
 def about() -> dict[str, Any]:

@@ -20,24 +20,18 @@ The tests were written and filtered by models, so a few are wrong.
 from typing import Any
 
 from leaf.errors import DataError
-from leaf.recipe import DataSection
 from leaf.records import Problem, Tests
 from leaf.tasks.coding import as_answer, assertions_of, called_by, names_in, unix
-from leaf.tasks.reading import Row, each, read_rows, text_of
+from leaf.tasks.reading import Row, text_of
+from leaf.tasks.task import record_task
 
 AFTER = "\n\nPlease provide a self-contained Python script in one ```python code block."
 """What follows each question where the recipe does not say otherwise."""
 
 
-def acecode(section: DataSection) -> list[Problem | DataError]:
-    """Read AceCode from the hub, or from `section.path`, in the order of the file."""
-    rows = read_rows(
-        section.path or "TIGER-Lab/AceCode-87K", name=section.name, split=section.split or "train"
-    )
-    return each(rows, _problem)
-
-
-def _problem(row: Row) -> Problem:
+@record_task("acecode", "TIGER-Lab/AceCode-87K")
+def acecode(row: Row) -> Problem:
+    """Make a problem of a record."""
     question = unix(text_of(row, "question")).strip()
     assertions = assertions_of(row, "test_cases")
     entry_point = called_by(assertions, "", row.place)

@@ -19,26 +19,18 @@ teacher's there (`attribute.reference: teacher`).
 import re
 
 from leaf.errors import DataError
-from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.gsm8k import AFTER
-from leaf.tasks.reading import Row, each, optional_text_of, read_rows, text_of
+from leaf.tasks.reading import Row, optional_text_of, text_of
+from leaf.tasks.task import record_task
 from leaf.text.latex import boxes
 
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,3}(?:\.0+)?")
 
 
-def aime(section: DataSection) -> list[Problem | DataError]:
-    """Read AIME from the hub, or from `section.path`, in the order of the file."""
-    rows = read_rows(
-        section.path or "di-zhang-fdu/AIME_1983_2024",
-        name=section.name,
-        split=section.split or "train",
-    )
-    return each(rows, _problem)
-
-
-def _problem(row: Row) -> Problem:
+@record_task("aime", "di-zhang-fdu/AIME_1983_2024", evaluation="train")
+def aime(row: Row) -> Problem:
+    """Make a problem of a record."""
     is_hub = "Question" in row.values
     said = text_of(row, "Answer" if is_hub else "answer").strip()
     if not _WHOLE_NUMBER.fullmatch(said):

@@ -22,9 +22,9 @@ say to that request: without the calculator marks `<<...>>`, and with the answer
 import re
 
 from leaf.errors import DataError
-from leaf.recipe import DataSection
 from leaf.records import Problem
-from leaf.tasks.reading import Row, each, read_rows, text_of
+from leaf.tasks.reading import Row, text_of
+from leaf.tasks.task import record_task
 
 AFTER = "\nReason step by step, and put your final answer within \\boxed{}."
 """What follows each question where the recipe does not say otherwise."""
@@ -33,15 +33,9 @@ _CALCULATOR = re.compile(r"<<[^<>]*>>")
 _NUMBER = re.compile(r"-?[0-9][0-9,]*(\.[0-9]+)?")
 
 
-def gsm8k(section: DataSection) -> list[Problem | DataError]:
-    """Read GSM8K from the hub, or from `section.path`, in the order of the file."""
-    rows = read_rows(
-        section.path or "openai/gsm8k", name=section.name or "main", split=section.split or "train"
-    )
-    return each(rows, _problem)
-
-
-def _problem(row: Row) -> Problem:
+@record_task("gsm8k", "openai/gsm8k", config="main")
+def gsm8k(row: Row) -> Problem:
+    """Make a problem of a record."""
     worked = text_of(row, "answer")
     steps, mark, number = worked.rpartition("####")
     number = number.strip()

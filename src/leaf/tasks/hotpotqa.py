@@ -22,28 +22,16 @@ columns of titles and sentences and `supporting_facts` in place of `supporting_t
 name no gold passage have no distractors, and cannot be read with `data.passages`.
 """
 
-from leaf.errors import DataError
-from leaf.recipe import DataSection
-from leaf.records import Problem
 from leaf.tasks.contexts import distinct, read_passages
-from leaf.tasks.passages import Asked, passage_problems
-from leaf.tasks.reading import Row, read_rows, text_of
+from leaf.tasks.passages import Asked
+from leaf.tasks.reading import Row, text_of
+from leaf.tasks.task import passage_task
 
 
-def hotpotqa(section: DataSection) -> list[Problem | DataError]:
-    """Read HotpotQA from the hub, or from `section.path`, in the order of the file."""
-    rows = read_rows(
-        section.path or "hotpotqa/hotpot_qa",
-        name=section.name or "distractor",
-        split=section.split or "train",
-    )
-    return passage_problems(rows, section, _asked)
-
-
-def _asked(row: Row) -> Asked:
+@passage_task("hotpotqa", "hotpotqa/hotpot_qa", config="distractor", evaluation="validation")
+def hotpotqa(row: Row) -> Asked:
+    """Read a question with two gold passages."""
     return Asked(
-        place=row.place,
-        id=f"hotpotqa-{row.name}",
         question=text_of(row, "question").strip(),
         answers=distinct([text_of(row, "answer")]),
         passages=read_passages(row, "context"),

@@ -29,7 +29,6 @@ HumanEvalPlus/32 fails for every program, the reference too; it is mended (`_MEN
 import ast
 
 from leaf.errors import DataError
-from leaf.recipe import DataSection
 from leaf.records import Problem, Protected, Tests
 from leaf.tasks.coding import (
     REQUEST,
@@ -40,7 +39,8 @@ from leaf.tasks.coding import (
     program_of,
     unix,
 )
-from leaf.tasks.reading import Row, each, read_rows, text_of
+from leaf.tasks.reading import Row, text_of
+from leaf.tasks.task import record_task
 
 _MENDED = {
     "assert _poly(*candidate(*inp), inp) <= 0.0001": (
@@ -51,22 +51,16 @@ _MENDED = {
 stands for it is EvalPlus's own rule for that problem."""
 
 
-def humaneval(section: DataSection) -> list[Problem | DataError]:
-    """Read HumanEval from the hub, or from `section.path`, in the order of the file."""
-    rows = read_rows(
-        section.path or "openai/openai_humaneval",
-        name=section.name,
-        split=section.split or "test",
-    )
-    return each(rows, lambda row: _problem(row, "HumanEval"))
+@record_task("humaneval", "openai/openai_humaneval", split="test")
+def humaneval(row: Row) -> Problem:
+    """Make a problem of a record of HumanEval."""
+    return _problem(row, "HumanEval")
 
 
-def humaneval_plus(section: DataSection) -> list[Problem | DataError]:
-    """Read HumanEval+ from the hub, or from `section.path`, in the order of the file."""
-    rows = read_rows(
-        section.path or "evalplus/humanevalplus", name=section.name, split=section.split or "test"
-    )
-    return each(rows, lambda row: _problem(row, "HumanEvalPlus"))
+@record_task("humaneval_plus", "evalplus/humanevalplus", split="test")
+def humaneval_plus(row: Row) -> Problem:
+    """Make a problem of a record of HumanEval+."""
+    return _problem(row, "HumanEvalPlus")
 
 
 def refuse_inputs_alone(row: Row) -> None:

@@ -31,7 +31,8 @@ from leaf.errors import DataError
 from leaf.recipe import DataSection
 from leaf.records import Problem, Tests
 from leaf.tasks.coding import CONTEST, as_answer, contest_end, is_published, program_of, unix
-from leaf.tasks.reading import Row, each, optional_text_of, read_rows, text_of
+from leaf.tasks.reading import Row, each, optional_text_of, text_of
+from leaf.tasks.task import rows_of, task
 
 IMPORTS = """\
 import collections
@@ -60,13 +61,10 @@ _STARTER = re.compile(r"\n*Please complete [^\n]*\n```python\n(?P<code>.*?)\n?``
 _METHOD = re.compile(r"\bmy_solution\.(\w+)\(")
 
 
+@task("leetcode")
 def leetcode(section: DataSection) -> list[Problem | DataError]:
     """Read LeetCodeDataset from the hub, or from `section.path`, in the order of the file."""
-    rows = read_rows(
-        section.path or "newfacade/LeetCodeDataset",
-        name=section.name,
-        split=section.split or "train",
-    )
+    rows = rows_of(section, "newfacade/LeetCodeDataset")
     return each(rows, lambda row: _problem(row, section))
 
 

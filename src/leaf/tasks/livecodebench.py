@@ -42,6 +42,7 @@ from leaf.recipe import DataSection
 from leaf.records import Case, Problem, Tests
 from leaf.tasks.coding import CONTEST, contest_end, is_published, unix
 from leaf.tasks.reading import Row, each, optional_text_of, read_rows, text_of
+from leaf.tasks.task import rows_of, task
 
 HUB = "livecodebench/code_generation_lite"
 
@@ -89,10 +90,11 @@ _LARGEST = 2**30
 """Bytes of one record's private tests at most: a small text may unpack to any size."""
 
 
+@task("livecodebench")
 def livecodebench(section: DataSection) -> list[Problem | DataError]:
     """Read a release of LiveCodeBench from the hub, or `section.path`, in the order of the file."""
     if section.path is not None and section.path != HUB:
-        rows = read_rows(section.path, name=section.name, split=section.split or "test")
+        rows = rows_of(section, HUB, split="test")
     else:
         rows = [
             row

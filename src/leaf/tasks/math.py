@@ -18,29 +18,23 @@ A record that says `dup_of_math_test` is in the test set too and no part of the 
 """
 
 from leaf.errors import DataError
-from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.gsm8k import AFTER
-from leaf.tasks.reading import Row, each, optional_text_of, read_rows, text_of
+from leaf.tasks.reading import Row, optional_text_of, text_of
+from leaf.tasks.task import record_task
 from leaf.text.latex import boxes
 
 
-def math(section: DataSection) -> list[Problem | DataError]:
-    """Read the train set of MATH from the hub, or from `section.path`, in the order of the file."""
-    rows = read_rows(
-        section.path or "DigitalLearningGmbH/MATH-lighteval",
-        name=section.name,
-        split=section.split or "train",
-    )
-    return each(rows, lambda row: _problem(row, "math"))
+@record_task("math", "DigitalLearningGmbH/MATH-lighteval")
+def math(row: Row) -> Problem | None:
+    """Make a problem of a record of the train set."""
+    return _problem(row, "math")
 
 
-def math500(section: DataSection) -> list[Problem | DataError]:
-    """Read MATH-500 from the hub, or from `section.path`, in the order of the file."""
-    rows = read_rows(
-        section.path or "HuggingFaceH4/MATH-500", name=section.name, split=section.split or "test"
-    )
-    return each(rows, lambda row: _problem(row, "math500"))
+@record_task("math500", "HuggingFaceH4/MATH-500", split="test")
+def math500(row: Row) -> Problem | None:
+    """Make a problem of a record of the 500."""
+    return _problem(row, "math500")
 
 
 def boxed_problem(row: Row, *, id: str, answer: str = "") -> Problem:

@@ -34,7 +34,8 @@ from leaf.tasks.coding import (
     unix,
 )
 from leaf.tasks.humaneval import refuse_inputs_alone
-from leaf.tasks.reading import Row, each, optional_text_of, read_rows, text_of
+from leaf.tasks.reading import Row, each, optional_text_of, text_of
+from leaf.tasks.task import record_task, rows_of, task
 
 _SPLITS = {
     "prompt": range(1, 11),
@@ -57,6 +58,7 @@ _MENDED = {
 """Parts of MBPP+'s tests that cannot be meant."""
 
 
+@task("mbpp")
 def mbpp(section: DataSection) -> list[Problem | DataError]:
     """Read a split of MBPP from the hub, or from `section.path`, in the order of the file."""
     split = section.split or "train"
@@ -65,18 +67,8 @@ def mbpp(section: DataSection) -> list[Problem | DataError]:
             f"mbpp: no split `{split}`{nearest(split, _SPLITS) or ';'} "
             f"there are: {', '.join(_SPLITS)}"
         )
-    rows = read_rows(
-        section.path or "google-research-datasets/mbpp", name=section.name or "full", split=split
-    )
+    rows = rows_of(section, "google-research-datasets/mbpp", config="full")
     return each(rows, lambda row: _mbpp(row, split))
-
-
-def mbpp_plus(section: DataSection) -> list[Problem | DataError]:
-    """Read MBPP+ from the hub, or from `section.path`, in the order of the file."""
-    rows = read_rows(
-        section.path or "evalplus/mbppplus", name=section.name, split=section.split or "test"
-    )
-    return each(rows, _mbpp_plus)
 
 
 def _mbpp(row: Row, split: str) -> Problem | None:
@@ -97,7 +89,9 @@ def _mbpp(row: Row, split: str) -> Problem | None:
     )
 
 
-def _mbpp_plus(row: Row) -> Problem:
+@record_task("mbpp_plus", "evalplus/mbppplus", split="test")
+def mbpp_plus(row: Row) -> Problem:
+    """Make a problem of a record of MBPP+."""
     refuse_inputs_alone(row)
     imports = lines_of(row, "test_imports")
     program = program_of(row, "test")

@@ -18,29 +18,19 @@ The hub's records (splits train and validation) have `paragraphs`: objects with 
 paragraph_text and is_supporting. Records whose `answerable` is false are no part of the task.
 """
 
-from leaf.errors import DataError
-from leaf.recipe import DataSection
-from leaf.records import Problem
 from leaf.tasks.contexts import answers_of, distinct, read_passages
-from leaf.tasks.passages import Asked, passage_problems
-from leaf.tasks.reading import Row, read_rows, text_of
+from leaf.tasks.passages import Asked
+from leaf.tasks.reading import Row, text_of
+from leaf.tasks.task import passage_task
 
 
-def musique(section: DataSection) -> list[Problem | DataError]:
-    """Read MuSiQue from the hub, or from `section.path`, in the order of the file."""
-    rows = read_rows(
-        section.path or "dgslibisey/MuSiQue", name=section.name, split=section.split or "train"
-    )
-    return passage_problems(rows, section, _asked)
-
-
-def _asked(row: Row) -> Asked | None:
+@passage_task("musique", "dgslibisey/MuSiQue", evaluation="validation")
+def musique(row: Row) -> Asked | None:
+    """Read a question, unless it has no answer."""
     if row.values.get("answerable") is False:
         return None
     aliases = answers_of(row, "answer_aliases") if row.values.get("answer_aliases") else ()
     return Asked(
-        place=row.place,
-        id=f"musique-{row.name}",
         question=text_of(row, "question").strip(),
         answers=distinct([text_of(row, "answer"), *aliases]),
         passages=read_passages(row, "context", "paragraphs"),

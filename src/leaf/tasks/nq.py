@@ -19,31 +19,24 @@ among distractors that were chosen anew, by BM25: results made with it must say 
 """
 
 from leaf.errors import DataError
-from leaf.recipe import DataSection
-from leaf.records import Problem
 from leaf.tasks.contexts import answers_of, read_passages
-from leaf.tasks.passages import Asked, passage_problems
-from leaf.tasks.reading import Row, read_rows, text_of
+from leaf.tasks.passages import Asked
+from leaf.tasks.reading import Row, text_of
+from leaf.tasks.task import passage_task
 
 
-def nq(section: DataSection) -> list[Problem | DataError]:
-    """Read Natural Questions from `section.path`, in the order of the file."""
-    if section.path is None:
-        raise DataError(
-            "task `nq` needs `path`: a file of github.com/nelson-liu/lost-in-the-middle, such as "
-            "nq-open-10_total_documents_gold_at_4.jsonl.gz, or a hub id of that form"
-        )
-    rows = read_rows(section.path, name=section.name, split=section.split or "train")
-    return passage_problems(rows, section, _asked)
-
-
-def _asked(row: Row) -> Asked:
+@passage_task(
+    "nq",
+    needs="a file of github.com/nelson-liu/lost-in-the-middle, such as "
+    "nq-open-10_total_documents_gold_at_4.jsonl.gz, or a hub id of that form",
+    evaluation="train",
+)
+def nq(row: Row) -> Asked:
+    """Read a question with one gold passage."""
     answers = answers_of(row, "answers")
     if not answers:
         raise DataError(f"{row.place}: column `answers` is empty; fill it or remove the record")
     return Asked(
-        place=row.place,
-        id=f"nq-{row.name}",
         question=text_of(row, "question").strip(),
         answers=answers,
         passages=read_passages(row, "context", "ctxs"),

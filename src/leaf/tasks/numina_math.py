@@ -29,6 +29,7 @@ from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.math import boxed_problem
 from leaf.tasks.reading import Row, read_rows, text_of
+from leaf.tasks.task import task
 
 SOURCES = ("amc_aime", "olympiads", "gsm8k", "math")
 """The parts of the data set that the paper trains on."""
@@ -37,6 +38,7 @@ _COLUMNS = ("source", "problem", "solution")
 _PROVED = re.compile(r"(?:\\(?:text|mathrm|textbf)\s*\{\s*)?(?:Q\.?E\.?D\b|proof\b|proven\b)", re.I)
 
 
+@task("numina_math")
 def numina_math(section: DataSection) -> list[Problem | DataError]:
     """Draw problems from the hub, or from `section.path`; they stay in the order of the file.
 

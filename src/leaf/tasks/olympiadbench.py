@@ -21,24 +21,18 @@ and becomes the problem
 """
 
 from leaf.errors import DataError
-from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.gsm8k import AFTER
-from leaf.tasks.reading import Row, each, optional_text_of, read_rows, text_of
+from leaf.tasks.reading import Row, optional_text_of, text_of
+from leaf.tasks.task import record_task
 from leaf.text.latex import parts
 
 
-def olympiadbench(section: DataSection) -> list[Problem | DataError]:
-    """Read OlympiadBench from the hub, or from `section.path`, in the order of the file."""
-    rows = read_rows(
-        section.path or "Hothan/OlympiadBench",
-        name=section.name or "OE_TO_maths_en_COMP",
-        split=section.split or "train",
-    )
-    return each(rows, _problem)
-
-
-def _problem(row: Row) -> Problem:
+@record_task(
+    "olympiadbench", "Hothan/OlympiadBench", config="OE_TO_maths_en_COMP", evaluation="train"
+)
+def olympiadbench(row: Row) -> Problem:
+    """Make a problem of a record."""
     golds = tuple(_gold(part, row) for part in parts(_first(row, "final_answer")))
     if not golds:
         raise DataError(f"{row.place}: column `final_answer` holds no answer")

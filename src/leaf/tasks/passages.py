@@ -32,7 +32,7 @@ from dataclasses import dataclass, replace
 from leaf.errors import DataError
 from leaf.recipe import DataSection
 from leaf.records import Distractor, Problem, Protected
-from leaf.tasks.reading import Row
+from leaf.tasks.reading import Row, each
 
 AFTER = (
     "\n\nAnswer the question from the documents, in as few words as you can. "
@@ -58,9 +58,6 @@ class Passage:
 class Asked:
     """What a record asks, before its passages are chosen."""
 
-    place: str
-    """Where it stands, for errors (as `Row.place`)."""
-    id: str
     question: str
     answers: tuple[str, ...]
     """As good as each other; none: the question has no answer."""
@@ -73,52 +70,42 @@ class Asked:
 def passage_problems(
     rows: Sequence[Row | DataError],
     section: DataSection,
+    task: str,
     read: Callable[[Row], Asked | None],
-    *,
-    after: str = AFTER,
+    after: str,
 ) -> list[Problem | DataError]:
     """Make a problem of each row; what fails stands there as its error.
 
     Args:
         rows: As `read_rows` gives them.
         section: Says how many passages, and by which seed.
+        task: What ids begin with.
         read: Returns None for a record that is not part of the task, raises `DataError` for a bad
             one.
         after: The request.
     """
-    asked = [_tried(row, read) for row in rows]
-    pool = [p for one in asked if isinstance(one, Asked) for p in one.passages]
-    found: list[Problem | DataError] = []
-    for one in asked:
-        if isinstance(one, Asked):
-            try:
-                found.append(_problem(_with_passages(one, section, pool), after))
-            except DataError as error:
-                found.append(error)
-        elif one is not None:
-            found.append(one)
-    return found
+    asked = each(rows, lambda row: (row, found) if (found := read(row)) else None)
+    pool = [p for one in asked if isinstance(one, tuple) for p in one[1].passages]
+
+    def problem(row: Row, one: Asked) -> Problem:
+        id = f"{task}-{row.name}"
+        return _problem(id, _with_passages(one, id, row.place, section, pool), after)
+
+    return each(asked, lambda pair: problem(*pair))
 
 
-def _tried(row: Row | DataError, read: Callable[[Row], Asked | None]) -> Asked | DataError | None:
-    if isinstance(row, DataError):
-        return row
-    try:
-        return read(row)
-    except DataError as error:
-        return error
-
-
-def _with_passages(asked: Asked, section: DataSection, pool: Sequence[Passage]) -> Asked:
+def _with_passages(
+    asked: Asked, id: str, place: str, section: DataSection, pool: Sequence[Passage]
+) -> Asked:
     """Choose `section.passages` of them, seeded; None keeps them as they are."""
     if section.passages is None:
         return asked
-    rng = random.Random(f"{section.seed}/{asked.id}")
+    rng = random.Random(f"{section.seed}/{id}")
     gold = [passage for passage in asked.passages if passage.gold]
     others = [passage for passage in asked.passages if not passage.gold]
     if not gold:
         raise DataError(
-            f"{asked.place}: no passage is marked as gold, so none can be kept for sure; leave "
+            f"{place}: no passage is marked as gold, so none can be kept for sure; leave "
             "data.passages out"
         )
     wanted = max(section.passages - len(gold), 0)
@@ -126,7 +113,7 @@ def _with_passages(asked: Asked, section: DataSection, pool: Sequence[Passage]) 
     chosen += _borrowed(asked, pool, wanted - len(chosen), rng)
     if len(chosen) < wanted:
         raise DataError(
-            f"{asked.place}: data.passages is {section.passages}, but only "
+            f"{place}: data.passages is {section.passages}, but only "
             f"{len(gold) + len(chosen)} passages could be found; ask for fewer"
         )
     chosen += gold
@@ -152,7 +139,7 @@ def _borrowed(
     return drawn
 
 
-def _problem(asked: Asked, after: str) -> Problem:
+def _problem(id: str, asked: Asked, after: str) -> Problem:
     text = ""
     distractors = []
     for number, passage in enumerate(asked.passages, start=1):
@@ -166,7 +153,7 @@ def _problem(asked: Asked, after: str) -> Problem:
     question = Protected(what="question", start=len(text), end=len(text) + len(asked.question))
     answer = asked.answers[0] if asked.answers else ""
     return Problem(
-        id=asked.id,
+        id=id,
         question=text + asked.question,
         answer=answer,
         golds=asked.answers[1:],

@@ -19,8 +19,10 @@ from leaf.errors import DataError, nearest
 from leaf.playground import SPLITS, Mixture, puzzles
 from leaf.recipe import DataSection
 from leaf.records import Problem
+from leaf.tasks.task import task
 
 
+@task("playground")
 def playground(section: DataSection) -> list[Problem | DataError]:
     """Make the problems of `section.split` (null: `train`)."""
     split = section.split or "train"

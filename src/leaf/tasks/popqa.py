@@ -17,33 +17,26 @@ hub's `akariasai/PopQA` has questions and answers but no passages, so `path` nam
 """
 
 from leaf.errors import DataError
-from leaf.recipe import DataSection
-from leaf.records import Problem
 from leaf.tasks.contexts import answers_of, read_passages
-from leaf.tasks.passages import Asked, passage_problems
-from leaf.tasks.reading import Row, read_rows, text_of
+from leaf.tasks.passages import Asked
+from leaf.tasks.reading import Row, text_of
+from leaf.tasks.task import passage_task
 
 
-def popqa(section: DataSection) -> list[Problem | DataError]:
-    """Read PopQA from `section.path`, in the order of the file."""
-    if section.path is None:
-        raise DataError(
-            "task `popqa` needs `path`: a file of PopQA's records with a column `paragraphs` (the "
-            "hub's akariasai/PopQA has no passages)"
-        )
-    rows = read_rows(section.path, name=section.name, split=section.split or "test")
-    return passage_problems(rows, section, _asked)
-
-
-def _asked(row: Row) -> Asked:
+@passage_task(
+    "popqa",
+    needs="a file of PopQA's records with a column `paragraphs` (the hub's akariasai/PopQA has no "
+    "passages)",
+    split="test",
+)
+def popqa(row: Row) -> Asked:
+    """Read a question about an entity."""
     answers = answers_of(row, "possible_answers")
     if not answers:
         raise DataError(
             f"{row.place}: column `possible_answers` is empty; fill it or remove the record"
         )
     return Asked(
-        place=row.place,
-        id=f"popqa-{row.name}",
         question=text_of(row, "question").strip(),
         answers=answers,
         passages=read_passages(row, "paragraphs", "ctxs"),

@@ -16,13 +16,15 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from leaf.errors import DataError, nearest
-from leaf.records import Problem
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _FILE_KINDS = (".jsonl", ".json", ".parquet", ".jsonl.gz", ".json.gz")
 
@@ -55,29 +57,22 @@ def read_rows(
     return _read_data_set(path, name, split, columns)
 
 
-def each(
-    rows: Sequence[Row | DataError], make: Callable[[Row], Problem | None]
-) -> list[Problem | DataError]:
-    """Make a problem of each row; what fails stands there as its error.
+def each(items: Sequence[T | DataError], make: Callable[[T], R | None]) -> list[R | DataError]:
+    """Make something of each item, such as a problem of a row; what fails stands as its error.
 
     Args:
-        rows: As `read_rows` gives them.
-        make: Returns None for a record that is not part of the task, raises `DataError` for a bad
-            one.
+        items: As `read_rows` gives rows: errors among them stay.
+        make: Returns None for what is no part of the task, raises `DataError` for a bad one.
     """
-    found: list[Problem | DataError] = []
-    for row in rows:
-        if isinstance(row, DataError):
-            found.append(row)
-            continue
+    made: list[R | DataError] = []
+    for item in items:
         try:
-            problem = make(row)
+            result = item if isinstance(item, DataError) else make(item)
         except DataError as error:
-            found.append(error)
-            continue
-        if problem is not None:
-            found.append(problem)
-    return found
+            result = error
+        if result is not None:
+            made.append(result)
+    return made
 
 
 def text_of(row: Row, column: str) -> str:

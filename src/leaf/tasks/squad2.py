@@ -21,33 +21,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from leaf.errors import DataError
-from leaf.recipe import DataSection
-from leaf.records import Problem
 from leaf.tasks.contexts import distinct
-from leaf.tasks.passages import AFTER, Asked, Passage, passage_problems
-from leaf.tasks.reading import Row, read_rows, text_of
-
-_AFTER = f"{AFTER}\nWhere the documents do not answer it, the line is: Answer: unanswerable"
-
-
-def squad2(section: DataSection) -> list[Problem | DataError]:
-    """Read SQuAD 2.0 from the hub, or from `section.path`, in the order of the file."""
-    rows = read_rows(
-        section.path or "rajpurkar/squad_v2",
-        name=section.name,
-        split=section.split or "train",
-    )
-    flat: list[Row | DataError] = []
-    for row in rows:
-        if isinstance(row, Row) and "paragraphs" in row.values:
-            flat.extend(_questions_of(row))
-        else:
-            flat.append(row)
-    return passage_problems(flat, section, _asked, after=_AFTER)
+from leaf.tasks.passages import AFTER, Asked, Passage
+from leaf.tasks.reading import Row, text_of
+from leaf.tasks.task import passage_task
 
 
 def _questions_of(article: Row) -> Iterator[Row | DataError]:
-    """Give the questions of an article as flat records."""
+    """Give the questions of an article as flat records; a flat record is one already."""
+    if "paragraphs" not in article.values:
+        yield article
     for number, paragraph in enumerate(_list_in(article.values, "paragraphs"), start=1):
         questions = _list_in(paragraph, "qas")
         if not questions:
@@ -70,15 +53,18 @@ def _list_in(value: Any, key: str) -> Sequence[Any]:
     return found if isinstance(found, list) else []
 
 
-def _asked(row: Row) -> Asked:
+@passage_task(
+    "squad2",
+    "rajpurkar/squad_v2",
+    evaluation="validation",
+    flatten=_questions_of,
+    after=f"{AFTER}\nWhere the documents do not answer it, the line is: Answer: unanswerable",
+)
+def squad2(row: Row) -> Asked:
+    """Read a question with its only passage."""
     passage = Passage(title=text_of(row, "title"), text=text_of(row, "context").strip(), gold=True)
-    return Asked(
-        place=row.place,
-        id=f"squad2-{row.name}",
-        question=text_of(row, "question").strip(),
-        answers=_answers(row),
-        passages=(passage,),
-    )
+    question = text_of(row, "question").strip()
+    return Asked(question=question, answers=_answers(row), passages=(passage,))
 
 
 def _answers(row: Row) -> tuple[str, ...]:

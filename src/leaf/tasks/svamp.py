@@ -18,23 +18,17 @@ The data hold no worked solution, so detection takes the teacher's (`attribute.r
 import re
 
 from leaf.errors import DataError
-from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks.gsm8k import AFTER
-from leaf.tasks.reading import Row, each, read_rows, text_of
+from leaf.tasks.reading import Row, text_of
+from leaf.tasks.task import record_task
 
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 
 
-def svamp(section: DataSection) -> list[Problem | DataError]:
-    """Read SVAMP from the hub, or from `section.path`, in the order of the file."""
-    rows = read_rows(
-        section.path or "ChilleD/SVAMP", name=section.name, split=section.split or "test"
-    )
-    return each(rows, _problem)
-
-
-def _problem(row: Row) -> Problem:
+@record_task("svamp", "ChilleD/SVAMP", split="test")
+def svamp(row: Row) -> Problem:
+    """Make a problem of a record."""
     answer = text_of(row, "Answer").strip()
     if not _NUMBER.fullmatch(answer):
         raise DataError(f"{row.place}: column `Answer` must be a number, but is {answer!r:.40}")

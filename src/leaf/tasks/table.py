@@ -15,15 +15,16 @@ says otherwise.
 from leaf.errors import DataError
 from leaf.recipe import ColumnsSection, DataSection
 from leaf.records import Problem
-from leaf.tasks.reading import Row, each, optional_text_of, read_rows, text_of
+from leaf.tasks.reading import Row, each, optional_text_of, text_of
+from leaf.tasks.task import rows_of, task
 
 
+@task("table")
 def table(section: DataSection) -> list[Problem | DataError]:
     """Read `section.path` through `section.columns`, in the order of the file."""
     if section.path is None:
         raise DataError("task `table` needs `path`: a .jsonl, .json or .parquet file, or a hub id")
-    rows = read_rows(section.path, name=section.name, split=section.split or "train")
-    return each(rows, lambda row: _problem(row, section.columns))
+    return each(rows_of(section, ""), lambda row: _problem(row, section.columns))
 
 
 def _problem(row: Row, columns: ColumnsSection) -> Problem:

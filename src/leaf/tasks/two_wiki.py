@@ -23,12 +23,10 @@ the solution is the last line alone.
 
 import re
 
-from leaf.errors import DataError
-from leaf.recipe import DataSection
-from leaf.records import Problem
 from leaf.tasks.contexts import distinct, read_passages
-from leaf.tasks.passages import Asked, passage_problems
-from leaf.tasks.reading import Row, optional_text_of, read_rows, text_of
+from leaf.tasks.passages import Asked
+from leaf.tasks.reading import Row, optional_text_of, text_of
+from leaf.tasks.task import passage_task
 
 _LAST_SENTENCE = re.compile(
     r"(?<=[.”\"])\s+(?:(?:Therefore|Hence|Thus|So), the|The) final answer is [^\n]*\Z"
@@ -36,21 +34,11 @@ _LAST_SENTENCE = re.compile(
 """Says what the last line says too; where the answer only ends a sentence it stays."""
 
 
-def two_wiki(section: DataSection) -> list[Problem | DataError]:
-    """Read 2WikiMultiHopQA from the hub, or from `section.path`, in the order of the file."""
-    rows = read_rows(
-        section.path or "framolfese/2WikiMultihopQA",
-        name=section.name,
-        split=section.split or "train",
-    )
-    return passage_problems(rows, section, _asked)
-
-
-def _asked(row: Row) -> Asked:
+@passage_task("2wiki", "framolfese/2WikiMultihopQA", evaluation="validation")
+def two_wiki(row: Row) -> Asked:
+    """Read a question with its explanation."""
     worked = optional_text_of(row, "explanation") if "explanation" in row.values else ""
     return Asked(
-        place=row.place,
-        id=f"2wiki-{row.name}",
         question=text_of(row, "question").strip(),
         answers=distinct([text_of(row, "answer")]),
         passages=read_passages(row, "context"),
