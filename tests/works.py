@@ -35,5 +35,5 @@ class Given(Work[Any, Any]):
     def open(self, tick: Ticker) -> AbstractContextManager[Worker[Any, Any]]:
         return self.worker(tick)
 
-    def key(self, items: Sequence[Any], shard_size: int) -> str:
+    def key(self, items: Sequence[Any], **besides: Any) -> str:
         return self.named

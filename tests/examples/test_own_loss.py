@@ -11,7 +11,7 @@ from torch import Tensor
 from leaf.distill.objective import chosen_loss
 from leaf.distill.targets import outcomes, with_rest
 from leaf.losses import LOSSES, Formula
-from leaf.pipeline.cache_keys import student_settings
+from leaf.pipeline.students import student_settings
 from leaf.recipe import DistillSection
 from leaf.recipe.reading import load_recipe
 

@@ -48,7 +48,7 @@ def test_its_results_are_stored_reported_and_found_again(own_stage, cue_pair: Pa
 
 def test_its_key_follows_from_its_settings_and_version(own_stage, monkeypatch) -> None:
     def key(spaces: bool) -> str:
-        return str(own_stage.LengthWorker(about=About(), spaces=spaces).key([], 4))
+        return str(own_stage.LengthWorker(about=About(), spaces=spaces).key([]))
 
     first = key(False)
     assert (key(False), key(True)) == (first, key(True))

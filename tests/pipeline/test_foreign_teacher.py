@@ -93,5 +93,6 @@ def test_a_student_is_named_by_what_its_teacher_is_told_only_where_the_teacher_h
         told = recipe.teacher.model_copy(update={"system": "Be brief."})
         other = Pipeline(recipe.model_copy(update={"teacher": told}), done.session.store)
         other.session.sources = pipeline.session.sources
-        names = {one.session._student_key([], [], recipe.distill, []) for one in (pipeline, other)}
+        students = [one.session.student_of("kd", [], recipe.distill) for one in (pipeline, other)]
+        names = {student.key([]) for student in students}
         assert len(names) == 1 + changes

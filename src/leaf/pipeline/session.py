@@ -9,12 +9,11 @@ from typing import TypeVar
 
 from leaf.attribute import Detector, detector_class, join
 from leaf.distill import TrainingExample, encode_rows, plan_steps
-from leaf.distill.train_student import TrainingJob, run_job
 from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.models.vocabulary import same_tokenizer
-from leaf.pipeline.cache_keys import student_settings
+from leaf.pipeline.students import TrainedStudent
 from leaf.pipeline.workers import AnswerWorker, GradeWorker, ScoreWorker
 from leaf.recipe import (
     DistillSection,
@@ -23,11 +22,10 @@ from leaf.recipe import (
     Recipe,
 )
 from leaf.records import Attribution, Problem, Sensitivity
-from leaf.store.keys import digest, plain, stage_key
 from leaf.store.ray import RayRunner
 from leaf.store.results import Graded
 from leaf.store.runner import LocalRunner, Runner
-from leaf.store.store import LOCAL, Store, spent
+from leaf.store.store import LOCAL, Store
 from leaf.store.work import About, StageLog, Work
 
 T = TypeVar("T")
@@ -124,7 +122,7 @@ class Session:
             source=self.sources[role],
             generate=self.recipe.generate,
         )
-        key = work.key(problems, self.recipe.store.shard_size)
+        key = work.key(problems, shard_size=self.recipe.store.shard_size)
         return self.store.is_done(work.kind, key)
 
     def _section(self, role: str) -> ModelSection:
@@ -208,67 +206,34 @@ class Session:
 
         `held_out` are rows of problems that are not trained on, for validation.
         """
-        steps = self.plan(rows, section)
-        key = self._student_key(rows, steps, section, held_out)
-        folder = self.store.folder("students", key)
-        title = f"training {arm}"
+        student = self.student_of(arm, self.plan(rows, section), section, held_out)
+        key = student.key(rows)
+        folder = self.store.folder(student.kind, key)
         computed = 0
-        if not self.store.is_done("students", key):
+        if not self.store.is_done(student.kind, key):
             self.runner.close()
-            job = TrainingJob(
-                label=title,
-                student=self.recipe.student,
-                student_source=self.sources["student"],
-                teacher=self.recipe.teacher,
-                teacher_source=self.sources["teacher"],
-                distill=section,
-                rows=rows,
-                held_out=held_out,
-                steps=steps,
-                key=key,
-                folder=folder,
-                store=self.store.root,
-                task=self.recipe.data.path or self.recipe.data.task,
-            )
-            with self.store.building("students", key):
-                computed = run_job(job)
-        done = json.loads((folder / "done.json").read_text())
-        self.logs.append(
-            StageLog(
-                title=title,
-                kind="students",
-                about=About(role=arm),
-                stage=self.stage,
-                key=key,
-                items=len(rows),
-                records=done["steps"],
-                computed=computed,
-                **spent(folder),
-            )
-        )
+            with self.store.building(student.kind, key):
+                computed = student.train(rows, key, self.store)
+        steps = json.loads((folder / "done.json").read_text())["steps"]
+        log = self.store.log(student, key, items=len(rows), records=steps, computed=computed)
+        self.logs.append(replace(log, stage=self.stage))
         return folder
 
-    def _student_key(
+    def student_of(
         self,
-        rows: Sequence[TrainingExample],
+        arm: str,
         steps: Sequence[Sequence[int]],
         section: DistillSection,
-        held_out: Sequence[TrainingExample],
-    ) -> str:
-        """Name a trained student by what decides its weights.
-
-        Rows and steps stand for all that chooses and orders them.
-        """
-        one = same_tokenizer(self.student_chat.tokenizer, self.teacher_chat.tokenizer)
-        settings = student_settings(
-            section,
-            self.recipe.student,
-            self.recipe.teacher,
-            counterfactuals=any(row.counterfactual for row in rows),
-            one_tokenizer=one,
+        held_out: Sequence[TrainingExample] = (),
+    ) -> TrainedStudent:
+        """Return one student to be, with the rows of its optimiser steps."""
+        chats = self.student_chat, self.teacher_chat
+        return TrainedStudent(
+            about=About(role=arm),
+            recipe=self.recipe,
+            distill=section,
+            sources=self.sources,
+            steps=steps,
+            held_out=held_out,
+            one_tokenizer=same_tokenizer(*(chat.tokenizer for chat in chats)),
         )
-        content = [plain(rows), [list(step) for step in steps]]
-        if held_out:
-            content.append(plain(held_out))
-        prints = [self.sources[role].fingerprint for role in ("student", "teacher")]
-        return stage_key("students", 1, settings, [digest(content), *prints])

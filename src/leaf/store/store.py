@@ -26,7 +26,7 @@ from leaf.progress import progress
 from leaf.store.memory import forget_peak, peak_bytes
 from leaf.store.parquet import DAMAGE, from_table, to_bytes
 from leaf.store.runner import LocalRunner, Runner
-from leaf.store.work import StageLog, Work
+from leaf.store.work import Result, StageLog, Work
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -63,7 +63,7 @@ class Store:
         Raises:
             StoreError: no space is left, a shard is damaged, or another process is at it.
         """
-        key = work.key(items, shard_size)
+        key = work.key(items, shard_size=shard_size)
         shards = (items[at : at + shard_size] for at in range(0, len(items), shard_size))
         records, log = self.stream(
             work, key, shards, total=len(items), shard_size=shard_size, runner=runner
@@ -103,17 +103,23 @@ class Store:
                 sizes = [min(shard_size, total - at) for at in range(0, total, shard_size)]
                 computed = _fill(folder, shards, sizes, work, runner)
                 _finish(folder, work.kind, key, len(sizes))
-        log = StageLog(
-            title=work.title,
-            kind=work.kind,
-            about=work.about,
-            key=key,
-            items=total,
-            records=_count(folder),
-            computed=computed,
-            **spent(folder),
-        )
+        log = self.log(work, key, items=total, records=_count(folder), computed=computed)
         return stream_records(folder, work.record), log
+
+    def log(
+        self, result: Result[Any], key: str, *, items: int, records: int, computed: int
+    ) -> StageLog:
+        """Say what became of a complete result."""
+        return StageLog(
+            title=result.title,
+            kind=result.kind,
+            about=result.about,
+            key=key,
+            items=items,
+            records=records,
+            computed=computed,
+            **spent(self.folder(result.kind, key)),
+        )
 
     @contextlib.contextmanager
     def building(self, stage: str, key: str) -> Iterator[Path]:

@@ -1,7 +1,7 @@
 """One result to compute: its kind, what decides it, who computes it, and what became of it.
 
-A subclass of `Work` is a kind of result. To add one: such a class, and a stage that hands it to
-`leaf.pipeline.session.Session.compute` (docs/extending.md).
+A subclass of `Work` is a kind of result that is computed shard by shard. To add one: such a class,
+and a stage that hands it to `leaf.pipeline.session.Session.compute` (docs/extending.md).
 """
 
 from abc import ABC, abstractmethod
@@ -39,19 +39,13 @@ class About:
         return " in the response" if self.level == "response" else ""
 
 
-class Work(ABC, Generic[T, R]):
-    """One result to compute, of items T in records R; it can be pickled, for workers elsewhere."""
+class Result(ABC, Generic[T]):
+    """What a result of items T is called, and what decides it."""
 
     kind: ClassVar[str]
     """Its folder in the store, and part of its key."""
     version: ClassVar[int] = 1
     """Raised when its code changes what comes out: what was stored before is not found again."""
-    record: ClassVar[type]
-    """Class of the records."""
-    unit: ClassVar[str] = "problems"
-    """What an item is, for people."""
-    travels: ClassVar[bool] = True
-    """Whether the recipe's runner works on it; False: too little to carry elsewhere."""
     about: About
 
     @property
@@ -61,25 +55,40 @@ class Work(ABC, Generic[T, R]):
 
     @abstractmethod
     def settings(self, items: Sequence[T]) -> Mapping[str, Any]:
-        """Return what of the recipe decides the records, as JSON values, and nothing else.
+        """Return what of the recipe decides the result, as JSON values, and nothing else.
 
-        How fast, where and in how much memory they are computed is no part of it. A setting that
-        came later is left out at its default, so that results keep the names that they had.
+        How fast, where and in how much memory it is computed is no part of it. A setting that came
+        later is left out at its default, so that results keep the names that they had.
         """
 
     @abstractmethod
     def inputs(self, items: Sequence[T]) -> list[str]:
         """Return digests of the items and models, and keys of the results that it is made of."""
 
+    def key(self, items: Sequence[T], **besides: Any) -> str:
+        """Return what names this result in the store; a user's class is named by its file too.
+
+        Args:
+            items: What it is computed of.
+            besides: What decides it besides its settings: `shard_size`.
+        """
+        settings = {**self.settings(items), **besides, **user_code_digest(type(self))}
+        return stage_key(self.kind, self.version, settings, self.inputs(items))
+
+
+class Work(Result[T], Generic[T, R]):
+    """A result of records R that are computed shard by shard; it can be pickled, for workers."""
+
+    record: ClassVar[type]
+    """Class of the records."""
+    unit: ClassVar[str] = "problems"
+    """What an item is, for people."""
+    travels: ClassVar[bool] = True
+    """Whether the recipe's runner works on it; False: too little to carry elsewhere."""
+
     @abstractmethod
     def open(self, tick: Ticker) -> AbstractContextManager[Worker[T, R]]:
         """Load what turns items into records; it ticks finished items."""
-
-    def key(self, items: Sequence[T], shard_size: int) -> str:
-        """Return what names this result in the store; a user's class is named by its file too."""
-        settings = {**self.settings(items), "shard_size": shard_size}
-        settings |= user_code_digest(type(self))
-        return stage_key(self.kind, self.version, settings, self.inputs(items))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +98,7 @@ class StageLog:
     title: str
     """For people."""
     kind: str
-    """`answers`, `scores`, `sensitivities`, `counterfactuals`, `students` (see `Work.kind`)."""
+    """`answers`, `scores`, `sensitivities`, `counterfactuals`, `students` (see `Result.kind`)."""
     about: About = field(default_factory=About)
     stage: str = ""
     """The stage of the run that asked for it (`leaf.pipeline.stages.STAGES`); "" outside a run."""
