@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from leaf.errors import RecipeError
+from leaf.grade import GRADERS
 from leaf.recipe import name_and_options
 from leaf.recipe.reading import describe, dump_recipe, load_recipe
+from tests.examples.conftest import EXAMPLES
 
 
 def chosen(*overrides: str) -> object:
@@ -102,3 +104,11 @@ def test_a_written_recipe_is_read_back_and_its_options_are_described(tmp_path: P
         0.5,
         "largest error as a share of the gold number",
     )
+
+
+def test_a_grader_in_a_plugin_is_known_before_the_data_name_it() -> None:
+    shown = str(EXAMPLES / "own_grader.py")
+    recipe = load_recipe("demo", [f"attribute.plugins=[{shown}]", "data.grader.shown.equations=2"])
+    assert recipe.data.grader is not None
+    assert name_and_options(recipe.data.grader) == ("shown", {"equations": 2})
+    del GRADERS["shown"]

@@ -26,8 +26,8 @@ class AttributeSection(Section):
     )
     plugins: list[str] = Field(
         [],
-        description="Python files (my_detector.py) or modules with detectors of your own: they are"
-        " run, so look at those of others first",
+        description="Python files (my_detector.py) or modules with detectors, graders or tasks of"
+        " your own: they are run, so look at those of others first",
     )
     reference: Literal["gold", "teacher"] = Field(
         "gold", description="response y: the data set's solution, or the teacher's right answer"
@@ -94,12 +94,17 @@ def read_attribute(values: Any) -> Any:
     """
     if not isinstance(values, Mapping):
         return values
-    for plugin in _listed(values.get("plugins")):
-        load_plugin(plugin)
+    read_plugins(values)
     values = _as_today(values)
     named = [values.get("detector", "gradient"), *_listed(values.get("controls")), *values]
     names = [name for name in named if isinstance(name, str) and is_detector(name)]
     return AttributeSection.having(*names).model_validate(values)
+
+
+def read_plugins(values: Any) -> None:
+    """Read the plugins that the section `attribute` names, whatever else is in it."""
+    for plugin in _listed(values.get("plugins")) if isinstance(values, Mapping) else ():
+        load_plugin(plugin)
 
 
 _MOVED = {

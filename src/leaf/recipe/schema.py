@@ -1,10 +1,11 @@
 """The whole recipe: models, data, stage 1, evaluation and where the work is done."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
-from leaf.recipe.attribute import AttributeSection, read_attribute
+from leaf.recipe.attribute import AttributeSection, read_attribute, read_plugins
 from leaf.recipe.base import Count, Section, Share
 from leaf.recipe.choice import GraderChoice
 from leaf.recipe.distill import DistillSection
@@ -296,6 +297,14 @@ class Recipe(Section):
         )
 
     __str__ = __repr__
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plugins_come_first(cls, values: Any) -> Any:
+        """Read plugins before any section: `data` may name a grader that one of them brings."""
+        if isinstance(values, Mapping):
+            read_plugins(values.get("attribute"))
+        return values
 
     @model_validator(mode="after")
     def _teacher_may_be_enough_context(self) -> "Recipe":
