@@ -95,12 +95,14 @@ def values_of(annotation: Any, limits: Any = ()) -> str:
             return ", ".join(f"`{name}`" for name in limit.names)
     if origin in {typing.Union, types.UnionType}:
         parts = [one for one in arguments if one is not type(None)]
-        return " or ".join([*(values_of(one, limits) for one in parts), "`null`"])
+        null = ["`null`"] * (len(parts) < len(arguments))
+        return " or ".join([*(values_of(one, limits) for one in parts), *null])
     if origin is typing.Literal:
         return ", ".join(f"`{one}`" for one in arguments)
-    if origin is list:
+    if origin in {list, dict}:
         few = any(isinstance(one, annotated_types.MinLen) for one in limits)
-        return f"list of {values_of(arguments[0])}" + " (at least one)" * few
+        what = "list of" if origin is list else "mapping of names, each to a"
+        return f"{what} {values_of(arguments[-1])}" + " (at least one)" * few
     return _PLAIN[annotation] + _bounded(limits)
 
 

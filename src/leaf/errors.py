@@ -57,6 +57,11 @@ class NonFiniteError(LeafError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean ...?` where a known name is close to `word`, else ""."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    """Return `; did you mean ...?` where a known name is close to `word`, else "".
+
+    Closest is a name whose parts begin with the letters of `word`: `lr` is `learning_rate`.
+    """
+    names = list(known)
+    close = [name for name in names if word == "".join(part[:1] for part in name.split("_"))]
+    close += difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f"; did you mean `{close[0]}`?" if close else ""

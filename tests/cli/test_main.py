@@ -13,7 +13,7 @@ import pytest
 import yaml
 from transformers import AutoModelForCausalLM
 
-from leaf.recipe.reading import recipe_names
+from leaf.recipe.reading import load_recipe, recipe_names
 from tests.command_line import Done, complaint, leaf
 
 COMMANDS = ("run", "recipes", "show", "doctor", "evaluate", "report", "explain", "export", "study")
@@ -204,6 +204,12 @@ def test_show_prints_every_value_with_its_meaning() -> None:
     values = json.loads(leaf("show", "gsm8k", "--json").out)
     assert values["prune"]["threshold"] == 0.1
     assert values["distill"]["lambda"] == 0.5
+
+
+def test_show_as_yaml_is_a_recipe_that_runs_the_same(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(leaf("show", "demo", "--set", "prune.threshold=0.05", "--yaml").out)
+    assert load_recipe(str(own)) == load_recipe("demo", ["prune.threshold=0.05"])
 
 
 @pytest.mark.parametrize("command", COMMANDS)

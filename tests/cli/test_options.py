@@ -14,4 +14,4 @@ def test_who_stops_a_command_is_told_how_to_go_on(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit) as caught:
         run_app(app, [], name="leaf")
     assert caught.value.code == 130
-    assert capsys.readouterr().err == "leaf: stopped; the same command goes on where it was\n"
+    assert capsys.readouterr().err == "leaf: stopped; the same command resumes\n"

@@ -101,7 +101,7 @@ def test_the_command_writes_numbers_and_pictures(
     assert leaving.value.code == 0
     shown = capsys.readouterr().out
     values = json.loads((out / "thresholds.json").read_text())
-    assert values["setting"]["command"].endswith("--first-seed 0 --taus 0.05,0.3,0.6")
+    assert values["setting"]["command"].endswith(f"{path} --taus 0.05,0.3,0.6")
     point = found.points[0]
     row = values["tables"][0]["rows"][0]
     assert row["labels"] == {"rule": "value", "threshold": "0.05"}

@@ -7,7 +7,7 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 from rich.markup import escape
@@ -15,7 +15,10 @@ from rich.markup import escape
 from leaf.cli.options import AsJson, Overrides, out_console, refuse_file, run_app, say_line
 from leaf.errors import UsageError
 from leaf.progress import table
-from leaf.recipe.reading import describe, load_recipe, recipe_names
+from leaf.recipe.reading import describe, dump_recipe, load_recipe, recipe_names
+
+if TYPE_CHECKING:  # it imports torch
+    from leaf.store.results import Results
 
 app = App(
     name="leaf",
@@ -39,7 +42,7 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
 ) -> None:
     """Take a recipe to a distilled student, its scores against plain distillation, and a report.
 
-    Killed work goes on where it was with the same command.
+    Killed work resumes with the same command.
 
     Example: leaf run gsm8k --set prune.threshold=0.05 --out runs/a
 
@@ -54,7 +57,6 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
     from leaf.distill.train_student import together
     from leaf.pipeline.run import check_out, run_recipe
     from leaf.pipeline.stages import STEPS
-    from leaf.report import print_results, robustness_table
     from leaf.store.store import Store
 
     if until not in STEPS:
@@ -73,10 +75,18 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
             until=until,
             command=_repeat(recipe, set_ or [], out, store),
         )
-    report = folder / "report.html"
     if json_:
         print((folder / "report.json").read_text(encoding="utf-8"))
         return
+    _print_run(results, folder)
+    if until != "evaluate":
+        say_line(f"stopped after {until}; go on with: {_repeat(recipe, set_ or [], out, store)}")
+
+
+def _print_run(results: "Results", folder: Path) -> None:
+    """Print what came of a run, and name what it wrote."""
+    from leaf.report import print_results, robustness_table
+
     if results.estimates and results.comparisons:
         print_results(results.estimates, results.comparisons, out_console)
         if results.robustness:
@@ -84,9 +94,7 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
         say_line(f"student:  {folder / 'student'} (plain distillation: student-kd)")
     if (folder / "ledger.parquet").is_file():
         say_line(f"ledger:   {folder / 'ledger.parquet'} (leaf explain {folder} shows one prompt)")
-    say_line(f"report:   {report}")
-    if until != "evaluate":
-        say_line(f"stopped after {until}; go on with: {_repeat(recipe, set_ or [], out, store)}")
+    say_line(f"report:   {folder / 'report.html'}")
 
 
 @app.command
@@ -108,16 +116,27 @@ def recipes(*, json_: AsJson = False) -> None:
 
 @app.command
 def show(  # noqa: D417
-    recipe: str, /, *, set_: Overrides = None, json_: AsJson = False
+    recipe: str,
+    /,
+    *,
+    set_: Overrides = None,
+    yaml: Annotated[bool, Parameter(negative=())] = False,
+    json_: AsJson = False,
 ) -> None:
     """Print a resolved recipe: every value with its meaning.
 
     Example: leaf show gsm8k --set distill.epochs=1
 
+    Example: leaf show gsm8k --yaml
+
     Args:
         recipe: A shipped recipe or a YAML file.
+        yaml: Print a recipe file, to be edited and run: `leaf show gsm8k --yaml > own.yaml`.
     """
     resolved = load_recipe(recipe, set_ or ())
+    if yaml:
+        print(dump_recipe(resolved), end="")
+        return
     if json_:
         print(json.dumps(resolved.model_dump(by_alias=True), indent=1))
         return

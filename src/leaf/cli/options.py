@@ -60,7 +60,7 @@ def run_app(app: App, words: Sequence[str] | None, *, name: str) -> None:
     except OSError as error:
         _fail(name, f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
     except KeyboardInterrupt:
-        _fail(name, "stopped; the same command goes on where it was", 130)
+        _fail(name, "stopped; the same command resumes", 130)
 
 
 def _fail(name: str, message: str, code: int) -> NoReturn:

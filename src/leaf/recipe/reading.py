@@ -1,7 +1,7 @@
 """Recipe files: read by name or path, laid over each other, checked, described and written.
 
-Every mistake is a `RecipeError` of one line that names the file, the key, the value, what is
-allowed and the nearest right name.
+Every mistake is a line of a `RecipeError` that names the file, the key, the value, what is allowed
+and the nearest right name.
 """
 
 import re
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from leaf.errors import RecipeError, nearest
 from leaf.recipe import Choice, Recipe, Section, choice_of
@@ -205,29 +206,30 @@ def _override(values: dict[str, Any], override: str) -> None:
     place[last] = value
 
 
+_FAULTS = 10
+"""Most faults of a recipe that are told at a time."""
+
+
 def _explain(error: ValidationError, source: str, root: type[Section]) -> str:
-    """Return the first fault of a recipe as one line, and how many more there are."""
-    faults = error.errors()
+    """Return the faults of a recipe, one a line."""
     # The key that is unknown explains a required one that is missing.
-    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
-    key = ".".join(str(part) for part in first["loc"]) or "recipe"
-    if first["type"] == "extra_forbidden":
-        known = _keys_beside(first["loc"], root)
-        text = f"unknown key `{key}`{_nearest(str(first['loc'][-1]), known)}"
-    elif first["type"] == "missing":
-        text = f"`{key}` is required"
-    elif first["type"] == "value_error":
-        text = str(first["ctx"]["error"])
-    else:
-        hint = (
-            first["msg"]
-            .replace("Input should be", "must be")
-            .replace("List should", "must")
-            .replace("valid ", "")
-        )
-        text = f"`{key}` {hint}, but is {first['input']!r}"
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return f"{source}: {text}{more}"
+    faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    lines = [f"{source}: {_fault(fault, root)}" for fault in faults[:_FAULTS]]
+    more = len(faults) - _FAULTS
+    return "\n".join(lines) + (f" (and {more} more)" if more > 0 else "")
+
+
+def _fault(fault: ErrorDetails, root: type[Section]) -> str:
+    key = ".".join(str(part) for part in fault["loc"]) or "recipe"
+    if fault["type"] == "extra_forbidden":
+        known = _keys_beside(fault["loc"], root)
+        return f"unknown key `{key}`{_nearest(str(fault['loc'][-1]), known)}"
+    if fault["type"] == "missing":
+        return f"`{key}` is required"
+    if fault["type"] == "value_error":
+        return str(fault["ctx"]["error"])
+    rule = fault["msg"].replace("Input should be", "must be").replace("List should", "must")
+    return f"`{key}` {rule.replace('valid ', '')}, but is {fault['input']!r}"
 
 
 def _keys_beside(location: tuple[int | str, ...], section: type[Section]) -> list[str]:

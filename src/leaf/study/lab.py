@@ -1,7 +1,7 @@
 """Where studies get their results: recipes with some values changed, run over one store.
 
-What two settings have in common is in the store once, so it is computed once; a killed study goes
-on where it was.
+What two settings have in common is in the store once, so it is computed once; a killed study
+resumes.
 """
 
 from collections.abc import Mapping, Sequence

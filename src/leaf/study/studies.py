@@ -17,7 +17,11 @@ class Study:
     place: str
     """`module:function`; imported when it is run."""
     trains: bool = False
-    """Whether students are trained: then `--seeds` says how often."""
+    """Whether students are trained."""
+    options: tuple[str, ...] = ("seeds", "first_seed")
+    """What of `leaf study` it goes by: of `seeds`, `first_seed`, `taus`, `rules`."""
+    example: str = "demo"
+    """A shipped recipe that it can be tried on."""
 
     def run(self, lab: Lab) -> Finding:
         """Compute it, or find it computed."""
@@ -40,16 +44,19 @@ STUDIES: dict[str, Study] = {
         about="LeaF pruning the instruction, or responses in 2 or 3 segments (Fig. 8).",
         place="leaf.study.sweep:splits",
         trains=True,
+        example="gsm8k",
     ),
     "thresholds": Study(
         about="How much each threshold cuts, and how much of it is verified; no training "
         "(Fig. 9, 10).",
         place="leaf.study.thresholds:thresholds",
+        options=("taus", "rules"),
     ),
     "threshold-accuracy": Study(
         about="What each threshold teaches: LeaF against plain distillation (Fig. 9, 10, Table 7).",
         place="leaf.study.threshold_accuracy:threshold_accuracy",
         trains=True,
+        options=("seeds", "first_seed", "taus"),
     ),
     "span-vs-collective": Study(
         about="LeaF cutting one span at a time, or all marked at once (Table 3).",
