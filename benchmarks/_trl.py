@@ -89,7 +89,7 @@ def main() -> None:
 
 def gkd(job: Job, student: Any, teacher: Any, tokenizer: Any, clock: Clock, folder: str) -> Any:
     """Return the off-policy trainer: rows right-padded to the longest, full logits."""
-    from trl.experimental.gkd import (  # type: ignore[import-not-found]
+    from trl.experimental.gkd import (
         GKDConfig,
         GKDTrainer,
     )
@@ -127,7 +127,7 @@ def distillation(
     job: Job, student: Any, teacher: Any, tokenizer: Any, clock: Clock, folder: str
 ) -> Any:
     """Return the trainer with a chunked loss, its generation replaced by the job's responses."""
-    from trl import DistillationConfig, DistillationTrainer  # type: ignore[import-not-found]
+    from trl import DistillationConfig, DistillationTrainer
 
     class OffPolicy(DistillationTrainer):  # type: ignore[misc]
         def _generate(self, prompts: list[str]) -> tuple[Any, ...]:
