@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -111,3 +112,9 @@ def _plain(label: str, total: int, unit: str, done: int) -> Ticker:
 def table(*columns: str) -> Table:
     """Return an empty table for people."""
     return Table(*columns, box=None, pad_edge=False, header_style="bold")
+
+
+def natural_width(shown: Table, console: Console) -> int:
+    """Return how many columns a table takes where there is room for all of it."""
+    unbounded = console.options.update(width=10_000)
+    return Measurement.get(console, unbounded, shown).maximum

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.measure import Measurement
 from rich.text import Text
 
-from leaf.progress import table
+from leaf.progress import natural_width, table
 from leaf.report.figures import ARM_NAMES
 from leaf.report.formats import duration, percent, points
 from leaf.report.page import environment, write_text
@@ -16,9 +15,6 @@ from leaf.report.readings import listed
 
 _SHOWS = {"higher": "better", "lower": "worse", "equal": "same", "open": "not shown"}
 """What a reading says of a student against that of the first run."""
-
-_UNBOUNDED = 10_000
-"""Columns in which any table fits, to learn its natural width."""
 
 
 def write_comparison(found: Mapping[str, Any], path: Path) -> Path:
@@ -69,8 +65,7 @@ def _print(console: Console, columns: list[str], rows: list[list[str]]) -> None:
         shown.add_row(*map(Text, row))
     if not console.is_terminal:
         # In a file a row is one line, however long.
-        unbounded = console.options.update(width=_UNBOUNDED)
-        shown.width = Measurement.get(console, unbounded, shown).maximum
+        shown.width = natural_width(shown, console)
     console.print(shown, crop=False)
 
 

@@ -5,19 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from leaf.progress import natural_width, table
 from leaf.records import ARMS
 from leaf.report.readings import in_words, reading
 from leaf.statistics import Comparison, Estimate
 
 ROOM = 100
 """Columns of a line where there is no terminal to measure."""
-
-_UNBOUNDED = 10_000
-"""Columns in which any table fits, to learn its natural width."""
 
 
 def print_results(
@@ -30,9 +27,9 @@ def print_results(
     The teacher's column, then wide gaps, then the place beside a number are given up where the
     terminal is too narrow. In a file a benchmark is always one line.
     """
-    arms, table = _fitting(estimates, comparisons, console)
+    arms, shown = _fitting(estimates, comparisons, console)
     # Without a terminal, a console takes itself for 80 columns and would cut the lines there.
-    console.print(table, crop=False)
+    console.print(shown, crop=False)
     for line in _lines(estimates, comparisons, arms):
         console.print(line, markup=False, soft_wrap=not console.is_terminal)
 
@@ -44,9 +41,7 @@ def robustness_table(found: Mapping[str, Mapping[str, Any]]) -> Table:
         found: Benchmark of variants to arm ("" where there is only one) to its
             `leaf.evaluate.Robustness`.
     """
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("variants", "base", "micro", "macro", "drop, points", "lost", "gained"):
-        table.add_column(column)
+    shown = table("variants", "base", "micro", "macro", "drop, points", "lost", "gained")
     for name, arms in found.items():
         for arm, one in arms.items():
             drop = f"{100 * one.drop.value:+.1f}"
@@ -56,8 +51,8 @@ def robustness_table(found: Mapping[str, Mapping[str, Any]]) -> Table:
                 f"{share.value:.1%} of {share.n}" for share in (one.base, one.micro, one.macro)
             ]
             label = f"{name}: {ARMS[arm].title}" if arm else name
-            table.add_row(Text(label), *shares, drop, str(one.lost), str(one.gained))
-    return table
+            shown.add_row(Text(label), *shares, drop, str(one.lost), str(one.gained))
+    return shown
 
 
 def _fitting(
@@ -71,14 +66,13 @@ def _fitting(
     room, betweens = ROOM, [" "]
     if console.is_terminal:
         room, betweens = console.width, [" ", "\n"]
-    unbounded = console.options.update(width=_UNBOUNDED)
     for between, arms, gap in itertools.product(betweens, (every, students), (2, 1)):
-        table = _table(estimates, comparisons, arms, between=between, gap=gap)
-        natural = Measurement.get(console, unbounded, table).maximum
+        shown = _table(estimates, comparisons, arms, between=between, gap=gap)
+        natural = natural_width(shown, console)
         if natural <= room:
             break
-    table.width = min(natural, room) if console.is_terminal else natural
-    return arms, table
+    shown.width = min(natural, room) if console.is_terminal else natural
+    return arms, shown
 
 
 def _has_teacher(estimates: Mapping[str, Mapping[str, Estimate]]) -> bool:
@@ -94,26 +88,18 @@ def _table(
     gap: int,
 ) -> Table:
     """Lay the results out; `between` stands between a number and its interval."""
-    table = Table(
-        box=None,
-        pad_edge=False,
-        padding=(0, gap, 0, 0),
-        header_style="bold",
-        leading=int(between == "\n"),
-    )
-    table.add_column("")
-    table.add_column("n", justify="right")
-    for name in (*(ARMS[arm].title for arm in arms), "LeaF - KD, points"):
-        table.add_column(name)
+    shown = table("", "n", *(ARMS[arm].title for arm in arms), "LeaF - KD, points")
+    shown.columns[1].justify = "right"
+    shown.padding, shown.leading = (0, gap, 0, 0), int(between == "\n")
     for benchmark, found in estimates.items():
         sizes = [str(estimate.n) for estimate in found.values()]
-        table.add_row(
+        shown.add_row(
             Text(benchmark),
             next(iter(sizes), "-"),
             *(_accuracy(found.get(arm), between) for arm in arms),
             _difference(comparisons.get(benchmark), between),
         )
-    return table
+    return shown
 
 
 def _accuracy(estimate: Estimate | None, between: str) -> Text:

@@ -13,11 +13,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.markup import escape
-from rich.measure import Measurement
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 from rich.text import Text
 
-from leaf.progress import table
+from leaf.progress import natural_width, table
 from leaf.report.formats import duration, number, percent, points, whole
 from leaf.statistics import Interval
 from leaf.store.memory import size_of
@@ -81,8 +80,7 @@ def print_finding(found: Finding, console: Console) -> None:
         of_paper = " (the paper's)" if one in found.paper else ""
         console.print(f"[bold]{escape(one.title)}[/bold]{of_paper}", highlight=False)
         rows = _terminal_table(one, intervals=True)
-        room = console.options.update(max_width=10_000)
-        if Measurement.get(console, room, rows).maximum > console.width:
+        if natural_width(rows, console) > console.width:
             rows = _terminal_table(one, intervals=False)
         console.print(rows)
     console.print()
