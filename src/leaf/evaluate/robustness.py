@@ -67,26 +67,41 @@ def robustness(
         LeafError: no variants, an id scored twice, a variant without a base or whose base is not
             scored.
     """
-    right_B, count_B, base_B, all_B = _clusters(variants, bases, base_of)
-    columns = (right_B, count_B, base_B, all_B)
+    columns = _clusters(variants, bases, base_of)
+    right_B, count_B, base_B, all_B = columns
     n_variants, n_bases = int(count_B.sum()), len(count_B)
 
-    def share(statistic: Callable[..., Floats], n: int) -> Interval:
-        interval = bootstrap(statistic, columns, resamples=resamples, seed=seed)
-        low, high = interval or (None, None)
-        return Interval(value=float(statistic(*columns, axis=-1)), n=n, low=low, high=high)
+    def ratio(name: str, n: int) -> Interval:
+        def statistic(*drawn: Floats, axis: int = -1) -> Floats:
+            right, count, base, every = drawn
+            totals = [part.sum(axis=axis) for part in (right, count, base, every, base * count)]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.asarray(_RATIOS[name](*totals, right.shape[axis]))
+
+        low, high = bootstrap(statistic, columns, resamples=resamples, seed=seed) or (None, None)
+        return Interval(value=float(statistic(*columns)), n=n, low=low, high=high)
 
     any_base = bool(base_B.any())
     return Robustness(
         base=share_of(int(base_B.sum()), n_bases),
-        micro=share(_micro, n_variants),
+        micro=ratio("micro", n_variants),
         macro=share_of(int(all_B.sum()), n_bases),
-        normalised_micro=share(_normalised_micro, n_bases) if any_base else None,
-        normalised_macro=share(_normalised_macro, n_bases) if any_base else None,
-        drop=share(_drop, n_variants),
+        normalised_micro=ratio("normalised_micro", n_bases) if any_base else None,
+        normalised_macro=ratio("normalised_macro", n_bases) if any_base else None,
+        drop=ratio("drop", n_variants),
         lost=int((base_B * (count_B - right_B)).sum()),
         gained=int(((1 - base_B) * right_B).sum()),
     )
+
+
+_RATIOS: dict[str, Callable[..., Floats]] = {
+    "micro": lambda right, count, base, every, expected, n: right / count,
+    "normalised_micro": lambda right, count, base, every, expected, n: right / count / (base / n),
+    "normalised_macro": lambda right, count, base, every, expected, n: every / base,
+    "drop": lambda right, count, base, every, expected, n: (expected - right) / count,
+}
+"""Of sums over base problems: right variants, variants, right ones, those with all variants right,
+variants that would be right if they were as easy; and their number."""
 
 
 def _clusters(
@@ -120,26 +135,3 @@ def _by_id(scores: Sequence[Score], what: str) -> dict[str, bool]:
     if len(right) != len(scores):
         raise LeafError(f"a {what} has more than one score")
     return right
-
-
-def _micro(right: Floats, count: Floats, base: Floats, every: Floats, axis: int = -1) -> Floats:
-    return np.asarray(right.sum(axis=axis) / count.sum(axis=axis))
-
-
-def _normalised_micro(
-    right: Floats, count: Floats, base: Floats, every: Floats, axis: int = -1
-) -> Floats:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(_micro(right, count, base, every, axis) / base.mean(axis=axis))
-
-
-def _normalised_macro(
-    right: Floats, count: Floats, base: Floats, every: Floats, axis: int = -1
-) -> Floats:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(every.sum(axis=axis) / base.sum(axis=axis))
-
-
-def _drop(right: Floats, count: Floats, base: Floats, every: Floats, axis: int = -1) -> Floats:
-    lost = (base * count - right).sum(axis=axis)
-    return np.asarray(lost / count.sum(axis=axis))

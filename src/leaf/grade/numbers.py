@@ -24,6 +24,7 @@ from leaf.grade.judgement import (
     ungradable,
 )
 from leaf.records import Answer, Problem
+from leaf.text.latex import rewriter
 
 _NUMBER = re.compile(
     r"""
@@ -47,21 +48,18 @@ _LONGEST = 1000
 """Characters of the longest text taken for a plain number; Python reads up to 4,300 digits."""
 
 # Each takes time linear in the text: hostile answers are read in our own process.
-_REWRITES = [
-    (re.compile(pattern), replacement)
-    for pattern, replacement in [
-        (r"[−﹣－]", "-"),  # minus signs that are not ASCII
-        (r"\\(?:text|textbf|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}", r" \1 "),
-        (r"\{,\}", ","),  # 1{,}234
-        (r"\\[,;:!()\[\]]", ""),  # thin spaces, as in 10\,000, and math delimiters
-        (r"\\ |~|\*\*|\s", " "),
-        (r"(?<=-)\s*\\?[$€£¥]\s*", ""),  # -$18 is one number
-        (r"\\?[$€£¥%]", " "),
-        (r"\^\s*(?:\{\s*)?\\circ\s*\}?|\\degree\b|°\s*[CF]?\b", " "),
-        (r"(?<=[A-Za-z]{2})\s*(?:\^\s*\{?[23]\}?|[²³]|/\s*[A-Za-z]+)", " "),  # cm^2, km/h
-        (r"(?<=[0-9A-Za-z])-(?=[A-Za-z]{2})", " "),  # 18-inch
-    ]
-]
+_clean = rewriter(
+    (r"[−﹣－]", "-"),  # minus signs that are not ASCII
+    (r"\\(?:text|textbf|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}", r" \1 "),
+    (r"\{,\}", ","),  # 1{,}234
+    (r"\\[,;:!()\[\]]", ""),  # thin spaces, as in 10\,000, and math delimiters
+    (r"\\ |~|\*\*|\s", " "),
+    (r"(?<=-)\s*\\?[$€£¥]\s*", ""),  # -$18 is one number
+    (r"\\?[$€£¥%]", " "),
+    (r"\^\s*(?:\{\s*)?\\circ\s*\}?|\\degree\b|°\s*[CF]?\b", " "),
+    (r"(?<=[A-Za-z]{2})\s*(?:\^\s*\{?[23]\}?|[²³]|/\s*[A-Za-z]+)", " "),  # cm^2, km/h
+    (r"(?<=[0-9A-Za-z])-(?=[A-Za-z]{2})", " "),  # 18-inch
+)
 
 
 @grader
@@ -125,12 +123,6 @@ def _marked(final: FinalAnswer | None) -> str | None:
 def _last_number(text: str) -> str | None:
     numbers = [number.group() for number in _NUMBER.finditer(_clean(text))]
     return numbers[-1] if numbers else None
-
-
-def _clean(text: str) -> str:
-    for pattern, replacement in _REWRITES:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 def _value(number: re.Match[str]) -> Fraction | None:

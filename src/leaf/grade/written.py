@@ -3,22 +3,20 @@ r"""How the same mathematics is written in several ways: rewrites before math-ve
 import re
 from dataclasses import dataclass
 
-_ANYWHERE = [
-    (re.compile(pattern), replacement)
-    for pattern, replacement in [
-        (r"\\varnothing(?![A-Za-z])", r"\\emptyset"),
-        (r"(?<=[0-9])(?:,\\!\s?|\\[,;:])(?=[0-9]{3}(?![0-9]))", ""),  # 1,\!234  1\,234
-        (r"(?<=[^\s.,;])[.,;]\s?\$", "$"),  # $x = 5.$
-    ]
-]
-_WHOLE = [
-    (re.compile(pattern), replacement)
-    for pattern, replacement in [
-        (r"^(?:\{\}|[\s$])+|(?<![\\\s.,;:$])[\s.,;:$]+$", ""),  # {} stops math-verify's reading
-        (r"(?<!\\)%", r"\\%"),  # else math-verify takes the rest for a comment
-        (r"^[^A-Za-z\\=]{1,40}=(?=[^A-Za-z=]{1,40}$)", ""),  # 0.56 = 56\%
-    ]
-]
+from leaf.text.latex import rewriter
+
+searchable = rewriter(
+    (r"\\varnothing(?![A-Za-z])", r"\\emptyset"),
+    (r"(?<=[0-9])(?:,\\!\s?|\\[,;:])(?=[0-9]{3}(?![0-9]))", ""),  # 1,\!234  1\,234
+    (r"(?<=[^\s.,;])[.,;]\s?\$", "$"),  # $x = 5.$
+)
+"""Returns a text that holds mathematics in the spelling in which math-verify finds it best."""
+
+_whole = rewriter(
+    (r"^(?:\{\}|[\s$])+|(?<![\\\s.,;:$])[\s.,;:$]+$", ""),  # {} stops math-verify's reading
+    (r"(?<!\\)%", r"\\%"),  # else math-verify takes the rest for a comment
+    (r"^[^A-Za-z\\=]{1,40}=(?=[^A-Za-z=]{1,40}$)", ""),  # 0.56 = 56\%
+)
 _BARE_UNIT = re.compile(
     r"(?<=[0-9}])\s{0,9}(?:[ckm]?m|ft|in|mph|[km]?g|min|hours?|h|s)"
     r"(?:\s{0,9}\^\s{0,9}\{?[23]\}?|[²³]|\s{0,9}/\s{0,9}[a-z]{1,9})?$"
@@ -46,17 +44,7 @@ class Numeral:
 
 def readable(latex: str) -> str:
     r"""Return the same mathematics in the spelling that math-verify reads best."""
-    latex = searchable(latex)
-    for pattern, replacement in _WHOLE:
-        latex = pattern.sub(replacement, latex)
-    return latex
-
-
-def searchable(text: str) -> str:
-    """Return a text that holds mathematics in the spelling in which math-verify finds it best."""
-    for pattern, replacement in _ANYWHERE:
-        text = pattern.sub(replacement, text)
-    return text
+    return _whole(searchable(latex))
 
 
 def without_unit(answer: str, gold: str) -> str:

@@ -9,14 +9,13 @@ Which of them are gold is said by objects, by `supporting_titles`, by `supportin
 columns of title and sentence number) or by numbers (`supporting_idx`, `gold_idx`, from 0).
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from leaf.errors import DataError
 from leaf.tasks.passages import Passage
-from leaf.tasks.reading import Row
+from leaf.tasks.reading import Row, json_of
 
 _TEXTS = ("text", "paragraph_text", "sentences", "content")
 _MARKS = ("is_supporting", "isgold")
@@ -61,10 +60,7 @@ def _decoded(row: Row, column: str) -> Any:
     value = row.values[column]
     if not isinstance(value, str) or not value.lstrip().startswith(("[", "{")):
         return value
-    try:
-        return json.loads(value)
-    except ValueError as error:
-        raise DataError(f"{row.place}: column `{column}` is not JSON: {error}") from None
+    return json_of(value, row, column)
 
 
 def _records_of(row: Row, column: str, columns: Mapping[str, Any]) -> list[Any]:

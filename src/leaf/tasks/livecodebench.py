@@ -31,7 +31,6 @@ and a record is refused where they are anything but one text.
 
 import base64
 import binascii
-import json
 import pickletools
 import zlib
 from pathlib import Path
@@ -41,7 +40,7 @@ from leaf.errors import DataError, nearest
 from leaf.recipe import DataSection
 from leaf.records import Case, Problem, Tests
 from leaf.tasks.coding import CONTEST, contest_end, is_published, unix
-from leaf.tasks.reading import Row, each, optional_text_of, read_rows, text_of
+from leaf.tasks.reading import Row, each, json_of, optional_text_of, read_rows, text_of
 from leaf.tasks.task import rows_of, task
 
 HUB = "livecodebench/code_generation_lite"
@@ -152,7 +151,7 @@ def _problem(row: Row, section: DataSection) -> Problem | None:
 
 def _function(row: Row) -> str:
     metadata: Any = row.values.get("metadata")
-    found = _json(metadata, row, "metadata") if isinstance(metadata, str) else metadata
+    found = json_of(metadata, row, "metadata") if isinstance(metadata, str) else metadata
     name = found.get("func_name") if isinstance(found, dict) else None
     if not isinstance(name, str) or not name.isidentifier():
         raise DataError(f"{row.place}: column `metadata` must name the method as `func_name`")
@@ -160,7 +159,7 @@ def _function(row: Row) -> str:
 
 
 def _cases(text: str, row: Row, column: str) -> tuple[Case, ...]:
-    found = _json(text, row, column)
+    found = json_of(text, row, column)
     try:
         return tuple(Case(given=str(one["input"]), expected=str(one["output"])) for one in found)
     except (KeyError, TypeError):
@@ -211,10 +210,3 @@ def _text_of_pickle(data: bytes, row: Row, column: str) -> str:
     if len(texts) != 1:
         raise DataError(f"{row.place}: column `{column}` must hold one text, but has {len(texts)}")
     return texts[0]
-
-
-def _json(text: str, row: Row, column: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{row.place}: column `{column}` is not JSON: {error}") from None

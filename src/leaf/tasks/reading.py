@@ -95,6 +95,14 @@ def optional_text_of(row: Row, column: str) -> str:
     return "" if is_empty else text_of(row, column)
 
 
+def json_of(text: str, row: Row, column: str) -> Any:
+    """Return what the JSON in a column says."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{row.place}: column `{column}` is not JSON: {error}") from None
+
+
 def _value_of(row: Row, column: str) -> Any:
     if column not in row.values:
         raise DataError(
@@ -151,18 +159,15 @@ def _bytes_of(path: str) -> bytes:
 
 def _json_lines(path: str, data: bytes) -> list[Row | DataError]:
     stem = _stem_of(path)
-    rows: list[Row | DataError] = []
     # Split as bytes: str.splitlines would also cut at U+2028, which JSON allows inside a text.
-    for number, line in enumerate(data.split(b"\n"), start=1):
-        if line.strip():
-            place = f"{path}:{number}"
-            try:
-                record = _record(_json(line, path, first_line=number), place)
-            except DataError as error:
-                rows.append(error)
-            else:
-                rows.append(Row(place=place, name=f"{stem}-{number}", values=record))
-    return rows
+    lines = [(n, line) for n, line in enumerate(data.split(b"\n"), start=1) if line.strip()]
+
+    def row(line: tuple[int, bytes]) -> Row:
+        place, (number, text) = f"{path}:{line[0]}", line
+        values = _record(_json(text, path, first_line=number), place)
+        return Row(place=place, name=f"{stem}-{number}", values=values)
+
+    return each(lines, row)
 
 
 def _json_list(path: str, data: bytes) -> list[Row | DataError]:
@@ -233,14 +238,12 @@ def _read_data_set(
 
 
 def _numbered(values: Iterable[Any], *, place: str, label: str) -> list[Row | DataError]:
-    rows: list[Row | DataError] = []
-    for number, value in enumerate(values, start=1):
+    def row(numbered: tuple[int, Any]) -> Row:
+        number, value = numbered
         here = f"{place} record {number}"
-        try:
-            rows.append(Row(place=here, name=f"{label}-{number}", values=_record(value, here)))
-        except DataError as error:
-            rows.append(error)
-    return rows
+        return Row(place=here, name=f"{label}-{number}", values=_record(value, here))
+
+    return each(list(enumerate(values, start=1)), row)
 
 
 def _record(value: Any, place: str) -> Mapping[str, Any]:

@@ -1,21 +1,32 @@
 r"""Answers as texts of mathematics: what stands in a box, and the parts of a list of answers."""
 
 import re
+from collections.abc import Callable
+
+
+def rewriter(*rules: tuple[str, str]) -> Callable[[str], str]:
+    """Return what replaces patterns in a text, one rule after another."""
+    compiled = [(re.compile(pattern), replacement) for pattern, replacement in rules]
+
+    def rewrite(text: str) -> str:
+        for pattern, replacement in compiled:
+            text = pattern.sub(replacement, text)
+        return text
+
+    return rewrite
+
 
 # Every pattern here takes time linear in the text: hostile answers are read in our own process.
 _BRACES = re.compile(r"(?P<box>\\(?:boxed|fbox|fboxed)\s*\{)|\\.|[{}]", re.DOTALL)
 
-_REWRITES = [
-    (re.compile(pattern), replacement)
-    for pattern, replacement in [
-        (r"\{,\}|(?:,\\!|(?<!\\)\\[,;:])(?=[0-9]{3}(?![0-9]))", ""),  # 1{,}234  1,\!234  1\,234
-        (r"\$|(?<!\\)\\[()\[\]]|\\(?:left|right|displaystyle)(?![A-Za-z])", ""),
-        (r"(?<!\\)\\[,;:! ]|\\q?quad(?![A-Za-z])|~|\s", " "),
-        (r"\\(?:text|textrm|mathrm|mbox) {0,9}\{[ ,;]{0,9}(?:and|or)[ ,;]{0,9}\}", ","),
-        (r"(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])", ","),
-        (r"±", r"\\pm "),
-    ]
-]
+_plain_list = rewriter(
+    (r"\{,\}|(?:,\\!|(?<!\\)\\[,;:])(?=[0-9]{3}(?![0-9]))", ""),  # 1{,}234  1,\!234  1\,234
+    (r"\$|(?<!\\)\\[()\[\]]|\\(?:left|right|displaystyle)(?![A-Za-z])", ""),
+    (r"(?<!\\)\\[,;:! ]|\\q?quad(?![A-Za-z])|~|\s", " "),
+    (r"\\(?:text|textrm|mathrm|mbox) {0,9}\{[ ,;]{0,9}(?:and|or)[ ,;]{0,9}\}", ","),
+    (r"(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])", ","),
+    (r"±", r"\\pm "),
+)
 _SPLIT = re.compile(r"\\(?P<sign>[{}])|\\.|[,;，()\[\]{}]", re.DOTALL)
 _NAMED_LIST = re.compile(
     r"^(?:[A-Za-z]|\(\s*[A-Za-z](?:\s*,\s*[A-Za-z])*\s*\))\s*(?:\\in(?![A-Za-z])|=)\s*(?=\\\{|\()"
@@ -50,9 +61,7 @@ def parts(text: str) -> list[str]:
     The braces of a set of answers and a name in front of it are dropped (`x \in \{1, 2\}`), and
     `\pm` makes two answers. What a bracket encloses is one: `(1, 2), (3, 4)` are two parts.
     """
-    for pattern, replacement in _REWRITES:
-        text = pattern.sub(replacement, text)
-    pieces = _split(text.strip(" .,;:"))
+    pieces = _split(_plain_list(text).strip(" .,;:"))
     if len(pieces) == 1 and pieces[0].startswith("\\{") and pieces[0].endswith("\\}"):
         pieces = _split(pieces[0][2:-2])
     return [sign for piece in pieces for sign in _signs(piece)]
