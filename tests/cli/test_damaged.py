@@ -71,7 +71,7 @@ def test_a_damaged_ledger_is_named(copy: Path, damage: Any, words: tuple[str, ..
     ledger = copy / "ledger.parquet"
     ledger.write_bytes(damage(ledger.read_bytes()))
     message = one_line(leaf(words[0], copy, *words[1:]), 1)
-    assert message.startswith(f"{ledger}: damaged; delete it, and `leaf run` with the recipe.yaml")
+    assert message.startswith(f"{ledger}: damaged; `leaf run` with its recipe writes it")
 
 
 @pytest.mark.parametrize("damage", [cut, swapped, other])

@@ -335,13 +335,13 @@ def test_an_empty_ledger_has_its_columns(tmp_path: Path) -> None:
 
 def test_what_is_not_a_ledger_is_said_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "ledger.parquet"
-    with pytest.raises(UsageError, match=r"ledger\.parquet: not there; `leaf run` writes it"):
+    with pytest.raises(UsageError, match=r"ledger\.parquet: not there; `leaf run` with its recipe"):
         read_ledger(path)
     path.write_bytes(b"PAR1 and no more")
-    with pytest.raises(StoreError, match=r"ledger\.parquet: damaged; delete it"):
+    with pytest.raises(StoreError, match=r"ledger\.parquet: damaged; `leaf run` with its recipe"):
         read_ledger(path)
     pq.write_table(schema_of(Entry).empty_table(), path)
-    with pytest.raises(UsageError, match="is a ledger of format none"):
+    with pytest.raises(UsageError, match="has format none, but this version of leaf reads 2 and 3"):
         read_ledger(path)
 
 

@@ -11,22 +11,19 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from leaf.errors import StoreError, UsageError
 from leaf.records import Outcome, RankedUnit, Span
-from leaf.store.parquet import from_table, schema_of, to_table
+from leaf.store.parquet import read_file, schema_of, to_table
 from leaf.store.store import space_guard
 
-FORMAT = "3"
-"""Stands in the file's metadata under `leaf.ledger`; raised when columns change."""
+_MARK = ("leaf.ledger", "3")
+"""Stands in the file's metadata; raised when columns change."""
 
-_READ = ("2", FORMAT)
-"""Formats that are read: in 2 there were no `rankings`, `source`, and less of an answer."""
+_OLDER = ("2",)
+"""Formats that are read besides: in 2 there were no `rankings`, `source`, and less of an answer."""
 
-_KEY = b"leaf.ledger"
 _ROWS = 256
 """Entries that are in memory at a time, and in a row group."""
 
@@ -199,7 +196,7 @@ def write_ledger(path: Path, found: Iterable[Entry]) -> None:
     Raises:
         StoreError: no space is left.
     """
-    schema = schema_of(Entry).with_metadata({_KEY: FORMAT.encode()})
+    schema = schema_of(Entry).with_metadata(dict([_MARK]))
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     rows = iter(found)
     try:
@@ -227,25 +224,11 @@ def read_ledger(path: Path | str, problem_id: str | None = None) -> list[Entry]:
 
 def iterate_ledger(path: Path, problem_id: str | None = None) -> Iterator[Entry]:
     """Yield what `read_ledger` returns, row group by row group; raises as it does."""
-    if not path.is_file():
-        raise UsageError(f"{path}: not there; `leaf run` writes it when verification is done")
-    try:
-        with pq.ParquetFile(path) as file:
-            written = (file.schema_arrow.metadata or {}).get(_KEY, b"none").decode()
-            if written not in _READ:
-                raise UsageError(
-                    f"{path}: is a ledger of format {written}, but this version of leaf reads "
-                    f"formats {' and '.join(_READ)}; `leaf run` with the recipe.yaml beside it "
-                    "writes it again"
-                )
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group)
-                if problem_id is not None:
-                    table = table.filter(pc.field("problem_id") == problem_id)
-                yield from from_table(table, Entry)
-    # A text that is not UTF-8, or a row that is no entry, is a ValueError.
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise StoreError(
-            f"{path}: damaged; delete it, and `leaf run` with the recipe.yaml beside it writes it "
-            "again"
-        ) from error
+    yield from read_file(
+        path,
+        Entry,
+        mark=_MARK,
+        older=_OLDER,
+        way_out="`leaf run` with its recipe writes it when verification is done",
+        where=None if problem_id is None else pc.field("problem_id") == problem_id,
+    )

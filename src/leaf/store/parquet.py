@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,6 +60,7 @@ def read_file(
     record_type: type[R],
     *,
     mark: tuple[str, str],
+    older: Collection[str] = (),
     way_out: str,
     where: pc.Expression | None = None,
 ) -> Iterator[R]:
@@ -68,7 +69,8 @@ def read_file(
     Args:
         path: The file.
         record_type: What its rows are.
-        mark: Name and value that its metadata must have: the format that this version reads.
+        mark: Name and value in its metadata: the format that this version writes.
+        older: Formats that it reads besides; columns that they lack have their defaults.
         way_out: How such a file is written again, for the messages.
         where: Which rows; None: all.
 
@@ -78,14 +80,15 @@ def read_file(
     """
     if not path.is_file():
         raise UsageError(f"{path}: not there; {way_out}")
-    name, read = mark
+    name, own = mark
+    read = [*older, own]
     try:
         with pq.ParquetFile(path) as file:
             written = (file.schema_arrow.metadata or {}).get(name.encode(), b"none").decode()
-            if written != read:
+            if written not in read:
                 raise UsageError(
-                    f"{path}: has format {written}, but this version of leaf reads {read}; "
-                    f"{way_out}"
+                    f"{path}: has format {written}, but this version of leaf reads "
+                    f"{' and '.join(read)}; {way_out}"
                 )
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group)
