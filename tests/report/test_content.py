@@ -166,7 +166,6 @@ def test_validation_is_drawn_where_there_was_some(run: dict[str, Any]) -> None:
 
 def test_every_seed_of_the_recipe_is_listed(run: dict[str, Any]) -> None:
     assert build_report(**run)["seeds"] == {
-        "attribute.seed": 0,
         "data.seed": 7,
         "distill.seed": 0,
         "distill.validation.seed": 0,

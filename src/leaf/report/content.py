@@ -54,8 +54,8 @@ def build_report(
         "manifest": manifest,
         "notes": [*results.notes, *_small(results)],
         "problems": None if results.problems is None else len(results.problems),
-        "results": scores(recipe, results.estimates, results.comparisons),
-        "robustness": variants(results.robustness),
+        "results": scores(recipe, results),
+        "robustness": variants(results),
         "steps": steps(results, entries, own, training_rows(logs)),
         "outcomes": outcome_table(results.student, results.teacher),
         "passed_over": drop_counts(

@@ -4,6 +4,7 @@ Colours are the page's: orange where the student leans, blue where the teacher d
 a row of bars under each line says the same.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -185,7 +186,7 @@ def heat_style(value: float) -> str:
 
 
 def _barred(heat: _Map, width: int) -> Iterator[str]:
-    """Yield lines of at most `width` cells where units allow it, each with its bars under it."""
+    """Yield lines of at most `width` cells where words allow it, each with its bars under it."""
     line, bars = "", ""
     freed = [False, *(unit.get("freed", False) for unit in heat.units), False]
     for at, unit in enumerate(heat.units, start=1):
@@ -193,15 +194,13 @@ def _barred(heat: _Map, width: int) -> Iterator[str]:
         space, word = _parted(unit["text"])
         opening = "[-" if freed[at] and not freed[at - 1] else ""
         closing = "-]" if freed[at] and not freed[at + 1] else ""
-        text = space + opening + word + closing
-        first, *rest = text.split("\n")
-        if line and cell_len(line + first) > width:
-            yield from (line, bars.rstrip())
-            line, bars, first = "", "", first.lstrip(" ")
-        line, bars = line + first, bars + _BARS[step] * cell_len(first)
-        for after in rest:
-            yield from (line, bars.rstrip())
-            line, bars = after, _BARS[step] * cell_len(after)
+        # A sentence may be longer than a line.
+        for part in re.findall(r"\n|[^\S\n]*\S+|[^\S\n]+", space + opening + word + closing):
+            if part == "\n" or (line and cell_len(line + part) > width):
+                yield from (line, bars.rstrip())
+                line, bars = "", ""
+            shown = part.strip("\n") if line else part.lstrip(" \n")
+            line, bars = line + shown, bars + _BARS[step] * cell_len(shown)
     yield from (line, bars.rstrip())
 
 

@@ -7,18 +7,16 @@ from leaf.recipe import Recipe
 from leaf.records import ARMS
 from leaf.report.plain import plain
 from leaf.report.readings import reading
-from leaf.statistics import Comparison, Estimate
+from leaf.statistics import Comparison
+from leaf.store.results import Results
 
 SMALL_N = 200
 """Below this many questions a 95% interval is wider than about 14 points: worth a warning."""
 
 
-def scores(
-    recipe: Recipe,
-    estimates: Mapping[str, Mapping[str, Estimate | None] | None] | None,
-    comparisons: Mapping[str, Comparison | None] | None,
-) -> list[dict[str, Any]] | None:
+def scores(recipe: Recipe, results: Results) -> list[dict[str, Any]] | None:
     """Return a line for every measure of a benchmark; None before evaluation."""
+    estimates, comparisons = results.estimates, results.comparisons or {}
     if estimates is None:
         return None
     # A benchmark with several measures has a line for each; one that is not there yet has its own.
@@ -31,15 +29,24 @@ def scores(
     return [
         {
             "benchmark": name,
-            "arms": _arms(estimates.get(name) or {}),
-            "comparison": _compared((comparisons or {}).get(name)),
+            "arms": _by_arm(estimates.get(name, {})),
+            "comparison": _compared(comparisons.get(name)),
         }
         for name in names
     ]
 
 
-def _arms(estimates: Mapping[str, Estimate | None]) -> list[dict[str, Any]]:
-    return [{"arm": arm, **plain(estimates[arm])} for arm in ARMS if estimates.get(arm) is not None]
+def variants(results: Results) -> list[dict[str, Any]]:
+    """Return a line for every arm and benchmark of variants (`leaf.evaluate.Robustness`)."""
+    return [
+        {"benchmark": name, **line}
+        for name, arms in results.robustness.items()
+        for line in _by_arm(arms)
+    ]
+
+
+def _by_arm(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"arm": arm, **plain(found[arm])} for arm in ARMS if arm in found]
 
 
 def _compared(comparison: Comparison | None) -> dict[str, Any] | None:
@@ -47,15 +54,3 @@ def _compared(comparison: Comparison | None) -> dict[str, Any] | None:
         return None
     values: dict[str, Any] = plain(comparison)
     return {**values, "reading": reading(comparison), "small": comparison.n < SMALL_N}
-
-
-def variants(
-    robustness: Mapping[str, Mapping[str, Any]] | None,
-) -> list[dict[str, Any]]:
-    """Return a line for every arm and benchmark of variants (`leaf.evaluate.Robustness`)."""
-    return [
-        {"benchmark": name, "arm": arm, **plain(arms[arm])}
-        for name, arms in (robustness or {}).items()
-        for arm in ARMS
-        if arm in arms
-    ]

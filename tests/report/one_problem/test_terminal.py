@@ -100,6 +100,14 @@ def test_a_sentence_that_was_ranked_has_one_bar_over_its_whole_length(
     assert not any(line.startswith(("Student  ", "Teacher  ", "Gap  ")) for line in lines)
 
 
+def test_a_sentence_longer_than_a_line_goes_on_in_the_next_with_its_bars(
+    by_sentence: tuple[Entry, Recipe],
+) -> None:
+    lines = printed(*by_sentence, width=14).splitlines()
+    at = lines.index("[-Ben has 3")
+    assert lines[at : at + 6] == ["[-Ben has 3", "▆" * 11, "red pens.-]", "▆" * 11, "How many?", ""]
+
+
 def test_what_came_in_is_named_before_what_it_replaced(entry: Entry, recipe: Recipe) -> None:
     moved = dataclasses.replace(
         entry.variants[0],
