@@ -22,7 +22,7 @@ from leaf.statistics import Floats, Interval, bootstrap, share_of
 class Robustness:
     """One model on variants and on the base problems they are variants of.
 
-    An answer that could not be graded counts as not right, as in `leaf.evaluate.accuracy`.
+    An answer that could not be graded counts as not right, as in `leaf.statistics.accuracy`.
     """
 
     base: Interval
@@ -123,10 +123,10 @@ def _clusters(
             )
         marks[base].append(right)
     return (
-        np.array([sum(one) for one in marks.values()], dtype=np.float64),
-        np.array([len(one) for one in marks.values()], dtype=np.float64),
+        np.array([sum(group) for group in marks.values()], dtype=np.float64),
+        np.array([len(group) for group in marks.values()], dtype=np.float64),
         np.array([base_right[base] for base in marks], dtype=np.float64),
-        np.array([all(one) for one in marks.values()], dtype=np.float64),
+        np.array([all(group) for group in marks.values()], dtype=np.float64),
     )
 
 

@@ -27,11 +27,11 @@ __all__ = ["EVALUATION_SPLITS", "TASKS", "Task", "about", "load_problems", "read
 
 def about() -> dict[str, Any]:
     """Return what each task is, in one line; in alphabetical order."""
-    found = {}
+    lines = {}
     for name, task in sorted(TASKS.items()):
         text = inspect.getdoc(inspect.getmodule(task)) or ""
-        found[name] = " ".join(text.partition("\n\n")[0].split()).rstrip(".")
-    return found
+        lines[name] = " ".join(text.partition("\n\n")[0].split()).rstrip(".")
+    return lines
 
 
 def load_problems(section: DataSection) -> list[Problem]:
@@ -61,9 +61,9 @@ def read_problems(section: DataSection) -> tuple[list[Problem], list[DataError]]
             f"task `{section.task}` is unknown{nearest(section.task, TASKS) or ';'} "
             f"there are: {', '.join(TASKS)}"
         )
-    found = TASKS[section.task](section)
-    refused = [one for one in found if isinstance(one, DataError)]
-    problems = [one for one in found if isinstance(one, Problem)]
+    records = TASKS[section.task](section)
+    refused = [record for record in records if isinstance(record, DataError)]
+    problems = [record for record in records if isinstance(record, Problem)]
     if refused and not problems:
         raise refused[0]
     if not problems:

@@ -84,7 +84,7 @@ def passage_problems(
             one.
         after: The request.
     """
-    asked = each(rows, lambda row: (row, found) if (found := read(row)) else None)
+    asked = each(rows, lambda row: (row, asked) if (asked := read(row)) else None)
     pool = [p for one in asked if isinstance(one, tuple) for p in one[1].passages]
 
     def problem(row: Row, one: Asked) -> Problem:
