@@ -7,6 +7,7 @@ detector: it is known without loading anything, and the file is read when somebo
 
 import importlib
 import sys
+import zlib
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
@@ -92,13 +93,15 @@ def load_plugin(plugin: str) -> None:
         raise ValueError(f"attribute.plugins: {plugin}: no such file")
     try:
         if plugin.endswith(".py"):
-            run_plugin(f"leaf_plugins.{path.stem}", str(path), path.read_text(encoding="utf-8"))
+            # Files of one name in two folders are two modules.
+            name = f"leaf_plugin_{path.stem}_{zlib.crc32(str(path).encode()):08x}"
+            run_plugin(name, str(path), path.read_text(encoding="utf-8"))
         else:
             importlib.import_module(plugin)
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"attribute.plugins: {plugin} cannot be read: {type(error).__name__}: {reason}"
+            f"attribute.plugins: {plugin}: cannot be read: {type(error).__name__}: {reason}"
         ) from error
 
 

@@ -59,7 +59,9 @@ def user_code_digest(made: Callable[..., Any]) -> dict[str, str]:
     if made.__module__.partition(".")[0] == __package__.partition(".")[0]:
         return {}
     try:
-        text = inspect.getsource(sys.modules[made.__module__])
+        module = sys.modules[made.__module__]
+        # A plugin's text as it was run: the file may have changed since.
+        text = module.__dict__.get("__text__") or inspect.getsource(module)
     except (OSError, TypeError):
         text = f"{made.__module__}.{getattr(made, '__qualname__', '')}"
     return {"code": digest(text)}

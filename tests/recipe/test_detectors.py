@@ -1,0 +1,179 @@
+"""A detector's options in a recipe: checked like every key, and as version 0.1.0 wrote them."""
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from leaf.errors import UsageError
+from leaf.recipe.detectors import DETECTORS, SHIPPED, detector
+from leaf.recipe.reading import describe, dump_recipe, load_recipe
+
+Refusal = Callable[..., str]
+
+OWN = '''
+from pydantic import Field
+from leaf.attribute import Detector, detector
+from leaf.recipe import Section
+
+@detector
+class Mine(Detector):
+    """Suspects the first token."""
+    name = "mine"
+    needs = "nothing"
+
+    class Options(Section):
+        """What it looks at."""
+        share: float = Field(0.5, ge=0, le=1, description="a share")
+
+    def rank(self, evidence):
+        return "nothing to say"
+'''
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "my_detector.py"
+    path.write_text(OWN)
+    yield path
+    DETECTORS.pop("mine", None)
+
+
+def keys(*settings: str) -> dict[str, object]:
+    recipe = load_recipe("demo", settings)
+    return {key: value for key, value, _ in describe(recipe) if key.startswith("attribute.")}
+
+
+def test_a_recipe_shows_the_options_of_the_detectors_that_it_uses() -> None:
+    found = keys("attribute.controls=[ablation]")
+    assert found["attribute.ablation.unit"] == "sentence"
+    assert "attribute.random.seed" not in found
+
+
+@pytest.mark.parametrize(
+    ("flat", "key", "value"),
+    [
+        ("ablation_unit=clause", "ablation.unit", "clause"),
+        ("proposals=3", "ablation.proposals", 3),
+        ("seed=7", "random.seed", 7),
+    ],
+)
+def test_keys_of_version_0_1_0_mean_the_same(flat: str, key: str, value: object) -> None:
+    assert keys(f"attribute.{flat}")[f"attribute.{key}"] == value
+
+
+def test_what_changes_nothing_of_version_0_1_0_is_read() -> None:
+    assert keys("attribute.norm=l2", "attribute.steps=16") == keys()
+
+
+def test_an_old_key_beside_the_new_one_is_refused(minimal: Path, refusal: Refusal) -> None:
+    message = refusal(minimal, "attribute.ablation.unit=word", "attribute.ablation_unit=clause")
+    assert message == (
+        f"{minimal}: `attribute.ablation_unit` is `attribute.ablation.unit`: give one of them"
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "told", "file", "name"),
+    [
+        ("attribute.norm=l1", "attribute.norm: l1", "gradient_norms.py", "gradient_l1"),
+        (
+            "attribute.controls=[integrated_gradients]",
+            "attribute.detector: integrated_gradients",
+            "integrated_gradients.py",
+            "integrated_gradients",
+        ),
+    ],
+)
+def test_what_is_an_example_now_is_refused_with_its_file(
+    minimal: Path, refusal: Refusal, setting: str, told: str, file: str, name: str
+) -> None:
+    assert refusal(minimal, setting) == (
+        f"{minimal}: `{told}` is a detector of its own now: copy examples/{file}, and write "
+        f"attribute: {{plugins: [{file}], detector: {name}}}"
+    )
+    assert (Path(__file__).parents[2] / "examples" / file).is_file()
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        (
+            "attribute.ablatoin.unit=word",
+            "unknown key `attribute.ablatoin`; did you mean `ablation`?",
+        ),
+        (
+            "attribute.ablation.unti=word",
+            "unknown key `attribute.ablation.unti`; did you mean `unit`?",
+        ),
+        (
+            "attribute.ablation.unit=words",
+            "`attribute.ablation.unit` must be 'token', 'word', 'clause' or 'sentence', but is "
+            "'words'",
+        ),
+        (
+            "attribute.ablation.proposals=0",
+            "`attribute.ablation.proposals` must be greater than or equal to 1, but is 0",
+        ),
+    ],
+)
+def test_options_are_refused_as_every_key_is(
+    minimal: Path, refusal: Refusal, setting: str, told: str
+) -> None:
+    assert refusal(minimal, setting) == f"{minimal}: {told}"
+
+
+def test_a_plugins_detector_has_options_of_its_own(
+    minimal: Path, plugin: Path, refusal: Refusal, tmp_path: Path
+) -> None:
+    settings = [f"attribute.plugins=[{plugin}]", "attribute.detector=mine"]
+    recipe = load_recipe(str(minimal), [*settings, "attribute.mine.share=0.25"])
+    assert dict(recipe.attribute.options("mine")) == {"share": 0.25}
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(dump_recipe(recipe))
+    assert load_recipe(str(copy)) == recipe
+    assert pickle.loads(pickle.dumps(recipe)) == recipe  # noqa: S301 - our own
+    message = refusal(minimal, *settings, "attribute.mine.share=2")
+    assert message == f"{minimal}: `attribute.mine.share` must be less than or equal to 1, but is 2"
+
+
+def test_a_plugin_that_changed_is_read_again(minimal: Path, plugin: Path) -> None:
+    settings = [f"attribute.plugins=[{plugin}]", "attribute.detector=mine"]
+    load_recipe(str(minimal), settings)
+    plugin.write_text(OWN.replace("0.5", "0.75"))
+    again = load_recipe(str(minimal), settings)
+    assert dict(again.attribute.options("mine")) == {"share": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "no such file"),
+        ("x = (", "cannot be read: SyntaxError: '(' was never closed (my_detector.py, line 1)"),
+        ("1 / 0", "cannot be read: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_plugin_that_cannot_be_read_is_told_in_one_line(
+    minimal: Path, plugin: Path, refusal: Refusal, text: str | None, told: str
+) -> None:
+    plugin.unlink() if text is None else plugin.write_text(text)
+    message = refusal(minimal, f"attribute.plugins=[{plugin}]")
+    assert message == f"{minimal}: attribute.plugins: {plugin}: {told}"
+
+
+def test_a_name_that_ships_is_nobody_elses() -> None:
+    with pytest.raises(UsageError, match="a detector that ships is called `gradient`"):
+        detector(type("Mine", (), {"name": "gradient"}))
+
+
+def test_every_detector_that_ships_is_checked_without_torch() -> None:
+    code = (
+        "import sys; from leaf.recipe.reading import load_recipe; "
+        f"load_recipe('demo', ['attribute.controls=[{', '.join(SHIPPED)}]']); "
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
