@@ -11,12 +11,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from leaf.attribute import Evidence, MeasuredModel, detector
+from leaf.attribute import MeasuredModel, detector
 from leaf.attribute.batched import BatchedDetector, Item
 from leaf.attribute.embedding_gradient import embedding_gradient, embeddings_of, unscored
-from leaf.attribute.ranking import by_gap
 from leaf.models.padding import pad
-from leaf.records import RankedUnits
 
 
 class _OtherNorm(BatchedDetector):
@@ -35,10 +33,6 @@ class _OtherNorm(BatchedDetector):
         gradient_BTD, losses_B = embedding_gradient(model.packer, model.head, batch, embeddings_BTD)
         return self.value(gradient_BTD, embeddings_BTD.to(gradient_BTD.dtype)).cpu(), losses_B
 
-    def rank(self, evidence: Evidence) -> RankedUnits | str:
-        """Rank by the gap: teacher minus student, both min-maxed."""
-        return by_gap(evidence.measured)
-
 
 @detector
 class GradientL1(_OtherNorm):
@@ -49,10 +43,6 @@ class GradientL1(_OtherNorm):
     def value(self, gradient_BTD: Tensor, embeddings_BTD: Tensor) -> Tensor:
         """Return the sum of absolute values."""
         return gradient_BTD.abs().sum(dim=-1)
-
-    def join(self, values_T: Tensor) -> Tensor:
-        """Add up: the L1 norm of all embeddings together."""
-        return values_T.sum()
 
 
 @detector

@@ -14,17 +14,15 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from leaf.attribute import Evidence, MeasuredModel, detector
+from leaf.attribute import MeasuredModel, detector
 from leaf.attribute.batched import BatchedDetector, Item
 from leaf.attribute.embedding_gradient import embedding_gradient, embeddings_of, unscored
-from leaf.attribute.ranking import by_gap
 from leaf.attribute.surprise import means, response_losses
 from leaf.models.output_head import Head
 from leaf.models.packing import Packer
 from leaf.models.padding import pad
 from leaf.recipe import Section
 from leaf.recipe.base import Count
-from leaf.records import RankedUnits
 
 
 @detector
@@ -52,10 +50,6 @@ class IntegratedGradients(BatchedDetector):
     def join(self, values_T: Tensor) -> Tensor:
         """Add attributions, then forget the sign: how strongly, not which way."""
         return values_T.sum().abs()
-
-    def rank(self, evidence: Evidence) -> RankedUnits | str:
-        """Rank by the gap (Eq. 3 to 5) of attributions in place of the gradient."""
-        return by_gap(evidence.measured)
 
 
 def integrated_gradients(

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from leaf.attribute.detector import Detector, MeasuredModel
+from leaf.attribute.detector import Detector, Evidence, MeasuredModel
+from leaf.attribute.ranking import by_gap
 from leaf.errors import NonFiniteError
 from leaf.progress import Ticker
-from leaf.records import Problem, Sensitivity
+from leaf.records import Problem, RankedUnits, Sensitivity
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,9 +51,13 @@ class BatchedDetector(Detector):
     def values(self, model: MeasuredModel, items: Sequence[Item]) -> tuple["Tensor", "Tensor"]:
         """Return each token's value [B, T] (right-padded) and each problem's loss [B]."""
 
-    @abstractmethod
     def join(self, values_T: "Tensor") -> "Tensor":
-        """Make one score (>= 0) of the values of a unit's tokens."""
+        """Make one score (>= 0) of the values of a unit's tokens; here their sum."""
+        return values_T.sum()
+
+    def rank(self, evidence: Evidence) -> RankedUnits | str:
+        """Rank by Eq. 3 to 5: teacher minus student, both min-maxed."""
+        return by_gap(evidence.measured)
 
     def measure(
         self, model: MeasuredModel, problems: Sequence[Problem], references: Sequence[str]

@@ -8,11 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from leaf.attribute.batched import BatchedDetector, Item
-from leaf.attribute.detector import Evidence, MeasuredModel
-from leaf.attribute.ranking import by_gap
+from leaf.attribute.detector import MeasuredModel
 from leaf.errors import ModelError
 from leaf.recipe.detectors import detector
-from leaf.records import RankedUnits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,14 +34,6 @@ class Attention(BatchedDetector):
     def values(self, model: MeasuredModel, items: Sequence[Item]) -> tuple["Tensor", "Tensor"]:
         """Return attention shares [B, T] and mean losses [B]."""
         return attention(model.loaded.model, model.head, [item.conversation for item in items])
-
-    def join(self, values_T: "Tensor") -> "Tensor":
-        """Add shares: that is what the whole unit gets."""
-        return values_T.sum()
-
-    def rank(self, evidence: Evidence) -> RankedUnits | str:
-        """Rank by the gap (Eq. 3 to 5) of attention in place of the gradient."""
-        return by_gap(evidence.measured)
 
 
 def attention(

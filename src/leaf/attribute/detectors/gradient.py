@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from leaf.attribute.batched import BatchedDetector, Item
-from leaf.attribute.detector import Evidence, MeasuredModel
-from leaf.attribute.ranking import by_gap
+from leaf.attribute.detector import MeasuredModel
 from leaf.recipe.detectors import detector
-from leaf.records import RankedUnits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +34,3 @@ class Gradient(BatchedDetector):
         """Take the norm over all the tokens' embeddings."""
         norm: Tensor = values_T.norm()
         return norm
-
-    def rank(self, evidence: Evidence) -> RankedUnits | str:
-        """Rank by the gap: teacher minus student, both min-maxed."""
-        return by_gap(evidence.measured)

@@ -45,10 +45,6 @@ class Perplexity(BatchedDetector):
 
         return surprisal(model.loaded.model, model.head, [item.conversation for item in items])
 
-    def join(self, values_T: "Tensor") -> "Tensor":
-        """Add surprisals: those of the pieces of a symbol make the symbol's."""
-        return values_T.sum()
-
     def rank(self, evidence: Evidence) -> RankedUnits | str:
         """Rank what surprises the student most first."""
         measured = evidence.measured
