@@ -262,6 +262,14 @@ def test_an_events_slope_by_hand() -> None:
     assert slope_E.item() == pytest.approx(-4 / 3 * 0.25)
 
 
+def test_the_example_of_the_module() -> None:
+    # Q = 0.5 x 0.8, P = 0.9: 0.9 ln(0.9 / 0.4) + 0.1 ln(0.1 / 0.6), and -(P - Q) / (1 - Q).
+    log_q, log_p = torch.tensor([0.5 * 0.8]).log(), torch.tensor([0.9]).log()
+    loss_E, slope_E = event_loss(log_q, log_p, LOSSES["kl"])
+    assert loss_E.item() == pytest.approx(0.551, abs=1e-3)
+    assert slope_E.item() == pytest.approx(-0.833, abs=1e-3)
+
+
 def test_rows_are_aligned_where_there_is_an_aligner(
     byte_level: Callable[..., PromptFormat],
 ) -> None:

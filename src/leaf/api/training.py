@@ -17,11 +17,11 @@ from leaf.api.undisturbed import undisturbed
 from leaf.distill import Distiller, TrainingExample, encode_rows, hold_out, plan_steps, split_rows
 from leaf.distill.align import Aligner
 from leaf.distill.aligned import AlignedTeacher
-from leaf.distill.export import Card, export, round_weights
+from leaf.distill.export import round_weights
 from leaf.distill.rows import rows_from
 from leaf.distill.sample import Sample
 from leaf.distill.teacher import HiddenTeacher, OnlineStates, Teacher
-from leaf.distill.train_student import TrainingJob, train_student
+from leaf.distill.train_student import TrainingJob, export_student, train_student
 from leaf.errors import DataError, RecipeError, UsageError, nearest
 from leaf.models.lent import lent
 from leaf.models.load import Loaded, release_memory
@@ -154,14 +154,7 @@ def distill(
         if out is None:
             round_weights(model, section, student.dtype)
         else:
-            export(
-                folder / "model",
-                model,
-                student.tokenizer,
-                source=job.student_source,
-                section=section,
-                card=_card(job, samples, trained.kept),
-            )
+            export_student(job, distiller.student, samples, trained)
         lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     del distiller
     release_memory()
@@ -307,18 +300,6 @@ def _sum(model: Model | None) -> str:
     """Return the sum of a model's weights."""
     parameters = model.model.parameters() if model else ()
     return repr(sum(float(each.detach().double().sum()) for each in parameters))
-
-
-def _card(job: TrainingJob, samples: list[Sample], steps: int) -> Card:
-    changed = sum(sample.row.counterfactual for sample in samples)
-    return Card(
-        student=job.student.model,
-        teacher=job.teacher.model,
-        task=job.task,
-        originals=len(samples) - changed,
-        counterfactuals=changed,
-        steps=steps,
-    )
 
 
 @contextlib.contextmanager

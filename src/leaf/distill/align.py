@@ -3,6 +3,14 @@
 Both models see the same message and the same response, each under its own chat template. The
 response's characters, with its end of the turn as one more, fall into the smallest pieces that
 begin and end between tokens of both models: tokens are never matched by their text.
+
+    response     d  r  i  v  e  w  a  y  _  i  n
+    student     [d  r  i  v][e  w  a  y][_  i  n][end]
+    teacher     [d  r  i  v  e  w  a  y][_  i  n][end]
+    pieces      |        event         |  pair  |pair|
+
+A piece that is one token to each model, the same one, is a pair; any other is an event
+(`leaf.distill.aligned`).
 """
 
 from collections.abc import Callable, Sequence

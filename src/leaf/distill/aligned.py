@@ -8,6 +8,11 @@ the product of theirs, log Q = sum_i log q_i, and the two distributions are (Q, 
 (P, 1 - P). That knows only what was said, but it asks nothing of how other texts would be cut. An
 event weighs as one position: its loss stands at its last token.
 
+For the picture in `leaf.distill.align`: "driveway" is two tokens to the student, with q = 0.5 and
+0.8, and one to the teacher, with p = 0.9. Q = 0.4 and P = 0.9, so forward KL compares (0.9, 0.1)
+with (0.4, 0.6): 0.9 ln 0.9/0.4 + 0.1 ln 0.1/0.6 = 0.551 nats, at the student's second token. The
+derivative by log Q, -(P - Q) / (1 - Q) = -0.833, goes to both of its tokens.
+
 Axes: R response positions of the student, M of the teacher, C positions of one chunk, B of one
 block; V vocabulary of the student, W of the teacher; E events, N positions in them; D width.
 """

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
@@ -14,6 +15,7 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from leaf.distill.checkpoint import flush
 from leaf.distill.lora import merge
+from leaf.distill.sample import Sample
 from leaf.models.files import PACKAGE, Source
 from leaf.models.load import DTYPES, Tokenizer, load_config, own_dtype
 from leaf.recipe import DistillSection
@@ -40,6 +42,21 @@ class Card:
     """Training rows with a changed prompt."""
     steps: int
     """Optimiser steps behind these weights."""
+
+
+def card_of(
+    student: str, teacher: str, task: str, samples: Sequence[Sample], *, steps: int
+) -> Card:
+    """Return what a card says of a training; `samples` are those that it was shown."""
+    changed = sum(sample.row.counterfactual for sample in samples)
+    return Card(
+        student=student,
+        teacher=teacher,
+        task=task,
+        originals=len(samples) - changed,
+        counterfactuals=changed,
+        steps=steps,
+    )
 
 
 def export(

@@ -152,7 +152,7 @@ def train(distiller: Distiller, plan: Plan, folder: Path, *, label: str) -> Trai
     metrics = folder / "metrics.jsonl"
     if first:
         _keep_lines(metrics, done)
-    response_prefix = time.monotonic()
+    since = time.monotonic()
     with (
         Trackers(section.tracking if first else (), folder, label, section, done=done) as trackers,
         progress(label, len(steps), unit="steps", done=done) as tick,
@@ -170,12 +170,12 @@ def train(distiller: Distiller, plan: Plan, folder: Path, *, label: str) -> Trai
             if not last and number % section.checkpoint_every == 0:
                 loop.save(number)
                 if first:
-                    note_cost(folder, time.monotonic() - response_prefix)
-                response_prefix = time.monotonic()
+                    note_cost(folder, time.monotonic() - since)
+                since = time.monotonic()
             tick()
     kept = _keep_best(distiller, plan, folder, number)
     if first:
-        note_cost(folder, time.monotonic() - response_prefix)
+        note_cost(folder, time.monotonic() - since)
     return Trained(computed=number - done, steps=number, kept=kept)
 
 

@@ -28,7 +28,7 @@ class Targets(Protocol):
 
     def look_at(self, hidden_RD: Tensor, head: Head) -> None:
         """See the student's last hidden states and its head, before any chunk is asked for."""
-        ...
+        return
 
     def of_chunk(self, part: slice) -> Divergence:
         """Return how far a student is from the teacher at some neighbouring positions."""
@@ -36,7 +36,7 @@ class Targets(Protocol):
 
 
 @dataclass(kw_only=True)
-class HiddenTargets:
+class HiddenTargets(Targets):
     """The whole distribution, from the teacher's last hidden states: exact.
 
     The head is applied to the positions that are asked for, so that the teacher's logits [R, V]
@@ -51,9 +51,6 @@ class HiddenTargets:
     def __post_init__(self) -> None:
         self._buffer = self.hidden_RD.new_empty(0, len(self.head.weight))
         """Memory for logits, the same every time: fresh one costs a CPU as much as the sums."""
-
-    def look_at(self, hidden_RD: Tensor, head: Head) -> None:
-        """Need nothing of it; see `Targets`."""
 
     def of_chunk(self, part: slice) -> Divergence:
         """See `Targets`; what was returned before is of no more use."""
@@ -73,7 +70,7 @@ class HiddenTargets:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TopKTargets:
+class TopKTargets(Targets):
     """The teacher's K likeliest tokens, and all others as one outcome.
 
     Merging outcomes never makes two distributions differ more (data processing), so the loss is at
@@ -84,9 +81,6 @@ class TopKTargets:
     log_RK: Tensor
     """The teacher's log-probabilities, softened."""
     loss: Formula
-
-    def look_at(self, hidden_RD: Tensor, head: Head) -> None:
-        """Need nothing of it; see `Targets`."""
 
     def of_chunk(self, part: slice) -> Divergence:
         """See `Targets`."""

@@ -15,7 +15,7 @@ from leaf.distill import Distiller, Plan, TrainingExample, encode_rows, train
 from leaf.distill.align import Aligner, alignment
 from leaf.distill.aligned import AlignedTeacher
 from leaf.distill.checkpoint import gathered
-from leaf.distill.export import Card, export
+from leaf.distill.export import card_of, export
 from leaf.distill.loop import Trained, finish
 from leaf.distill.lora import add_adapters
 from leaf.distill.ranks import ALONE, Ranks, ranks_here
@@ -126,12 +126,12 @@ def train_student(
     if aligner and ranks.first:
         say(f"{job.label}: {alignment([item.aligned for item in samples if item.aligned])}")
     common = aligner.common if aligner else None
-    response_prefix = time.monotonic()
+    since = time.monotonic()
     forget_peak()
     with _teacher(job, [*samples, *held_out], ranks, common) as teacher:
         if ranks.first and section.teacher != "online":
             # What it took to compute what is kept is part of what this training took.
-            note_cost(job.folder, time.monotonic() - response_prefix)
+            note_cost(job.folder, time.monotonic() - since)
         if ranks.world == 1:
             check_room(job.student_source, section, load.best_device())
         # Dropout is random, and not the same in all processes.
@@ -200,6 +200,20 @@ def _teacher(
             yield AlignedTeacher.of(teacher, common, spec.vocabulary, section.chunk_tokens)
 
 
+def export_student(
+    job: TrainingJob, student: Loaded, samples: Sequence[Sample], trained: Trained
+) -> None:
+    """Lay a trained student into its job's folder; it is of no more use for training."""
+    export(
+        job.folder / "model",
+        student.model,
+        student.tokenizer,
+        source=student.source,
+        section=job.distill,
+        card=card_of(job.student.model, job.teacher.model, job.task, samples, steps=trained.kept),
+    )
+
+
 def _export(
     job: TrainingJob,
     distiller: Distiller,
@@ -215,22 +229,6 @@ def _export(
             student = _student(job)
             student.model.load_state_dict(weights)
     if ranks.first:
-        changed = sum(sample.row.counterfactual for sample in samples)
-        card = Card(
-            student=job.student.model,
-            teacher=job.teacher.model,
-            task=job.task,
-            originals=len(samples) - changed,
-            counterfactuals=changed,
-            steps=trained.kept,
-        )
-        export(
-            job.folder / "model",
-            student.model,
-            student.tokenizer,
-            source=student.source,
-            section=job.distill,
-            card=card,
-        )
+        export_student(job, student, samples, trained)
         finish(job.folder, {"steps": trained.steps, "kept_step": trained.kept})
     ranks.wait()
