@@ -30,6 +30,9 @@ console = Console(stderr=True, highlight=False)
 _PLAIN_INTERVAL = 15.0
 """Seconds between two plain lines of one piece of work, where there is no terminal."""
 
+_UNBOUNDED = 10_000
+"""Columns in which any table fits, to learn its natural width."""
+
 _PLAIN_SHORT = 1.0
 """Work that is over sooner than this prints no line there."""
 
@@ -114,7 +117,21 @@ def table(*columns: str) -> Table:
     return Table(*columns, box=None, pad_edge=False, header_style="bold")
 
 
-def natural_width(shown: Table, console: Console) -> int:
-    """Return how many columns a table takes where there is room for all of it."""
-    unbounded = console.options.update(width=10_000)
-    return Measurement.get(console, unbounded, shown).maximum
+def print_table(console: Console, *layouts: Table, room: int | None = None) -> int:
+    """Print the first layout that fits, or else the last; return which.
+
+    Args:
+        console: Where to. In a file, or a pipe, a row is one line, however long.
+        layouts: Of the same table, the widest first.
+        room: Columns that there are; default: as the console is wide.
+    """
+    room = room or console.width
+    unbounded = console.options.update(width=_UNBOUNDED)
+    for number, layout in enumerate(layouts):
+        natural = Measurement.get(console, unbounded, layout).maximum
+        if natural <= room or number == len(layouts) - 1:
+            break
+    layout.width = min(natural, room) if console.is_terminal else natural
+    # Without a terminal, a console takes itself for 80 columns and would cut the lines there.
+    console.print(layout, crop=False)
+    return number

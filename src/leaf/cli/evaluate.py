@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaf.cli.options import AsJson, Overrides, out_console, refuse_file, say_line
 from leaf.errors import UsageError
-from leaf.progress import table
+from leaf.progress import print_table, table
 from leaf.recipe import DataSection, GenerateSection, Recipe
 from leaf.recipe.reading import check_recipe
 from leaf.statistics import Estimate
@@ -82,11 +82,10 @@ def _print_evaluation(found: "Evaluation", out: Path) -> None:
     rows = table("benchmark", *_ESTIMATE)
     for name, estimate in found.estimates.items():
         rows.add_row(name, *_cells(estimate))
-    out_console.print(rows)
+    print_table(out_console, rows)
     if found.robustness:
-        out_console.print(
-            robustness_table({name: {"": one} for name, one in found.robustness.items()})
-        )
+        costs = {name: {"": cost} for name, cost in found.robustness.items()}
+        print_table(out_console, robustness_table(costs))
     for name, lines in found.refused.items():
         say_line(f"{name}: {len(lines)} records left out, the first: {lines[0]}")
     say_line(f"answers:  {out / 'answers'}")

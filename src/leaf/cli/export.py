@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from leaf.cli.options import AsJson, out_console, say_line
 from leaf.errors import UsageError
-from leaf.progress import table
+from leaf.progress import print_table, table
 
 if TYPE_CHECKING:  # it imports torch
     from leaf.store.run_folder import TrainingRow
@@ -62,7 +62,7 @@ def export(  # noqa: D417 - `AsJson` says what it is
     shown = table("rows", "kind")
     for kind, count in chosen.kinds.items():
         shown.add_row(str(count), kind)
-    out_console.print(shown)
+    print_table(out_console, shown)
     for reason, count in chosen.left_out.items():
         say_line(f"left out: {count} rows {reason}")
     say_line(f"data:     {out} ({len(chosen.rows)} rows)")

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from leaf.cli.options import AsJson, Overrides, out_console, refuse_file, run_app, say_line
 from leaf.errors import UsageError
-from leaf.progress import table
+from leaf.progress import print_table, table
 from leaf.recipe.reading import describe, dump_recipe, load_recipe, recipe_names
 
 if TYPE_CHECKING:  # it imports torch
@@ -90,7 +90,7 @@ def _print_run(results: "Results", folder: Path) -> None:
     if results.estimates and results.comparisons:
         print_results(results.estimates, results.comparisons, out_console)
         if results.robustness:
-            out_console.print(robustness_table(results.robustness))
+            print_table(out_console, robustness_table(results.robustness))
         say_line(f"student:  {folder / 'student'} (plain distillation: student-kd)")
     if (folder / "ledger.parquet").is_file():
         say_line(f"ledger:   {folder / 'ledger.parquet'} (leaf explain {folder} shows one prompt)")
@@ -110,7 +110,7 @@ def recipes(*, json_: AsJson = False) -> None:
     rows = table("recipe", "what it does")
     for name, description in found.items():
         rows.add_row(name, description)
-    out_console.print(rows)
+    print_table(out_console, rows)
     out_console.print("Next: `leaf show RECIPE` for every value, `leaf run RECIPE` to run it.")
 
 
@@ -189,7 +189,7 @@ def tasks(*, json_: AsJson = False) -> None:
     rows = table("task", "what it is")
     for name, line in found.items():
         rows.add_row(name, escape(line))
-    out_console.print(rows)
+    print_table(out_console, rows)
     out_console.print("Next: `leaf evaluate --model M --benchmark TASK --out DIR`, or `data.task`.")
 
 

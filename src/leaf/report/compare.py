@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from leaf.progress import natural_width, table
+from leaf.progress import print_table, table
 from leaf.report.figures import ARM_NAMES
 from leaf.report.formats import duration, percent, points
 from leaf.report.page import environment, write_text
@@ -63,10 +63,7 @@ def _print(console: Console, columns: list[str], rows: list[list[str]]) -> None:
     shown = table(*columns)
     for row in rows:
         shown.add_row(*map(Text, row))
-    if not console.is_terminal:
-        # In a file a row is one line, however long.
-        shown.width = natural_width(shown, console)
-    console.print(shown, crop=False)
+    print_table(console, shown)
 
 
 def _setting(one: Mapping[str, Any]) -> list[str]:

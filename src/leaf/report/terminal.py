@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from leaf.progress import natural_width, table
+from leaf.progress import print_table, table
 from leaf.records import ARMS
 from leaf.report.readings import in_words, reading
 from leaf.statistics import Comparison, Estimate
@@ -27,9 +27,16 @@ def print_results(
     The teacher's column, then wide gaps, then the place beside a number are given up where the
     terminal is too narrow. In a file a benchmark is always one line.
     """
-    arms, shown = _fitting(estimates, comparisons, console)
-    # Without a terminal, a console takes itself for 80 columns and would cut the lines there.
-    console.print(shown, crop=False)
+    students = [arm for arm in ARMS if arm != "teacher"]
+    every = list(ARMS) if _has_teacher(estimates) else students
+    terminal = console.is_terminal
+    ways = list(itertools.product([" ", "\n"] if terminal else [" "], (every, students), (2, 1)))
+    layouts = [
+        _table(estimates, comparisons, arms, between=between, gap=gap)
+        for between, arms, gap in ways
+    ]
+    shown = print_table(console, *layouts, room=None if terminal else ROOM)
+    _, arms, _ = ways[shown]
     for line in _lines(estimates, comparisons, arms):
         console.print(line, markup=False, soft_wrap=not console.is_terminal)
 
@@ -53,26 +60,6 @@ def robustness_table(found: Mapping[str, Mapping[str, Any]]) -> Table:
             label = f"{name}: {ARMS[arm].title}" if arm else name
             shown.add_row(Text(label), *shares, drop, str(one.lost), str(one.gained))
     return shown
-
-
-def _fitting(
-    estimates: Mapping[str, Mapping[str, Estimate]],
-    comparisons: Mapping[str, Comparison],
-    console: Console,
-) -> tuple[Sequence[str], Table]:
-    """Return the first layout that fits, or else the last, and the arms that it shows."""
-    students = [arm for arm in ARMS if arm != "teacher"]
-    every = list(ARMS) if _has_teacher(estimates) else students
-    room, betweens = ROOM, [" "]
-    if console.is_terminal:
-        room, betweens = console.width, [" ", "\n"]
-    for between, arms, gap in itertools.product(betweens, (every, students), (2, 1)):
-        shown = _table(estimates, comparisons, arms, between=between, gap=gap)
-        natural = natural_width(shown, console)
-        if natural <= room:
-            break
-    shown.width = min(natural, room) if console.is_terminal else natural
-    return arms, shown
 
 
 def _has_teacher(estimates: Mapping[str, Mapping[str, Estimate]]) -> bool:

@@ -1,5 +1,6 @@
 """A finding written down: JSON for programs, Markdown, picture and terminal table for people."""
 
+import dataclasses
 import io
 import json
 import warnings
@@ -16,12 +17,13 @@ from rich.markup import escape
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 from rich.text import Text
 
-from leaf.progress import natural_width, table
+from leaf.progress import print_table
+from leaf.progress import table as empty_table
 from leaf.report.formats import duration, number, percent, points, whole
 from leaf.statistics import Interval
 from leaf.store.memory import size_of
 from leaf.store.store import write_whole
-from leaf.study.finding import Cell, Finding, Row, Table, Unit
+from leaf.study.finding import Cell, Finding, Table, Unit
 
 STYLE: Any = {
     "svg.hashsalt": "leaf",
@@ -40,65 +42,64 @@ _COLUMNS = 92
 """Of a picture of text."""
 
 
-def write_finding(found: Finding, folder: Path, setting: Mapping[str, Any]) -> list[Path]:
+def write_finding(finding: Finding, folder: Path, setting: Mapping[str, Any]) -> list[Path]:
     """Write NAME.json, NAME.md and, where there is a picture, NAME.png and NAME.svg.
 
     Args:
-        found: What is written.
+        finding: What is written.
         folder: Where to; it is made.
         setting: Recipe, models, seeds and command, as they stand in the JSON.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stem = folder / found.study
-    values = {"study": found.study, "setting": dict(setting), **_values(found)}
-    text = json.dumps(values, indent=1, allow_nan=False, ensure_ascii=False)
+    stem = folder / finding.study
+    values = {"study": finding.study, "setting": dict(setting)}
+    values |= {key: getattr(finding, key) for key in ("says", "tables", "paper", "differs")}
+    text = json.dumps(values, indent=1, allow_nan=False, ensure_ascii=False, default=_json_values)
     write_whole(stem.with_suffix(".json"), (text + "\n").encode())
-    write_whole(stem.with_suffix(".md"), markdown(found, setting).encode())
-    return [stem.with_suffix(".json"), stem.with_suffix(".md"), *_pictures(found, stem)]
+    write_whole(stem.with_suffix(".md"), markdown(finding, setting).encode())
+    return [stem.with_suffix(".json"), stem.with_suffix(".md"), *_pictures(finding, stem)]
 
 
-def markdown(found: Finding, setting: Mapping[str, Any]) -> str:
+def markdown(finding: Finding, setting: Mapping[str, Any]) -> str:
     """Return a finding as Markdown: what it says, its tables, the paper's, the differences."""
-    lines = [f"# {found.study}", "", *(f"{line}\n" for line in found.says)]
-    for one in found.tables:
-        lines += _markdown_table(one)
-    if found.paper:
+    lines = [f"# {finding.study}", "", *(f"{line}\n" for line in finding.says)]
+    for table in finding.tables:
+        lines += _markdown_table(table)
+    if finding.paper:
         lines += ["## The paper's numbers", ""]
-        for one in found.paper:
-            lines += _markdown_table(one)
-    if found.differs:
+        for table in finding.paper:
+            lines += _markdown_table(table)
+    if finding.differs:
         lines += ["Where this differs from the paper's setting:", ""]
-        lines += [*(f"- {line}" for line in found.differs), ""]
+        lines += [*(f"- {line}" for line in finding.differs), ""]
     lines += ["Made with:", "", *(f"- {key}: `{value}`" for key, value in setting.items()), ""]
     return "\n".join(lines)
 
 
-def print_finding(found: Finding, console: Console) -> None:
+def print_finding(finding: Finding, console: Console) -> None:
     """Print a finding: tables, what they say, and in what the setting differs from the paper's."""
-    for one in (*found.tables, *found.paper):
+    for table in (*finding.tables, *finding.paper):
         console.print()
-        of_paper = " (the paper's)" if one in found.paper else ""
-        console.print(f"[bold]{escape(one.title)}[/bold]{of_paper}", highlight=False)
-        rows = _terminal_table(one, intervals=True)
-        if natural_width(rows, console) > console.width:
-            rows = _terminal_table(one, intervals=False)
-        console.print(rows)
+        of_paper = " (the paper's)" if table in finding.paper else ""
+        console.print(f"[bold]{escape(table.title)}[/bold]{of_paper}", highlight=False)
+        # Where room is short, the intervals of shares are left to the files.
+        layouts = [_terminal_table(table, intervals=intervals) for intervals in (True, False)]
+        print_table(console, *layouts)
     console.print()
-    for line in found.says:
+    for line in finding.says:
         console.print(escape(line), highlight=False)
-    for line in found.differs:
+    for line in finding.differs:
         console.print(f"[dim]differs from the paper: {escape(line)}[/dim]", highlight=False)
 
 
-def _terminal_table(one: Table, *, intervals: bool) -> rich.table.Table:
-    """Lay a table out; without `intervals` those of shares are left to the files."""
-    headings, lines = _written(one, intervals=intervals)
-    rows = table(*headings[: len(one.rows[0].labels) if one.rows else 0])
-    for heading in headings[len(rows.columns) :]:
-        rows.add_column(escape(heading), justify="right")
+def _terminal_table(table: Table, *, intervals: bool) -> rich.table.Table:
+    headings, lines = _written(table, intervals=intervals)
+    layout = empty_table(*headings[: len(table.rows[0].labels) if table.rows else 0])
+    for heading in headings[len(layout.columns) :]:
+        layout.add_column(escape(heading), justify="right")
     for cells in lines:
-        rows.add_row(*map(escape, cells))
-    return rows
+        layout.add_row(*map(escape, cells))
+    return layout
 
 
 def written(cell: Cell, unit: Unit) -> str:
@@ -124,36 +125,30 @@ def _plain(value: float | str, unit: Unit) -> str:
     return ways.get(unit, number)(value)
 
 
-def _written(one: Table, *, intervals: bool = True) -> tuple[list[str], list[list[str]]]:
+def _written(table: Table, *, intervals: bool = True) -> tuple[list[str], list[list[str]]]:
     """Return headings and lines; a column with numbers of the paper has theirs beside it."""
-    labels = list(one.rows[0].labels) if one.rows else []
-    beside = [name for name in one.columns if any(name in row.paper for row in one.rows)]
-    headings = list(labels)
-    for name in one.columns:
-        headings += [name, f"{name}, paper"] if name in beside else [name]
-    return headings, [_line(row, one.columns, beside, intervals=intervals) for row in one.rows]
+    headings = list(table.rows[0].labels) if table.rows else []
+    lines = [list(row.labels.values()) for row in table.rows]
+    for name, unit in table.columns.items():
+        headings.append(name)
+        for row, line in zip(table.rows, lines, strict=True):
+            cell = row.cells.get(name)
+            if not intervals and unit == "share" and isinstance(cell, Interval):
+                cell = cell.value
+            line.append(written(cell, unit))
+        if any(name in row.paper for row in table.rows):
+            headings.append(f"{name}, paper")
+            for row, line in zip(table.rows, lines, strict=True):
+                line.append(written(row.paper.get(name), unit))
+    return headings, lines
 
 
-def _line(
-    row: Row, columns: Mapping[str, Unit], beside: list[str], *, intervals: bool
-) -> list[str]:
-    line = list(row.labels.values())
-    for name, unit in columns.items():
-        cell = row.cells.get(name)
-        if not intervals and unit == "share" and isinstance(cell, Interval):
-            cell = cell.value
-        line.append(written(cell, unit))
-        if name in beside:
-            line.append(written(row.paper.get(name), unit))
-    return line
-
-
-def _markdown_table(one: Table) -> list[str]:
-    headings, lines = _written(one)
-    numeric = len(one.rows[0].labels) if one.rows else 0
+def _markdown_table(table: Table) -> list[str]:
+    headings, lines = _written(table)
+    numeric = len(table.rows[0].labels) if table.rows else 0
     rule = ["---" if at < numeric else "---:" for at in range(len(headings))]
     rows = [headings, rule, *([_cell(cell) for cell in line] for line in lines)]
-    return [f"**{one.title}**", "", *(f"| {' | '.join(row)} |" for row in rows), ""]
+    return [f"**{table.title}**", "", *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
 def _cell(text: str) -> str:
@@ -161,46 +156,26 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _values(found: Finding) -> dict[str, Any]:
-    """Return what goes into the JSON: everything but the picture."""
-    return {
-        "says": list(found.says),
-        "tables": [_table_values(table) for table in found.tables],
-        "paper": [_table_values(table) for table in found.paper],
-        "differs": list(found.differs),
-    }
+def _json_values(record: Any) -> dict[str, Any]:
+    """Return a table, row or measured cell as what JSON knows."""
+    if isinstance(record, Interval):
+        # Of every kind of interval the same keys, whatever else it carries.
+        ends = {"value": record.value, "low": record.low, "high": record.high}
+        return {**ends, "n": record.n, "seeds": getattr(record, "seeds", 1)}
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
 
 
-def _table_values(table: Table) -> dict[str, Any]:
-    rows = [
-        {
-            "labels": row.labels,
-            "cells": {name: _cell_values(cell) for name, cell in row.cells.items()},
-            "paper": row.paper,
-        }
-        for row in table.rows
-    ]
-    return {"title": table.title, "columns": table.columns, "rows": rows}
-
-
-def _cell_values(cell: Cell) -> Any:
-    if not isinstance(cell, Interval):
-        return cell
-    ends = {"low": cell.low, "high": cell.high}
-    return {"value": cell.value, **ends, "n": cell.n, "seeds": getattr(cell, "seeds", 1)}
-
-
-def _pictures(found: Finding, stem: Path) -> list[Path]:
-    if found.text is not None:
-        write_whole(stem.with_suffix(".svg"), svg_of(found.text).encode())
+def _pictures(finding: Finding, stem: Path) -> list[Path]:
+    if finding.text is not None:
+        write_whole(stem.with_suffix(".svg"), svg_of(finding.text).encode())
         return [stem.with_suffix(".svg")]
-    if found.draw is None:
+    if finding.draw is None:
         return []
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # SVG viewers have it
-        figure = Figure(figsize=found.size, layout="constrained")
+        figure = Figure(figsize=finding.size, layout="constrained")
         FigureCanvasAgg(figure)
-        found.draw(figure)
+        finding.draw(figure)
         paths = []
         for name, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
             path = stem.with_suffix(f".{name}")
