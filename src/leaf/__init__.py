@@ -20,8 +20,10 @@ from leaf.recipe import Recipe
 from leaf.recipe.reading import check_recipe, dump_recipe, load_recipe, recipe_names
 
 if TYPE_CHECKING:  # they import torch, which a command such as `leaf show` does without
+    from leaf.api.look import Look, explain
     from leaf.api.model import Model
     from leaf.api.recipes import run_recipe
+    from leaf.api.stages import cut, inject, score, verify
     from leaf.api.training import distill, distillation_loss
     from leaf.records import Problem
     from leaf.store.ledger import read_ledger
@@ -30,31 +32,43 @@ if TYPE_CHECKING:  # they import torch, which a command such as `leaf show` does
 
 __all__ = [
     "LeafError",
+    "Look",
     "Model",
     "Problem",
     "Recipe",
     "Results",
     "Store",
     "check_recipe",
+    "cut",
     "distill",
     "distillation_loss",
     "dump_recipe",
+    "explain",
+    "inject",
     "load_recipe",
     "read_ledger",
     "recipe_names",
     "run_recipe",
+    "score",
+    "verify",
 ]
 __version__ = "0.1.0"
 
 _PLACES = {
+    "Look": "leaf.api.look",
     "Model": "leaf.api.model",
     "distill": "leaf.api.training",
     "distillation_loss": "leaf.api.training",
     "Problem": "leaf.records",
     "Results": "leaf.store.results",
     "Store": "leaf.store.store",
+    "cut": "leaf.api.stages",
+    "explain": "leaf.api.look",
+    "inject": "leaf.api.stages",
     "read_ledger": "leaf.store.ledger",
     "run_recipe": "leaf.api.recipes",
+    "score": "leaf.api.stages",
+    "verify": "leaf.api.stages",
 }
 """Where the names lie that are imported when they are asked for."""
 

@@ -1,7 +1,5 @@
 """Models in memory: what is taken, and that it is given back as it came."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import leaf
 from leaf.api.model import section_of, source_of
 from leaf.errors import ModelError, UsageError
 from leaf.models.load import loaded
+from tests.api.conftest import state_of
 
 
 @pytest.fixture
@@ -25,18 +24,6 @@ def model(cue_pair: Path) -> Any:
 @pytest.fixture(scope="module")
 def tokenizer(cue_pair: Path) -> Any:
     return AutoTokenizer.from_pretrained(cue_pair / "student")
-
-
-def state_of(model: Any) -> list[Any]:
-    """Everything about a model that its owner could notice."""
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
-    return [
-        [module.training for module in model.modules()],
-        [(each.requires_grad, id(each.grad), id(each), each.dtype) for each in model.parameters()],
-        [len(getattr(module, name)) for module in model.modules() for name in hooks],
-        model.config._attn_implementation,
-        model.generation_config.to_dict(),
-    ]
 
 
 def use(model: leaf.Model) -> None:
@@ -103,47 +90,3 @@ def test_repr_is_one_short_line(model: Any, tokenizer: Any) -> None:
     text = repr(leaf.Model(model, tokenizer, name="cue"))
     assert text.startswith("Model('cue', ")
     assert text.endswith(" parameters, float32, cpu)")
-
-
-SCRIPT = """
-import random, sys, warnings
-import leaf
-assert "torch" not in sys.modules, "import leaf is light"
-import numpy, torch
-from huggingface_hub.utils import are_progress_bars_disabled
-from transformers.utils import logging
-logging.set_verbosity_info()
-
-def state():
-    return [
-        logging.get_verbosity(), logging.is_progress_bar_enabled(), are_progress_bars_disabled(),
-        list(warnings.filters), torch.get_num_threads(), torch.get_default_dtype(),
-        torch.is_grad_enabled(), random.getstate(), str(numpy.random.get_state()),
-        torch.get_rng_state().tolist(),
-    ]
-
-before = state()
-WORK
-changed = [at for at, (old, new) in enumerate(zip(before, state())) if old != new]
-assert not changed, changed
-"""
-
-
-def unchanged_by(work: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.replace("WORK", work)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def test_loading_changes_nothing_of_the_process() -> None:
-    unchanged_by("leaf.Model.load('package:playground/models/student')")
-
-
-def test_dir_lists_what_there_is_and_all_of_it_is_there() -> None:
-    for name in dir(leaf):
-        assert getattr(leaf, name) is not None
-    assert "sys" not in dir(leaf)

@@ -41,7 +41,7 @@ def run_recipe(
 
     Example:
         >>> leaf.run_recipe("demo", out="runs/demo", until="problems")
-        Results(600 problems)
+        Results(2000 problems)
     """
     if isinstance(recipe, str | Path):
         recipe = load_recipe(str(recipe))

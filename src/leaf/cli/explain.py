@@ -1,101 +1,173 @@
-"""The command `leaf explain`."""
+"""The command `leaf explain`, on a run and on a prompt of one's own."""
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from cyclopts import Parameter
 
 from leaf.cli.options import AsJson, out_console, say_line
 from leaf.errors import UsageError, nearest
-from leaf.pipeline.one_prompt import OwnPrompt, explain_prompt
 from leaf.report import write_explanation
 from leaf.report.one_problem import explanation
 from leaf.report.one_problem_terminal import print_explanation, print_list
 from leaf.store.ledger import Entry, read_ledger
 from leaf.store.run_folder import recipe_of
 
-SHOWN = "explain RUN [PROBLEM] or explain --student M --teacher M --question Q --reference R"
+if TYPE_CHECKING:  # it imports torch, which the ledger of a run is shown without
+    from leaf.api.look import Look
+
+SHOWN = "explain RUN [PROBLEM] or explain --student S --question Q --reference R"
 
 
-def explain(  # noqa: D417 - `AsJson` says what it is
+@Parameter(name="*", group="A prompt of your own")
+@dataclass(frozen=True, kw_only=True)
+class OwnPrompt:
+    """What is asked about a prompt that is in no run."""
+
+    student: str | None = None
+    """The model that may be distracted: hub id, folder or GGUF file."""
+    teacher: str | None = None
+    """A better model to hold it against; without one the student alone is looked at."""
+    question: str | None = None
+    """The prompt; the sentence that asks is never cut."""
+    reference: str | None = None
+    """A right response to it."""
+    answer: str | None = None
+    """Its final answer. Default: what the reference marks, or a short reference itself."""
+    recipe: str | None = None
+    """A recipe whose settings are taken where none are given here, its models as well."""
+    detector: str | None = None
+    """Who ranks. Default: the recipe's, else ablation."""
+    unit: str | None = None
+    """What is ranked: token, word, clause or sentence. Default: the recipe's, else sentence."""
+    grader: str | None = None
+    """How answers are judged. Default: the recipe's, else guessed from the answer."""
+    system: str | None = None
+    """System prompt of both models. Default: the recipe's, else the template's own."""
+    dtype: str | None = None
+    """auto, bfloat16, float16 or float32. Default: the recipe's, else auto."""
+    max_new_tokens: int | None = None
+    """Longest answer in tokens. Default: the recipe's, else 512."""
+
+
+def explain(  # noqa: D417 - `AsJson` and `OwnPrompt` say what they are
     run_folder: Annotated[Path | None, Parameter(name="RUN")] = None,
     problem: str | None = None,
     /,
     *,
     html: Path | None = None,
-    student: str | None = None,
-    teacher: str | None = None,
-    question: str | None = None,
-    reference: str | None = None,
-    answer: str | None = None,
-    dtype: str = "auto",
-    max_new_tokens: int = 512,
+    own: OwnPrompt | None = None,
     json_: AsJson = False,
 ) -> None:
-    """Show one prompt: who leans on which word, what was tried on it, what both models answered.
+    """Show one prompt: what in it looks like a distraction, what was tried, what models answered.
 
-    With a run folder alone all its problems are listed, one a line. Without one, both models, a
+    With a run folder alone all its problems are listed, one a line. Without one, a model, a
     question and a reference explain a prompt of your own.
+
+    Example: leaf explain --student package:playground/models/student --question "At first Gina has
+    2 shells. The room has 3 chairs. Yesterday, Gina gives 1 shells to Jack. How many shells does
+    Gina have now?" --reference "2 - 1 = 1"
 
     Args:
         run_folder: What `leaf run` wrote; its ledger.parquet is read.
         problem: Id of one problem; without it all are listed.
         html: Also write a page, self-contained.
-        student: For a prompt of your own, without a run: the model that may be distracted.
-        teacher: The model that it is held against.
-        question: Your prompt.
-        reference: A right response to it, whose loss is differentiated.
-        answer: Its final answer; default: the one that the reference marks.
-        dtype: auto, bfloat16, float16 or float32, for a prompt of your own.
-        max_new_tokens: Longest answer in tokens, for a prompt of your own.
     """
-    own = {"student": student, "teacher": teacher, "question": question, "reference": reference}
+    write: Callable[[Path], Path]
+    given = [each.name for each in fields(OwnPrompt) if own and getattr(own, each.name) is not None]
     if run_folder is None:
-        missing = [f"--{name}" for name, value in own.items() if value is None]
-        if missing:
-            raise UsageError(f"{SHOWN}: missing {missing[0] if len(missing) < 4 else 'RUN'}")
-        prompt = OwnPrompt(
-            student=student or "",
-            teacher=teacher or "",
-            question=question or "",
-            reference=reference or "",
-            answer=answer,
-            dtype=dtype,
-            max_new_tokens=max_new_tokens,
-        )
-        entry, recipe = explain_prompt(prompt)
-        source = "a prompt of your own"
+        if own is None or not given:
+            raise UsageError(f"{SHOWN}: missing RUN")
+        look = _look(own)
+        look.verify()
+        shown = look.as_json()
+        write = look.to_html
     else:
-        given = [f"--{name}" for name, value in own.items() if value is not None]
         if given:
-            raise UsageError(f"{SHOWN}: {given[0]} is for a prompt of your own, without RUN")
-        ledger = run_folder / "ledger.parquet"
-        entries = read_ledger(ledger, problem)
-        recipe = recipe_of(run_folder)
+            option = given[0].replace("_", "-")
+            raise UsageError(f"{SHOWN}: --{option} is for a prompt of your own, without RUN")
         if problem is None:
-            _list(entries, recipe.attribute.detector, run_folder, as_json=json_)
+            _list(run_folder, as_json=json_)
             return
-        if not entries:
-            known = [found.problem_id for found in read_ledger(ledger)]
-            raise UsageError(
-                f"{ledger}: no problem {problem} (student wrong, teacher right, or a transplant's "
-                f"host){nearest(problem, known) or ';'} `leaf explain {run_folder}` lists all"
-            )
-        (entry,) = entries
-        source = str(ledger)
-    found = explanation(entry, recipe, source)
+        ledger = run_folder / "ledger.parquet"
+        shown = explanation(_entry(ledger, problem), recipe_of(run_folder), str(ledger))
+        write = partial(write_explanation, shown)
     if json_:
-        print(json.dumps(found, indent=1))
+        print(json.dumps(shown, indent=1))
     else:
-        print_explanation(found, out_console)
+        print_explanation(shown, out_console)
     if html is not None:
-        written = write_explanation(found, html)
+        written = write(html)
         if not json_:
             say_line(f"page:     {written}")
 
 
-def _list(entries: list[Entry], detector: str, run_folder: Path, *, as_json: bool) -> None:
+def _look(own: OwnPrompt) -> "Look":
+    """Load the models of a prompt of one's own, once each, and look at it."""
+    from leaf.api.look import explain as explain_prompt
+    from leaf.api.model import Model
+    from leaf.api.settings import gold_of
+    from leaf.recipe.reading import load_recipe
+
+    recipe = load_recipe(own.recipe) if own.recipe else None
+    student = own.student or (recipe.student.model if recipe else None)
+    needed = {"student": student, "question": own.question, "reference": own.reference}
+    missing = [f"--{name}" for name, value in needed.items() if value is None]
+    if missing:
+        raise UsageError(f"{SHOWN}: missing {missing[0]}")
+
+    # Before the models: they take long to load, and in the end nobody could judge an answer.
+    grader = own.grader or (recipe.data.grader if recipe else None)
+    gold_of(own.reference or "", own.answer, grader)
+
+    def load(role: str) -> Model | None:
+        section = getattr(recipe, role, None)
+        name = getattr(own, role) or (section and section.model)
+        return name and Model.load(
+            name,
+            dtype=own.dtype or (section.dtype if section else "auto"),
+            revision=section.revision if section and name == section.model else None,
+            system=own.system or (section.system if section else None),
+        )
+
+    return explain_prompt(
+        cast(Model, load("student")),
+        load("teacher"),
+        own.question or "",
+        own.reference or "",
+        detector=own.detector,
+        unit=own.unit,
+        answer=own.answer,
+        grader=own.grader,
+        recipe=recipe,
+        max_new_tokens=own.max_new_tokens,
+    )
+
+
+def _entry(ledger: Path, problem: str) -> Entry:
+    """Read the entry of one problem.
+
+    Raises:
+        UsageError: the ledger has none of this id; names the nearest.
+    """
+    entries = read_ledger(ledger, problem)
+    if not entries:
+        known = [entry.problem_id for entry in read_ledger(ledger)]
+        raise UsageError(
+            f"{ledger}: no problem {problem} (student wrong, teacher right, or a transplant's "
+            f"host){nearest(problem, known) or ';'} `leaf explain {ledger.parent}` lists all"
+        )
+    return entries[0]
+
+
+def _list(run_folder: Path, *, as_json: bool) -> None:
+    """Show every problem of a run, one a line."""
+    entries = read_ledger(run_folder / "ledger.parquet")
+    detector = recipe_of(run_folder).attribute.detector
     if as_json:
         lines = [
             {

@@ -51,6 +51,11 @@ def output_head(model: Any) -> Head:
         ModelError: the architecture does something with its logits that `Head` does not know.
     """
     layer = model.get_output_embeddings()
+    if not isinstance(layer.weight, Tensor) or not layer.weight.is_floating_point():
+        raise ModelError(
+            f"{type(model).__name__}: its output head is quantised ({type(layer).__name__}), which "
+            "cannot be used here; leave the head as it was (the layers may be quantised)"
+        )
     config = model.config.get_text_config()
     head = Head(
         weight=layer.weight,

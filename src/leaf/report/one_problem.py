@@ -78,7 +78,8 @@ def judgement(change: Mapping[str, Any]) -> tuple[str, str]:
     if verdict["reason"] != "kept":
         return name, verdict["reason"]
     if not moved:
-        return name, f"both right {'with' if change['strategy'] == 'substitute' else 'without'} it"
+        who = "both" if verdict["teacher"] else "student"
+        return name, f"{who} right {'with' if change['strategy'] == 'substitute' else 'without'} it"
     learns = "" if verdict["student"] == "right" else ", student not: here it learns"
     return name, f"teacher still right{learns}"
 

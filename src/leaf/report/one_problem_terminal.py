@@ -110,16 +110,18 @@ def print_explanation(found: Mapping[str, Any], console: Console) -> None:
     console.print(
         Rule(Text(" ".join(visible(problem["id"]).split()), "bold"), align="left", style="dim")
     )
-    said = Text()
-    for role in ("student", "teacher"):
-        said.append(f"{role} ", "dim")
-        answer = problem["before"][role]
-        said.append_text(_OUTCOMES[answer and answer["outcome"]])
-        said.append(f" ({visible(found['recipe'][role]['model'])})   ", "dim")
-    console.print(said.append("answer ", "dim").append(visible(problem["answer"]), "bold"))
+    roles = [role for role, answer in problem["before"].items() if answer is not None]
+    if roles:
+        said = Text()
+        for role in roles:
+            said.append(f"{role} ", "dim")
+            said.append_text(_OUTCOMES[problem["before"][role]["outcome"]])
+            said.append(f" ({visible(found['recipe'][role]['model'])})   ", "dim")
+        console.print(said.append("answer ", "dim").append(visible(problem["answer"]), "bold"))
     _print_heat(found, console)
     _print_tried(found, console)
-    _print_answers(problem, console)
+    if roles:
+        _print_answers(problem, roles, console)
 
 
 def _print_heat(found: Mapping[str, Any], console: Console) -> None:
@@ -269,12 +271,12 @@ def _excerpt(pieces: Sequence[Mapping[str, Any]], console: Console) -> Text:
     return text
 
 
-def _print_answers(problem: Mapping[str, Any], console: Console) -> None:
+def _print_answers(problem: Mapping[str, Any], roles: Sequence[str], console: Console) -> None:
     console.print(Text.assemble("\n", ("Answers", "bold")))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0), header_style="dim", expand=True)
-    for name, ratio in (("", 1), ("student", 2), ("teacher", 2)):
-        table.add_column(name, ratio=ratio)
-    roles = ("student", "teacher")
+    table.add_column("", ratio=1)
+    for role in roles:
+        table.add_column(role, ratio=2)
     table.add_row("whole question", *(_answer(problem["before"][role]) for role in roles))
     for change in filter(_kept, [*problem["removals"], *problem["transplants"]]):
         pieces = [piece for piece in change["pieces"] if piece["removed"] or piece["inserted"]]

@@ -79,6 +79,7 @@ def test_one_problem_is_shown_and_written_as_a_page(
 def test_a_prompt_of_ones_own_needs_no_run(cue_pair: Path, capsys: Output) -> None:
     own = ["--question", "Cy has some red hats. How many hats are there?", "--reference", "4"]
     models = ["--student", cue_pair / "student", "--teacher", cue_pair / "teacher"]
+    models += ["--detector", "gradient", "--unit", "token"]
     options = ["--dtype", "float32", "--answer", "4", "--max-new-tokens", "8", "--json"]
     assert leaf("explain", *models, *own, *options) == 0
     problem = json.loads(capsys.readouterr().out)["problem"]
@@ -97,8 +98,12 @@ def test_a_prompt_of_ones_own_needs_no_run(cue_pair: Path, capsys: Output) -> No
         (["--student", "m", "--teacher", "m", "--question", "q"], "missing --reference"),
         (["RUN", "--question", "q"], "--question is for a prompt of your own, without RUN"),
         (
-            ["--student", "m", "--teacher", "m", "--question", "q", "--reference", "why not"],
-            "--reference: marks no final answer",
+            ["--student", "m", "--question", "q", "--reference", "why not, they said" * 9],
+            "reference: marks no final answer",
+        ),
+        (
+            ["--student", "m", "--question", "q", "--reference", "4", "--grader", "nubmers"],
+            "grader: unknown `nubmers`; did you mean `numbers`?",
         ),
     ],
 )

@@ -1,0 +1,167 @@
+"""`score`, `cut`, `verify`, `inject`: the stages of a run, on models in memory and plain lists."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from leaf.api.desk import cuts_of, desk, detection_of
+from leaf.api.model import Model
+from leaf.api.records import Cut, Scores, Verified
+from leaf.api.settings import gold_of, recipe_of
+from leaf.api.undisturbed import undisturbed
+from leaf.errors import UsageError
+from leaf.recipe.choice import Chosen
+from leaf.records import Problem
+
+
+@undisturbed()
+def score(
+    student: Model,
+    teacher: Model | None,
+    questions: Sequence[str],
+    references: Sequence[str],
+    *,
+    detector: str = "ablation",
+    unit: str = "sentence",
+    **options: Any,
+) -> list[Scores]:
+    """Score every piece of every question by how much it looks like a distraction.
+
+    Args:
+        student: The model that may be distracted.
+        teacher: A better model to hold it against; None: the student alone, which the detectors
+            `ablation` and `perplexity` can do.
+        questions: What is asked.
+        references: A right response to each, of the same length.
+        detector: Who ranks: a name of the key `attribute.detector` of a recipe.
+        unit: What is ranked: `token`, `word`, `clause` or `sentence`.
+        options: The detector's own, as `proposals=3` of `ablation`.
+
+    Returns:
+        One record a question, in order. One that cannot be scored (an empty reference, more tokens
+        than a model reads) has its reason in `skipped`.
+
+    Raises:
+        UsageError: lists of different length, an unknown name, or a detector that needs a teacher.
+
+    Example:
+        >>> student = leaf.Model.load("package:playground/models/student")
+        >>> question = "Ada has 3 pens. It is late. How many pens does Ada have?"
+        >>> leaf.score(student, None, [question], ["3"])
+        [Scores(q0, 'Ada has 3 pens. It i ... pens does Ada have?', 3 sentences)]
+    """
+    _same_length(questions=questions, references=references)
+    recipe = recipe_of(student, teacher, attribute=detection_of(detector, unit, options))
+    problems = [
+        Problem(id=f"q{number}", question=question, answer="", solution=reference)
+        for number, (question, reference) in enumerate(zip(questions, references, strict=True))
+    ]
+    with desk(student, teacher, recipe) as work:
+        return work.scores(problems, unit)
+
+
+@undisturbed()
+def cut(
+    scores: Sequence[Scores],
+    *,
+    threshold: float = 0.10,
+    rule: str = "value",
+    strategy: str = "span",
+    **options: Any,
+) -> list[Cut]:
+    """Take the most suspicious units out of each question; no model is needed.
+
+    Args:
+        scores: What `leaf.score` returned.
+        threshold: `value`: units whose score is at least `1 - threshold` go (tau of Eq. 5);
+            `quantile`: this share of a question's units.
+        rule: `value` or `quantile`.
+        strategy: `span`: one changed question a span; `collective`: one with all of them out;
+            `substitute`: a neutral filler in place of each.
+        options: More keys of `prune` in a recipe, as `whole=["number"]`.
+
+    Returns:
+        One record for each changed question, and one with its reason in `skipped` for each span
+        that must stay (the sentence that asks always does) and each question without a cut.
+
+    Raises:
+        RecipeError: an unknown key or value.
+
+    Example:
+        >>> student = leaf.Model.load("package:playground/models/student")
+        >>> question = "Ada has 3 pens. It is late. How many pens does Ada have?"
+        >>> scores = leaf.score(student, None, [question], ["3"])
+        >>> [cut.changed for cut in leaf.cut(scores)]
+        ['Ada has 3 pens. How many pens does Ada have?']
+    """
+    if "transplant" in strategy:
+        raise UsageError("strategy: transplants are made of verified cuts: see `leaf.run_recipe`")
+    settings = {"threshold": threshold, "rule": rule, "strategy": strategy, **options}
+    section = recipe_of(prune=settings).prune
+    return [item for one in scores for item in cuts_of(one, section)]
+
+
+@undisturbed()
+def verify(
+    student: Model,
+    teacher: Model | None,
+    cuts: Sequence[Cut],
+    *,
+    answers: Mapping[str, str] | None = None,
+    grader: Chosen | None = None,
+    max_new_tokens: int = 512,
+) -> list[Verified]:
+    """Let the models answer every changed question: a cut is kept where all of them are right.
+
+    Args:
+        student: The model that was distracted.
+        teacher: The better model; None: the student alone decides.
+        cuts: What `leaf.cut` returned.
+        answers: Question to its final answer; None: what its reference marks (`#### 18`, `the
+            answer is 18`, a box), or a short reference as it stands.
+        grader: How answers are judged, as `data.grader` of a recipe (a name, or a name with its
+            options); None: numbers as numbers, marked mathematics as mathematics, other texts as
+            short answers.
+        max_new_tokens: Longest answer in tokens.
+
+    Returns:
+        One record a cut, in order; skipped cuts keep their reason.
+
+    Raises:
+        UsageError: no final answer can be found, or there is no such grader.
+
+    Example:
+        >>> student = leaf.Model.load("package:playground/models/student")
+        >>> question = "Ada has 3 pens. It is late. How many pens does Ada have?"
+        >>> cuts = leaf.cut(leaf.score(student, None, [question], ["3"]))
+        >>> [item.reason for item in leaf.verify(student, None, cuts, max_new_tokens=8)]
+        ['student wrong']
+    """
+    problems = []
+    for one in cuts:
+        gold = gold_of(one.reference, (answers or {}).get(one.question), grader)
+        problem = Problem(id=one.id, question=one.question, answer="", solution=one.reference)
+        problems.append(gold.of(problem))
+    recipe = recipe_of(student, teacher, generate={"max_new_tokens": max_new_tokens})
+    with desk(student, teacher, recipe) as work:
+        return work.verify(cuts, problems)
+
+
+def inject(
+    student: Model, teacher: Model | None, questions: Sequence[str], references: Sequence[str]
+) -> list[Cut]:
+    """Put distractors into questions that have none: this is not built yet, and says so.
+
+    Raises:
+        UsageError: always, with what there is until then.
+    """
+    raise UsageError(
+        "leaf.inject: putting distractors in is not built yet; until then a recipe with "
+        "`prune.strategy: span+transplant` puts verified cuts of one problem into others"
+    )
+
+
+def _same_length(**lists: Sequence[Any]) -> None:
+    """Refuse lists of different length in one line."""
+    if len({len(values) for values in lists.values()}) > 1:
+        lengths = ", ".join(f"{name} {len(values)}" for name, values in lists.items())
+        raise UsageError(f"lists must be equally long: {lengths}")
