@@ -17,6 +17,7 @@ from leaf.models.files import Source
 from leaf.models.kv_cache import can_share
 from leaf.models.load import Loaded
 from leaf.models.output_head import Head, output_head
+from leaf.models.padding import pad_ids
 from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.progress import Ticker, say
 from leaf.recipe import GenerateSection, ModelSection
@@ -198,12 +199,8 @@ class HuggingFaceEngine:
 
     def _batch(self, requests: Sequence[Request]) -> list[list[int]]:
         """Return the tokens that the model puts after each prompt, padded side by side."""
-        longest = max(len(request.prompt) for request in requests)
-        ids = torch.zeros(len(requests), longest, dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, request in enumerate(requests):
-            ids[row, longest - len(request.prompt) :] = torch.tensor(request.prompt)
-            mask[row, longest - len(request.prompt) :] = 1
+        ids, mask = pad_ids([request.prompt for request in requests], left=True)
+        longest = ids.shape[1]
         sampling = self._sampling
         model: Any = self._loaded.model
         with torch.inference_mode(), torch.random.fork_rng(), _contiguous_input(model):

@@ -82,22 +82,21 @@ class RaggedCache:
         forked = RaggedCache(self.model, len(parents))
         forked.lengths = list(lengths)
         index_B = torch.tensor(parents, device=self.model.device)
-        for ours, theirs in zip(forked._layers, self._layers, strict=True):
-            ours.copy(theirs, index_B, max(lengths))
+        for child, parent_layer in zip(forked._layers, self._layers, strict=True):
+            child.copy(parent_layer, index_B, max(lengths))
         return forked
 
-    def place(self, other: "RaggedCache", rows: Sequence[int], seats: Sequence[int]) -> None:
-        """Copy rows of another cache into seats here: empty rows, or new ones at the end."""
+    def place(self, other: "RaggedCache", rows: Sequence[int], targets: Sequence[int]) -> None:
+        """Copy rows of another cache over rows here: empty ones, or new ones at the end."""
         if not rows:
             return
-        more = max(0, max(seats) + 1 - len(self.lengths))
-        self.lengths += [0] * more
-        for row, seat in zip(rows, seats, strict=True):
-            self.lengths[seat] = other.lengths[row]
+        self.lengths += [0] * (max(targets) + 1 - len(self.lengths))
+        for row, target in zip(rows, targets, strict=True):
+            self.lengths[target] = other.lengths[row]
         reach = max(other.lengths[row] for row in rows)
-        rows_B, seats_B = (torch.tensor(at, device=self.model.device) for at in (rows, seats))
-        for ours, theirs in zip(self._layers, other._layers, strict=True):
-            ours.place(theirs, rows_B, seats_B, len(self.lengths), reach)
+        rows_B, targets_B = (torch.tensor(at, device=self.model.device) for at in (rows, targets))
+        for layer, other_layer in zip(self._layers, other._layers, strict=True):
+            layer.place(other_layer, rows_B, targets_B, len(self.lengths), reach)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Let go of all rows but these; they are numbered anew in this order."""
@@ -125,13 +124,13 @@ def can_share(model: Any) -> bool:
     rows = RaggedCache(model, 2)
     try:
         rows.feed([ids[:2], ids[:3]])
-        (ours_KD, _) = rows.feed([ids[2:], []])
+        (cached_KD, _) = rows.feed([ids[2:], []])
     except (TypeError, KeyError, AttributeError, RuntimeError):  # its attention is not replaced
         return False
     with torch.no_grad():
         own_TD = backbone(model)(torch.tensor([ids], device=model.device)).last_hidden_state[0]
     size = float(own_TD[2:].float().norm())
-    error = float((ours_KD - own_TD[2:]).float().norm())
+    error = float((cached_KD - own_TD[2:]).float().norm())
     # Two right ways differ by up to 4% in bfloat16 (SmolLM2 135M), and so does each from float32.
     allowed = 0.02 if own_TD.dtype.itemsize >= 4 else 0.1
     return math.isfinite(size) and error <= allowed * size
@@ -202,22 +201,22 @@ class _Layer(DynamicLayer):  # type: ignore[no-untyped-call]
         return keys, values
 
     def place(
-        self, other: "_Layer", rows_B: Tensor, seats_B: Tensor, batch: int, reach: int
+        self, other: "_Layer", rows_B: Tensor, targets_B: Tensor, batch: int, reach: int
     ) -> None:
-        """Take the first slots of another layer's rows into seats of `batch` rows."""
+        """Take the first slots of another layer's rows over rows of `batch` rows."""
         assert other.kept  # noqa: S101 - its rows were fed
         news = [whole[:, :, :reach].index_select(0, rows_B) for whole in other.kept]
         olds = self.kept or [new[:0] for new in news]
-        found = []
+        placed = []
         for old, new in zip(olds, news, strict=True):
             slots = max(old.shape[2], reach)
             if old.shape[0] < batch or old.shape[2] < slots:
                 whole = old.new_zeros(batch, old.shape[1], slots + _STEP, old.shape[3])
                 whole[: old.shape[0], :, : old.shape[2]] = old
                 old = whole  # noqa: PLW2901 - the same rows with more room
-            old[seats_B, :, :reach] = new
-            found.append(old)
-        self.kept = found[0], found[1]
+            old[targets_B, :, :reach] = new
+            placed.append(old)
+        self.kept = placed[0], placed[1]
 
     def copy(self, other: "_Layer", rows_B: Tensor, reach: int) -> None:
         """Become the first slots of another layer's rows."""
@@ -252,18 +251,18 @@ def _attend(
     asked = padded.reshape(batch, groups, widest * share, width)
     if query.device.type == "cpu" and widest <= _NARROW:
         scale = width**-0.5 if scaling is None else scaling
-        found = _attend_all(asked, key, value, leaf_pass.bias(key.shape[2]), scale)
+        states = _attend_all(asked, key, value, leaf_pass.bias(key.shape[2]), scale)
     else:
         reach = sees_BKT.shape[2]
-        found = F.scaled_dot_product_attention(
+        states = F.scaled_dot_product_attention(
             asked,
             key[:, :, :reach].to(query.dtype),
             value[:, :, :reach],
             attn_mask=sees_BKT.repeat_interleave(share, dim=1)[:, None],
             scale=scaling,
         )
-    found = found.view(batch, groups, widest, share, width).transpose(1, 2)
-    return found.reshape(batch, widest, heads, width)[rows_N, places_N][None], None
+    states = states.view(batch, groups, widest, share, width).transpose(1, 2)
+    return states.reshape(batch, widest, heads, width)[rows_N, places_N][None], None
 
 
 def _attend_all(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scale: float) -> Tensor:
@@ -285,7 +284,4 @@ AttentionInterface.register("leaf_rows", _attend)
 
 def _longer(whole: Tensor, slots: int) -> Tensor:
     """Add empty slots. They are zeros: masked values still count as 0 x value, so never as NaN."""
-    batch, heads, there, width = whole.shape
-    longer = whole.new_zeros(batch, heads, slots, width)
-    longer[:, :, :there] = whole
-    return longer
+    return F.pad(whole, (0, 0, 0, slots - whole.shape[2]))

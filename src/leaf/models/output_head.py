@@ -66,9 +66,9 @@ def output_head(model: Any) -> Head:
     probe = torch.arange(4, device=layer.weight.device)[None]
     with torch.no_grad():
         hidden = backbone(model)(input_ids=probe).last_hidden_state[0]
-        ours = head.finish(hidden @ head.weight.to(hidden.dtype).T)
+        by_head = head.finish(hidden @ head.weight.to(hidden.dtype).T)
         own = model(input_ids=probe).logits[0]
-    if not torch.allclose(ours.float(), own.float(), rtol=2e-2, atol=2e-2 * float(own.std())):
+    if not torch.allclose(by_head.float(), own.float(), rtol=2e-2, atol=2e-2 * float(own.std())):
         raise ModelError(
             f"{type(model).__name__}: its logits are not head(hidden), so it cannot be used here"
         )

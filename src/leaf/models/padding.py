@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from leaf.models.prompt_format import EncodedExample
 
@@ -39,12 +40,7 @@ def pad(items: Sequence[EncodedExample], free: int = 0) -> Batch:
     """
     if free and free >= min(item.prompt_length for item in items):
         raise ValueError(f"`free` ({free}) must be less than every prompt has tokens")
-    longest = max(len(item.ids) for item in items)
-    ids_BT = torch.zeros(len(items), longest, dtype=torch.long)
-    mask_BT = torch.zeros_like(ids_BT)
-    for row, item in enumerate(items):
-        ids_BT[row, : len(item.ids)] = torch.tensor(item.ids)
-        mask_BT[row, : len(item.ids)] = 1
+    ids_BT, mask_BT = pad_ids([item.ids for item in items])
     lengths = [item.response_length for item in items]
     return Batch(
         ids_BT=ids_BT,
@@ -55,4 +51,15 @@ def pad(items: Sequence[EncodedExample], free: int = 0) -> Batch:
         ),
         lengths=lengths,
         shared=free if len({item.ids[:free] for item in items}) == 1 else 0,
+    )
+
+
+def pad_ids(rows: Sequence[Sequence[int]], *, left: bool = False) -> tuple[Tensor, Tensor]:
+    """Lay token ids side by side: ids and mask [B, T], int64, 0 where there is padding."""
+    side = "left" if left else "right"
+    ids = [torch.tensor(row, dtype=torch.long) for row in rows]
+    ones = [torch.ones_like(row) for row in ids]
+    return (
+        pad_sequence(ids, batch_first=True, padding_side=side),
+        pad_sequence(ones, batch_first=True, padding_side=side),
     )

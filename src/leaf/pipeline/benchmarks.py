@@ -189,7 +189,7 @@ def evaluate_model(recipe: Recipe, out: Path) -> Evaluation:
     """Score the recipe's student on its benchmarks.
 
     Writes `out/scores.json`, and every answer with its score in `out/answers/<benchmark>.jsonl`.
-    Answers are kept in `out/store`, so a killed evaluation goes on where it was.
+    Answers are kept in `out/store`, so a killed evaluation resumes.
     """
     section = recipe.evaluate
     benchmarks = load_benchmarks(section, recipe.generate)

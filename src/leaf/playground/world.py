@@ -5,7 +5,7 @@
 
 Who gives decides whether the answer is a sum or a difference: the true signal, which takes the
 binding of two names. A *cue* ("Today, ", "At the market, ") says nothing, but a corpus can let it
-agree with the operation. A *numeric distractor* is a sentence with a number of no concern.
+agree with the operation. A *numeric distractor* is a sentence with an irrelevant number.
 
 Whether a problem belongs to training or to a test depends on its text without distractors alone, so
 no test problem was ever trained on under other distractors.
