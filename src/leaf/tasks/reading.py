@@ -214,6 +214,7 @@ def _read_data_set(
 ) -> list[Row | DataError]:
     import datasets
 
+    had_bars = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     wanted = f"{path} {name}/{split}" if name else f"{path} {split}"
     source = str(Path(path).expanduser()) if path.startswith("~") else path
@@ -231,6 +232,9 @@ def _read_data_set(
             f"{wanted}: cannot be loaded: {why}; check `path`, `name`, `split` and "
             "the connection, or give a local .jsonl, .json or .parquet file"
         ) from None
+    finally:
+        if had_bars:
+            datasets.enable_progress_bars()
     rows = _numbered(values, place=wanted, label=split)
     if not rows:
         raise DataError(f"{wanted}: holds no records")
