@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from leaf import records
 from leaf.records import (
     Answer,
-    Arm,
     Attribution,
     Case,
     Counterfactual,
@@ -26,6 +25,8 @@ from leaf.records import (
     Outcome,
     Problem,
     Protected,
+    RankedUnit,
+    RankedUnits,
     Score,
     Sensitivity,
     Span,
@@ -152,7 +153,11 @@ EXAMPLES: dict[type, list[Any]] = {
             reason="kept",
         ),
     ],
-    Arm: [Arm(name="kd", title=TEXT, folder="student-kd", changed=True), Arm(name="", title="")],
+    RankedUnit: [RankedUnit(start=0, end=3, score=0.25)],
+    RankedUnits: [
+        RankedUnits(problem_id=TEXT, starts=(0, 4), ends=(3, 9), rank_score=(0.0, 1.0), count=1),
+        RankedUnits(problem_id="p", starts=(), ends=(), rank_score=()),
+    ],
     Drop: [Drop(stage="detect", problem_id="p", reason=TEXT)],
 }
 

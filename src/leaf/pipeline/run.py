@@ -16,8 +16,8 @@ from leaf.pipeline.training_sets import TrainingSet
 from leaf.recipe import Recipe
 from leaf.recipe.reading import describe as describe_recipe
 from leaf.recipe.reading import dump_recipe, load_recipe
-from leaf.records import ARMS
 from leaf.report import build_report, write_report
+from leaf.store.arms import ARMS
 from leaf.store.ledger import write_ledger
 from leaf.store.results import Results
 from leaf.store.run_folder import ROWS, VALUES, QuestionValue, TrainingRow, write_records

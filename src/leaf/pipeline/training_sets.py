@@ -13,7 +13,8 @@ from leaf.distill import (
 )
 from leaf.pipeline.detection import Detection, at_level
 from leaf.pipeline.session import Session
-from leaf.records import TRAINED, Counterfactual, Drop, Score
+from leaf.records import Counterfactual, Drop, Score
+from leaf.store.arms import TRAINED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,6 @@ from typing import Any
 
 from leaf.recipe import Recipe
 from leaf.recipe.reading import describe
-from leaf.records import TRAINED
 from leaf.report.counts import outcome_table, steps
 from leaf.report.detectors import detectors
 from leaf.report.drops import drop_counts, passed_over
@@ -17,6 +16,7 @@ from leaf.report.one_problem import distractions
 from leaf.report.plain import plain
 from leaf.report.scores import SMALL_N, scores, variants
 from leaf.report.training import overhead, training_arms, training_rows
+from leaf.store.arms import TRAINED
 from leaf.store.results import Results
 from leaf.store.work import StageLog
 

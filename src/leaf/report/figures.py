@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from leaf.records import ARMS
 from leaf.report.formats import visible
+from leaf.store.arms import ARMS
 
 ARM_NAMES = {name: arm.title[0].upper() + arm.title[1:] for name, arm in ARMS.items()}
 _MARKERS = {"before": "o", "kd": "s", "leaf": "D", "teacher": "^"}

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from leaf.recipe import Recipe
-from leaf.records import ARMS
 from leaf.report.plain import plain
 from leaf.report.readings import reading
 from leaf.statistics import Comparison
+from leaf.store.arms import ARMS
 from leaf.store.results import Results
 
 SMALL_N = 200

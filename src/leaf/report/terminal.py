@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from leaf.progress import print_table, table
-from leaf.records import ARMS
 from leaf.report.readings import in_words, reading
 from leaf.statistics import Comparison, Estimate
+from leaf.store.arms import ARMS
 
 ROOM = 100
 """Columns of a line where there is no terminal to measure."""

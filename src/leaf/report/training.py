@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from leaf.records import ARMS
+from leaf.store.arms import ARMS
 from leaf.store.work import StageLog
 
 _CURVE_KEYS = (

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from leaf.records import (
-    ARMS,
     Answer,
     Attribution,
     Counterfactual,
@@ -18,6 +17,7 @@ from leaf.records import (
     Verdict,
 )
 from leaf.statistics import Comparison, Estimate, Values
+from leaf.store.arms import ARMS
 from leaf.store.ledger import Entry, Ranking, Said, Unit, Variant
 
 Graded = tuple[list[Answer], list[Score]]

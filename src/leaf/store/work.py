@@ -23,7 +23,7 @@ class About:
     """What of a run a result is. Titles are made of it; nothing reads a title."""
 
     role: str = ""
-    """`student`, `teacher`, an arm (a name in `leaf.records.ARMS`), or the weights' name."""
+    """`student`, `teacher`, an arm (a name in `leaf.store.arms.ARMS`), or the weights' name."""
     detector: str = ""
     """Whose scores or cuts it is of, else ""."""
     level: str = "instruction"

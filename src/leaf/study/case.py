@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from leaf.errors import StudyError
-from leaf.records import ARMS, Sensitivity
+from leaf.records import Sensitivity
 from leaf.report.one_problem_terminal import heat_style
+from leaf.store.arms import ARMS
 from leaf.store.ledger import Entry, Variant
 from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.lab import Lab, Run

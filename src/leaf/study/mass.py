@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from leaf.recipe import EvaluateSection
-from leaf.records import ARMS, Problem, Sensitivity
+from leaf.records import Problem, Sensitivity
 from leaf.statistics import Values, compare_values, estimate
+from leaf.store.arms import ARMS
 from leaf.study.finding import Cell, Row, Table
 from leaf.study.scores import apart, drawn
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from leaf.records import TRAINED
 from leaf.report.training import before_training
 from leaf.report.training import overhead as overhead_of
 from leaf.statistics import Interval
+from leaf.store.arms import TRAINED
 from leaf.store.work import StageLog
 from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.lab import Lab
