@@ -51,7 +51,7 @@ def explain(
         student: The model that may be distracted.
         teacher: A better model to hold it against; None: the student alone, which the detectors
             `ablation` and `perplexity` can do.
-        question: The prompt. The sentence that asks is never cut.
+        question: The prompt. The sentence that asks is never taken out whole.
         reference: A right response to it.
         detector: Who ranks; None: the recipe's, else `ablation`.
         unit: What is ranked: `token`, `word`, `clause` or `sentence`; None: the recipe's, else

@@ -33,7 +33,7 @@ class OwnPrompt:
     teacher: str | None = None
     """A better model to hold it against; without one the student alone is looked at."""
     question: str | None = None
-    """The prompt; the sentence that asks is never cut."""
+    """The prompt; the sentence that asks is never taken out whole."""
     reference: str | None = None
     """A right response to it."""
     answer: str | None = None
