@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from leaf.api.recipes import run_recipe
 from leaf.pipeline.stages import Pipeline
 from leaf.recipe.detectors import DETECTORS, detector_class
 from leaf.recipe.reading import load_recipe
+from leaf.store.run_folder import recipe_of
 from leaf.store.store import Store
 
 OWN = '''
@@ -87,6 +89,23 @@ def test_its_option_decides_what_is_cut_and_its_file_names_what_is_computed(
     changed = run(cue_pair, tmp_path / "store", plugin)
     again = {log.kind for log in changed.logs if log.computed}
     assert again == {"sensitivities", "counterfactuals"}
+
+
+def test_what_a_run_wrote_is_read_from_anywhere(
+    cue_pair: Path, tmp_path: Path, plugin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own.yaml").write_text(
+        f"extends: {cue_pair}/recipe.yaml\n"
+        "attribute: {plugins: [letter.py], detector: letter}\nprune: {units: [word]}\n"
+    )
+    away = tmp_path / "away"
+    away.mkdir()
+    monkeypatch.chdir(away)
+    run_recipe("../own.yaml", out="../run", until="verify")
+    words = [sys.executable, "-m", "leaf", "explain", str(tmp_path / "run"), "train-2"]
+    done = subprocess.run(words, cwd=cue_pair, capture_output=True, text=True, check=True)
+    assert "Ranked by letter" in done.stdout
+    assert recipe_of(tmp_path / "run").attribute.plugins == [str(plugin)]
 
 
 LOAD = """

@@ -140,6 +140,22 @@ def test_a_plugins_detector_has_options_of_its_own(
     assert message == f"{minimal}: `attribute.mine.share` must be less than or equal to 1, but is 2"
 
 
+def test_a_plugin_lies_beside_the_recipe_that_names_it_or_where_one_is(
+    minimal: Path, plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    named = "attribute: {plugins: [my_detector.py], detector: mine}\n"
+    (tmp_path / "named.yaml").write_text(f"extends: {minimal}\n{named}")
+    (elsewhere / "below.yaml").write_text("extends: ../named.yaml\n")
+    monkeypatch.chdir(elsewhere)
+    for recipe in ("../named.yaml", "below.yaml"):
+        assert load_recipe(recipe).attribute.plugins == [str(plugin)]
+    monkeypatch.chdir(tmp_path)
+    settings = ["attribute.plugins=[my_detector.py]", "attribute.detector=mine"]
+    assert load_recipe("demo", settings).attribute.plugins == [str(plugin)]
+
+
 def test_a_plugin_that_changed_is_read_again(minimal: Path, plugin: Path) -> None:
     settings = [f"attribute.plugins=[{plugin}]", "attribute.detector=mine"]
     load_recipe(str(minimal), settings)
@@ -151,7 +167,11 @@ def test_a_plugin_that_changed_is_read_again(minimal: Path, plugin: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (None, "no such file"),
+        (
+            None,
+            "no such file (a recipe's plugins are looked for beside the recipe, those of --set in "
+            "the current folder)",
+        ),
         ("x = (", "cannot be read: SyntaxError: '(' was never closed (my_detector.py, line 1)"),
         ("1 / 0", "cannot be read: ZeroDivisionError: division by zero"),
     ],

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, create_model
+from pydantic import AfterValidator, Field, create_model
 
 from leaf.recipe.base import Count, Section
 from leaf.recipe.detectors import (
@@ -13,8 +14,12 @@ from leaf.recipe.detectors import (
     is_detector,
     load_plugin,
     options_of,
+    plugin_from,
 )
 from leaf.recipe.names import DetectorName
+
+# Whole, so that a run folder's recipe names the same file wherever it is read.
+_Plugin = Annotated[str, AfterValidator(lambda plugin: plugin_from(plugin, Path()))]
 
 
 class AttributeSection(Section):
@@ -24,10 +29,11 @@ class AttributeSection(Section):
     controls: list[DetectorName] = Field(
         [], description="other detectors whose cuts are verified for comparison, not trained on"
     )
-    plugins: list[str] = Field(
+    plugins: list[_Plugin] = Field(
         [],
         description="Python files (my_detector.py) or modules with detectors, graders or tasks of"
-        " your own: they are run, so look at those of others first",
+        " your own, a file's path counted from the recipe's folder: they are run, so look at those"
+        " of others first",
     )
     reference: Literal["gold", "teacher"] = Field(
         "gold", description="response y: the data set's solution, or the teacher's right answer"

@@ -80,6 +80,11 @@ def flat_keys() -> dict[str, tuple[str, str]]:
     }
 
 
+def plugin_from(plugin: str, folder: Path) -> str:
+    """Return the whole path of a plugin's file that a folder's recipe names; a module as it is."""
+    return str((folder / plugin).resolve()) if plugin.endswith(".py") else plugin
+
+
 def load_plugin(plugin: str) -> None:
     """Read a Python file, or a module by its dotted name, so that its detectors are known.
 
@@ -90,7 +95,10 @@ def load_plugin(plugin: str) -> None:
     """
     path = Path(plugin).resolve()
     if plugin.endswith(".py") and not path.is_file():
-        raise ValueError(f"attribute.plugins: {plugin}: no such file")
+        raise ValueError(
+            f"attribute.plugins: {path}: no such file (a recipe's plugins are looked for beside "
+            "the recipe, those of --set in the current folder)"
+        )
     try:
         if plugin.endswith(".py"):
             # Files of one name in two folders are two modules.

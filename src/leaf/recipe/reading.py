@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 
 from leaf.errors import RecipeError, nearest
 from leaf.recipe import Choice, Recipe, Section, choice_of
+from leaf.recipe.detectors import plugin_from
 
 S = TypeVar("S", bound=Section)
 
@@ -139,6 +140,8 @@ def _read(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
     if key in seen:
         raise RecipeError(f"{name_or_path}: `extends` goes round in a circle")
     values = _parse(text, name_or_path)
+    if base is not None:
+        _place_plugins(values, base)
     parent = values.pop("extends", None)
     if parent is None:
         return values
@@ -147,6 +150,18 @@ def _read(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
     if base is not None and parent not in recipe_names():
         parent = str(base / parent)
     return _merge(_read(parent, (*seen, key)), values)
+
+
+def _place_plugins(values: dict[str, Any], folder: Path) -> None:
+    """Give the plugins of a recipe file the paths that they have from its folder."""
+    attribute = values.get("attribute")
+    if not isinstance(attribute, dict):
+        return
+    plugins = attribute.get("plugins")
+    if isinstance(plugins, list):
+        attribute["plugins"] = [
+            plugin_from(plugin, folder) if isinstance(plugin, str) else plugin for plugin in plugins
+        ]
 
 
 def _text(path: Path, source: str) -> str:
