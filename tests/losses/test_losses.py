@@ -260,3 +260,90 @@ def test_the_examples_of_docstrings_are_as_they_say(name: str) -> None:
 
 def test_every_public_name_is_there() -> None:
     assert all(hasattr(leaf.losses, name) for name in leaf.losses.__all__)
+
+
+def excluding(values: Tensor, tokens: list[int]) -> Tensor:
+    """Logits that give some tokens no chance."""
+    return values.index_fill(-1, torch.tensor(tokens, dtype=torch.long), -math.inf)
+
+
+def plain_with_zeros(name: str, q: Tensor, p: Tensor) -> Tensor:
+    """`plain`, with 0 log 0 = 0."""
+
+    def divergence(a: Tensor, b: Tensor) -> Tensor:
+        # `b` is made harmless where `a` is 0, so that autograd sees no 0 * inf.
+        part = a > 0
+        ratio = torch.where(part, a, 1.0) / torch.where(part, b, 1.0)
+        return (a * ratio.log()).sum(-1)
+
+    mixture = 0.3 * p + 0.7 * q
+    written: dict[str, Callable[[], Tensor]] = {
+        "kl": lambda: divergence(p, q),
+        "reverse_kl": lambda: divergence(q, p),
+        "jsd": lambda: 0.3 * divergence(p, mixture) + 0.7 * divergence(q, mixture),
+        "skew_kl": lambda: divergence(p, 0.2 * p + 0.8 * q),
+        "tv": lambda: 0.5 * (p - q).abs().sum(-1),
+    }
+    return written[name]()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "student_excludes, teacher_excludes", [([0, 3], [0, 3]), ([], [0, 3]), ([0, 3], []), ([0], [3])]
+)
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_tokens_without_a_chance_give_the_value_that_the_formula_has(
+    name: str,
+    student_excludes: list[int],
+    teacher_excludes: list[int],
+    dtype: torch.dtype,
+    logits: list[Tensor],
+) -> None:
+    student = logits[0].to(dtype).requires_grad_()
+    given = excluding(student, student_excludes), excluding(logits[1].to(dtype), teacher_excludes)
+    found = FUNCTIONS[name](*given, **OPTIONS.get(name, {}))
+    expected = plain_with_zeros(name, *(each.double().softmax(-1) for each in given)).mean()
+    assert found.dtype is dtype
+    torch.testing.assert_close(found, expected.to(dtype), rtol=1e-5, atol=1e-6)
+
+    alone = (
+        (set(student_excludes) - set(teacher_excludes), "kl"),
+        (
+            set(teacher_excludes) - set(student_excludes),
+            "reverse_kl",
+        ),
+    )
+    if any(tokens and name == loss for tokens, loss in alone):
+        assert float(found.detach()) == math.inf
+    else:
+        (slope,) = torch.autograd.grad(found, student, retain_graph=True)
+        assert slope.isfinite().all()
+        torch.testing.assert_close(slope, gradient(expected, student), rtol=1e-4, atol=1e-7)
+
+
+def test_divergence_to_the_mixture_stays_bounded_where_nothing_is_common() -> None:
+    first, second = excluding(torch.zeros(1, 2), [0]), excluding(torch.zeros(1, 2), [1])
+    # p = (1, 0), q = (0, 1): the largest that it can be.
+    assert float(jsd(first, second)) == pytest.approx(math.log(2))
+    assert float(kl(first, second)) == math.inf
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_autocast_leaves_a_loss_in_float32(name: str, logits: list[Tensor]) -> None:
+    student, teacher = (each.float() for each in logits)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = FUNCTIONS[name](student, teacher)
+    assert found.dtype is torch.float32
+    assert found.equal(FUNCTIONS[name](student, teacher))
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0, 1.0, 2.0, math.nan])
+def test_an_option_outside_its_range_is_refused_in_one_line(value: float) -> None:
+    with pytest.raises(UsageError, match="jsd: beta must lie between 0 and 1"):
+        jsd(QUARTERS, HALVES, beta=value)
+    if value != 0.0:
+        with pytest.raises(UsageError, match="skew_kl: skew must be at least 0 and below 1"):
+            skew_kl(QUARTERS, HALVES, skew=value)
+    if value in (-1.0, 0.0):
+        with pytest.raises(UsageError, match="temperature must be above 0"):
+            kl(QUARTERS, HALVES, temperature=value)

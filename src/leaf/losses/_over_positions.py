@@ -4,6 +4,7 @@ Axes: T positions, V vocabulary of the student, W of the teacher, B positions th
 outcomes.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -18,6 +19,9 @@ nats, differentiable by autograd. Both are float32 or wider and stay as they are
 IGNORED = -100
 """The label of a position where nothing is learned."""
 
+_IMPOSSIBLE = -1e300
+"""Stands for log 0 in float64: its exponential is 0, and differences of two are no NaN."""
+
 
 def over_positions(
     formula: Formula,
@@ -29,6 +33,9 @@ def over_positions(
     temperature: float = 1.0,
 ) -> Tensor:
     """Return the mean of a formula over the positions that count, times temperature squared.
+
+    A logit may be -inf, which gives its token no chance: 0 log 0 is 0, and a loss is inf where it
+    must be (`kl` where the student excludes what the teacher may say), never NaN.
 
     Args:
         formula: The loss.
@@ -43,7 +50,8 @@ def over_positions(
         A scalar in nats, differentiable; float32, or float64 where the student's logits are.
 
     Raises:
-        UsageError: shapes that do not fit each other, or no position that counts.
+        UsageError: shapes that do not fit each other, or no position that counts, or a temperature
+            that is not above 0.
 
     Example:
         >>> import torch
@@ -54,6 +62,8 @@ def over_positions(
         >>> round(float(over_positions(hellinger, logits, logits)), 4)
         0.0
     """
+    if not 0 < temperature < math.inf:
+        raise UsageError(f"temperature must be above 0, but is {temperature}")
     if student_logits.shape[:-1] != teacher_logits.shape[:-1]:
         raise UsageError(
             "student_logits and teacher_logits must have the same positions, but are "
@@ -74,8 +84,25 @@ def over_positions(
         raise UsageError(f"no position counts: every label that is predicted is {IGNORED}")
     vocabulary = min(student_logits.shape[-1], teacher_logits.shape[-1])
     wide = torch.promote_types(student_logits.dtype, torch.float32)
+    # Autocast would compute the formula's products in 16 bits.
+    with torch.autocast(student_logits.device.type, enabled=False):
+        log_student_BV, log_teacher_BV = (
+            torch.log_softmax(logits[counted][:, :vocabulary].to(wide) / temperature, dim=-1)
+            for logits in (student_logits, teacher_logits)
+        )
+        if log_student_BV.isneginf().any() or log_teacher_BV.isneginf().any():
+            loss_B = _with_excluded(formula, log_student_BV, log_teacher_BV).to(wide)
+        else:
+            loss_B = formula(log_student_BV, log_teacher_BV)
+        return loss_B.mean() * temperature**2
+
+
+def _with_excluded(formula: Formula, log_student_BV: Tensor, log_teacher_BV: Tensor) -> Tensor:
+    """Return a formula's losses where some tokens have no chance, float64 [B]."""
     log_student_BV, log_teacher_BV = (
-        torch.log_softmax(logits[counted][:, :vocabulary].to(wide) / temperature, dim=-1)
-        for logits in (student_logits, teacher_logits)
+        torch.where(log_BV.isneginf(), _IMPOSSIBLE, log_BV.double())
+        for log_BV in (log_student_BV, log_teacher_BV)
     )
-    return formula(log_student_BV, log_teacher_BV).mean() * temperature**2
+    loss_B = formula(log_student_BV, log_teacher_BV)
+    # Only a probability times `_IMPOSSIBLE` is as large. The sum keeps the slope.
+    return loss_B + torch.where(loss_B > 1e100, math.inf, 0.0)

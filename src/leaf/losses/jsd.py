@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from leaf.errors import UsageError
 from leaf.losses._over_positions import over_positions
 from leaf.losses.kl import kl_formula
 
@@ -15,6 +16,11 @@ def jsd_formula(log_student_BJ: Tensor, log_teacher_BJ: Tensor, *, beta: float =
 
     p is the teacher, q the student, 0 < beta < 1.
     """
+    if not 0.0 < beta < 1.0:
+        raise UsageError(
+            f"jsd: beta must lie between 0 and 1, but is {beta}; `kl` and `reverse_kl` are what it "
+            "tends to at the ends"
+        )
     log_mixture_BJ = torch.logaddexp(
         log_teacher_BJ + math.log(beta), log_student_BJ + math.log1p(-beta)
     )

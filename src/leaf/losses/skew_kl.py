@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from leaf.errors import UsageError
 from leaf.losses._over_positions import over_positions
 from leaf.losses.kl import kl_formula
 
@@ -15,6 +16,8 @@ def skew_kl_formula(log_student_BJ: Tensor, log_teacher_BJ: Tensor, *, skew: flo
 
     0 <= skew < 1; 0 is the forward divergence.
     """
+    if not 0.0 <= skew < 1.0:
+        raise UsageError(f"skew_kl: skew must be at least 0 and below 1, but is {skew}")
     if skew == 0.0:
         return kl_formula(log_student_BJ, log_teacher_BJ)
     log_mixture_BJ = torch.logaddexp(
