@@ -1,11 +1,15 @@
 """Models in memory: what is taken, and that it is given back as it came."""
 
+import copy
+import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import transformers
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -90,3 +94,49 @@ def test_repr_is_one_short_line(model: Any, tokenizer: Any) -> None:
     text = repr(leaf.Model(model, tokenizer, name="cue"))
     assert text.startswith("Model('cue', ")
     assert text.endswith(" parameters, float32, cpu)")
+
+
+def test_a_changed_copy_is_not_taken_for_the_original(student: leaf.Model) -> None:
+    question = "Ada has 3 pens. It is late. Ben has 4 cups. How many pens does Ada have?"
+    copies = [
+        copy.deepcopy(student),
+        pickle.loads(pickle.dumps(student)),  # noqa: S301 - our own
+        leaf.Model(copy.deepcopy(student.model), student.tokenizer),
+    ]
+    for scaled in copies:
+        with torch.no_grad():
+            for each in scaled.model.parameters():
+                each.mul_(0.5)
+    looks = [leaf.explain(student, scaled, question, "3") for scaled in copies]
+    teachers = [[unit.teacher for unit in look.ranked[0].measured] for look in looks]
+    assert teachers[0] == teachers[1] == teachers[2]
+    assert teachers[0] != [unit.student for unit in looks[0].ranked[0].measured]
+
+
+def test_weights_changed_between_two_calls_count_in_the_second(student: leaf.Model) -> None:
+    question = "Ada has 3 pens. It is late. Ben has 4 cups. How many pens does Ada have?"
+    own = copy.deepcopy(student)
+    before = leaf.score(own, None, [question], ["3"])[0].measured
+    with torch.no_grad():
+        own.model.get_input_embeddings().weight.mul_(0.5)
+    assert leaf.score(own, None, [question], ["3"])[0].measured != before
+
+
+def test_two_models_around_one_object_are_two(student: leaf.Model) -> None:
+    object_ = copy.deepcopy(student.model).requires_grad_(True).train()
+    first, second = (leaf.Model(object_, student.tokenizer, system=text) for text in (None, "Hi."))
+    before = state_of(object_)
+    look = leaf.explain(first, second, "Ada has 3 pens. It is late. How many has Ada?", "3")
+    assert all(unit.student != unit.teacher for unit in look.ranked[0].measured)
+    assert state_of(object_) == before
+
+
+def test_calls_from_several_threads_leave_everything_as_it_was(student: leaf.Model) -> None:
+    question = "Ada has 3 pens. It is late. How many pens does Ada have?"
+    own = leaf.Model(copy.deepcopy(student.model).requires_grad_(True).train(), student.tokenizer)
+    before = state_of(own.model), transformers.utils.logging.get_verbosity()
+    alone = leaf.score(own, None, [question], ["3"])[0].units
+    with ThreadPoolExecutor(3) as threads:
+        calls = [threads.submit(leaf.score, own, None, [question], ["3"]) for _ in range(6)]
+    assert [call.result()[0].units for call in calls] == [alone] * 6
+    assert (state_of(own.model), transformers.utils.logging.get_verbosity()) == before

@@ -171,6 +171,23 @@ def test_what_cannot_be_scored_says_why(loaded: Loaded) -> None:
     assert attributor(loaded).attribute([], []) == []
 
 
+def test_a_prompt_that_is_too_long_is_encoded_once(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = PromptFormat.encode
+    lengths = []
+
+    def counted(self: PromptFormat, *values: str) -> EncodedExample:
+        encoded = encode(self, *values)
+        lengths.append(len(encoded.ids))
+        return encoded
+
+    monkeypatch.setattr(PromptFormat, "encode", counted)
+    (found,) = attributor(loaded).attribute([asked("It is late. " * 500 + "How many?")], ["3"])
+    assert "longer than the context" in str(found.skipped)
+    assert len(lengths) == 1
+
+
 def test_a_number_that_is_none_names_the_problem(cue_pair: Path) -> None:
     broken = load(ModelSection(model=str(cue_pair / "student"), dtype="float32"))
     judge = attributor(broken)

@@ -1,6 +1,7 @@
 """A model in memory, as everything in `leaf.api` takes it."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -70,6 +71,10 @@ class Model:
         # A template without a place for a message, or for a system prompt, shows now.
         PromptFormat(self.tokenizer, name=self.name, system=system)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become a copy, also a pickled one: with a number of its own, for it may be changed."""
+        self.__dict__.update(state, _number=next(_NUMBERS))
+
     @classmethod
     @undisturbed()
     def load(
@@ -127,14 +132,15 @@ def source_of(model: Model) -> Source:
     """Return a model as stages take it: in memory, used as it is now and given back so."""
     inner = model._loaded.model
     name = model.name
+    source = Source(name=name, folder=Path(), fingerprint=f"memory:{model._number}")
     held = Loaded(
-        source=model._loaded.source,
+        source=source,
         model=inner,
         tokenizer=model.tokenizer,
         device=_one_device(inner, name),
         dtype=inner.dtype,
     )
-    return Source(name=name, folder=Path(), fingerprint=f"memory:{model._number}", held=held)
+    return replace(source, held=held)
 
 
 def _causal(model: Any) -> Any:

@@ -16,6 +16,7 @@ from leaf.records import Attribution, NormalisedScores, Problem, RankedUnits, Se
 from leaf.text.units import Piece, may_go, pieces, without
 
 if TYPE_CHECKING:
+    from leaf.models.load import Loaded
     from leaf.models.prompt_format import EncodedExample, PromptFormat
 
 
@@ -90,10 +91,9 @@ class Ablation(Detector):
 
     def _prepare(self, model: MeasuredModel, problem: Problem, reference: str) -> Trial | str:
         places = model.places[problem.id] if model.places is not None else None
-        trial = plan_trial(problem, reference, model.chat, self.options.unit, places)
-        if not isinstance(trial, str) and len(trial.whole.ids) > model.loaded.context:
-            return too_long(model.loaded)
-        return trial
+        return plan_trial(
+            problem, reference, model.chat, self.options.unit, places, loaded=model.loaded
+        )
 
     def rank(self, evidence: Evidence) -> RankedUnits | str:
         """Rank tokens by what their pieces do for the reference, least first.
@@ -187,10 +187,12 @@ def plan_trial(
     chat: "PromptFormat",
     unit: str,
     places: Sequence[Piece] | None = None,
+    *,
+    loaded: "Loaded | None" = None,
 ) -> Trial | str:
     """Tokenise a problem whole and without each piece, or say why it cannot be scored.
 
-    Pieces are the `places`, or all of a `unit`.
+    Pieces are the `places`, or all of a `unit`; `loaded` is whose context must hold the whole.
     """
     if not reference.strip():
         return "no reference response"
@@ -202,6 +204,9 @@ def plan_trial(
     if not chosen:
         return "no piece of the question can be taken away but the one that asks"
     whole = chat.encode(problem.content, reference, problem.response_prefix)
+    # Before the pieces, each of which takes another encoding of almost the whole text.
+    if loaded is not None and len(whole.ids) > loaded.context:
+        return too_long(loaded)
     length = whole.response_length
     asked = _asked(problem, chat, len(whole.ids))
     cut, counted = [], []
