@@ -274,4 +274,5 @@ def _said(answer: Answer, score: Score) -> Said:
         outcome=score.outcome,
         extracted=score.extracted,
         reason=answer.failure or score.reason,
+        truncated=answer.truncated,
     )

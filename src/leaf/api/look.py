@@ -237,7 +237,13 @@ class Look:
 def _said(said: Said | None) -> LedgerSaid | None:
     if said is None:
         return None
-    return LedgerSaid(text=said.text, outcome=said.outcome, extracted=said.extracted)
+    return LedgerSaid(
+        text=said.text,
+        outcome=said.outcome,
+        extracted=said.extracted,
+        truncated=said.truncated,
+        failure=None if said.text.strip() else said.reason,
+    )
 
 
 def _tokens(scores: Scores) -> tuple[Unit, ...]:

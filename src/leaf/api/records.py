@@ -102,6 +102,8 @@ class Said:
     """The final answer that the grader found, or None."""
     reason: str | None
     """Why it could not be graded, else None."""
+    truncated: bool = False
+    """Whether the token limit came before its end."""
 
     def __repr__(self) -> str:
         return f"Said({self.outcome}, {brief(self.text)})"

@@ -21,27 +21,31 @@ STATUSES = ("verified", "transplant", "unverified", "pending", "uncut", "unscore
 tried, but nothing was kept; nothing judged yet; scored, but nothing was tried; without scores."""
 
 
-def explanation(entry: Entry, recipe: Recipe, source: str) -> dict[str, Any]:
+def explanation(
+    entry: Entry, recipe: Recipe, source: str, title: str | None = None
+) -> dict[str, Any]:
     """Describe one entry with everything that was tried on it, as plain values.
 
     Args:
         entry: Of a ledger, or of a prompt of one's own.
         recipe: Names the models and the detector; its controls are told in short.
         source: Where the entry comes from, for the foot of the page.
+        title: What stands above it; None: the problem's id.
 
     Returns:
-        `recipe`, `entered`, `skipped` (why it has no scores), `problem` (as in report.json),
-        `refused` (spans that were not tried), `controls` and `source`: what `print_explanation`
-        and `write_explanation` show.
+        `title`, `recipe`, `entered`, `skipped` (why it has no scores), `problem` (as in
+        report.json), `refused` (spans that were not tried), `controls` and `source`: what
+        `print_explanation` and `write_explanation` show.
     """
     own = recipe.attribute.detector
     refused = Counter(item.reason for item in entry.made(own, "refused") if item.spans)
     controls = dict.fromkeys(item.detector for item in entry.variants if item.detector != own)
     return {
+        "title": plain(title or entry.problem_id),
         "recipe": plain(recipe.model_dump(by_alias=True)),
         "entered": entry.entered,
         "skipped": entry.skipped or _unranked(entry),
-        "problem": describe(entry, own),
+        "problem": describe(entry, own, token_limit=recipe.generate.max_new_tokens),
         "refused": [{"reason": reason, "count": count} for reason, count in refused.items()],
         "controls": [
             {
@@ -73,6 +77,8 @@ def judgement(change: Mapping[str, Any]) -> tuple[str, str]:
     if verdict is None:
         return "Verdict", "not there yet"
     name = "Kept" if moved else "Verified"
+    if verdict["kept"] and not freed(change):
+        return "Freed nobody", "right with and without it"
     if not verdict["kept"]:
         return f"Not {name.lower()}", verdict["reason"]
     if verdict["reason"] != "kept":
@@ -82,6 +88,20 @@ def judgement(change: Mapping[str, Any]) -> tuple[str, str]:
         return name, f"{who} right {'with' if change['strategy'] == 'substitute' else 'without'} it"
     learns = "" if verdict["student"] == "right" else ", student not: here it learns"
     return name, f"teacher still right{learns}"
+
+
+def freed(change: Mapping[str, Any]) -> bool:
+    """Whether a removal or transplant was kept; a student that was right before is not freed."""
+    verdict = change["verdict"]
+    return bool(verdict and verdict["kept"] and not verdict.get("right_before"))
+
+
+def mark(change: Mapping[str, Any]) -> str:
+    """Return the sign of what came of a change: freed, no effect, not kept, not asked."""
+    verdict = change["verdict"]
+    if verdict is None:
+        return "–"
+    return "✓" if freed(change) else "=" if verdict["kept"] else "✗"
 
 
 def distractions(entries: Iterable[Entry], detector: str) -> dict[str, Any]:
@@ -102,7 +122,12 @@ def distractions(entries: Iterable[Entry], detector: str) -> dict[str, Any]:
 
 
 def describe(
-    entry: Entry, detector: str, *, removals: int | None = None, transplants: int | None = None
+    entry: Entry,
+    detector: str,
+    *,
+    removals: int | None = None,
+    transplants: int | None = None,
+    token_limit: int | None = None,
 ) -> dict[str, Any]:
     """Return what is shown of an entry, as plain values.
 
@@ -111,13 +136,15 @@ def describe(
         detector: Whose cuts and rankings are shown.
         removals: How many removals at most; None is all.
         transplants: How many transplants at most.
+        token_limit: Of an answer, to say where one was cut; None: it is not named.
     """
     removed = sorted(entry.made(detector, "removal"), key=lambda item: not item.kept)
     moved = sorted(entry.made(detector, "transplant"), key=_lesson)
     kept = [item for item in removed if item.kept]
     refused = Counter(item.reason for item in entry.made(detector, "refused"))
     question = entry.question
-    marks = {"removed": _spans(removed), "freed": _spans(kept)}
+    right_before = entry.student is not None and entry.student.outcome is Outcome.RIGHT
+    marks = {"removed": _spans(removed), "freed": [] if right_before else _spans(kept)}
     described: dict[str, Any] = plain(
         {
             "id": entry.problem_id,
@@ -148,7 +175,7 @@ def describe(
                     "pieces": excerpt(question, item),
                     "gap": min((span.gap for span in item.spans), default=None),
                     "units": sum(span.units for span in item.spans),
-                    "verdict": _verdict(item),
+                    "verdict": _verdict(item, token_limit, right_before=right_before),
                 }
                 for item in removed[:removals]
             ],
@@ -159,12 +186,15 @@ def describe(
                     "id": item.id,
                     "donor": item.donor,
                     "pieces": excerpt(question, item),
-                    "verdict": _verdict(item),
+                    "verdict": _verdict(item, token_limit),
                 }
                 for item in moved[:transplants]
             ],
             "refused": [{"reason": reason, "count": count} for reason, count in refused.items()],
-            "before": {"student": _answer(entry.student), "teacher": _answer(entry.teacher)},
+            "before": {
+                "student": _answer(entry.student, token_limit),
+                "teacher": _answer(entry.teacher, token_limit),
+            },
         }
     )
     return described
@@ -245,25 +275,41 @@ def _coloured(
         yield {"text": rest}
 
 
-def _verdict(variant: Variant) -> dict[str, Any] | None:
+def _verdict(
+    variant: Variant, token_limit: int | None, *, right_before: bool = False
+) -> dict[str, Any] | None:
     if variant.student is None:
         return None
     student, teacher = variant.student, variant.teacher
-    return {
+    verdict = {
         "student": student.outcome,
         "teacher": teacher and teacher.outcome,
         "kept": variant.kept,
         "reason": variant.reason,
-        "student_text": clipped(student.text),
-        "teacher_text": teacher and clipped(teacher.text),
+        "student_text": _words(student, token_limit),
+        "teacher_text": teacher and _words(teacher, token_limit),
     }
+    return verdict | {"right_before": True} if right_before else verdict
 
 
-def _answer(said: Said | None) -> dict[str, Any] | None:
+def _words(said: Said, token_limit: int | None) -> dict[str, Any]:
+    """Return what a model wrote and, where it could not be graded, why."""
+    words = clipped(said.failure or said.text)
+    if said.outcome is not Outcome.UNGRADABLE:
+        return words
+    why = said.failure
+    if said.truncated:
+        why = f"cut at the limit of {token_limit} tokens" if token_limit else "cut at its limit"
+    elif not why and said.truncated is not None and said.extracted is None:
+        why = "no final answer found"
+    return words | {"why": why} if why else words
+
+
+def _answer(said: Said | None, token_limit: int | None) -> dict[str, Any] | None:
     if said is None:
         return None
     return {
-        **clipped(said.failure or said.text),
+        **_words(said, token_limit),
         "truncated": said.truncated,
         "outcome": said.outcome,
         "extracted": said.extracted,

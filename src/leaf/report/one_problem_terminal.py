@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leaf.report.formats import level, visible
-from leaf.report.one_problem import by_gradient, judgement
+from leaf.report.one_problem import by_gradient, judgement, mark
 from leaf.store.ledger import Entry
 
 _STUDENT, _TEACHER = (213, 94, 0), (0, 114, 178)
@@ -25,6 +25,8 @@ _DEPTHS = (0.0, 0.13, 0.25, 0.37, 0.48, 0.59, 0.7)
 _BARS = " ▁▂▃▄▅▆"
 _ANSWER_LINES = 12
 """Lines of an answer that are shown; page and ledger have all of them."""
+_SHORT_LINES = 3
+"""Lines of an answer to a cut that freed nobody."""
 
 _OUTCOMES = {
     "right": Text("✓ right", "bold green"),
@@ -76,8 +78,7 @@ def _maps(problem: Mapping[str, Any], *, colours: bool) -> Iterator[_Map]:
         unit = ranking["unit"]
         yield _Map(
             name=f"Ranked by {visible(ranking['detector'])}, {unit} by {unit}",
-            meaning=f"the {'deeper its colour' if colours else 'higher its bar'}, "
-            "the sooner it is cut",
+            meaning=f"{'deeper colours' if colours else 'higher bars'} are cut first",
             units=ranking["units"],
             value=lambda unit: -unit["score"],
         )
@@ -108,7 +109,7 @@ def print_explanation(found: Mapping[str, Any], console: Console) -> None:
     """
     problem = found["problem"]
     console.print(
-        Rule(Text(" ".join(visible(problem["id"]).split()), "bold"), align="left", style="dim")
+        Rule(Text(" ".join(visible(found["title"]).split()), "bold"), align="left", style="dim")
     )
     roles = [role for role, answer in problem["before"].items() if answer is not None]
     if roles:
@@ -137,14 +138,35 @@ def _print_heat(found: Mapping[str, Any], console: Console) -> None:
     for heat in _maps(problem, colours=colours):
         console.print(Text.assemble("\n", (heat.name, "bold"), "  ", (heat.meaning, "dim")))
         if colours:
-            console.print(_text(heat.units, heat))
+            console.print(_text(heat.units, heat, asked=_frees(problem)))
         else:
-            for line in _barred(heat, console.width):
+            for line in _barred(heat, console.width, asked=_frees(problem)):
                 console.print(line, markup=False, no_wrap=True, crop=False)
-    legend = "underlined: taken out of some prompt; struck through: one of those was verified"
-    if not colours:
-        legend = "[-so-]: taken out of a prompt that was verified"
-    console.print(Text(legend, "dim"))
+    if problem["tried"]:
+        legend = "struck through" if colours else "[-so-]"
+        legend += ": taken out of some prompt"
+        legend += "; ✓ that freed the student, ✗ that did not" * _frees(problem)
+        console.print(Text(legend, "dim"))
+
+
+def _frees(problem: Mapping[str, Any]) -> bool:
+    """Whether cuts were judged, of a student that did not solve the whole question."""
+    student = problem["before"]["student"]
+    judged = any(change["verdict"] for change in problem["removals"])
+    return judged and not (student and student["outcome"] == "right")
+
+
+def _signs(units: Sequence[Mapping[str, Any]], *, asked: bool) -> list[tuple[str, str]]:
+    """Return what stands before and after each unit: the mark and brackets of a cut."""
+    cuts = [unit.get("freed", False) if unit.get("removed") else None for unit in units]
+    signs = []
+    for at, cut in enumerate(cuts):
+        first = at == 0 or cuts[at - 1] is not cut
+        last = at + 1 == len(cuts) or cuts[at + 1] is not cut
+        sign = ("✓" if cut else "✗") if asked else ""
+        opening = f"{sign}[-" if first and cut is not None else ""
+        signs.append((opening, "-]" if last and cut is not None else ""))
+    return signs
 
 
 def _print_context(problem: Mapping[str, Any], console: Console) -> None:
@@ -158,15 +180,17 @@ def _print_context(problem: Mapping[str, Any], console: Console) -> None:
     console.print(Text(f"\nThe response {goes_on} what is scored and cut here:", "bold"))
 
 
-def _text(units: Sequence[Mapping[str, Any]], heat: _Map | None = None) -> Text:
+def _text(
+    units: Sequence[Mapping[str, Any]], heat: _Map | None = None, *, asked: bool = False
+) -> Text:
     text = Text()
-    for unit in units:
+    for unit, (opening, _) in zip(units, _signs(units, asked=asked), strict=True):
         style = heat_style(heat.value(unit)) if heat and "removed" in unit else ""
         space, word = _parted(unit["text"])
-        # A struck or underlined space would read as a mark of its own.
+        # A struck space would read as a mark of its own.
         text.append(space, style)
-        marks = " underline" * unit.get("removed", False) + " strike" * unit.get("freed", False)
-        text.append(word, (style + marks).strip())
+        text.append(opening.removesuffix("[-"), "bold green" if unit.get("freed") else "dim")
+        text.append(word, (style + " strike" * unit.get("removed", False)).strip())
     return text
 
 
@@ -187,28 +211,31 @@ def heat_style(value: float) -> str:
     return f"black on #{red:02x}{green:02x}{blue:02x}"
 
 
-def _barred(heat: _Map, width: int) -> Iterator[str]:
-    """Yield lines of at most `width` cells where words allow it, each with its bars under it."""
+def _barred(heat: _Map, width: int, *, asked: bool) -> Iterator[str]:
+    """Yield lines of at most `width` cells where words allow it, each with bars under it if any."""
     line, bars = "", ""
-    freed = [False, *(unit.get("freed", False) for unit in heat.units), False]
-    for at, unit in enumerate(heat.units, start=1):
+    signs = _signs(heat.units, asked=asked)
+    for unit, (opening, closing) in zip(heat.units, signs, strict=True):
         step = max(heat.sign * level(heat.value(unit)), 0) if "removed" in unit else 0
         space, word = _parted(unit["text"])
-        opening = "[-" if freed[at] and not freed[at - 1] else ""
-        closing = "-]" if freed[at] and not freed[at + 1] else ""
         # A sentence may be longer than a line.
         for part in re.findall(r"\n|[^\S\n]*\S+|[^\S\n]+", space + opening + word + closing):
             if part == "\n" or (line and cell_len(line + part) > width):
-                yield from (line, bars.rstrip())
+                yield from filter(None, (line, bars.rstrip()))
                 line, bars = "", ""
             shown = part.strip("\n") if line else part.lstrip(" \n")
             line, bars = line + shown, bars + _BARS[step] * cell_len(shown)
-    yield from (line, bars.rstrip())
+    yield from filter(None, (line, bars.rstrip()))
 
 
 def _print_tried(found: Mapping[str, Any], console: Console) -> None:
     problem = found["problem"]
     verified = f"{problem['kept'] or 0} of {problem['tried']} verified"
+    student = problem["before"]["student"]
+    if problem["kept"] is None:
+        verified = "not verified yet"
+    elif student and student["outcome"] == "right":
+        verified = "none can free the student: it is right on the whole question"
     moved = (
         f"{problem['transplants_kept']} of {problem['transplanted']} kept: "
         "another problem's distraction, put into this one"
@@ -221,8 +248,11 @@ def _print_tried(found: Mapping[str, Any], console: Console) -> None:
             console.print(Text.assemble("\n", (title, "bold"), f"  {kept}"))
             grid = Table.grid(padding=(0, 1))
             for change in changes:
-                kept_mark = Text("✓", "bold green") if _kept(change) else Text("✗", "dim")
-                grid.add_row(kept_mark, _excerpt(change["pieces"], console))
+                sign = mark(change)
+                grid.add_row(
+                    Text(sign, "bold green" if sign == "✓" else "dim"),
+                    _excerpt(change["pieces"], console),
+                )
                 grid.add_row("", _verdict(change))
             console.print(grid)
     for refused in found["refused"]:
@@ -232,10 +262,6 @@ def _print_tried(found: Mapping[str, Any], console: Console) -> None:
     for control in found["controls"]:
         share = f"{control['kept']} of {control['tried']} changed prompts kept"
         console.print(Text(f"control {visible(control['detector'])}: {share}", "dim"))
-
-
-def _kept(change: Mapping[str, Any]) -> bool:
-    return bool(change["verdict"] and change["verdict"]["kept"])
 
 
 def _verdict(change: Mapping[str, Any]) -> Text:
@@ -278,14 +304,17 @@ def _print_answers(problem: Mapping[str, Any], roles: Sequence[str], console: Co
     for role in roles:
         table.add_column(role, ratio=2)
     table.add_row("whole question", *(_answer(problem["before"][role]) for role in roles))
-    for change in filter(_kept, [*problem["removals"], *problem["transplants"]]):
+    for change in [*problem["removals"], *problem["transplants"]]:
+        if not change["verdict"]:
+            continue
+        lines = _ANSWER_LINES if mark(change) == "✓" else _SHORT_LINES
         pieces = [piece for piece in change["pieces"] if piece["removed"] or piece["inserted"]]
         verdict = change["verdict"]
         answers = (
             verdict[f"{role}_text"] and {**verdict[f"{role}_text"], "outcome": verdict[role]}
             for role in roles
         )
-        table.add_row(_named(pieces, console), *map(_answer, answers))
+        table.add_row(_named(pieces, console), *(_answer(answer, lines) for answer in answers))
     console.print(table)
 
 
@@ -305,11 +334,12 @@ def _named(pieces: Sequence[Mapping[str, Any]], console: Console) -> Text:
     return text.append(" instead of ").append_text(gone) if gone else text
 
 
-def _answer(said: Mapping[str, Any] | None) -> Text:
+def _answer(said: Mapping[str, Any] | None, most: int = _ANSWER_LINES) -> Text:
     if said is None:
         return _OUTCOMES[None]
     lines = visible(said["text"]).strip().splitlines()
-    text = Text.assemble(_OUTCOMES[said["outcome"]], "\n", "\n".join(lines[:_ANSWER_LINES]))
-    if len(lines) > _ANSWER_LINES or said["omitted"]:
+    why = f": {visible(said['why'])}" if said.get("why") else ""
+    text = Text.assemble(_OUTCOMES[said["outcome"]], (why, "dim"), "\n", "\n".join(lines[:most]))
+    if len(lines) > most or said["omitted"]:
         text.append("\n… the rest is in the ledger and on the page (--html)", "dim")
     return text

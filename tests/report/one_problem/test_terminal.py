@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from leaf.recipe import Recipe
+from leaf.records import Outcome
 from leaf.report.one_problem import explanation
 from leaf.report.one_problem_terminal import print_explanation, print_list
 from leaf.store.ledger import Entry, Said
@@ -65,12 +66,13 @@ def test_without_colours_bars_stand_under_the_words_and_brackets_for_strikes(
 ) -> None:
     lines = printed(entry, recipe).splitlines()
     student = lines.index("Student  how much each word moves its loss on the reference")
-    assert lines[student + 1] == "Ben has 3 [-red-] pens. How many?"
-    # Student 0.5, 0, 1, 0.5 in six steps: 3, 0, 6, 3; the space and brackets of red are red's.
-    assert lines[student + 2] == "▃▃▃      ▆▆▆▆▆▆▆▆▃▃▃▃▃▃"
+    assert lines[student + 1] == "✗[-Ben-] has 3 ✓[-red-] pens. How many?"
+    # Student 0.5, 0, 1, 0.5 in six steps: 3, 0, 6, 3; mark, brackets and space are the word's.
+    assert lines[student + 2] == "▃" * 8 + " " * 6 + "▆" * 9 + "▃" * 6
     gap = next(at for at, line in enumerate(lines) if line.startswith("Gap"))
     # Student minus teacher: 0.5, -1, 1, 0; where the teacher leans more there is no bar.
-    assert lines[gap + 2] == "▃▃▃      ▆▆▆▆▆▆▆▆"
+    assert lines[gap + 2] == "▃" * 8 + " " * 6 + "▆" * 9
+    assert "[-so-]: taken out of some prompt; ✓ that freed the student, ✗ that did not" in lines
 
 
 def test_with_colours_the_student_is_orange_and_the_teacher_blue(
@@ -83,8 +85,11 @@ def test_with_colours_the_student_is_orange_and_the_teacher_blue(
     assert orange in text[student:teacher]
     assert blue not in text[student:teacher]
     assert blue in text[teacher:]
-    # 9 is struck through, 4 underlined.
-    assert "\x1b[4;9;" in text
+    # 9 is struck through: what was taken out; a green mark before it says that it freed.
+    assert "\x1b[9;" in text
+    assert "\x1b[4;" not in text[: text.index("Tried")]
+    assert "\x1b[1;32m✓" in text[student:teacher]
+    assert "struck through: taken out of some prompt" in text
     assert "▆" not in text
 
 
@@ -92,10 +97,10 @@ def test_a_sentence_that_was_ranked_has_one_bar_over_its_whole_length(
     by_sentence: tuple[Entry, Recipe],
 ) -> None:
     lines = printed(*by_sentence).splitlines()
-    named = "Ranked by ablation, sentence by sentence  the higher its bar, the sooner it is cut"
+    named = "Ranked by ablation, sentence by sentence  higher bars are cut first"
     at = lines.index(named)
-    assert lines[at + 1] == "[-Ben has 3 red pens.-] How many?"
-    assert lines[at + 2] == "▆" * len("[-Ben has 3 red pens.-]")
+    assert lines[at + 1] == "✓[-Ben has 3 red pens.-] How many?"
+    assert lines[at + 2] == "▆" * len("✓[-Ben has 3 red pens.-]")
     # Tokens that the gradient scored were not what was ranked.
     assert not any(line.startswith(("Student  ", "Teacher  ", "Gap  ")) for line in lines)
 
@@ -104,8 +109,51 @@ def test_a_sentence_longer_than_a_line_goes_on_in_the_next_with_its_bars(
     by_sentence: tuple[Entry, Recipe],
 ) -> None:
     lines = printed(*by_sentence, width=14).splitlines()
-    at = lines.index("[-Ben has 3")
-    assert lines[at : at + 6] == ["[-Ben has 3", "▆" * 11, "red pens.-]", "▆" * 11, "How many?", ""]
+    at = lines.index("✓[-Ben has 3")
+    assert lines[at : at + 5] == ["✓[-Ben has 3", "▆" * 12, "red pens.-]", "▆" * 11, "How many?"]
+
+
+def test_what_was_answered_to_a_cut_that_failed_is_shown_in_short(
+    entry: Entry, recipe: Recipe
+) -> None:
+    said = Said(text="\n".join("abcde"), outcome=entry.student.outcome)
+    failed = dataclasses.replace(entry.variants[1], student=said)
+    text = printed(dataclasses.replace(entry, variants=(failed,)), recipe)
+    answers = text[text.index("Answers") :]
+    assert "without [-Ben-]" in answers
+    assert re.search(r"✗ wrong .*\n.* a .*\n.* b .*\n.* c .*\n.* … the rest", answers)
+
+
+def test_a_student_that_is_right_on_the_whole_question_is_freed_by_nothing(
+    by_sentence: tuple[Entry, Recipe],
+) -> None:
+    entry, recipe = by_sentence
+    solved = dataclasses.replace(entry, student=entry.teacher)
+    text = printed(solved, recipe)
+    assert "none can free the student: it is right on the whole question" in text
+    assert "= [-Ben has 3 red pens.-]" in text
+    assert "freed nobody: right with and without it" in text
+    assert "✓[-" not in text
+    assert "verified" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"truncated": True}, "cut at the limit of 24 tokens"),
+        ({"truncated": False}, "no final answer found"),
+        ({"text": "", "failure": "server said 500"}, "server said 500"),
+    ],
+)
+def test_an_answer_that_cannot_be_graded_says_why(
+    entry: Entry, recipe: Recipe, changes: Any, why: str
+) -> None:
+    generate = recipe.generate.model_copy(update={"max_new_tokens": 24})
+    said = Said(**({"text": "so", "outcome": Outcome.UNGRADABLE} | changes))
+    tried = dataclasses.replace(entry.variants[1], student=said)
+    shown = dataclasses.replace(entry, student=said, variants=(tried,))
+    text = printed(shown, recipe.model_copy(update={"generate": generate}), width=200)
+    assert text.count(f"? not gradable: {why}") == 2
 
 
 def test_what_came_in_is_named_before_what_it_replaced(entry: Entry, recipe: Recipe) -> None:
@@ -132,6 +180,11 @@ def test_before_models_were_asked_their_answers_are_not_there(
     assert "student – not asked" in text
     assert "verdict: not there yet" in text
     assert "Ranked by ablation" in text
+    assert "\n[-Ben has 3 red pens.-] How many?" in text
+    assert "[-so-]: taken out of some prompt\n" in text
+    assert "– [-Ben has 3 red pens.-]" in text
+    assert "✗" not in text
+    assert "✓" not in text
 
 
 @pytest.mark.parametrize("width", [60, 75])
