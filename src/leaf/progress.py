@@ -107,7 +107,8 @@ def _plain(label: str, total: int, unit: str, done: int) -> Ticker:
         last = now
         rate = (finished - at_start) / max(now - begun, 1e-9)
         left = (total - finished) / rate if rate else 0.0
-        say(f"{label}: {finished}/{total} {unit}, {_two_digits(rate)} {unit}/s, {left:.0f} s left")
+        duration = f"{left:.0f} s left" if finished < total else f"done in {now - begun:.0f} s"
+        say(f"{label}: {finished}/{total} {unit}, {_two_digits(rate)} {unit}/s, {duration}")
 
     return tick
 

@@ -40,8 +40,10 @@ def test_verification_is_made_once_and_when_asked(look: Any) -> None:
 
 def test_the_grader_is_guessed_and_said(look: Any, capsys: pytest.CaptureFixture[str]) -> None:
     look.verify()
-    assert "grader numbers: the answer '2 - 1 = 1' is a number" in capsys.readouterr().err
-    assert look.problem.grader == "numbers"
+    said = capsys.readouterr().err
+    assert "grader numbers: a number is read from the answer: 1\n" in said
+    assert "()" not in said
+    assert (look.problem.grader, look.problem.answer) == ("numbers", "1")
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,22 @@ def test_each_kind_of_answer_has_its_grader(
     from leaf.api.settings import gold_of
 
     assert gold_of(reference, answer, None).grader == grader
+
+
+@pytest.mark.parametrize(
+    ("answer", "number"),
+    [
+        ("So he has 13 pens.", "13"),
+        ("9 + 4 = 13", "13"),
+        ("$2.50", "2.5"),
+        ("3 million", "3000000"),
+        ("1/3", "1/3"),
+    ],
+)
+def test_a_number_in_an_answer_is_the_answer(answer: str, number: str) -> None:
+    from leaf.api.settings import gold_of
+
+    assert gold_of("whatever", answer, None).answer == number
 
 
 class Tags(HTMLParser):
@@ -151,6 +169,10 @@ def test_a_recipe_says_what_is_not_said_in_the_call(
         ({"detector": "gradeint"}, "did you mean `gradient`"),
         ({"detector": "gradient"}, "compares two models, and there is no teacher"),
         ({"unit": "phrase"}, "unit: unknown `phrase`"),
+        ({"unit": "phrase"}, "known: token, word, clause, sentence"),
+        ({"propsals": 3}, "detector ablation: unknown key `propsals`; did you mean `proposals`?"),
+        ({"proposals": 0}, "detector ablation: `proposals` must be greater than or equal to 1"),
+        ({"grader": {"close": {"relativ": 1}}}, "grader close: unknown key `relativ`"),
         ({"grader": "nubmers"}, "grader: unknown `nubmers`; did you mean `numbers`"),
     ],
 )

@@ -166,7 +166,7 @@ def test_wrong_arguments_of_the_later_stages_are_one_line(student: leaf.Model) -
     cuts = leaf.cut(leaf.score(student, None, [QUESTION], [REFERENCE]))
     with pytest.raises(UsageError, match=r"grader: unknown `nubmers`; did you mean `numbers`"):
         leaf.verify(student, None, cuts, grader="nubmers")
-    with pytest.raises(RecipeError, match=r"prune\.threshold"):
+    with pytest.raises(RecipeError, match=r"leaf\.cut: `threshold` must be"):
         leaf.cut([], threshold=2.0)
     with pytest.raises(UsageError, match="is not built yet"):
         leaf.inject(student, None, [QUESTION], [REFERENCE])

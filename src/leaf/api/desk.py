@@ -16,6 +16,7 @@ from leaf.pipeline.session import Session
 from leaf.prune import distinct, prune
 from leaf.recipe import PruneSection, Recipe
 from leaf.recipe.detectors import detector_names, options_of
+from leaf.recipe.reading import check_section
 from leaf.records import (
     Answer,
     Attribution,
@@ -47,6 +48,7 @@ def detection_of(
 
     Raises:
         UsageError: an unknown detector or unit; names the nearest.
+        RecipeError: an unknown option of the detector, or a value out of its rules.
     """
     check_name("detector", detector, tuple(detector_names()))
     own = base.attribute.options(detector).model_dump() if base else {}
@@ -58,6 +60,8 @@ def detection_of(
     section: dict[str, Any] = {"detector": detector, "controls": []}
     if known or options:
         section[detector] = {**own, **options}
+        # Before the recipe, whose errors would name its keys and not the argument.
+        check_section(options_of(detector), section[detector], source=f"detector {detector}")
     return section
 
 

@@ -13,7 +13,7 @@ from leaf.grade.final import Mark, final_answer
 from leaf.grade.numbers import read_number
 from leaf.recipe import DataSection, GenerateSection, Recipe
 from leaf.recipe.choice import Chosen, name_and_options
-from leaf.recipe.reading import check_recipe
+from leaf.recipe.reading import check_recipe, check_section
 from leaf.records import Problem
 from leaf.tasks import TASKS
 
@@ -21,6 +21,9 @@ UNITS = ("token", "word", "clause", "sentence")
 
 _KEPT = {"attribute", "prune", "generate", "grade", "verify"}
 """What of a recipe decides how one prompt is looked at."""
+
+_FEW = 5
+"""Names that are all told beside the nearest one."""
 
 _SHORT = 80
 """Characters of the longest reference that is taken for a final answer as it stands."""
@@ -59,10 +62,14 @@ def check_name(what: str, name: str, known: tuple[str, ...]) -> str:
     """Return a name that is known.
 
     Raises:
-        UsageError: it is not; names the nearest.
+        UsageError: it is not; names the nearest, and all where they are few.
     """
     if name not in known:
-        hint = nearest(name, known) or f"; known: {', '.join(known)}"
+        hint, names = nearest(name, known), f"known: {', '.join(known)}"
+        if not hint:
+            hint = f"; {names}"
+        elif len(known) <= _FEW:
+            hint = f"{hint} {names}"
         raise UsageError(f"{what}: unknown `{name}`{hint}")
     return name
 
@@ -76,6 +83,13 @@ def check_grader(grader: Chosen) -> tuple[str, str]:
     """
     if isinstance(grader, str):
         check_name("grader", grader, tuple(GRADERS))
+    elif len(grader) == 1:
+        # Before the recipe, whose errors would name its keys and not the argument.
+        given: Mapping[str, Any] = grader
+        ((name, options),) = given.items()
+        check_name("grader", name, tuple(GRADERS))
+        if isinstance(options, Mapping):
+            check_section(GRADERS[name].Options, options, source=f"grader {name}")
     chosen = recipe_of(data={"task": "table", "grader": grader}).data.grader
     name, options = name_and_options(chosen or "")
     if name == "code":
@@ -125,13 +139,20 @@ def gold_of(reference: str, answer: str | None, grader: Chosen | None) -> Gold:
     if grader is not None:
         name, options = check_grader(grader)
         return Gold(answer=gold, grader=name, options=options)
-    guess, why = _guess(gold, boxed=answer is None and bool(marked and marked.mark is Mark.BOXED))
-    return Gold(answer=gold, grader=guess, why=f"grader {guess}: the answer {gold!r:.60} is {why}")
+    number = _number_of(gold)
+    if number is not None:
+        why = f"grader numbers: a number is read from the answer: {number}"
+        return Gold(answer=number, grader="numbers", why=why)
+    boxed = answer is None and bool(marked and marked.mark is Mark.BOXED)
+    formula = boxed or any(sign in gold for sign in "\\^$=")
+    guess, what = ("math", "mathematics") if formula else ("qa", "a text")
+    return Gold(answer=gold, grader=guess, why=f"grader {guess}: the answer {gold!r:.60} is {what}")
 
 
-def _guess(gold: str, *, boxed: bool) -> tuple[str, str]:
-    if read_number(gold) is not None:
-        return "numbers", "a number"
-    if boxed or any(sign in gold for sign in "\\^$="):
-        return "math", "mathematics"
-    return "qa", "a text"
+def _number_of(answer: str) -> str | None:
+    """Return the number that an answer says, as it stands where decimals would not be exact."""
+    value = read_number(answer)
+    if value is None:
+        return None
+    number = str(value) if value.denominator == 1 else f"{float(value):.15g}"
+    return number if read_number(number) == value else answer

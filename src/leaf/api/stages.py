@@ -9,7 +9,9 @@ from leaf.api.records import Cut, Scores, Verified
 from leaf.api.settings import gold_of, recipe_of
 from leaf.api.undisturbed import undisturbed
 from leaf.errors import UsageError
+from leaf.recipe import PruneSection
 from leaf.recipe.choice import Chosen
+from leaf.recipe.reading import check_section
 from leaf.records import Problem
 
 
@@ -96,7 +98,7 @@ def cut(
     if "transplant" in strategy:
         raise UsageError("strategy: transplants are made of verified cuts: see `leaf.run_recipe`")
     settings = {"threshold": threshold, "rule": rule, "strategy": strategy, **options}
-    section = recipe_of(prune=settings).prune
+    section = check_section(PruneSection, settings, source="leaf.cut")
     return [item for one in scores for item in cuts_of(one, section)]
 
 

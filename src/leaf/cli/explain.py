@@ -158,8 +158,9 @@ def _entry(ledger: Path, problem: str) -> Entry:
     if not entries:
         known = [entry.problem_id for entry in read_ledger(ledger)]
         raise UsageError(
-            f"{ledger}: no problem {problem} (student wrong, teacher right, or a transplant's "
-            f"host){nearest(problem, known) or ';'} `leaf explain {ledger.parent}` lists all"
+            f"{ledger}: has no problem {problem}; it holds those that the student failed and the "
+            "teacher solved, and those that a transplant went into"
+            f"{nearest(problem, known) or ';'} `leaf explain {ledger.parent}` lists them"
         )
     return entries[0]
 

@@ -83,7 +83,9 @@ def _asked(about: About) -> str:
     if not about.changed:
         return f"{about.role} answers"
     texts = "responses" if about.level == "response" else "prompts"
-    return f"{about.role} on {about.changed} {texts} ({about.detector})"
+    # The cuts of a prompt of one's own come from the caller, not from a detector of the run.
+    whose = f" ({about.detector})" if about.detector else ""
+    return f"{about.role} on {about.changed} {texts}{whose}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,10 +85,14 @@ def _maps(problem: Mapping[str, Any], *, colours: bool) -> Iterator[_Map]:
 
 
 def print_list(found: Sequence[Entry], detector: str, console: Console) -> None:
-    """Print one line an entry: its id, how many changed prompts were kept, what was cut in."""
-    width = max((cell_len(visible(entry.problem_id)) for entry in found), default=0)
+    """Print one line a problem that entered: its id, how many changed prompts were kept, its text.
+
+    Those that did not, and only took a transplant, are counted.
+    """
+    entered = [entry for entry in found if entry.entered]
+    width = max((cell_len(visible(entry.problem_id)) for entry in entered), default=0)
     cut: Any = {"no_wrap": True, "overflow": "ellipsis"} if console.is_terminal else {}
-    for entry in found:
+    for entry in entered:
         tried = entry.tried(detector)
         kept = sum(item.kept for item in tried)
         share = f"{kept} of {len(tried)} kept"
@@ -98,6 +102,12 @@ def print_list(found: Sequence[Entry], detector: str, console: Console) -> None:
             " ".join(visible(entry.question).split()),
         )
         console.print(line, soft_wrap=not console.is_terminal, **cut)
+    hosts = [entry for entry in found if not entry.entered]
+    if hosts:
+        came = sum(any(item.kept for item in entry.tried(detector)) for entry in hosts)
+        more = f"and {len(hosts)} more that the student solved, and that took a transplant"
+        line = Text(f"{more} ({came} with one kept): --json lists them", "dim")
+        console.print(line, soft_wrap=not console.is_terminal)
 
 
 def print_explanation(found: Mapping[str, Any], console: Console) -> None:

@@ -280,10 +280,13 @@ def test_the_list_is_one_line_a_problem_whatever_the_question(entry: Entry) -> N
         entry, problem_id="longer-id", question="two\nlines " * 50, variants=()
     )
     out = io.StringIO()
-    print_list([entry, other], "gradient", Console(file=out, width=60))
-    first, second = out.getvalue().splitlines()
+    host = dataclasses.replace(entry, problem_id="a-host", entered=False)
+    print_list([host, entry, other], "gradient", Console(file=out, width=60))
+    first, second, last = out.getvalue().splitlines()
     assert first == f"p          {'1 of 3 kept':<16}{entry.question}"
     assert second.startswith(f"longer-id  {'0 of 0 kept':<16}two lines two")
+    more = "and 1 more that the student solved, and that took a transplant (1 with one kept)"
+    assert last == f"{more}: --json lists them"
     out = io.StringIO()
     print_list([other], "gradient", Console(file=out, width=60, force_terminal=True))
     (line,) = out.getvalue().splitlines()
