@@ -21,7 +21,7 @@ help: ## this list
 
 install: $(INSTALLED) ## .venv with all that tests and benchmarks need
 
-demo: install ## a whole run in minutes on a CPU, on the embedded models and problems
+demo: install ## a whole run in minutes on a CPU, on the models and problems that ship
 	$(BIN)/leaf run demo
 
 test: install ## all tests but the long ones

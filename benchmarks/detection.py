@@ -127,7 +127,7 @@ class Ground:
 
 
 def playground_recipe(size: int, seed: int, *, models: str = "package:playground/models") -> Recipe:
-    """Return the recipe of a run on `size` problems of the embedded world."""
+    """Return the recipe of a run on `size` problems of the demo world."""
     return check_recipe(
         {
             "name": "detection-playground",

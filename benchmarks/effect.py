@@ -98,7 +98,7 @@ def main(  # noqa: D417 - `AsJson` says what it is
         test_size: Problems of each split.
         equal_tokens: Also train with KD's number of training tokens.
         workers: Seeds at the same time, one core each.
-        store: Where stage results are kept, so that a killed benchmark goes on where it was.
+        store: Where stage results are kept, so that a killed benchmark resumes.
     """
     chosen = tuple(methods.split(","))
     for method in chosen:
@@ -271,7 +271,7 @@ def _means(results: Results, method: str, kind: str) -> dict[str, float]:
 
 
 def _counts(results: Results, method: str) -> dict[str, float]:
-    """Return how many counterfactuals were tried and kept."""
+    """Return how many changed questions were tried and kept."""
     (cuts,) = results.cuts.values()
     return {f"counts.{method}_tried": len(cuts.tried), f"counts.{method}_kept": len(cuts.kept)}
 

@@ -173,7 +173,7 @@ def send(recorded: Sequence[Recorded], count: int, folder: Path) -> Passed:
 
 
 def prune_all(store: Store, source: Path, count: int) -> int:
-    """Prune the recorded attributions of a folder; return how many counterfactuals there are."""
+    """Prune the recorded attributions of a folder; return how many changed questions there are."""
     content = digest_of(plain(item) for item in stream_records(source, Recorded))
     work = CutWorker(about=About(detector=DETECTOR.name), decided_by={}, cut=prune_shard)
     key = stage_key("counterfactuals", 1, PRUNE.model_dump(), [content])

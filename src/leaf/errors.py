@@ -1,7 +1,7 @@
 """What LeaF raises. Each message is one line: the rule, the value, the place, the way out."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class LeafError(Exception):
@@ -65,3 +65,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     close = [name for name in names if word == "".join(part[:1] for part in name.split("_"))]
     close += difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f"; did you mean `{close[0]}`?" if close else ""
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """Name the first ones, and say how many more there are."""
+    named = ", ".join(names[:most])
+    return f"{named} and {len(names) - most} more" if len(names) > most else named

@@ -317,13 +317,13 @@ class Counterfactual:
     inserted: str = ""
     """What a transplant or a substitute put in place of its only span."""
     donor: str = ""
-    """The counterfactual whose verified span was transplanted here."""
+    """The changed question whose verified span was transplanted here."""
     skipped: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """Whether a counterfactual passed condition (ii): both models right on the pruned prompt.
+    """Whether a changed question passed condition (ii): both models answer it right.
 
     A transplant passes when the teacher is right: where the student is not, it learns.
     """

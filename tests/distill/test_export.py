@@ -149,7 +149,7 @@ def test_the_hub_reads_base_model_and_kind_from_the_card(student, tmp_path):
 def test_the_card_says_where_the_student_comes_from_and_how(student):
     text = model_card(CARD, DistillSection(**{"lambda": 0.3}))
     assert "distilled from `hub/teacher`" in text
-    assert "Data: `gsm8k`, 12 original and 5 counterfactual prompts." in text
+    assert "Data: `gsm8k`, 12 original and 5 changed questions." in text
     assert "7 optimiser steps" in text
     assert "Learning to Focus: Causal Attention Distillation" in text
     settings = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])

@@ -103,7 +103,7 @@ def test_hidden_states_take_width_times_bytes_a_response_token(
     head = pair[1].vocabulary * 4 / 2**10
     assert disk.startswith(
         f"disk, teacher's hidden states: about 64 MiB for 8 original rows, and {head:.1f} GiB for "
-        "its head; a counterfactual adds as much as its original; "
+        "its head; a changed question adds as much as its original; "
     )
     total, _ = tokens_of(cue_pair)
     # 2 operations a parameter and token.
@@ -111,7 +111,7 @@ def test_hidden_states_take_width_times_bytes_a_response_token(
     # Two students, 6 operations a parameter and token, three epochs; no teacher in memory.
     assert training.startswith(
         f"time, training: about {2 * 6e6 * total * 3 / RATE:.1f} s for two students on 8 original "
-        "rows at 0.001 trillion operations a second; longer by their counterfactuals"
+        "rows at 0.001 trillion operations a second; longer by their changed questions"
     )
 
 
@@ -121,7 +121,7 @@ def test_likeliest_tokens_take_eight_bytes_each(
     recipe = recipe_of(cue_pair, teacher="topk", top_k=2**16)
     # 16 response tokens of 2^16 times 8 bytes.
     assert texts(recipe, pair)[0].startswith(
-        "disk, teacher's likeliest tokens: about 8 MiB for 8 original rows; a counterfactual adds"
+        "disk, teacher's likeliest tokens: about 8 MiB for 8 original rows; a changed question adds"
     )
     assert kept_bytes(recipe.distill, pair[1], 10) == (10 * 2**16 * 8, 0)
 
@@ -198,7 +198,7 @@ def test_operations_follow_the_recipe(
     cue_pair: Path, pair: tuple[ModelFiles, ModelFiles], changes: dict[str, Any], expected: float
 ) -> None:
     section = recipe_of(cue_pair, **changes).distill
-    rows = cost.Rows(count=10, tokens=1000, responses=200, known=True)
+    rows = cost.RowCounts(count=10, tokens=1000, responses=200, known=True)
     assert training_operations(section, rows, *pair) == expected
 
 

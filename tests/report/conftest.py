@@ -87,7 +87,7 @@ def run() -> dict[str, Any]:
             "gradient": (
                 [removal("p0/cf0", red), removal("p0/cf1", hats)],
                 [
-                    verdict("p0/cf0", Outcome.WRONG, None, "student wrong on the pruned prompt"),
+                    verdict("p0/cf0", Outcome.WRONG, None, "student wrong on the changed question"),
                     verdict("p0/cf1", Outcome.RIGHT, Outcome.RIGHT, "kept"),
                 ],
             )

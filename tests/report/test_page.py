@@ -101,7 +101,7 @@ def test_each_reason_has_its_examples_with_question_and_answers(run: dict[str, A
 
 
 def test_a_verdicts_example_is_the_change_and_what_was_answered_to_it(run: dict[str, Any]) -> None:
-    why = "student wrong on the pruned prompt"
+    why = "student wrong on the changed question"
     run["drops"] = [Drop(stage="verify", problem_id="p0/cf0", reason=why)]
     page = render(build_report(**run))
     text = text_of(page)

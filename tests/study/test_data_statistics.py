@@ -1,4 +1,4 @@
-"""Counts and lengths of originals and verified counterfactuals."""
+"""Counts and lengths of originals and verified changed questions."""
 
 from pathlib import Path
 
@@ -29,21 +29,21 @@ def test_lengths_are_counted_by_kind_and_part(recipe: Recipe) -> None:
     found = [
         Samples(kind="originals", parts=("x", "y", "x"), tokens=(3, 10, 5)),
         Samples(kind="in detection", parts=("y",), tokens=(10,)),
-        Samples(kind="counterfactuals: span", parts=(), tokens=()),
+        Samples(kind="changed questions: span", parts=(), tokens=()),
     ]
     rows = {tuple(row.labels.values()): row.cells for row in statistics_of(found, recipe, "8").rows}
     assert rows["originals", "all"] == {"min": 3, "max": 10, "mean": 6.0, "count": 3}
     assert rows["originals", "x"] == {"min": 3, "max": 5, "mean": 4.0, "count": 2}
     assert rows["in detection", "y"]["count"] == 1
     none = {"min": None, "max": None, "mean": None, "count": 0}
-    assert rows["counterfactuals: span", "all"] == none
+    assert rows["changed questions: span", "all"] == none
     assert len(rows) == 6
 
 
 def test_the_paper_stands_beside_its_own_student_and_data() -> None:
     found = [
         Samples(kind="originals", parts=("math",), tokens=(3,)),
-        Samples(kind="counterfactuals: span", parts=("math",), tokens=(3,)),
+        Samples(kind="changed questions: span", parts=("math",), tokens=(3,)),
     ]
     recipe = load_recipe("demo", ["student.model=meta-llama/Llama-3.2-1B-Instruct"])
     data = recipe.data.model_copy(update={"task": "numina_math"})
@@ -73,6 +73,6 @@ def test_a_run_s_questions_are_counted_in_the_student_s_tokens(
     kept = results.cuts["gradient"].kept
     cut = [len(tokenizer.tokenize(item.question)) for item in kept]
     assert kept
-    assert rows["counterfactuals: span", "all"]["count"] == len(kept)
-    assert rows["counterfactuals: span", "all"]["mean"] == pytest.approx(sum(cut) / len(cut))
+    assert rows["changed questions: span", "all"]["count"] == len(kept)
+    assert rows["changed questions: span", "all"]["mean"] == pytest.approx(sum(cut) / len(cut))
     assert rows["in detection", "all"]["count"] == 4

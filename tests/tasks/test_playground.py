@@ -1,4 +1,4 @@
-"""The task `playground`: recipes ask for problems of the embedded world by split."""
+"""The task `playground`: recipes ask for problems of the demo world by split."""
 
 import importlib
 from pathlib import Path

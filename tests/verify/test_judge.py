@@ -1,4 +1,4 @@
-"""Condition (ii): which pruned prompts are kept, and why the others are not."""
+"""Condition (ii): which changed questions are kept, and why the others are not."""
 
 import dataclasses
 

@@ -157,7 +157,7 @@ class Look:
 
     @cached_property
     def cuts(self) -> list[Cut]:
-        """The changed prompts, and the spans that must stay with their reason."""
+        """The changed questions, and the spans that must stay with their reason."""
         made: dict[tuple[str, str | None], Cut] = {}
         for scores in self.ranked:
             for cut in cuts_of(scores, self.recipe.prune):

@@ -31,7 +31,7 @@ def export(  # noqa: D417 - `AsJson` says what it is
 ) -> None:
     """Write what a run trained on as chat data that other trainers read.
 
-    These are the originals and the verified changed prompts, each with its reference response.
+    These are the originals and the verified changed questions, each with its reference response.
     No model and no store is needed; a run with `--until verify` has all that is asked for.
 
     Args:

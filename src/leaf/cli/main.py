@@ -168,7 +168,8 @@ def doctor(  # noqa: D417
             )
     bad = sum(finding.level == "bad" for finding in findings)
     if bad:
-        raise UsageError(f"{bad} thing{'s' * (bad > 1)} would stop this run")
+        things = "thing" if bad == 1 else "things"
+        raise UsageError(f"{bad} {things} would stop this run")
     if not json_:
         again = _repeat(recipe, set_ or [], None, None)
         say_line(f"Nothing stands in the way: {again}")

@@ -16,7 +16,7 @@ from leaf.distill.sample import Sample
 from leaf.distill.sharding import reshard
 from leaf.distill.student import Student
 from leaf.distill.teacher import HiddenTeacher, Teacher
-from leaf.errors import NonFiniteError, OutOfMemoryError
+from leaf.errors import NonFiniteError, OutOfMemoryError, first_of
 from leaf.losses import HIDDEN_LOSSES
 from leaf.models.batching import is_out_of_memory, pack_batches, plan_batches
 from leaf.models.load import Loaded, release_memory, resolve_dtype
@@ -33,7 +33,7 @@ class StepLoss:
     kl_original: float | None
     """Divergence (`distill.loss`) on original prompts; None where there are none, or no teacher."""
     kl_counterfactual: float | None
-    """The same on counterfactuals."""
+    """The same on changed questions."""
     cross_entropy: float | None
     """Of all response tokens; None where it has no share in the loss."""
     hidden: float | None = None
@@ -248,10 +248,9 @@ class Distiller:
         losses_R = (objective.divergence_R + objective.cross_entropy_R).cpu()
         rows = torch.unique(batch.rows_R[~torch.isfinite(losses_R)]).tolist()
         named = list(dict.fromkeys(samples[row].row.problem_id for row in rows))
-        of = f"of problem {', '.join(named[:5])}" + f" and {len(named) - 5} more" * (len(named) > 5)
         raise NonFiniteError(
             f"the loss is {float(total.detach())} ({self.compute_dtype}), "
-            f"{of if named else 'of a batch'}"
+            f"{f'of problem {first_of(named, 5)}' if named else 'of a batch'}"
         )
 
 

@@ -39,7 +39,7 @@ class Card:
     originals: int
     """Training rows with the original prompt."""
     counterfactuals: int
-    """Training rows with a changed prompt."""
+    """Training rows with a changed question."""
     steps: int
     """Optimiser steps behind these weights."""
 

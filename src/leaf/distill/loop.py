@@ -16,7 +16,7 @@ from leaf.distill.distiller import Distiller, StepLoss
 from leaf.distill.optim import make_optimizer
 from leaf.distill.sample import Sample
 from leaf.distill.tracking import Trackers
-from leaf.errors import NonFiniteError
+from leaf.errors import NonFiniteError, first_of
 from leaf.progress import progress, say
 from leaf.recipe import DistillSection
 from leaf.store.store import note_cost, write_whole
@@ -225,8 +225,9 @@ def _keep_best(distiller: Distiller, plan: Plan, folder: Path, step: int) -> int
     if best is None:
         return step
     if distiller.ranks.first:
-        early = f"stopped after step {step} of {len(plan.steps)}; " * (step < len(plan.steps))
-        say(f"{early}kept step {best.step}: validation loss {best.loss:.4f} nats")
+        early = step < len(plan.steps)
+        stopped = f"stopped after step {step} of {len(plan.steps)}; " if early else ""
+        say(f"{stopped}kept step {best.step}: validation loss {best.loss:.4f} nats")
     return best.step
 
 
@@ -237,7 +238,7 @@ def _stopped(
     named = list(dict.fromkeys(sample.row.problem_id for sample in samples))
     kept = sorted(folder.glob("checkpoint-*"))
     where = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"
-    batch = ", ".join(named[:8]) + f" and {len(named) - 8} more" * (len(named) > 8)
+    batch = first_of(named, 8)
     return NonFiniteError(
         f"distillation, step {step}: {error}; the step has the problems {batch}; {where}. "
         "Try distill.compute_dtype: float32 or a lower distill.learning_rate"

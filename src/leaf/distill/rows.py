@@ -26,9 +26,9 @@ class TrainingExample:
     response_prefix: str = field(default="", metadata={**UNNAMED, STORED_AS: "begun"})
     """How the response begins, before `response`: context, no part of the loss."""
     id: str = field(default="", metadata=NEVER_NAMED)
-    """Of the problem, or of the counterfactual."""
+    """Of the problem, or of the changed question."""
     strategy: str = field(default="", metadata=NEVER_NAMED)
-    """How the counterfactual was made: `span`, `transplant` ...; "" of an original."""
+    """How the changed question was made: `span`, `transplant` ...; "" of an original."""
 
 
 def rows_from(rows: Iterable[Any]) -> list[TrainingExample]:
@@ -103,7 +103,7 @@ def counterfactual_rows(
     kept: Sequence[Counterfactual],
     origins: Mapping[str, str] | None = None,
 ) -> list[TrainingExample]:
-    """Return a row for each counterfactual: the changed prompt with the same response.
+    """Return a row for each changed question, with the same response.
 
     At response level the changed beginning of the response is context, and the rest is trained on.
 

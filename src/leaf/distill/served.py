@@ -186,7 +186,9 @@ def _likeliest(
     known = [(token, log) for token, log in found.items() if token < vocabulary]
     if len(known) < k:
         foreign = len(found) - len(known)
-        beyond = f", and {foreign} beyond the student's vocabulary of {vocabulary}" * bool(foreign)
+        beyond = ""
+        if foreign:
+            beyond = f", and {foreign} beyond the student's vocabulary of {vocabulary}"
         raise ServerError(
             f"{len(known)} tokens at place {at}{beyond}, but distill.top_k is {k}; lower it, or "
             f"start vLLM with --max-logprobs {k}"

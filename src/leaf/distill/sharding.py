@@ -63,7 +63,7 @@ def reshard(module: nn.Module) -> None:
     """Put all parts of a sharded module back in their shards, after a forward without a backward.
 
     What such a forward leaves whole would get a wrong gradient in the next backward (PyTorch 2.13;
-    tests/test_training_ranks.py sees it).
+    tests/distill/test_training_ranks.py sees it).
     """
     from torch.distributed.fsdp import FSDPModule
 

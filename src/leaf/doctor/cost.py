@@ -26,8 +26,8 @@ _MEASURED = 0.3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rows:
-    """The original training rows within the cutoff; counterfactuals are not known yet."""
+class RowCounts:
+    """The original training rows within the cutoff; changed questions are not known yet."""
 
     count: int
     tokens: int
@@ -38,7 +38,7 @@ class Rows:
     """False where the teacher writes the responses: they are then taken to be the longest."""
 
 
-def count_rows(recipe: Recipe, problems: Sequence[Problem], chat: PromptFormat) -> Rows:
+def count_rows(recipe: Recipe, problems: Sequence[Problem], chat: PromptFormat) -> RowCounts:
     """Count the original training rows and their tokens under the student's template."""
     gold = recipe.attribute.reference == "gold"
     longest = 0 if gold else recipe.generate.max_new_tokens
@@ -48,7 +48,7 @@ def count_rows(recipe: Recipe, problems: Sequence[Problem], chat: PromptFormat) 
         if problem.solution or not gold
     ]
     kept = [item for item in items if len(item.ids) <= recipe.distill.cutoff]
-    return Rows(
+    return RowCounts(
         count=len(kept),
         tokens=sum(len(item.ids) + longest for item in kept),
         responses=sum(item.response_length + longest for item in kept),
@@ -65,7 +65,7 @@ def kept_bytes(section: DistillSection, teacher: ModelFiles, responses: int) -> 
 
 
 def training_operations(
-    section: DistillSection, rows: Rows, student: ModelFiles, teacher: ModelFiles
+    section: DistillSection, rows: RowCounts, student: ModelFiles, teacher: ModelFiles
 ) -> float:
     """Return how many operations one student takes.
 
@@ -104,9 +104,9 @@ def check_cost(
             yield Finding("good", f"time, {_what(section)}: about {duration(seconds)}, once")
     rate = product_rate(device, learns)
     seconds = 2 * training_operations(section, rows, student, teacher) / rate
-    longer = "; longer by their counterfactuals" * (
-        section.max_steps is None and section.max_tokens is None
-    )
+    longer = ""
+    if section.max_steps is None and section.max_tokens is None:
+        longer = "; longer by their changed questions"
     yield Finding(
         "good",
         f"time, training: about {duration(seconds)} for two students on {rows.count} original rows "
@@ -114,16 +114,16 @@ def check_cost(
     )
 
 
-def _check_kept(section: DistillSection, teacher: ModelFiles, rows: Rows) -> Finding:
+def _check_kept(section: DistillSection, teacher: ModelFiles, rows: RowCounts) -> Finding:
     """Hold what is kept of a teacher against the free space of the current folder."""
     here = Path.cwd()
     kept, head = kept_bytes(section, teacher, rows.responses)
     free = shutil.disk_usage(here).free
     most = "about" if rows.known else "at most"
-    beside = f", and {size_of(head)} for its head" * bool(head)
+    beside = f", and {size_of(head)} for its head" if head else ""
     text = (
         f"disk, {_what(section)}: {most} {size_of(kept)} for {rows.count} original rows{beside}; "
-        "a counterfactual adds as much as its original"
+        "a changed question adds as much as its original"
     )
     if kept + head > free:
         way = "distill.teacher: online" if section.teacher == "hidden" else "a lower distill.top_k"

@@ -4,7 +4,7 @@ The final answer is the marked one (`leaf.grade.final`), else what math-verify f
 the text. Equal texts are right at once; all else is compared by math-verify
 (`leaf.grade.symbolic`), after rewrites of notation (`leaf.grade.written`).
 
-Known limits, most of them math-verify's (tests/grade/test_known_limits.py shows each):
+Known limits, most of them math-verify's (tests/grade/pairs.py shows them):
 - `10\%` is right for 10 and for 0.1;
 - a decimal is right that agrees to six places (0.333333 for 1/3);
 - a pair and its bare list are one (`2, 4` for `(2,4)`), a set and its tuple too (`(4,5,7)`);

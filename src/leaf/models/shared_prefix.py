@@ -3,7 +3,7 @@
 Variants of one prompt are alike up to their cut. Its keys and values are computed once, every
 variant starts from a copy of them, and goes on by itself:
 
-    prompt = Rows(model, 1)
+    prompt = RaggedCache(model, 1)
     prompt.feed([original])                        # once
     rows = prompt.fork([0] * len(cuts), cuts)      # row i starts as the first cuts[i] tokens
     hidden = rows.feed(suffixes)                   # what follows each cut, in one pass

@@ -245,7 +245,7 @@ class Detection:
     def _verdicts(
         self, tried: Sequence[Counterfactual], detector: str, changed: str
     ) -> list[Verdict]:
-        """Let both models answer changed prompts, or go on with changed responses; judge them."""
+        """Let both models answer changed questions, or go on with changed responses; judge them."""
         within = [item for item in tried if item.problem_id not in self.problems]
         whole = [item for item in tried if item.problem_id in self.problems]
         found: list[Verdict] = []

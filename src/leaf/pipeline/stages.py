@@ -1,6 +1,6 @@
 """The one way through, from problems to scores: the stages of a run, in order.
 
-problems -> answers -> attributions -> counterfactuals -> verdicts -> students -> scores. What a
+problems -> answers -> attributions -> changed questions -> verdicts -> students -> scores. What a
 stage computes it hands to `Session.compute`, which finds it in the store or has it computed; what
 comes of it stands in `Results`. A stage of one's own: docs/extending.md.
 """
@@ -111,8 +111,9 @@ class Pipeline:
             self.drop("attribute", problem_id, reason)
         within = detection.levels.get("response")
         if within is not None:
-            few = f"; {len(detection.unsplit)} references have too few steps for it"
-            say(f"{len(within)} beginnings of responses enter it" + few * bool(detection.unsplit))
+            few = len(detection.unsplit)
+            short = f"; {few} references have too few steps for it" if few else ""
+            say(f"{len(within)} beginnings of responses enter it{short}")
         normalised = [normalise_scores(item) for item in self.results.attributions]
         self.results.focus = [item for item in normalised if isinstance(item, NormalisedScores)]
 
@@ -126,19 +127,19 @@ class Pipeline:
             if item.skipped:
                 self.drop("prune", item.problem_id, item.skipped)
         say(
-            f"{len(main.tried)} counterfactuals from {len(self.detection.chosen)} problems"
+            f"{len(main.tried)} changed questions from {len(self.detection.chosen)} problems"
             + self._in_response(main.tried)
         )
 
     def verify(self) -> None:
-        """Keep the counterfactuals that both models answer right (condition ii); they are rows."""
+        """Keep as rows the changed questions that both models answer right (condition ii)."""
         self.detection.verify(self.results.cuts)
         for verdict in self._main.verdicts or ():
             if not verdict.kept:
                 self.drop("verify", verdict.counterfactual_id, verdict.reason)
         for detector, cuts in self.results.cuts.items():
             say(
-                f"{detector}: {len(cuts.kept)} of {len(cuts.tried)} counterfactuals kept"
+                f"{detector}: {len(cuts.kept)} of {len(cuts.tried)} changed questions kept"
                 + self._in_response(cuts.kept)
             )
         assert self.results.student  # noqa: S101 - stages run in order
@@ -161,7 +162,7 @@ class Pipeline:
                 "data needs a solution column, with `teacher` the teacher must solve some problems"
             )
         if not any(row.counterfactual for row in (*arms["leaf"].rows, *arms["leaf"].held_out)):
-            self.note("no counterfactual to train on, so LeaF trained as plain distillation did")
+            self.note("no changed question to train on, so LeaF trained as plain distillation did")
         if section.max_tokens is None:
             # Both arms take as many steps.
             steps = len(self.session.plan(arms["leaf"].rows, section))

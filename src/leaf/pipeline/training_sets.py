@@ -1,4 +1,4 @@
-"""What each arm trains on: originals for both, verified counterfactuals for LeaF alone."""
+"""What each arm trains on: originals for both, verified changed questions for LeaF alone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -77,15 +77,16 @@ class AnswerWorker(Work[Problem, Answer]):
 
 
 def _asked(about: About) -> str:
-    """Say whom what was asked: `student answers`, `gsm8k: kd`, `student on pruned prompts`."""
+    """Say whom what was asked: `student answers`, `gsm8k: kd`, `student on changed questions`."""
     if about.asked:
         return f"{about.asked}: {about.role}" if about.role else about.asked
     if not about.changed:
         return f"{about.role} answers"
-    texts = "responses" if about.level == "response" else "prompts"
+    texts = "responses" if about.level == "response" else "questions"
+    of = f"changed {texts}" if about.changed == "pruned" else f"{texts} with a transplant"
     # The cuts of a prompt of one's own come from the caller, not from a detector of the run.
     whose = f" ({about.detector})" if about.detector else ""
-    return f"{about.role} on {about.changed} {texts}{whose}"
+    return f"{about.role} on {of}{whose}"
 
 
 @dataclass(frozen=True, slots=True)

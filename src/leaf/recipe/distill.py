@@ -50,7 +50,9 @@ class DistillSection(Section):
     """Stage 2: how the student learns."""
 
     lambda_: Share = Field(
-        0.5, alias="lambda", description="weight of the original prompts; the rest is the pruned"
+        0.5,
+        alias="lambda",
+        description="weight of the originals; the rest is the changed questions'",
     )
     lambda_end: Share | None = Field(
         None, description="lambda of the last step, reached in a straight line; null: constant"
@@ -87,7 +89,7 @@ class DistillSection(Section):
     top_k: Count = Field(64, description="topk, served: tokens kept a position")
     served: ServedSection = Field(ServedSection(), description="the teacher's server")
     batching: Literal["paired", "mixed"] = Field(
-        "paired", description="each original beside its counterfactuals, or all shuffled"
+        "paired", description="each original beside its changed questions, or all shuffled"
     )
     student_wrong_originals: bool = Field(
         True, description="train on originals that the student got wrong (false: an ablation)"

@@ -134,13 +134,13 @@ class PruneSection(Section):
     units: Annotated[list[Literal["token", "word", "clause", "sentence"]], Field(min_length=1)] = (
         Field(
             ["token"],
-            description="what is ranked and cut whole; each unit named makes counterfactuals of its"
-            " own",
+            description="what is ranked and cut whole; each unit named makes changed questions of"
+            " its own",
         )
     )
     strategy: Strategy = Field(
         "span",
-        description="span: one counterfactual a span; collective: one with every span removed;"
+        description="span: one changed question a span; collective: one with every span removed;"
         " transplant: verified spans put into other problems; substitute: a neutral filler in place"
         " of each span; several with +",
     )
@@ -165,12 +165,12 @@ class PruneSection(Section):
 
 
 class VerifySection(Section):
-    """Stage 1: which counterfactuals stay."""
+    """Stage 1: which changed questions stay."""
 
     teacher: Literal["always", "if_student_right"] = Field(
         "always",
-        description="ask the teacher about every pruned prompt, or only where the student is right"
-        " (keeps the same counterfactuals for less)",
+        description="ask the teacher about every changed question, or only where the student is"
+        " right (keeps the same ones for less)",
     )
     transplants: Literal["all", "student_wrong"] = Field(
         "all",

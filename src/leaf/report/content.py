@@ -84,7 +84,7 @@ def _small(results: Results) -> list[str]:
 
 
 def _seeds(recipe: Recipe) -> dict[str, Any]:
-    """Return each seed by its key; only the embedded world has a seed of its own."""
+    """Return each seed by its key; only the demo world has a seed of its own."""
     values = {key: value for key, value, _ in describe(recipe)}
 
     def has_use(key: str) -> bool:

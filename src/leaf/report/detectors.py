@@ -41,11 +41,11 @@ class Detector:
     problems: int
     """Problems that it cut in."""
     tried: int
-    """Changed prompts."""
+    """Changed questions."""
     removed_characters: float | None
     """Mean characters taken out of a prompt; None where there is no prompt."""
     verified: Share | None
-    """Changed prompts that both models answered right; None before verification."""
+    """Changed questions that both models answered right; None before verification."""
     freed: Share | None
     """Problems with at least one of those, among all that entered detection."""
     against: Against | None

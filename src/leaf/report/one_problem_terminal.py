@@ -85,7 +85,7 @@ def _maps(problem: Mapping[str, Any], *, colours: bool) -> Iterator[_Map]:
 
 
 def print_list(found: Sequence[Entry], detector: str, console: Console) -> None:
-    """Print one line a problem that entered: its id, how many changed prompts were kept, its text.
+    """Print one line a problem that entered: its id, how many cuts were kept, its text.
 
     Those that did not, and only took a transplant, are counted.
     """
@@ -200,7 +200,7 @@ def _text(
         # A struck space would read as a mark of its own.
         text.append(space, style)
         text.append(opening.removesuffix("[-"), "bold green" if unit.get("freed") else "dim")
-        text.append(word, (style + " strike" * unit.get("removed", False)).strip())
+        text.append(word, f"{style} strike".strip() if unit.get("removed") else style)
     return text
 
 
@@ -266,11 +266,11 @@ def _print_tried(found: Mapping[str, Any], console: Console) -> None:
                 grid.add_row("", _verdict(change))
             console.print(grid)
     for refused in found["refused"]:
-        plural = "s" * (refused["count"] != 1)
-        line = f"not tried: {refused['count']} span{plural}: {visible(refused['reason'])}"
+        spans = "span" if refused["count"] == 1 else "spans"
+        line = f"not tried: {refused['count']} {spans}: {visible(refused['reason'])}"
         console.print(Text(line, "dim"))
     for control in found["controls"]:
-        share = f"{control['kept']} of {control['tried']} changed prompts kept"
+        share = f"{control['kept']} of {control['tried']} changed questions kept"
         console.print(Text(f"control {visible(control['detector'])}: {share}", "dim"))
 
 

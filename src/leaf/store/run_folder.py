@@ -30,11 +30,11 @@ class TrainingRow:
     """One prompt with its response, as LeaF trains on it; plain distillation has the originals."""
 
     id: str
-    """Of the problem, or of the counterfactual."""
+    """Of the problem, or of the changed question."""
     problem_id: str
     """The problem that it is of, or was made from."""
     strategy: str
-    """How the counterfactual was made: `span`, `transplant` ...; "" of an original."""
+    """How the changed question was made: `span`, `transplant` ...; "" of an original."""
     prompt: str
     """The whole user's message."""
     response_prefix: str = field(metadata={STORED_AS: "begun"})

@@ -22,7 +22,7 @@ class Samples:
     """Questions of one kind: what is a training row, or may become one."""
 
     kind: str
-    """`originals`, `in detection`, or `counterfactuals: ` and how they were made."""
+    """`originals`, `in detection`, or `changed questions: ` and how they were made."""
     parts: tuple[str, ...]
     """Each question's part of the data."""
     tokens: tuple[int, ...]
@@ -30,7 +30,7 @@ class Samples:
 
 
 def data_statistics(lab: Lab) -> Finding:
-    """Count originals and verified counterfactuals, and the tokens of their questions."""
+    """Count originals and verified changed questions, and the tokens of their questions."""
     runs = lab.runs(until="verify", label="training data")
     seeds = [_samples(run) for run in runs]
     code = any(problem.grader == "code" for problem in runs[0].results.problems or ())
@@ -47,7 +47,7 @@ def data_statistics(lab: Lab) -> Finding:
     return Finding(
         study="data-statistics",
         says=(
-            f"{counts['originals']} original questions, verified counterfactuals: "
+            f"{counts['originals']} original questions, verified changed questions: "
             f"{', '.join(made) or 'none'}.",
             "Tokens of the student's tokenizer, of the question alone. In detection: those that "
             "the student fails and the teacher solves.",
@@ -60,7 +60,7 @@ def data_statistics(lab: Lab) -> Finding:
     )
 
 
-_MADE = "counterfactuals: "
+_MADE = "changed questions: "
 
 
 def _samples(run: Run) -> list[Samples]:
@@ -74,7 +74,7 @@ def _samples(run: Run) -> list[Samples]:
         "in detection": [(problem.question, problem) for problem in detection.chosen],
     }
     for item in run.results.cuts[run.detector].kept:
-        within = ", of the response" * (item.problem_id in origins)
+        within = ", of the response" if item.problem_id in origins else ""
         problem = problems[origins.get(item.problem_id, item.problem_id)]
         kinds.setdefault(f"{_MADE}{item.strategy}{within}", []).append((item.question, problem))
     return [

@@ -35,7 +35,7 @@ def focus_audit(lab: Lab) -> Finding:
         seeds.append(_audits(run, [*_training(run), *_benchmarks(run)]))
     if not any(one.tokens for audits in seeds for one in audits):
         raise StudyError(
-            "nothing to look at: no counterfactual was verified, and no benchmark names its "
+            "nothing to look at: no changed question was verified, and no benchmark names its "
             "distractors (playground and gsm_ic do)"
         )
     section = lab.recipe.evaluate

@@ -139,7 +139,7 @@ class Lab:
             seed: One of `seeds`.
             label: What is different, for people.
         """
-        say(f"-- {label}" + f", seed {seed}" * (len(self.seeds) > 1))
+        say(f"-- {label}, seed {seed}" if len(self.seeds) > 1 else f"-- {label}")
         recipe = self.variant(changes or {}, seed)
         pipeline = Pipeline(recipe, self.store)
         pipeline.run(until=until, after_stage=lambda: None)

@@ -16,7 +16,7 @@ _NAMES = {"instruction": "LeaF (instruction)", "both": "LeaF (instruction and re
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Line:
+class _ComparedStudent:
     """One student in each benchmark."""
 
     name: str
@@ -33,7 +33,7 @@ def main(lab: Lab) -> Finding:
         level: train(lab, _NAMES[level], {"prune.levels": _LEVELS[level]}) for level in levels
     }
     name = paper.nearest_table(lab.recipe, "1 math", "1 code", "2")
-    table = _table(lab, _lines(settings), name)
+    table = _table(lab, _compared_students(settings), name)
     says = list(says_gains(lab, list(settings.values())))
     if "both" not in settings:
         says.append(
@@ -53,40 +53,42 @@ def main(lab: Lab) -> Finding:
     )
 
 
-def _lines(settings: Mapping[str, Trained]) -> list[_Line]:
-    """Return the lines of a benchmark; a KD that is the same for both levels stands there once."""
+def _compared_students(settings: Mapping[str, Trained]) -> list[_ComparedStudent]:
+    """Return who is compared; a KD that is the same for both levels is there once."""
     first = settings["instruction"]
-    lines = [
-        _Line(name=arm, row=arm, setting=first, arm=arm)
+    students = [
+        _ComparedStudent(name=arm, row=arm, setting=first, arm=arm)
         for arm in ("teacher", "before")
         if arm in first.students
     ]
     if len({setting.made["kd"] for setting in settings.values()}) == 1:
-        lines.append(_Line(name="KD", row="kd", setting=first, arm="kd"))
+        students.append(_ComparedStudent(name="KD", row="kd", setting=first, arm="kd"))
     else:
-        lines += [
-            _Line(name=f"KD, steps of {setting.name}", row="kd", setting=setting, arm="kd")
+        students += [
+            _ComparedStudent(
+                name=f"KD, steps of {setting.name}", row="kd", setting=setting, arm="kd"
+            )
             for setting in settings.values()
         ]
-    lines += [
-        _Line(name=setting.name, row=level, setting=setting, arm="leaf")
+    students += [
+        _ComparedStudent(name=setting.name, row=level, setting=setting, arm="leaf")
         for level, setting in settings.items()
     ]
-    return lines
+    return students
 
 
-def _table(lab: Lab, lines: Sequence[_Line], name: str) -> Table:
+def _table(lab: Lab, students: Sequence[_ComparedStudent], name: str) -> Table:
     rows = []
-    for label, averaged in with_average(lines[0].setting.labels).items():
-        for line in lines:
-            right = line.setting.right(line.arm, averaged)
+    for label, averaged in with_average(students[0].setting.labels).items():
+        for student in students:
+            right = student.setting.right(student.arm, averaged)
             cells: dict[str, Cell] = {"right": right, "n": right.n}
-            if line.arm == "leaf":
-                cells |= line.setting.against_kd(averaged, "minus KD")
-            value = paper.beside(lab.recipe, name, line.row, label)
+            if student.arm == "leaf":
+                cells |= student.setting.against_kd(averaged, "minus KD")
+            value = paper.beside(lab.recipe, name, student.row, label)
             rows.append(
                 Row(
-                    labels={"benchmark": label, "student": line.name},
+                    labels={"benchmark": label, "student": student.name},
                     cells=cells,
                     paper={} if value is None else {"right": value},
                 )

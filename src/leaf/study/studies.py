@@ -83,7 +83,7 @@ STUDIES: dict[str, Study] = {
         trains=True,
     ),
     "data-statistics": Study(
-        about="How many originals and counterfactuals there are, and how long (Tables 8, 9).",
+        about="How many originals and changed questions there are, and how long (Tables 8, 9).",
         place="leaf.study.data_statistics:data_statistics",
     ),
     "jaccard": Study(

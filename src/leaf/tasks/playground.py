@@ -1,4 +1,4 @@
-"""The embedded world (`leaf.playground`): problems made from a seed, their distractors known.
+"""The demo world (`leaf.playground`): problems made from a seed, their distractors known.
 
 With `world: {size: 1, seed: 0}` the split `both` is the one problem
     id:          playground-both-1

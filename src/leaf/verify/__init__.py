@@ -1,4 +1,4 @@
-"""Condition (ii): a counterfactual stays when both models answer the pruned prompt right."""
+"""Condition (ii): a changed question stays when both models answer it right."""
 
 from leaf.verify.judge import effects, judge, pruned_problems, screen
 

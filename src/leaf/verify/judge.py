@@ -1,4 +1,4 @@
-"""Pruned prompts to answer again, and what both answers say of a counterfactual."""
+"""Changed questions to answer again, and what both answers say of them."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ def judge(
     teacher: tuple[Answer, Score] | None,
     transplants: str = "all",
 ) -> Verdict:
-    """Judge one counterfactual by both models' answers to the pruned prompt.
+    """Judge one changed question by both models' answers to it.
 
     A removal is kept when both are right, a transplant when the teacher is; with `transplants` of
     `student_wrong` the student must have failed it. `teacher` is None where it was not asked, which

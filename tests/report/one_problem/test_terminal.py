@@ -38,7 +38,7 @@ def test_outcomes_reasons_and_both_models_answers_are_there(entry: Entry, recipe
         "student ✓ right  teacher ✓ right  verified: both right without it",
         "student ✗ wrong  teacher – not asked  not verified: student wrong",
         "not tried: 1 span: span would cut inside a word",
-        "control random: 0 of 1 changed prompts kept",
+        "control random: 0 of 1 changed questions kept",
         "first I said 7",
         "it is 3",
         "now 3",

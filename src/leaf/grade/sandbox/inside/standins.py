@@ -77,7 +77,7 @@ class Link:
         if self.fault is not None:
             raise Fault(self.fault)
         self.raised = raised
-        self.said = f"raised {first[0]}" + f": {second}" * bool(second)
+        self.said = f"raised {first[0]}: {second}" if second else f"raised {first[0]}"
         if isinstance(raised, Fault):
             self.fault = str(raised)
         raise raised
