@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 
 import leaf
 from leaf.api import training
-from leaf.errors import DataError, RecipeError
+from leaf.errors import DataError, ModelError, RecipeError
 from leaf.models.prompt_format import PromptFormat
 
 ROWS: list[dict[str, Any]] = [
@@ -203,6 +203,36 @@ def test_out_keeps_a_folder_that_transformers_loads(
     for name, value in trained.model.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name].to(value), value)
     assert (tmp_path / "kept" / "metrics.jsonl").is_file()
+
+
+@pytest.mark.parametrize("switched_off", [torch.no_grad, torch.inference_mode])
+def test_gradients_that_the_caller_switched_off_are_taken_all_the_same(
+    pair: tuple[leaf.Model, leaf.Model], switched_off: Callable[[], Any]
+) -> None:
+    look = leaf.explain(*pair, ROWS[0]["question"], "2", detector="gradient")
+    trained = leaf.distill(*pair, ROWS, **FEW)
+    with switched_off():
+        again = leaf.explain(*pair, ROWS[0]["question"], "2", detector="gradient")
+        other = leaf.distill(*pair, ROWS, **FEW)
+        assert not torch.is_grad_enabled()
+    assert again.scores == look.scores
+    assert [line["loss"] for line in other.metrics] == [line["loss"] for line in trained.metrics]
+
+
+def test_weights_that_are_no_numbers_are_named_in_one_line(
+    pair: tuple[leaf.Model, leaf.Model],
+) -> None:
+    student, teacher = pair
+    with torch.no_grad():
+        teacher.model.lm_head.weight[0] = torch.nan
+    for call in (
+        lambda: leaf.explain(student, teacher, ROWS[0]["question"], "2"),
+        lambda: leaf.distill(student, teacher, ROWS, **FEW),
+        lambda: leaf.distillation_loss(student, teacher, ROWS),
+    ):
+        with pytest.raises(ModelError, match="its logits are not finite") as error:
+            call()
+        assert "\n" not in str(error.value)
 
 
 def test_a_wrong_option_of_training_is_refused_with_the_nearest(

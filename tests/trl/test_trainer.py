@@ -94,6 +94,36 @@ def test_each_steps_loss_is_ours_and_accumulation_does_not_change_it(
     assert whole[1] != whole[0]
 
 
+def test_it_trains_by_trls_defaults(tmp_path: Path) -> None:
+    """In bfloat16 and with gradient checkpointing, from float32 weights."""
+    folder = "package:playground/models/"
+    student = leaf.Model.load(folder + "student", dtype="float32")
+    teacher = leaf.Model.load(folder + "teacher", dtype="float32")
+    student.model.requires_grad_(True)
+    expected = leaf.distillation_loss(student, teacher, ROWS).item()
+    trainer = leaf.trl.LeafTrainer(
+        model=student.model,
+        teacher=teacher,
+        train_dataset=ROWS,
+        args=SFTConfig(
+            str(tmp_path),
+            max_steps=2,
+            report_to=[],
+            use_cpu=True,
+            save_strategy="no",
+            logging_steps=1,
+        ),
+        processing_class=student.tokenizer,
+    )
+    assert trainer.args.bf16
+    assert trainer.args.gradient_checkpointing
+    trainer.train()
+    losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
+    # The forward is in bfloat16, which has 8 bits.
+    assert losses[0] == pytest.approx(expected, rel=2e-2)
+    assert losses[1] != losses[0]
+
+
 @pytest.fixture
 def tiny(tiny_model: Any, byte_level: Any) -> tuple[Any, Any]:
     model = tiny_model("llama", seed=1, vocab_size=270, dtype=torch.float32)

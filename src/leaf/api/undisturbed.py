@@ -20,6 +20,8 @@ that another thread may have handed in as well."""
 def undisturbed() -> Iterator[None]:
     """Work for a block (or, as a decorator, a function) without a trace in the caller's process.
 
+    Gradients can be taken inside, also where the caller has switched them off.
+
     Whoever looks at a model in the middle of a training script goes on with the same random
     numbers. Libraries that are imported on the way change the filters of warnings, too. Calls from
     several threads work one after the other.
@@ -32,7 +34,13 @@ def undisturbed() -> Iterator[None]:
 def _as_it_was() -> Iterator[None]:
     python, numpy = random.getstate(), np.random.get_state()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
-    with warnings.catch_warnings(), quiet(), torch.random.fork_rng(devices=devices):
+    with (
+        warnings.catch_warnings(),
+        quiet(),
+        torch.random.fork_rng(devices=devices),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+    ):
         try:
             yield
         finally:

@@ -48,7 +48,8 @@ def output_head(model: Any) -> Head:
     """Return a causal language model's output head, checked against the model's own logits.
 
     Raises:
-        ModelError: the architecture does something with its logits that `Head` does not know.
+        ModelError: the architecture does something with its logits that `Head` does not know, or
+            they are no numbers.
     """
     layer = model.get_output_embeddings()
     if not isinstance(layer.weight, Tensor) or not layer.weight.is_floating_point():
@@ -64,10 +65,17 @@ def output_head(model: Any) -> Head:
         softcap=getattr(config, "final_logit_softcapping", None),
     )
     probe = torch.arange(4, device=layer.weight.device)[None]
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast(probe.device.type, enabled=False):
         hidden = backbone(model)(input_ids=probe).last_hidden_state[0]
         by_head = head.finish(hidden @ head.weight.to(hidden.dtype).T)
-        own = model(input_ids=probe).logits[0]
+        # Of the class: a trainer may have put a forward in 16 bits into the instance's place.
+        own = type(model).forward(model, input_ids=probe).logits[0]
+    if not bool(own.isfinite().all()):
+        named = getattr(model.config, "_name_or_path", "") or type(model).__name__
+        raise ModelError(
+            f"{named}: its logits are not finite ({own.dtype}); it has weights that are NaN or "
+            "infinite, or too large for that dtype"
+        )
     if not torch.allclose(by_head.float(), own.float(), rtol=2e-2, atol=2e-2 * float(own.std())):
         raise ModelError(
             f"{type(model).__name__}: its logits are not head(hidden), so it cannot be used here"
