@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from leaf.attribute import Detector, Evidence
 from leaf.errors import UsageError
+from leaf.recipe import Section
 from leaf.recipe.detectors import DETECTORS, SHIPPED, detector
 from leaf.recipe.reading import describe, dump_recipe, load_recipe
 
@@ -187,6 +189,70 @@ def test_a_plugin_that_cannot_be_read_is_told_in_one_line(
 def test_a_name_that_ships_is_nobody_elses() -> None:
     with pytest.raises(UsageError, match="a detector that ships is called `gradient`"):
         detector(type("Mine", (), {"name": "gradient"}))
+
+
+class Required(Detector):
+    """Has an option without a default."""
+
+    name = "required"
+    needs = "nothing"
+
+    class Options(Section):
+        """What it cannot do without."""
+
+        k: int
+
+    def rank(self, evidence: Evidence) -> str:
+        return f"{self.options.k} of {len(evidence.tokens)}"
+
+
+@pytest.fixture
+def required() -> Iterator[None]:
+    detector(Required)
+    yield
+    DETECTORS.pop("required", None)
+
+
+@pytest.mark.usefixtures("required")
+def test_an_option_without_a_default_is_told_by_its_whole_key(
+    minimal: Path, refusal: Refusal
+) -> None:
+    given = load_recipe(str(minimal), ["attribute.detector=required", "attribute.required.k=4"])
+    assert dict(given.attribute.options("required")) == {"k": 4}
+    message = refusal(minimal, "attribute.controls=[required]")
+    assert message == f"{minimal}: `attribute.required.k` is required"
+    with pytest.raises(UsageError, match=r"`attribute.required` is required"):
+        load_recipe(str(minimal)).attribute.options("required")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"name": "a b"}, "`name` must be a word of letters, digits and _, but is 'a b'"),
+        ({"name": None}, "`name` must be a word of letters, digits and _, but is None"),
+        ({"name": "controls"}, "`attribute.controls` means something else"),
+        ({"name": "options"}, "`attribute.options` means something else"),
+        ({"name": "seed"}, "`attribute.seed` means something else"),
+        ({"Options": dict}, "`Options` must be a subclass of `leaf.recipe.Section`"),
+        ({"needs": "all"}, "`needs` must be 'nothing', 'student' or 'both', but is 'all'"),
+        ({"rank": Detector.rank}, "does not define `rank`"),
+    ],
+)
+def test_what_is_no_detector_is_refused_and_spoils_nothing(
+    changes: dict[str, object], told: str
+) -> None:
+    known = dict(DETECTORS)
+    with pytest.raises(UsageError) as raised:
+        detector(type("Mine", (Required,), changes))
+    assert told in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert DETECTORS.items() >= known.items()
+    assert changes.get("name", "required") not in DETECTORS
+
+
+def test_a_class_that_is_no_detector_is_refused() -> None:
+    with pytest.raises(UsageError, match="`@detector` takes a subclass"):
+        detector(type("Mine", (), {"name": "mine"}))
 
 
 def test_every_detector_that_ships_is_checked_without_torch() -> None:

@@ -51,7 +51,7 @@ def detection_of(
         RecipeError: an unknown option of the detector, or a value out of its rules.
     """
     check_name("detector", detector, tuple(detector_names()))
-    own = base.attribute.options(detector).model_dump() if base else {}
+    own = (base.attribute.model_dump().get(detector) or {}) if base else {}
     known = options_of(detector).model_fields
     if unit is not None:
         check_name("unit", unit, UNITS)

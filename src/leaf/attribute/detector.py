@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from leaf.attribute.checks import check_ranking
 from leaf.attribute.ranking import widen
 from leaf.errors import UsageError
 from leaf.progress import Ticker
@@ -152,7 +153,7 @@ class Detector(ABC):
 
     def rank_units(self, evidence: Evidence, unit: str = "token") -> RankedUnits | str:
         """Rank a question's tokens, words, clauses or sentences; see `rank`."""
-        ranked = self.rank(evidence)
+        ranked = check_ranking(self.name, evidence.problem, self.rank(evidence))
         if isinstance(ranked, str):
             return ranked
         return widen(ranked, evidence.problem.question, unit)

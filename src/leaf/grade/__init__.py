@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib import import_module
 from typing import Any, TypeVar
 
-from leaf.errors import DataError
+from leaf.errors import DataError, LeafError
 from leaf.grade.grader import GRADERS, Grader, Tools, grader
 from leaf.grade.judgement import Comparison, Judgement, Program, ungradable
 from leaf.grade.pool import ComparisonPool
@@ -80,6 +80,7 @@ class Graders:
             judged = grader.grade_many(
                 [problems[index] for index in indices], [answers[index] for index in indices], self
             )
+            _check(grader, judged, len(indices))
             for index, judgement in zip(indices, judged, strict=True):
                 judgements[index] = judgement
         return [
@@ -126,6 +127,18 @@ class Graders:
             options = json.loads(problem.grader_options or "{}")
             self._made[made] = kind(kind.Options.model_validate(options))
         return self._made[made]
+
+
+def _check(grader: Grader, judged: Any, wanted: int) -> None:
+    """Refuse what is not one judgement an answer: a grader may be anybody's own."""
+    fault = ""
+    if not isinstance(judged, Sequence) or len(judged) != wanted:
+        count = len(judged) if isinstance(judged, Sequence) else f"{judged!r:.60}"
+        fault = f"must return one judgement an answer, {wanted} here, but returned {count}"
+    elif wrong := [one for one in judged if not isinstance(one, Judgement)]:
+        fault = f"must return a `Judgement` (as `decided` makes it), but returned {wrong[0]!r:.60}"
+    if fault:
+        raise LeafError(f"grader `{grader.name}`: {fault}")
 
 
 def _unsaid(answer: Answer) -> Judgement | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import ClassVar, Protocol, TypeVar
 
+from leaf.errors import UsageError
 from leaf.grade.judgement import Comparison, Judgement, Program
 from leaf.recipe import Section
 from leaf.records import Answer, Problem
@@ -77,6 +78,26 @@ _G = TypeVar("_G", bound=type[Grader])
 
 
 def grader(cls: _G) -> _G:
-    """Put a grader in the table, as a decorator of its class."""
+    """Put a grader in the table, as a decorator of its class.
+
+    Raises:
+        UsageError: it is no grader, or its name is taken or no name; says which.
+    """
+    fault, name = "", getattr(cls, "name", None)
+    if not isinstance(cls, type) or not issubclass(cls, Grader):
+        fault = "`@grader` takes a subclass of `leaf.grade.Grader`"
+    elif not isinstance(name, str) or not name.isidentifier():
+        fault = f"`name` must be a word of letters, digits and _, but is {name!r}"
+    elif not isinstance(cls.Options, type) or not issubclass(cls.Options, Section):
+        fault = f"`Options` must be a subclass of `leaf.recipe.Section`, but is {cls.Options!r}"
+    elif _ships(GRADERS.get(name)) and not _ships(cls):
+        fault = f"a grader that ships is called `{name}`; give yours another name"
+    if fault:
+        what = getattr(cls, "__qualname__", repr(cls))
+        raise UsageError(f"{getattr(cls, '__module__', '')}.{what}: {fault}")
     GRADERS[cls.name] = cls
     return cls
+
+
+def _ships(cls: type[Grader] | None) -> bool:
+    return cls is not None and cls.__module__.startswith("leaf.grade.")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from leaf.attribute import Detector, MeasuredModel
+from leaf.attribute.checks import check_measured
 from leaf.generate import ENGINES, open_engine
 from leaf.generate.engine import Engine, in_order
 from leaf.grade import GRADERS, open_graders
@@ -222,9 +223,14 @@ class ScoreWorker(Work[tuple[Problem, str], Sensitivity]):
                 tick=tick,
                 places=self.places,
             )
-            yield lambda part: self.detector.measure(
-                model, [problem for problem, _ in part], [reference for _, reference in part]
-            )
+
+            def measure(part: Sequence[tuple[Problem, str]]) -> list[Sensitivity]:
+                problems = [problem for problem, _ in part]
+                references = [reference for _, reference in part]
+                measured = self.detector.measure(model, problems, references)
+                return check_measured(self.detector.name, problems, measured)
+
+            yield measure
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, create_model
 
+from leaf.errors import UsageError
 from leaf.recipe.base import Count, Section
 from leaf.recipe.detectors import (
     detector_names,
@@ -47,7 +48,12 @@ class AttributeSection(Section):
     def options(self, name: str) -> Section:
         """Return a detector's options; all at their defaults where the recipe names none."""
         found = getattr(self, name, None) if name in type(self).model_fields else None
-        return found if isinstance(found, Section) else options_of(name)()
+        if isinstance(found, Section):
+            return found
+        options = options_of(name)
+        if options.has_required():
+            raise UsageError(f"`attribute.{name}` is required: detector `{name}` has no defaults")
+        return options()
 
     def with_options(self, **options: Mapping[str, Any]) -> "AttributeSection":
         """Return the section with other options: `with_options(ablation={"unit": "word"})`."""
@@ -55,7 +61,7 @@ class AttributeSection(Section):
         for name, changes in options.items():
             if not changes:
                 continue
-            values[name] = {**self.options(name).model_dump(), **changes}
+            values[name] = {**(values.get(name) or {}), **changes}
         section: AttributeSection = read_attribute(values)
         return section
 
@@ -86,7 +92,8 @@ def _having(kinds: tuple[tuple[str, type[Section]], ...]) -> type[AttributeSecti
     if not kinds:
         return AttributeSection
     fields: dict[str, Any] = {
-        name: (kind, Field(kind(), description=f"detector {name}")) for name, kind in kinds
+        name: (kind, Field(default_factory=kind, description=f"detector {name}"))
+        for name, kind in kinds
     }
     return create_model(
         "AttributeSection", __base__=AttributeSection, __doc__=AttributeSection.__doc__, **fields
@@ -104,6 +111,8 @@ def read_attribute(values: Any) -> Any:
     values = _as_today(values)
     named = [values.get("detector", "gradient"), *_listed(values.get("controls")), *values]
     names = [name for name in named if isinstance(name, str) and is_detector(name)]
+    # Given, so that what lacks is told by its whole key.
+    values |= {name: {} for name in names if name not in values and options_of(name).has_required()}
     return AttributeSection.having(*names).model_validate(values)
 
 

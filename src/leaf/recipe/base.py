@@ -19,6 +19,11 @@ class Section(BaseModel):
         return [field.alias or name for name, field in cls.model_fields.items()]
 
     @classmethod
+    def has_required(cls) -> bool:
+        """Whether it has a key without a default."""
+        return any(field.is_required() for field in cls.model_fields.values())
+
+    @classmethod
     def inner_section(cls, key: str) -> "type[Section] | None":
         """Return the section below a key that is no field of this one."""
         return None

@@ -55,8 +55,10 @@ class Choice:
         if name not in names:
             *most, last = map(repr, names)
             raise PydanticKnownError("literal_error", {"expected": f"{', '.join(most)} or {last}"})
-        if value == name:
+        if value == name and not self.options(name).has_required():
             return str(value)
+        if value == name:
+            value = {name: {}}
         # As a mapping, so that an error names the whole key.
         mapping: Any = GenericAlias(dict, (str, self.options(name)))
         checked: Chosen = TypeAdapter(mapping).validate_python(value)

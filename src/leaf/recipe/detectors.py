@@ -37,15 +37,45 @@ def detector(made: C) -> C:
     """Put a detector's class into the table, as the decorator `@detector`.
 
     Raises:
-        UsageError: a detector that ships has this name.
+        UsageError: it is no detector, or its name is taken or no name; says which.
     """
-    if made.name in SHIPPED and not made.__module__.startswith(_PACKAGE):
-        raise UsageError(
-            f"{made.__module__}.{made.__qualname__}: a detector that ships is called "
-            f"`{made.name}`; give yours another name"
-        )
+    if not getattr(made, "__module__", "").startswith(_PACKAGE):
+        fault = _fault(made)
+        if fault:
+            what = getattr(made, "__qualname__", repr(made))
+            raise UsageError(f"{getattr(made, '__module__', '')}.{what}: {fault}")
     DETECTORS[made.name] = made
     return made
+
+
+def _fault(made: Any) -> str:
+    """Say why something cannot be somebody's own detector; "" where it can."""
+    # By name, since it stands on a floor above this one.
+    base = importlib.import_module("leaf.attribute.detector").Detector
+    named = _name_fault(getattr(made, "name", None))
+    if named:
+        return named
+    if not (isinstance(made, type) and issubclass(made, base)):
+        return "`@detector` takes a subclass of `leaf.attribute.Detector`"
+    own: Any = made
+    if not (isinstance(own.Options, type) and issubclass(own.Options, Section)):
+        return f"`Options` must be a subclass of `leaf.recipe.Section`, but is {own.Options!r}"
+    if own.needs not in ("nothing", "student", "both"):
+        return f"`needs` must be 'nothing', 'student' or 'both', but is {own.needs!r}"
+    lacks = ", ".join(sorted(own.__abstractmethods__))
+    return f"does not define `{lacks}`" if lacks else ""
+
+
+def _name_fault(name: Any) -> str:
+    """Say why a detector of one's own cannot be called so; "" where it can."""
+    if name in SHIPPED:
+        return f"a detector that ships is called `{name}`; give yours another name"
+    if not isinstance(name, str) or not name.isidentifier():
+        return f"`name` must be a word of letters, digits and _, but is {name!r}"
+    section = importlib.import_module("leaf.recipe.attribute").AttributeSection
+    if name in section.model_fields or hasattr(section, name) or name in flat_keys():
+        return f"`attribute.{name}` means something else; give it another name"
+    return ""
 
 
 def detector_class(name: str) -> type[Any]:
