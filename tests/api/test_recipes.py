@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import leaf
-from leaf.errors import RecipeError
+from leaf.errors import RecipeError, UsageError
 from leaf.statistics import Estimate
 
 SMALL = ["data.world.size=40"]
@@ -28,6 +28,22 @@ def test_a_wrong_key_of_a_dict_is_one_line(tmp_path: Path) -> None:
     values = leaf.load_recipe("demo", SMALL).model_dump(by_alias=True)
     with pytest.raises(RecipeError, match="unknown key `datta`; did you mean `data`"):
         leaf.run_recipe({**values, "datta": {}}, out=tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "told"),
+    [
+        ("demo", {"until": "prob"}, "until: unknown `prob`; did you mean `problems`? (stages: pro"),
+        ("demo", {"until": None}, "until: unknown `None`"),
+        (None, {}, "recipe: must be a name, a file, a dict or a `Recipe`, but is None"),
+        ("demo", {"out": __file__}, "is a file; name a folder"),
+    ],
+)
+def test_wrong_arguments_are_one_line(recipe: Any, changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        leaf.run_recipe(recipe, **changes)
+    assert told in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_recipe_is_one_line() -> None:

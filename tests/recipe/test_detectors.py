@@ -176,6 +176,7 @@ def test_a_plugin_that_changed_is_read_again(minimal: Path, plugin: Path) -> Non
         ),
         ("x = (", "cannot be read: SyntaxError: '(' was never closed (my_detector.py, line 1)"),
         ("1 / 0", "cannot be read: ZeroDivisionError: division by zero"),
+        ("import sys; sys.exit(3)", "cannot be read: SystemExit: 3"),
     ],
 )
 def test_a_plugin_that_cannot_be_read_is_told_in_one_line(
@@ -184,6 +185,18 @@ def test_a_plugin_that_cannot_be_read_is_told_in_one_line(
     plugin.unlink() if text is None else plugin.write_text(text)
     message = refusal(minimal, f"attribute.plugins=[{plugin}]")
     assert message == f"{minimal}: attribute.plugins: {plugin}: {told}"
+
+
+def test_a_plugin_that_brings_nothing_is_said_once(
+    minimal: Path, plugin: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugin.write_text(OWN.replace("@detector", ""))
+    for _ in range(2):
+        load_recipe(str(minimal), [f"attribute.plugins=[{plugin}]"])
+    assert capsys.readouterr().err.count("brings no detector") == 1
+    plugin.write_text(OWN)
+    load_recipe(str(minimal), [f"attribute.plugins=[{plugin}]"])
+    assert "brings no detector" not in capsys.readouterr().err
 
 
 def test_a_name_that_ships_is_nobody_elses() -> None:

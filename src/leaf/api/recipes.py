@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from leaf.api.undisturbed import undisturbed
+from leaf.errors import UsageError, nearest
 from leaf.pipeline import run
-from leaf.pipeline.stages import STAGES
+from leaf.pipeline.stages import STAGES, STEPS
 from leaf.recipe import Recipe
 from leaf.recipe.reading import check_recipe, load_recipe
 from leaf.store.results import Results
@@ -37,17 +38,27 @@ def run_recipe(
 
     Raises:
         RecipeError: a key or value of the recipe is wrong; names it and the nearest right one.
+        UsageError: there is no such stage, or `out` is a file.
         LeafError: data or models cannot be used, or the work failed.
 
     Example:
         >>> leaf.run_recipe("demo", out="runs/demo", until="problems")
         Results(2000 problems)
     """
+    if until not in STEPS:
+        hint = nearest(str(until), STEPS)
+        raise UsageError(f"until: unknown `{until}`{hint} (stages: {', '.join(STEPS)})")
     if isinstance(recipe, str | Path):
         recipe = load_recipe(str(recipe))
     elif not isinstance(recipe, Recipe):
+        if not isinstance(recipe, Mapping):
+            raise UsageError(
+                f"recipe: must be a name, a file, a dict or a `Recipe`, but is {recipe!r:.60}"
+            )
         recipe = check_recipe(recipe, source="run_recipe")
     folder = Path(out) if out is not None else Path("runs") / recipe.name
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"out: {folder} is a file; name a folder")
     if store is not None and not isinstance(store, Store):
         store = Store(Path(store))
     return run.run_recipe(recipe, out=folder, store=store, until=until, command=command)

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from leaf.errors import UsageError
+from leaf.progress import say
 from leaf.recipe.base import Section
 
 C = TypeVar("C", bound=type[Any])
@@ -118,7 +119,8 @@ def plugin_from(plugin: str, folder: Path) -> str:
 def load_plugin(plugin: str) -> None:
     """Read a Python file, or a module by its dotted name, so that its detectors are known.
 
-    A file is read once; it is read again when it has changed.
+    A file is read once; it is read again when it has changed. One that puts nothing into a table of
+    ours is said: a forgotten decorator looks like that.
 
     Raises:
         ValueError: there is none, or it fails; the message says which.
@@ -129,18 +131,44 @@ def load_plugin(plugin: str) -> None:
             f"attribute.plugins: {path}: no such file (a recipe's plugins are looked for beside "
             "the recipe, those of --set in the current folder)"
         )
+    # Files of one name in two folders are two modules.
+    name = f"leaf_plugin_{path.stem}_{zlib.crc32(str(path).encode()):08x}"
+    known, brought = sys.modules.get(name), _brought()
     try:
         if plugin.endswith(".py"):
-            # Files of one name in two folders are two modules.
-            name = f"leaf_plugin_{path.stem}_{zlib.crc32(str(path).encode()):08x}"
             run_plugin(name, str(path), path.read_text(encoding="utf-8"))
         else:
             importlib.import_module(plugin)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
             f"attribute.plugins: {plugin}: cannot be read: {type(error).__name__}: {reason}"
         ) from error
+    if sys.modules.get(name) is not known and _brought() == brought:
+        say(f"attribute.plugins: {plugin}: brings no detector, grader, task, loss or engine")
+
+
+_TABLES = (
+    "leaf.recipe.detectors:DETECTORS",
+    "leaf.grade.grader:GRADERS",
+    "leaf.tasks.task:TASKS",
+    "leaf.losses:LOSSES",
+    "leaf.losses:HIDDEN_LOSSES",
+    "leaf.generate:ENGINES",
+    "leaf.pipeline.stages:STEPS",
+)
+"""What a plugin may add to, as `module:NAME`."""
+
+
+def _brought() -> set[tuple[str, str, int]]:
+    """Return what stands in our tables and is none of ours."""
+    tables = ((table, *table.split(":")) for table in _TABLES)
+    return {
+        (table, key, id(value))
+        for table, module, name in tables
+        for key, value in getattr(sys.modules.get(module), name, {}).items()
+        if not str(getattr(value, "__module__", "")).startswith("leaf.")
+    }
 
 
 def run_plugin(name: str, file: str, text: str) -> None:

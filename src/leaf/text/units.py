@@ -5,11 +5,15 @@ import re
 _NO_TITLE = r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)"
 """The point of these ends no sentence."""
 
+_CLOSING = r"[\"'”’)\]」』）]*"
+"""What closes after a sign and belongs to its piece."""
+
 BORDERS = {
     "word": re.compile(r"\s+"),
     # Not the point of 3.5, nor the comma of 1,000; `...` and `?!` are one border, not several.
-    "clause": re.compile(_NO_TITLE + r"[,;:.!?…]++(?![0-9])[\"'”’)\]]*|\n+"),
-    "sentence": re.compile(_NO_TITLE + r"[.!?…]++(?![0-9])[\"'”’)\]]*|\n+"),
+    # The signs of Chinese and Japanese end one whatever follows: no number has them inside.
+    "clause": re.compile(rf"(?:{_NO_TITLE}[,;:.!?؟…]++(?![0-9])|[。！？]++){_CLOSING}|\n+"),
+    "sentence": re.compile(rf"(?:{_NO_TITLE}[.!?؟…]++(?![0-9])|[。！？]++){_CLOSING}|\n+"),
 }
 """What separates words, and what ends clauses and sentences."""
 
