@@ -102,14 +102,18 @@ def parsed(html: str) -> Tags:
 
 
 def test_the_heat_map_in_a_cell_colours_what_was_ranked(look: Any) -> None:
-    before = parsed(look._repr_html_())
+    look_before = look._repr_html_()
+    before = parsed(look_before)
     spans = [attributes for tag, attributes in before.tags if tag == "span"]
     assert len(spans) == 4
     assert "rgba(213,94,0,0.55)" in str(spans[1]["style"])
     assert "not verified yet" in before.text
     look.verify()
-    assert "Verified" in look._repr_html_()
-    assert "line-through" in look._repr_html_()
+    after = look._repr_html_()
+    assert "Verified" in after
+    assert f"<b>✓</b><s>{DISTRACTION.strip()}</s>" in after
+    assert "<b>✓</b>" not in look_before
+    assert after.count("<details>") == 4  # both models' answers to the whole question and the cut
 
 
 def test_the_heat_map_escapes_what_people_and_models_wrote(student: leaf.Model) -> None:
@@ -133,7 +137,7 @@ def test_the_page_needs_nothing_outside_itself(look: Any, tmp_path: Path) -> Non
         if verified:
             look.verify()
         page = look.to_html(tmp_path / "look.html").read_text()
-        assert "<h1>your prompt</h1>" in page
+        assert "<h1>At first Gina has 2 shells. The room has 3 chairs." in page
         assert "http" not in page.split("<script", 1)[0].replace("http-equiv", "")
 
 
@@ -148,7 +152,9 @@ def test_the_student_alone_is_shown_too(student: leaf.Model, tmp_path: Path) -> 
 @pytest.mark.parametrize("unit", ["token", "sentence"])
 def test_the_gradient_is_shown_too(unit: str, student: leaf.Model, teacher: leaf.Model) -> None:
     look = leaf.explain(student, teacher, QUESTION, REFERENCE, detector="gradient", unit=unit)
-    assert 'style="background' in look._repr_html_()
+    html = look._repr_html_()
+    assert 'style="background' in html
+    assert all(f"<b>{name}</b>" in html for name in ("Student", "Teacher", "Gap"))
     assert "Gina" in str(look)
 
 

@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from rich.console import Console
@@ -20,14 +21,17 @@ from leaf.progress import say
 from leaf.recipe import Recipe
 from leaf.recipe.choice import Chosen
 from leaf.records import Problem, RankedUnit, Span
-from leaf.report.inline import explanation_html, explanation_page
+from leaf.report.inline import explanation_html
 from leaf.report.one_problem import explanation
 from leaf.report.one_problem_terminal import print_explanation
-from leaf.report.page import write_text
+from leaf.report.page import write_explanation
 from leaf.store.ledger import Entry, Ranking, Unit, Variant
 from leaf.store.ledger import Said as LedgerSaid
 
-_NAME = "your prompt"
+_NAME = "prompt"
+
+_TITLE = 60
+"""Most characters of a question as a heading."""
 
 
 @undisturbed()
@@ -208,11 +212,12 @@ class Look:
 
     def as_json(self) -> dict[str, Any]:
         """Return what page and terminal show, as plain values."""
-        return explanation(self.entry, self.recipe, "a prompt of your own")
+        title = shorten(self.problem.question, _TITLE, placeholder=" …")
+        return explanation(self.entry, self.recipe, "a prompt of your own", title)
 
     def to_html(self, path: Path | str) -> Path:
         """Write a page that needs nothing outside itself; returns its path."""
-        return write_text(Path(path), explanation_page(self.as_json()))
+        return write_explanation(self.as_json(), Path(path))
 
     def __repr__(self) -> str:
         scores = self.ranked[0]

@@ -5,12 +5,27 @@ from html import escape
 from typing import Any
 
 from leaf.report.formats import visible
-from leaf.report.one_problem import judgement
+from leaf.report.one_problem import by_gradient, freed, judgement, mark
 
 _ORANGE = "213,94,0"
-"""Of what the detector would cut, as on the page."""
+"""Of the student and of what the detector would cut, as on the page."""
+_BLUE = "0,114,178"
+"""Of the teacher."""
 _DEEPEST = 0.55
 """How much of the colour the highest score has: text is readable on it in both themes."""
+
+_BEGINNING = 80
+"""Characters of an answer that stand beside its outcome."""
+
+_STYLE = (
+    "<style>.leaf-look{max-width:50rem}.leaf-look span{border-radius:2px}"
+    ".leaf-look .leaf-question{white-space:pre-wrap;line-height:1.7}"
+    ".leaf-look s{text-decoration:line-through}.leaf-look ins{text-decoration:underline}"
+    ".leaf-look pre{white-space:pre-wrap;color:inherit;background:none}"
+    ".leaf-look small{opacity:.75}.leaf-look ul{list-style:none;padding-left:0}"
+    ".leaf-look li{margin:.4rem 0}.leaf-look details{margin-left:1.2rem}</style>"
+)
+"""Of the fragment alone; ground and text are the notebook's, light or dark."""
 
 _OUTCOMES = {"right": "✓ right", "wrong": "✗ wrong", "ungradable": "? not gradable"}
 
@@ -22,61 +37,76 @@ def explanation_html(shown: Mapping[str, Any]) -> str:
     notebook has, and each unit says its score to whoever points at it.
     """
     problem = shown["problem"]
-    ranking = next(iter(problem["rankings"]), None)
-    units = ranking["units"] if ranking else problem["units"]
-    named = (
-        f"Ranked by {ranking['detector']}, {ranking['unit']} by {ranking['unit']}"
-        if ranking
-        else "The question"
-    )
-    parts = [
-        f"<p><b>{_text(named)}</b> <small>the deeper its colour, the sooner it is cut; underlined: "
-        "taken out of some prompt; struck through: that one was verified</small></p>",
-        f'<p style="white-space:pre-wrap;line-height:1.7">{"".join(map(_unit, units))}</p>',
-    ]
+    parts = [_STYLE, *_maps(problem)]
+    if problem["tried"]:
+        legend = "<s>struck through</s>: taken out of some prompt"
+        if any(map(freed, problem["removals"])):
+            legend += "; <b>✓</b> that freed the student"
+        parts.append(f"<p><small>{legend}</small></p>")
     if shown["skipped"]:
         parts.append(f"<p>No scores: {_text(shown['skipped'])}</p>")
-    parts += _changes([*problem["removals"], *problem["transplants"]], shown["refused"])
-    parts += _answers(problem["before"], shown["recipe"])
-    return f'<div class="leaf-look" style="max-width:50rem">{"".join(parts)}</div>'
+    parts += _changes(problem, shown["refused"])
+    parts += _answers(problem, shown["recipe"])
+    return f'<div class="leaf-look">{"".join(parts)}</div>'
 
 
-def explanation_page(shown: Mapping[str, Any]) -> str:
-    """Return the fragment as a page that needs nothing outside itself."""
-    title = _text(shown["problem"]["id"])
+def _maps(problem: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a map of each ranking; the gradient's tokens have one a model, then the gap."""
+    if by_gradient(problem) and any("gap" in unit for unit in problem["units"]):
+        for role in ("student", "teacher"):
+            meaning = "how much each word moves its loss on the reference"
+            yield _map(role.capitalize(), meaning, problem["units"], role)
+        meaning = "orange: the student leans on it more; blue: the teacher"
+        yield _map("Gap", meaning, problem["units"], "difference")
+    for ranking in problem["rankings"]:
+        name = f"Ranked by {ranking['detector']}, {ranking['unit']} by {ranking['unit']}"
+        yield _map(name, "deeper colours are cut first", ranking["units"], "score")
+    if not problem["rankings"] and not any("gap" in unit for unit in problem["units"]):
+        yield _map("The question", "", problem["units"], "score")
+
+
+def _map(name: str, meaning: str, units: Sequence[Mapping[str, Any]], key: str) -> str:
+    coloured = "".join(_unit(unit, key) for unit in units)
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f'<link rel="icon" href="data:,"><title>{title} · LeaF explains</title>'
-        "<style>:root{color-scheme:light dark}body{margin:2rem auto;max-width:50rem;padding:0 1rem;"
-        "font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}</style></head>"
-        f"<body><h1>{title}</h1>{explanation_html(shown)}</body></html>\n"
+        f"<p><b>{_text(name)}</b> <small>{meaning}</small></p>"
+        f'<p class="leaf-question">{coloured}</p>'
     )
 
 
-def _unit(unit: Mapping[str, Any]) -> str:
+def _unit(unit: Mapping[str, Any], key: str) -> str:
     """Return a piece of the question in its colour; the space before it has none."""
     text = visible(unit["text"])
     word = text.lstrip()
     space = text[: len(text) - len(word)]
-    score = unit.get("score", 1 - unit["gap"] if "gap" in unit else None)
-    if score is None or not word:
+    value = unit.get(key)
+    if value is None or not word:
         return _text(text)
-    style = f"background:rgba({_ORANGE},{_DEEPEST * score:.2f});border-radius:2px"
-    if unit["removed"]:
-        style += ";text-decoration:" + ("line-through" if unit["freed"] else "underline")
-    return f'{space}<span style="{style}" title="score {score:.2f}">{_text(word)}</span>'
+    # Of a difference the sign says whose colour it is.
+    blue = key == "teacher" or (key == "difference" and value > 0)
+    style = f"background:rgba({_BLUE if blue else _ORANGE},{_DEEPEST * abs(value):.2f})"
+    content = f"<s>{_text(word)}</s>" if unit["removed"] else _text(word)
+    if unit["freed"]:
+        content = f"<b>✓</b>{content}"
+    return f'{space}<span style="{style}" title="{key} {value:.2f}">{content}</span>'
 
 
-def _changes(
-    changes: Sequence[Mapping[str, Any]], refused: Sequence[Mapping[str, Any]]
-) -> Iterator[str]:
+def _changes(problem: Mapping[str, Any], refused: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what was tried, each change with its mark, its verdict and both answers to it."""
     rows = []
-    for change in changes:
+    for change in [*problem["removals"], *problem["transplants"]]:
         pieces = "".join(map(_piece, change["pieces"]))
-        verdict = "" if change["verdict"] is None else " · ".join(judgement(change))
-        rows.append(f"<li>{pieces} <small>{_text(verdict) or 'not verified yet'}</small></li>")
+        verdict = change["verdict"]
+        said = ": ".join(judgement(change)) if verdict else "not verified yet"
+        answers = ""
+        if verdict:
+            answers = "".join(
+                _said(role.capitalize(), verdict[f"{role}_text"], verdict[role])
+                for role in ("student", "teacher")
+                if verdict[f"{role}_text"]
+            )
+        rows.append(
+            f"<li><b>{mark(change)}</b> {pieces} <small>{_text(said)}</small>{answers}</li>"
+        )
     rows += [
         f"<li><small>{found['count']} not tried: {_text(found['reason'])}</small></li>"
         for found in refused
@@ -90,20 +120,32 @@ def _piece(piece: Mapping[str, Any]) -> str:
         return " … "
     text = _text(piece["text"])
     if piece["removed"]:
-        return f"<del>{text}</del>"
+        # A struck space would read as a minus sign.
+        word = text.lstrip()
+        return f"{text[: len(text) - len(word)]}<s>{word}</s>"
     return f"<ins>{text}</ins>" if piece["inserted"] else text
 
 
-def _answers(before: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[str]:
+def _answers(problem: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[str]:
     """Yield what the models answered to the whole prompt, those that were asked."""
-    for role, answer in before.items():
-        if answer is not None:
-            outcome = _OUTCOMES[answer["outcome"]]
-            name = f"{role.capitalize()} ({recipe[role]['model']})"
-            yield (
-                f"<details><summary><b>{_text(name)}</b>: {outcome}</summary>"
-                f'<pre style="white-space:pre-wrap">{_text(answer["text"])}</pre></details>'
-            )
+    asked = {role: answer for role, answer in problem["before"].items() if answer is not None}
+    if asked:
+        yield "<p><b>Answers to the whole question</b></p>"
+    for role, answer in asked.items():
+        name = f"{role.capitalize()} ({recipe[role]['model']})"
+        yield _said(name, answer, answer["outcome"])
+
+
+def _said(name: str, answer: Mapping[str, Any], outcome: str) -> str:
+    """Return one answer: its outcome and beginning, the whole behind a click."""
+    why = f": {answer['why']}" if answer.get("why") else ""
+    beginning = " ".join(answer["text"].split())
+    if len(beginning) > _BEGINNING:
+        beginning = beginning[:_BEGINNING].rstrip() + " …"
+    return (
+        f"<details><summary>{_text(name)} {_text(_OUTCOMES[outcome] + why)} "
+        f"<small>{_text(beginning)}</small></summary><pre>{_text(answer['text'])}</pre></details>"
+    )
 
 
 def _text(text: str) -> str:

@@ -124,13 +124,16 @@ def test_a_sentence_that_was_ranked_is_coloured_as_a_sentence(
     )
 
 
-def test_what_freed_the_student_is_struck_through_and_no_other_word(
+def test_what_was_taken_out_is_struck_through_and_what_freed_the_student_underlined(
     entry: Entry, recipe: Recipe, tmp_path: Path, browser: Browser
 ) -> None:
     page, _ = opened(browser, written(entry, recipe, tmp_path))
     line = "elements => elements.map(e => getComputedStyle(e).textDecorationLine)"
     struck = page.locator(".question.by-gap .u").evaluate_all(line)
-    assert struck == ["none", "none", "line-through", "none"]
+    assert struck == ["line-through", "none", "line-through", "none"]
+    shadow = "elements => elements.map(e => getComputedStyle(e).boxShadow !== 'none')"
+    underlined = page.locator(".question.by-gap .u").evaluate_all(shadow)
+    assert underlined == [False, False, True, False]
 
 
 @pytest.mark.parametrize("width", [400, 1100])

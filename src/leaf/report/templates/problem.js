@@ -25,10 +25,10 @@ const plural = (count, one) => `${whole(count)} ${one}${count === 1 ? "" : "s"}`
 const chip = (kind, text) => make("span", { class: `chip ${kind}` }, text);
 const heading = (text) => make(settings.single ? "h3" : "h4", { class: "part" }, text);
 
-function outcome(value) {
+function outcome(value, why) {
   if (value === null) return chip("none", "– not asked");
   const said = { right: ["right", "✓ right"], wrong: ["wrong", "✗ wrong"] };
-  return chip(...(said[value] || ["none", "? not gradable"]));
+  return chip(...(said[value] || ["none", why ? `? not gradable: ${why}` : "? not gradable"]));
 }
 
 function omitted(count) {
@@ -148,7 +148,7 @@ function judged({ verdict, judgement }) {
 }
 
 function change(found, facts) {
-  const kept = found.verdict && found.verdict.kept;
+  const kept = found.verdict && found.verdict.kept && !found.verdict.right_before;
   return make("li", { class: kept ? "kept" : null }, excerpt(found.pieces), make("dl", {}, ...facts));
 }
 
@@ -183,7 +183,7 @@ function changes(problem) {
 // Answers before and after.
 
 function answer(model, found, said) {
-  const name = make("h5", {}, model, " ", found && said ? outcome(said) : "");
+  const name = make("h5", {}, model, " ", found && said ? outcome(said, found.why) : "");
   const text = found
     ? make("div", { class: "text", dir: "auto" }, found.text, omitted(found.omitted))
     : make("p", { class: "muted" }, "not asked");
