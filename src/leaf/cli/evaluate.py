@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaf.cli.options import AsJson, Overrides, out_console, refuse_file, say_line
-from leaf.errors import UsageError
+from leaf.errors import RecipeError, UsageError
 from leaf.progress import print_table, table
 from leaf.recipe import DataSection, GenerateSection, Recipe
 from leaf.recipe.reading import check_recipe
@@ -109,7 +109,11 @@ def _evaluation_recipe(
         "generate": {"max_new_tokens": max_new_tokens, "token_budget": budget},
         "evaluate": {"benchmarks": benchmarks},
     }
-    return check_recipe(values, source="leaf evaluate", overrides=overrides)
+    try:
+        return check_recipe(values, source="leaf evaluate", overrides=overrides)
+    except RecipeError as error:
+        # One word here stands under several keys: its fault is told once.
+        raise RecipeError(str(error).partition("\n")[0]) from None
 
 
 def _whole_numbers(text: str, option: str) -> list[int]:
