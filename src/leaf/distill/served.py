@@ -145,13 +145,13 @@ def _tops(entries: Any, item: EncodedExample, *, k: int, vocabulary: int) -> dic
         )
     tops = []
     for at in range(item.prompt_length, len(item.ids)):
-        found = _read(entries[at], at)
-        if item.ids[at] not in found:
+        log_probabilities = _read(entries[at], at)
+        if item.ids[at] not in log_probabilities:
             raise ServerError(
                 f"says nothing of token {item.ids[at]} at place {at} that it was shown; it must "
                 "take token ids as they are"
             )
-        tops.append(_likeliest(found, k=k, vocabulary=vocabulary, at=at))
+        tops.append(_likeliest(log_probabilities, k=k, vocabulary=vocabulary, at=at))
     ids_RK = torch.tensor([[token for token, _ in top] for top in tops], dtype=torch.int32)
     log_RK = torch.tensor([[log for _, log in top] for top in tops], dtype=torch.float32)
     return {"ids": ids_RK.reshape(len(tops), k), "log": log_RK.reshape(len(tops), k)}
@@ -160,22 +160,22 @@ def _tops(entries: Any, item: EncodedExample, *, k: int, vocabulary: int) -> dic
 def _read(entry: Any, at: int) -> dict[int, float]:
     """Return log-probability by token id of one entry."""
     try:
-        found = {int(token): float(about["logprob"]) for token, about in entry.items()}
+        log_probabilities = {int(token): float(about["logprob"]) for token, about in entry.items()}
     except (AttributeError, KeyError, TypeError, ValueError):
         raise ServerError(
             f"prompt_logprobs at place {at} are not as vLLM writes them: {entry!r:.80}"
         ) from None
-    total = sum(math.exp(min(log, 1.0)) for log in found.values())
+    total = sum(math.exp(min(log, 1.0)) for log in log_probabilities.values())
     if not total <= 1.0 + _OVER:
         raise ServerError(
             f"the probabilities at place {at} come to {total:.3g}, more than 1; start vLLM with "
             "--logprobs-mode raw_logprobs"
         )
-    return found
+    return log_probabilities
 
 
 def _likeliest(
-    found: Mapping[int, float], *, k: int, vocabulary: int, at: int
+    log_probabilities: Mapping[int, float], *, k: int, vocabulary: int, at: int
 ) -> list[tuple[int, float]]:
     """Return the K likeliest tokens of one position, the likeliest first.
 
@@ -183,9 +183,9 @@ def _likeliest(
     its probability in proportion: the teacher's softmax over the student's vocabulary, as a teacher
     in memory is cut.
     """
-    known = [(token, log) for token, log in found.items() if token < vocabulary]
+    known = [(token, log) for token, log in log_probabilities.items() if token < vocabulary]
     if len(known) < k:
-        foreign = len(found) - len(known)
+        foreign = len(log_probabilities) - len(known)
         beyond = ""
         if foreign:
             beyond = f", and {foreign} beyond the student's vocabulary of {vocabulary}"
@@ -193,7 +193,7 @@ def _likeliest(
             f"{len(known)} tokens at place {at}{beyond}, but distill.top_k is {k}; lower it, or "
             f"start vLLM with --max-logprobs {k}"
         )
-    lost = sum(math.exp(log) for token, log in found.items() if token >= vocabulary)
+    lost = sum(math.exp(log) for token, log in log_probabilities.items() if token >= vocabulary)
     left = math.log1p(-lost) if 0.0 < lost < 1.0 else 0.0
-    top = sorted(known, key=lambda one: -one[1])[:k]
+    top = sorted(known, key=lambda pair: -pair[1])[:k]
     return [(token, log - left) for token, log in top]

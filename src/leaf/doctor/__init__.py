@@ -94,10 +94,10 @@ def examine(recipe: Recipe) -> list[Finding]:
 
 def _read(findings: list[Finding], label: str, section: DataSection) -> list[Problem] | None:
     """Return problems; what is left out, and golds that their grader refuses, are findings."""
-    found = _attempt(findings, read_problems, section)
-    if found is None:
+    records = _attempt(findings, read_problems, section)
+    if records is None:
         return None
-    problems, refused = found
+    problems, refused = records
     findings.extend(check_refused(label, problems, refused))
     findings.extend(_guarded(check_golds(label, problems)))
     findings.extend(_guarded(check_programs(label, problems)))

@@ -92,13 +92,19 @@ def _samples(run: Run) -> list[Samples]:
 
 def statistics_of(samples: Sequence[Samples], recipe: Recipe, name: str) -> Table:
     """Return the table, with the paper's numbers where its table `name` is of this setting."""
-    several = len({part for one in samples for part in one.parts}) > 1
+    several = len({part for questions in samples for part in questions.parts}) > 1
     rows = []
-    for one in samples:
-        rows.append(_row(one.kind, "all", one.tokens, _paper(recipe, name, one.kind)))
-        for part in sorted(set(one.parts)) if several else ():
-            tokens = [n for n, of in zip(one.tokens, one.parts, strict=True) if of == part]
-            rows.append(_row(one.kind, part, tokens, {}))
+    for questions in samples:
+        rows.append(
+            _row(questions.kind, "all", questions.tokens, _paper(recipe, name, questions.kind))
+        )
+        for part in sorted(set(questions.parts)) if several else ():
+            tokens = [
+                n
+                for n, its_part in zip(questions.tokens, questions.parts, strict=True)
+                if its_part == part
+            ]
+            rows.append(_row(questions.kind, part, tokens, {}))
     return Table(
         title="Questions and their tokens",
         columns={"min": "tokens", "max": "tokens", "mean": "number", "count": "count"},
@@ -133,6 +139,10 @@ def _paper(recipe: Recipe, name: str, kind: str) -> dict[str, float]:
 def _draw(figure: Figure, samples: Sequence[Samples]) -> None:
     """Draw the share of questions up to each length."""
     axes = figure.subplots()
-    lengths = {f"{one.kind} ({len(one.tokens)})": one.tokens for one in samples if one.tokens}
+    lengths = {
+        f"{questions.kind} ({len(questions.tokens)})": questions.tokens
+        for questions in samples
+        if questions.tokens
+    }
     draw_cumulative(axes, lengths, x="tokens of the question")
     axes.set_ylabel("share of questions")

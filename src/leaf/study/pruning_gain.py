@@ -65,7 +65,9 @@ class Pruned:
         names = sorted({category(problem) for problem in self.problems})
         parts = {"all": frozenset(problem.id for problem in self.problems)}
         for name in names if len(names) > 1 else ():
-            parts[name] = frozenset(one.id for one in self.problems if category(one) == name)
+            parts[name] = frozenset(
+                problem.id for problem in self.problems if category(problem) == name
+            )
         return parts
 
 
@@ -92,7 +94,7 @@ def pruning_gain(lab: Lab) -> Finding:
 
 def category(problem: Problem) -> str:
     """Return the part of the data that a problem belongs to, else what distracts in it."""
-    kinds = "+".join(sorted({one.kind for one in problem.distractors}))
+    kinds = "+".join(sorted({distractor.kind for distractor in problem.distractors}))
     return problem.source or kinds or "no distractor named"
 
 
@@ -264,7 +266,9 @@ def _says(shares: Table, accuracy: Table) -> tuple[str, ...]:
 
 def rests_on(pruned: Pruned) -> str:
     """Say what the exact test and the interval of a difference rest on."""
-    bases = {one.base or one.id for one in pruned.problems if one.id in pruned.entered}
+    bases = {
+        problem.base or problem.id for problem in pruned.problems if problem.id in pruned.entered
+    }
     if len(bases) == len(pruned.entered):
         return "The exact test of two detectors is McNemar's."
     return (

@@ -149,10 +149,10 @@ def _section(section: PruneSection, rule: str, threshold: float) -> PruneSection
     return PruneSection.model_validate({**section.model_dump(), **changes})
 
 
-def _different(found: Sequence[Counterfactual]) -> list[Counterfactual]:
+def _different(cuts: Sequence[Counterfactual]) -> list[Counterfactual]:
     """Return each different changed question of a problem once, under an id of its own."""
     first: dict[tuple[str, str], Counterfactual] = {}
-    for item in found:
+    for item in cuts:
         if not item.skipped:
             first.setdefault((item.problem_id, item.question), item)
     numbers: dict[str, int] = {}
@@ -201,9 +201,12 @@ def draw_yield(figure: Figure, points: Sequence[Point]) -> None:
             counts.plot(taus, values, line, label=f"{_NAMES[rule]}: {column}", **look)
         known = [(point.threshold, point.share) for point in of_rule if point.share]
         taus = [tau for tau, _ in known]
-        low, high = ([getattr(one, end) or 0.0 for _, one in known] for end in ("low", "high"))
+        low, high = (
+            [getattr(share_verified, end) or 0.0 for _, share_verified in known]
+            for end in ("low", "high")
+        )
         shares.fill_between(taus, low, high, color=look["color"], alpha=0.15, linewidth=0)
-        shares.plot(taus, [one.value for _, one in known], **look)
+        shares.plot(taus, [share_verified.value for _, share_verified in known], **look)
     for axes, what in ((counts, "changed questions"), (shares, "verified share, 95% interval")):
         axes.set_xlabel("threshold (tau, or share of the quantile rule)")
         axes.set_ylabel(what)
