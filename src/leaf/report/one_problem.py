@@ -104,6 +104,13 @@ def mark(change: Mapping[str, Any]) -> str:
     return "✓" if freed(change) else "=" if verdict["kept"] else "✗"
 
 
+def judged_unsolved(problem: Mapping[str, Any]) -> bool:
+    """Whether cuts were judged, of a student that did not solve the whole question."""
+    student = problem["before"]["student"]
+    judged = any(change["verdict"] for change in problem["removals"])
+    return judged and not (student and student["outcome"] == "right")
+
+
 def distractions(entries: Iterable[Entry], detector: str) -> dict[str, Any]:
     """Describe every entry by its status, then in order, with the first of what was tried.
 

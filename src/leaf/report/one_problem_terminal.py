@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leaf.report.formats import level, visible
-from leaf.report.one_problem import by_gradient, judgement, mark
+from leaf.report.one_problem import by_gradient, judged_unsolved, judgement, mark
 from leaf.store.ledger import Entry
 
 _STUDENT, _TEACHER = (213, 94, 0), (0, 114, 178)
@@ -148,22 +148,15 @@ def _print_heat(found: Mapping[str, Any], console: Console) -> None:
     for heat in _maps(problem, colours=colours):
         console.print(Text.assemble("\n", (heat.name, "bold"), "  ", (heat.meaning, "dim")))
         if colours:
-            console.print(_text(heat.units, heat, asked=_frees(problem)))
+            console.print(_text(heat.units, heat, asked=judged_unsolved(problem)))
         else:
-            for line in _barred(heat, console.width, asked=_frees(problem)):
+            for line in _barred(heat, console.width, asked=judged_unsolved(problem)):
                 console.print(line, markup=False, no_wrap=True, crop=False)
     if problem["tried"]:
         legend = "struck through" if colours else "[-so-]"
         legend += ": taken out of some prompt"
-        legend += "; ✓ that freed the student, ✗ that did not" * _frees(problem)
+        legend += "; ✓ that freed the student, ✗ that did not" * judged_unsolved(problem)
         console.print(Text(legend, "dim"))
-
-
-def _frees(problem: Mapping[str, Any]) -> bool:
-    """Whether cuts were judged, of a student that did not solve the whole question."""
-    student = problem["before"]["student"]
-    judged = any(change["verdict"] for change in problem["removals"])
-    return judged and not (student and student["outcome"] == "right")
 
 
 def _signs(units: Sequence[Mapping[str, Any]], *, asked: bool) -> list[tuple[str, str]]:
