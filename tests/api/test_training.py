@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
 import leaf
 from leaf.api import training
+from leaf.api.model import source_of
 from leaf.errors import DataError, ModelError, RecipeError
 from leaf.models.prompt_format import PromptFormat
 
@@ -233,6 +235,68 @@ def test_weights_that_are_no_numbers_are_named_in_one_line(
         with pytest.raises(ModelError, match="its logits are not finite") as error:
             call()
         assert "\n" not in str(error.value)
+
+
+def _in_memory(folder: Path) -> leaf.Model:
+    del folder
+    loaded = leaf.Model.load(PACKAGE, dtype="float32")
+    return leaf.Model(loaded.model, loaded.tokenizer)
+
+
+def _with_adapters(folder: Path) -> leaf.Model:
+    model = _in_memory(folder)
+    config = LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
+    return leaf.Model(get_peft_model(model.model, config), model.tokenizer)
+
+
+def _of_folder(folder: Path) -> leaf.Model:
+    model = _in_memory(folder)
+    model.model.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    return leaf.Model.load(folder, dtype="float32")
+
+
+def _in_bfloat16(folder: Path) -> leaf.Model:
+    del folder
+    return leaf.Model.load(PACKAGE, dtype="bfloat16")
+
+
+PACKAGE = "package:playground/models/student"
+
+
+@pytest.mark.parametrize("tuning", ["full", "lora"])
+@pytest.mark.parametrize("foreign", [False, True], ids=["empty_cwd", "foreign_config"])
+@pytest.mark.parametrize("make", [_of_folder, _in_memory, _with_adapters, _in_bfloat16])
+def test_out_keeps_the_model_that_is_returned_whatever_the_current_folder_holds(
+    make: Callable[[Path], leaf.Model],
+    foreign: bool,
+    tuning: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    student = make(tmp_path / "student")
+    if foreign:
+        Path("config.json").write_text('{"model_type": "gpt2", "dtype": "float16"}')
+    capfd.readouterr()
+    trained = leaf.distill(student, None, ROWS[:2], out="kept", tuning=tuning, **FEW)
+    assert "Writing model shards" not in capfd.readouterr().err
+    kept, info = AutoModelForCausalLM.from_pretrained(
+        "kept/model", dtype="auto", output_loading_info=True
+    )
+    assert not any(info.values())
+    assert kept.dtype is trained.dtype is student.dtype
+    ids = torch.tensor([[5, 9, 22, 7]])
+    with torch.no_grad():
+        assert kept(input_ids=ids).logits.equal(trained.model(input_ids=ids).logits)
+
+
+def test_a_model_in_memory_has_no_folder_that_could_be_read(
+    pair: tuple[leaf.Model, leaf.Model],
+) -> None:
+    with pytest.raises(ModelError, match="is in memory or on a server, and has no files here"):
+        _ = source_of(pair[0]).folder
 
 
 def test_a_wrong_option_of_training_is_refused_with_the_nearest(

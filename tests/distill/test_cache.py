@@ -46,7 +46,7 @@ CPU = torch.device("cpu")
 
 
 def loaded(model: Any) -> Loaded:
-    source = Source(name="tiny", folder=Path(), fingerprint="tiny")
+    source = Source(name="tiny", fingerprint="tiny")
     return Loaded(source=source, model=model, tokenizer=None, device=CPU, dtype=model.dtype)
 
 
@@ -285,7 +285,7 @@ from leaf.models.files import Source
 config = LlamaConfig(vocab_size=61, hidden_size=16, intermediate_size=24, num_hidden_layers=2,
                      num_attention_heads=4, num_key_value_heads=2)
 torch.manual_seed(3)
-source = Source(name="tiny", folder=Path(), fingerprint="tiny")
+source = Source(name="tiny", fingerprint="tiny")
 teacher = Loaded(source=source, model=LlamaForCausalLM(config).eval().requires_grad_(False),
                  tokenizer=None, device=torch.device("cpu"), dtype=torch.float32)
 items = [EncodedExample(ids=(n, 2 * n % 61, 7, 5, 2), prompt_length=1 + n % 3) for n in range(24)]

@@ -1,5 +1,4 @@
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ class Case:
 
 def loaded(model: Any) -> Loaded:
     dtype = next(model.parameters()).dtype
-    source = Source(name="tiny", folder=Path(), fingerprint="tiny")
+    source = Source(name="tiny", fingerprint="tiny")
     return Loaded(
         source=source, model=model, tokenizer=None, device=torch.device("cpu"), dtype=dtype
     )

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from leaf.distill.export import Card, export, model_card, shown_name
 from leaf.distill.lora import add_adapters
 from leaf.models.files import find
-from leaf.models.load import load
+from leaf.models.load import dtype_of, load
 from leaf.recipe import DistillSection, ModelSection
 
 IDS = torch.tensor([[5, 9, 22, 7, 31, 40, 3, 18, 2]])
@@ -41,7 +41,7 @@ def save(student, folder, **changes):
         folder,
         student.model,
         student.tokenizer,
-        source=student.source,
+        own=dtype_of(student.source),
         section=section,
         card=CARD,
     )

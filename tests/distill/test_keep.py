@@ -1,7 +1,6 @@
 """What is kept of a teacher is what the model alone says of each row."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ ITEMS = [
 @pytest.fixture
 def teacher(tiny_model: Callable[..., Any]) -> Loaded:
     model = tiny_model("llama", seed=2, dtype=torch.float64)
-    source = Source(name="tiny", folder=Path(), fingerprint="tiny")
+    source = Source(name="tiny", fingerprint="tiny")
     return Loaded(
         source=source, model=model, tokenizer=None, device=torch.device("cpu"), dtype=model.dtype
     )

@@ -30,7 +30,7 @@ def load(seed):
                          num_attention_heads=4, num_key_value_heads=2, initializer_range=0.3)
     torch.manual_seed(seed)
     model = LlamaForCausalLM(config)
-    source = Source(name="tiny", folder=Path("tiny"), fingerprint="tiny")
+    source = Source(name="tiny", files=Path("tiny"), fingerprint="tiny")
     return Loaded(source=source, model=model.requires_grad_(False), tokenizer=None,
                   device=torch.device("cpu"), dtype=torch.float32)
 

@@ -32,7 +32,7 @@ ITEMS = [
 
 
 def loaded(model: Any) -> Loaded:
-    source = Source(name="tiny", folder=Path(), fingerprint="tiny")
+    source = Source(name="tiny", fingerprint="tiny")
     return Loaded(
         source=source, model=model, tokenizer=None, device=torch.device("cpu"), dtype=model.dtype
     )

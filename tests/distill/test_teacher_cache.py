@@ -28,7 +28,7 @@ def spec(
 ) -> TeacherCacheSpec:
     return TeacherCacheSpec(
         teacher=ModelSection(model="teacher", dtype=dtype),
-        source=Source(name="teacher", folder=Path(), fingerprint=source),
+        source=Source(name="teacher", fingerprint=source),
         section=DistillSection(**distill),
         vocabulary=vocabulary,
         store=Path("store"),

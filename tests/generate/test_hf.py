@@ -1,7 +1,5 @@
 """Greedy answers of the Hugging Face engine, compared with a naive loop over the same model."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -30,7 +28,7 @@ def tokenizer():
 @pytest.fixture
 def loaded(tiny_model, tokenizer):
     model = tiny_model("llama", seed=5, dtype=torch.float32, max_position_embeddings=40)
-    source = Source(name="tiny", folder=Path(), fingerprint="tiny")
+    source = Source(name="tiny", fingerprint="tiny")
     cpu = torch.device("cpu")
     return Loaded(source=source, model=model, tokenizer=tokenizer, device=cpu, dtype=torch.float32)
 
@@ -151,7 +149,7 @@ def talker(tiny_model, tokenizer):
     def make(family: str = "llama", **changes) -> Loaded:
         settings = {"seed": 6, "vocab_size": len(tokenizer), "max_position_embeddings": 60}
         model = tiny_model(family, dtype=torch.float32, **{**settings, **changes})
-        source = Source(name="talker", folder=Path(), fingerprint="talker")
+        source = Source(name="talker", fingerprint="talker")
         cpu = torch.device("cpu")
         return Loaded(
             source=source, model=model, tokenizer=tokenizer, device=cpu, dtype=torch.float32

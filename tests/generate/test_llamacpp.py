@@ -14,7 +14,7 @@ from leaf.records import Problem
 
 OFFLINE = Path(os.environ.get("LEAF_OFFLINE_MODELS") or Path.home() / ".cache" / "leaf" / "offline")
 SMOL = OFFLINE / "smollm2-135m.gguf"
-NOWHERE = Source(name="small", folder=Path(), fingerprint="small")
+NOWHERE = Source(name="small", fingerprint="small")
 GENERATE = GenerateSection(engine="llamacpp", max_new_tokens=2)
 
 real = pytest.mark.skipif(
@@ -41,7 +41,7 @@ def test_a_missing_package_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatc
 def test_a_file_that_is_damaged_is_one_line(talker: Path, tmp_path: Path) -> None:
     path = tmp_path / "small.gguf"
     path.write_bytes(b"GGUF" + bytes(1000))
-    source = Source(name="small", folder=talker, fingerprint="small")
+    source = Source(name="small", files=talker, fingerprint="small")
     with pytest.raises(ModelError, match=r"small\.gguf: llama\.cpp cannot load it"):
         opened(ModelSection(model=str(path)), source)
 

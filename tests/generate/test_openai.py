@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from leaf.records import Problem
 from tests.generate.chat_server import ChatServer, Reply, refused, said
 from tests.servers import held_port
 
-NOWHERE = Source(name="small", folder=Path(), fingerprint="small")
+NOWHERE = Source(name="small", fingerprint="small")
 
 
 def problem(text: str) -> Problem:

@@ -342,7 +342,7 @@ def test_a_gguf_file_is_converted_once_to_a_folder_that_loads(
     assert find(section(SMOL)) == source
     assert capsys.readouterr().err == ""
     # A folder says the same as the file; its name comes from the content.
-    copy = Source(name="copy", folder=source.folder, fingerprint="")
+    copy = Source(name="copy", files=source.folder, fingerprint="")
     loaded = load(section(source.folder, dtype="bfloat16"), copy)
     assert sum(parameter.numel() for parameter in loaded.model.parameters()) == 134_515_008
     ids = torch.tensor([loaded.tokenizer("The capital of France is")["input_ids"]])

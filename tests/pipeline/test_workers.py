@@ -1,7 +1,6 @@
 """Answering streams through shards: who ends in one makes room for those of the next."""
 
 import contextlib
-from pathlib import Path
 
 import pytest
 
@@ -53,7 +52,7 @@ def engine(monkeypatch):
 def job(drafts=None) -> AnswerWorker:
     return AnswerWorker(
         section=ModelSection(model="m"),
-        source=Source(name="m", folder=Path(), fingerprint="m"),
+        source=Source(name="m", fingerprint="m"),
         generate=GenerateSection(),
         about=About(role="student"),
         drafts=drafts,

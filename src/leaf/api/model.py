@@ -62,7 +62,7 @@ class Model:
             raise ModelError(f"{self.name}: has no fast tokenizer, so characters cannot be located")
         self._number = next(_NUMBERS)
         self._loaded = Loaded(
-            source=Source(name=self.name, folder=Path(), fingerprint=f"memory:{self._number}"),
+            source=Source(name=self.name, fingerprint=f"memory:{self._number}"),
             model=inner,
             tokenizer=self.tokenizer,
             device=_one_device(inner, self.name),
@@ -132,7 +132,7 @@ def source_of(model: Model) -> Source:
     """Return a model as stages take it: in memory, used as it is now and given back so."""
     inner = model._loaded.model
     name = model.name
-    source = Source(name=name, folder=Path(), fingerprint=f"memory:{model._number}")
+    source = Source(name=name, fingerprint=f"memory:{model._number}")
     held = Loaded(
         source=source,
         model=inner,

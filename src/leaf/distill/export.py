@@ -16,8 +16,9 @@ from huggingface_hub import ModelCard, ModelCardData
 from leaf.distill.checkpoint import flush
 from leaf.distill.lora import merge
 from leaf.distill.sample import Sample
-from leaf.models.files import PACKAGE, Source
-from leaf.models.load import DTYPES, Tokenizer, load_config, own_dtype
+from leaf.models.files import PACKAGE
+from leaf.models.load import DTYPES, Tokenizer, to_dtype
+from leaf.models.quiet import quiet
 from leaf.recipe import DistillSection
 from leaf.store.store import space_guard
 
@@ -64,7 +65,7 @@ def export(
     model: Any,
     tokenizer: Tokenizer,
     *,
-    source: Source,
+    own: torch.dtype,
     section: DistillSection,
     card: Card,
 ) -> None:
@@ -77,15 +78,15 @@ def export(
         folder: Where it goes.
         model: The trained student, with the generation config that it came with.
         tokenizer: With its chat template.
-        source: Where the student came from, for its dtype (`save_dtype: auto`).
+        own: What the student came in, which `save_dtype: auto` saves.
         section: How it was trained.
         card: What else the card says.
     """
-    round_weights(model, section, own_dtype(load_config(source)))
+    round_weights(model, section, own)
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     for old in folder.parent.glob(f".{folder.name}.*.tmp"):
         shutil.rmtree(old)  # a kill left it
-    with space_guard(folder):
+    with space_guard(folder), quiet():
         model.save_pretrained(aside)
         tokenizer.save_pretrained(aside)
         (aside / "README.md").write_text(model_card(card, section), encoding="utf-8")
@@ -99,7 +100,7 @@ def round_weights(model: Any, section: DistillSection, own: torch.dtype) -> None
     """Merge adapters and round to the saved dtype, in place; `own` is what the student came in."""
     if section.tuning == "lora":
         merge(model)
-    model.to(own if section.save_dtype == "auto" else DTYPES[section.save_dtype])
+    to_dtype(model, own if section.save_dtype == "auto" else DTYPES[section.save_dtype])
 
 
 def model_card(card: Card, section: DistillSection) -> str:

@@ -45,16 +45,20 @@ def merge(model: Any) -> None:
     What is left is the model as it was loaded, of the same class, with other weights.
     """
     from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
 
-    layers = [
-        (name, layer) for name, layer in model.named_modules() if isinstance(layer, BaseTunerLayer)
-    ]
-    for name, layer in layers:
-        base = layer.get_base_layer()
-        # The sum is rounded once, to the dtype that is saved, and not to the frozen weight's.
-        base.weight.data = base.weight.data.float()
-        layer.merge(safe_merge=True)
-        model.set_submodule(name, base)
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, BaseTunerLayer):
+            base = layer.get_base_layer()
+            # The sum is rounded once, to the dtype that is saved, and not to the frozen weight's.
+            base.weight.data = base.weight.data.float()
+            layer.merge(safe_merge=True)
+            model.set_submodule(name, base)
+        elif isinstance(layer, AuxiliaryTrainingWrapper):  # a whole layer that learnt beside them
+            whole = layer.unload_and_optionally_merge_module(True, True, None)
+            model.set_submodule(name, whole)
+    del model.peft_config
+    model._hf_peft_config_loaded = False  # else `save_pretrained` would look for adapters
 
 
 def _targets(model: Any, section: LoraSection) -> list[str]:

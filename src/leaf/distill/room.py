@@ -7,7 +7,7 @@ import torch
 from leaf.distill.lora import add_adapters
 from leaf.errors import OutOfMemoryError
 from leaf.models.files import Source
-from leaf.models.load import load_config, own_dtype, resolve_dtype, skeleton
+from leaf.models.load import dtype_of, resolve_dtype, skeleton
 from leaf.recipe import DistillSection
 from leaf.store.memory import memory_of, size_of
 
@@ -78,7 +78,7 @@ def check_room(source: Source, section: DistillSection, device: torch.device) ->
     Raises:
         OutOfMemoryError: it does not fit; says both numbers and what takes less.
     """
-    dtype = student_dtype(section, own_dtype(load_config(source)), device)
+    dtype = student_dtype(section, dtype_of(source), device)
     needed = training_bytes(count_parameters(source, section), section, dtype)
     total, free = memory_of(device)
     if needed > free:

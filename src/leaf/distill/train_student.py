@@ -17,7 +17,7 @@ from leaf.distill.aligned import AlignedTeacher
 from leaf.distill.checkpoint import gathered
 from leaf.distill.export import card_of, export
 from leaf.distill.loop import Trained, finish
-from leaf.distill.lora import add_adapters
+from leaf.distill.lora import add_adapters, merge
 from leaf.distill.ranks import ALONE, Ranks, ranks_here
 from leaf.distill.room import check_room, student_dtype
 from leaf.distill.sample import Sample
@@ -148,15 +148,16 @@ def train_student(
 def _student(job: TrainingJob) -> Loaded:
     """Load the student with all that learns in float32."""
     section = job.distill
-    own = load.own_dtype(load.load_config(job.student_source))
-    dtype = student_dtype(section, own, load.best_device())
+    dtype = student_dtype(section, load.dtype_of(job.student_source), load.best_device())
     held = job.student_source.held
     if held is None:
         student = load.load(job.student, job.student_source, dtype=dtype)
     else:
         # A copy: the model that a user has stays as it is.
-        model = copy.deepcopy(held.model).requires_grad_(False).to(dtype)
-        student = replace(held, model=model, dtype=dtype)
+        model = copy.deepcopy(held.model).requires_grad_(False)
+        if hasattr(model, "peft_config"):
+            merge(model)  # what is saved is a model without the user's adapters, as good as with
+        student = replace(held, model=load.to_dtype(model, dtype), dtype=dtype)
     if section.tuning == "lora":
         add_adapters(student.model, section.lora, seed=section.seed)
     return student
@@ -208,7 +209,7 @@ def export_student(
         job.folder / "model",
         student.model,
         student.tokenizer,
-        source=student.source,
+        own=load.dtype_of(job.student_source),
         section=job.distill,
         card=card_of(job.student.model, job.teacher.model, job.task, samples, steps=trained.kept),
     )

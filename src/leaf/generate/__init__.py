@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from leaf.errors import ModelError
 from leaf.generate.engine import Engine, by_parts
@@ -69,7 +68,7 @@ def find_for(section: ModelSection, generate: GenerateSection) -> Source:
     engine = engine_of(section, generate)
     if engine == "openai":
         access = access_of(section)
-        return Source(name=access.model, folder=Path(), fingerprint=f"{access.url}: {access.model}")
+        return Source(name=access.model, fingerprint=f"{access.url}: {access.model}")
     return find(section, weights=engine != "llamacpp")
 
 

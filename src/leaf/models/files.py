@@ -47,11 +47,19 @@ class Source:
 
     name: str
     """As the recipe names it."""
-    folder: Path
+    files: Path | None = None
+    """The folder of its files; None of a model in memory or on a server."""
     fingerprint: str
     """Names the content: a hub commit, or a hash over the files."""
     held: Any = field(default=None, repr=False, compare=False)
     """The `leaf.models.load.Loaded` of a model that is in memory already; None: it is loaded."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie; raises `ModelError` where there are none, so that no others' are."""
+        if self.files is None:
+            raise ModelError(f"{self.name}: is in memory or on a server, and has no files here")
+        return self.files
 
 
 def find(section: ModelSection, *, weights: bool = True) -> Source:
@@ -81,7 +89,7 @@ def find(section: ModelSection, *, weights: bool = True) -> Source:
 def trained(arm: str, folder: Path) -> Source:
     """Return the student that an arm (`kd`, `leaf`) trained, by its stage folder in a store."""
     return Source(
-        name=f"student {arm}", folder=folder / "model", fingerprint=f"student@{folder.name}"
+        name=f"student {arm}", files=folder / "model", fingerprint=f"student@{folder.name}"
     )
 
 
@@ -149,7 +157,7 @@ def find_bundled(name: str, package: Path) -> Source:
                 f"{name}: {path} is damaged: its SHA-256 must be {sha256}, but is {found}; "
                 "install leaf again"
             )
-    return Source(name=name, folder=folder, fingerprint=_hash_files(folder))
+    return Source(name=name, files=folder, fingerprint=_hash_files(folder))
 
 
 def _find_folder(name: str, folder: Path) -> Source:
@@ -160,7 +168,7 @@ def _find_folder(name: str, folder: Path) -> Source:
             f"{name}: no *.safetensors in {folder}; pickled weights are not loaded: "
             "save them again with save_pretrained"
         )
-    return Source(name=name, folder=folder, fingerprint=_hash_files(folder))
+    return Source(name=name, files=folder, fingerprint=_hash_files(folder))
 
 
 def _find_on_hub(section: ModelSection) -> Source:
@@ -182,7 +190,7 @@ def _find_on_hub(section: ModelSection) -> Source:
         raise ModelError(f"{name}: the hub refused it: {str(error).splitlines()[0]}") from None
     folder = Path(snapshot)
     # The cache lays a snapshot in a folder named by its commit.
-    return Source(name=name, folder=folder, fingerprint=f"{name}@{folder.name}")
+    return Source(name=name, files=folder, fingerprint=f"{name}@{folder.name}")
 
 
 def _find_gguf(name: str, path: Path, *, weights: bool) -> Source:
@@ -195,7 +203,7 @@ def _find_gguf(name: str, path: Path, *, weights: bool) -> Source:
         folder = cache_folder() / "tokenizers" / called
     if not folder.is_dir():
         _convert_gguf(path, folder, weights=weights)
-    return Source(name=name, folder=folder, fingerprint=fingerprint)
+    return Source(name=name, files=folder, fingerprint=fingerprint)
 
 
 def _convert_gguf(path: Path, folder: Path, *, weights: bool) -> None:

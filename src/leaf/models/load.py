@@ -3,6 +3,7 @@
 Weights are read from safetensors alone and remote code is never trusted.
 """
 
+import copy
 import ctypes
 import gc
 from collections.abc import Iterator
@@ -97,7 +98,7 @@ def load(
 
 def skeleton(source: Source) -> Any:
     """Return a model with every shape and none of its numbers; it takes no memory."""
-    config = load_config(source)
+    config = copy.deepcopy(load_config(source))  # it may be a user's, and gets another dtype
     make: Any = AutoModelForCausalLM.from_config
     with readable(f"{source.name}: config.json cannot be used"), torch.device("meta"):
         return make(config, trust_remote_code=False)
@@ -180,6 +181,32 @@ def context_of(config: Any) -> int:
 def own_dtype(config: Any) -> torch.dtype:
     """Return the dtype that a model's files say it came in; float32 where they do not say."""
     return config.dtype if isinstance(config.dtype, torch.dtype) else torch.float32
+
+
+def dtype_of(source: Source) -> torch.dtype:
+    """Return the dtype that a model has in memory, or that its files say.
+
+    Whoever casts a model in memory leaves its configuration as it is.
+    """
+    if source.held is not None:
+        return cast(torch.dtype, source.held.dtype)
+    return own_dtype(load_config(source))
+
+
+def to_dtype(model: Any, dtype: torch.dtype) -> Any:
+    """Cast a model in place, but for tables that are computed and not saved: rotary frequencies.
+
+    Loading leaves those wide, so a model that is cast equals one that is saved and loaded.
+    """
+    computed = [
+        (module, name, module._buffers[name])
+        for module in model.modules()
+        for name in module._non_persistent_buffers_set
+    ]
+    model.to(dtype)
+    for module, name, buffer in computed:
+        module._buffers[name] = buffer
+    return model
 
 
 def dtype_name(dtype: torch.dtype) -> str:

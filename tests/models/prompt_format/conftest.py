@@ -228,7 +228,7 @@ def _real(name: str) -> load.Tokenizer:
     found = next(iter(sorted(folder.glob(REAL[name]))), None)
     if found is None:
         pytest.skip(f"no converted model {REAL[name]} in {folder}")
-    return load.load_tokenizer(files.Source(name=name, folder=found, fingerprint=""))
+    return load.load_tokenizer(files.Source(name=name, files=found, fingerprint=""))
 
 
 @pytest.fixture(scope="session")
