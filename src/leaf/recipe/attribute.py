@@ -32,9 +32,9 @@ class AttributeSection(Section):
     )
     plugins: list[_Plugin] = Field(
         [],
-        description="Python files (my_detector.py) or modules with detectors, graders or tasks of"
-        " your own, a file's path counted from the recipe's folder: they are run, so look at those"
-        " of others first",
+        description="Python files (my_detector.py) or modules with detectors, graders, losses or"
+        " tasks of your own, a file's path counted from the recipe's folder: they are run, so look"
+        " at those of others first",
     )
     reference: Literal["gold", "teacher"] = Field(
         "gold", description="response y: the data set's solution, or the teacher's right answer"
