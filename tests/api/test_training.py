@@ -2,6 +2,8 @@
 
 import copy
 import doctest
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
 import leaf
+from leaf.api import pair as pair_module
 from leaf.api import training
 from leaf.api.model import source_of
 from leaf.errors import DataError, ModelError, RecipeError
@@ -151,6 +154,58 @@ def test_what_is_wrong_is_said_in_one_line(
     with pytest.raises(kind, match=words) as error:
         leaf.distillation_loss(*pair, rows, **options)
     assert "\n" not in str(error.value)
+
+
+def test_a_row_beyond_the_students_context_is_refused_and_left_out(
+    pair: tuple[leaf.Model, leaf.Model], capfd: pytest.CaptureFixture[str]
+) -> None:
+    student, teacher = pair
+    long = {"question": "Zoe " * student.model.config.max_position_embeddings, "response": "2"}
+    with pytest.raises(DataError, match=r"1 of 4 rows are longer than the student's .* 'Zoe Zoe"):
+        leaf.distillation_loss(student, teacher, [*ROWS, long])
+    leaf.distill(student, teacher, [*ROWS, long], **FEW)
+    assert "1 of 4 rows are longer than the student's" in capfd.readouterr().err
+
+
+def test_what_is_kept_of_a_pair_never_goes_stale() -> None:
+    folder = "package:playground/models/"
+    pair = [leaf.Model.load(folder + name, dtype="float32") for name in ("student", "teacher")]
+    student, teacher = pair
+
+    def kept_and_fresh() -> tuple[float, float]:
+        with torch.no_grad():
+            kept = leaf.distillation_loss(student, teacher, ROWS).item()
+            copies = [leaf.Model(m.model, m.tokenizer, system=m.system) for m in pair]
+            return kept, leaf.distillation_loss(*copies, ROWS).item()
+
+    seen = [kept_and_fresh()]
+    student.system = "Be brief."
+    seen.append(kept_and_fresh())
+    head = torch.nn.Linear(*teacher.model.lm_head.weight.shape[::-1], bias=False)
+    teacher.model.set_output_embeddings(head)
+    seen.append(kept_and_fresh())
+    with torch.no_grad():
+        teacher.model.get_output_embeddings().weight.mul_(3.0)
+    seen.append(kept_and_fresh())
+    assert all(kept == pytest.approx(fresh, rel=1e-6) for kept, fresh in seen)
+    assert len({kept for kept, _ in seen}) == len(seen)
+
+
+def test_models_are_let_go_with_their_owner(pair: tuple[leaf.Model, leaf.Model]) -> None:
+    student, teacher = (leaf.Model(each.model, each.tokenizer) for each in pair)
+    leaf.distillation_loss(student, student, ROWS)
+    for temperature in range(1, 10):
+        leaf.distillation_loss(student, teacher, ROWS, temperature=float(temperature))
+    pairs = pair_module._PAIRS[student]
+    assert 1 < len(pairs) <= pair_module._MOST_PAIRS
+    del teacher
+    gc.collect()
+    assert not pairs
+    leaf.distillation_loss(student, student, ROWS)
+    gone = weakref.ref(student)
+    del student
+    gc.collect()
+    assert gone() is None
 
 
 FEW = {"learning_rate": 1e-2, "max_steps": 3, "batch_size": 2, "warmup_steps": 0}

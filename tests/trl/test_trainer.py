@@ -151,7 +151,7 @@ def test_rows_are_checked_and_longer_ones_are_left_out(
         **common, train_dataset=ROWS, args=settings(tmp_path, max_length=40)
     )
     assert len(trainer.train_dataset) < len(ROWS)
-    assert "rows are longer than 40 tokens" in capfd.readouterr().err
+    assert "rows are longer than cutoff (40 tokens): left out" in capfd.readouterr().err
 
 
 def test_it_evaluates_without_a_teacher_by_cross_entropy(

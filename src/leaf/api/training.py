@@ -3,48 +3,26 @@
 import contextlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from weakref import WeakKeyDictionary
 
-import torch
 from torch import Tensor
 
 from leaf.api.model import Model, section_of, source_of
+from leaf.api.pair import checked_section, limit_text, pair_of
 from leaf.api.undisturbed import undisturbed
-from leaf.distill import Distiller, TrainingExample, encode_rows, hold_out, plan_steps, split_rows
-from leaf.distill.align import Aligner
-from leaf.distill.aligned import AlignedTeacher
+from leaf.distill import TrainingExample, encode_rows, hold_out, plan_steps, split_rows
 from leaf.distill.export import round_weights
 from leaf.distill.rows import rows_from
-from leaf.distill.sample import Sample
-from leaf.distill.teacher import HiddenTeacher, OnlineStates, Teacher
 from leaf.distill.train_student import TrainingJob, export_student, train_student
-from leaf.errors import DataError, RecipeError, UsageError, nearest
-from leaf.models.lent import lent
-from leaf.models.load import Loaded, release_memory
-from leaf.models.output_head import output_head
+from leaf.errors import UsageError
+from leaf.models.load import release_memory
 from leaf.models.prompt_format import PromptFormat
-from leaf.models.vocabulary import check_tokenizers, common_tokens, same_tokenizer
+from leaf.models.vocabulary import check_tokenizers
 from leaf.progress import say
 from leaf.recipe import DistillSection
-from leaf.recipe.reading import check_section
 from leaf.store.keys import digest, plain
-
-LOSS_OPTIONS = (
-    "lambda",
-    "loss",
-    "loss_options",
-    "jsd_beta",
-    "skew",
-    "temperature",
-    "cross_entropy",
-    "cutoff",
-    "chunk_tokens",
-)
-"""The keys of a recipe's `distill` that decide what a loss is, not how somebody trains by it."""
 
 
 def distillation_loss(
@@ -73,7 +51,8 @@ def distillation_loss(
         computes in the dtype of `torch.autocast` where that is on, else in the student's own.
 
     Raises:
-        DataError: no rows, a row that lacks something or is longer than `cutoff` tokens.
+        DataError: no rows, a row that lacks something or is longer than `cutoff` tokens, or than
+            the student was made for.
         RecipeError: an unknown option, or one out of the rules.
         ModelError: no token is common to both models.
         NonFiniteError: the loss is not a number.
@@ -137,7 +116,7 @@ def distill(
         >>> [step["step"] for step in trained.metrics]
         [1, 2]
     """
-    section = _section({"teacher": teacher_as, **options}, teacher, "leaf.distill")
+    section = checked_section({"teacher": teacher_as, **options}, teacher, "leaf.distill")
     if section.teacher == "served":
         raise UsageError("leaf.distill: a served teacher is no model in memory; run a recipe")
     with undisturbed(), _folder(out) as folder:
@@ -168,94 +147,6 @@ def distill(
     return made
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pair:
-    """A student that somebody trains and its teacher, with what is found out about them once."""
-
-    distiller: Distiller
-    prompt_format: PromptFormat
-    aligner: Aligner | None
-    section: DistillSection
-
-    def encode(self, rows: list[TrainingExample]) -> list[Sample]:
-        """Tokenise rows; raises `DataError` for one that is longer than `cutoff`."""
-        samples, longer = encode_rows(self.prompt_format, rows, self.section.cutoff, self.aligner)
-        if longer:
-            raise DataError(
-                f"{len(longer)} of {len(rows)} rows are longer than cutoff ({self.section.cutoff} "
-                f"tokens), the first is {longer[0].content!r:.60}; leave them out or raise cutoff"
-            )
-        return samples
-
-
-_PAIRS: WeakKeyDictionary[Model, dict[str, tuple[Model | None, Pair]]] = WeakKeyDictionary()
-"""Student to its pairs, each with its teacher, so that no other object gets its id."""
-
-
-def pair_of(student: Model, teacher: Model | None, options: dict[str, Any]) -> Pair:
-    """Return what is known of a student and its teacher under some options, found out once."""
-    for name in options:
-        if name.rstrip("_") not in LOSS_OPTIONS:
-            raise RecipeError(
-                f"leaf.distillation_loss: `{name}` does not decide a loss"
-                f"{nearest(name, LOSS_OPTIONS) or '; known here: ' + ', '.join(LOSS_OPTIONS)}"
-            )
-    section = _section(options, teacher, "leaf.distillation_loss")
-    loaded: Loaded = source_of(student).held
-    kind = loaded.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else loaded.dtype
-    checkpointing = loaded.model.is_activation_checkpointing
-    name = repr((id(teacher), dtype, checkpointing, str(loaded.device), section))
-    pairs = _PAIRS.setdefault(student, {})
-    if name not in pairs:
-        pairs[name] = (teacher, _pair(student, loaded, teacher, section, dtype))
-    return pairs[name][1]
-
-
-def _pair(
-    student: Model,
-    loaded: Loaded,
-    teacher: Model | None,
-    section: DistillSection,
-    dtype: torch.dtype,
-) -> Pair:
-    own = PromptFormat(student.tokenizer, name=student.name, system=student.system)
-    aligner: Aligner | None = None
-    source: Teacher | None = None
-    if teacher is not None and section.cross_entropy < 1.0:
-        other = PromptFormat(teacher.tokenizer, name=teacher.name, system=teacher.system)
-        source = _teacher(source_of(teacher).held, loaded.device)
-        if not same_tokenizer(own.tokenizer, other.tokenizer):
-            check_tokenizers(own, other, section)
-            aligner = Aligner(own, other, common_tokens(own, other))
-            entries = len(loaded.model.get_output_embeddings().weight)
-            source = AlignedTeacher.of(source, aligner.common, entries, section.chunk_tokens)
-    distiller = Distiller(loaded, source, section, compute_dtype=dtype, learn=False)
-    return Pair(distiller=distiller, prompt_format=own, aligner=aligner, section=section)
-
-
-def _teacher(loaded: Loaded, device: torch.device) -> HiddenTeacher:
-    """Return a teacher that is lent for each forward; its head works on the student's device."""
-    with lent(loaded.model):
-        head = output_head(loaded.model)
-    states = OnlineStates(loaded)
-
-    def lent_states(items: Any) -> Tensor:
-        with lent(loaded.model), torch.autocast(loaded.device.type, enabled=False):
-            return states(items)
-
-    return HiddenTeacher(states=lent_states, head=head.to(device))
-
-
-def _section(options: dict[str, Any], teacher: Model | None, what: str) -> DistillSection:
-    values = {
-        name.rstrip("_") if name == "lambda_" else name: each for name, each in options.items()
-    }
-    if teacher is None:
-        values["cross_entropy"] = 1.0
-    return check_section(DistillSection, values, source=what)
-
-
 def _job(
     student: Model,
     teacher: Model | None,
@@ -270,9 +161,12 @@ def _job(
         met = check_tokenizers(prompt_format, other, section)
         if met:
             say(met)
-    samples, longer = encode_rows(prompt_format, rows, section.cutoff)
+    limit = min(section.cutoff, source_of(student).held.context)
+    samples, longer = encode_rows(prompt_format, rows, limit)
     if longer:
-        say(f"{len(longer)} of {len(rows)} rows are longer than {section.cutoff} tokens: left out")
+        what = limit_text(section.cutoff, limit)
+        first = f"{longer[0].content!r:.60}"
+        say(f"{len(longer)} of {len(rows)} rows are longer than {what}: left out (first: {first})")
     problems = list(dict.fromkeys(sample.row.problem_id for sample in samples))
     held_out = hold_out(problems, section.validation.share, section.validation.seed)
     kept, validation = split_rows([sample.row for sample in samples], held_out)

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from leaf.api.model import Model
-from leaf.api.training import Pair, pair_of
+from leaf.api.pair import Pair, limit_text, pair_of
 from leaf.distill import TrainingExample
 from leaf.distill.distiller import loss_shares
 from leaf.distill.rows import rows_from
@@ -169,15 +169,16 @@ class LeafTrainer(SFTTrainer):  # type: ignore[misc]  # TRL's types are not read
             counts[bool(row["changed"])] += tokens
 
     def _within_cutoff(self, dataset: Dataset) -> Dataset:
-        pair, cutoff = self.pair, self.pair.section.cutoff
+        pair = self.pair
         rows = rows_from(dataset)
         lengths = [
             len(pair.prompt_format.encode(row.content, row.response, row.response_prefix).ids)
             for row in rows
         ]
-        kept = [at for at, length in enumerate(lengths) if length <= cutoff]
+        kept = [at for at, length in enumerate(lengths) if length <= pair.limit]
         if len(kept) < len(rows):
-            say(f"{len(rows) - len(kept)} of {len(rows)} rows are longer than {cutoff} tokens")
+            what = limit_text(pair.section.cutoff, pair.limit)
+            say(f"{len(rows) - len(kept)} of {len(rows)} rows are longer than {what}: left out")
         return dataset.select(kept)
 
 
