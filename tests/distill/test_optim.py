@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from leaf.distill import optim
 from leaf.distill.optim import make_optimizer, put_state, state_of
 from leaf.errors import UsageError
 from leaf.recipe import DistillSection
@@ -120,7 +121,7 @@ def test_no_two_tensors_of_a_state_share_memory():
 
 
 def test_eight_bits_without_the_extra_are_one_line(monkeypatch):
-    monkeypatch.setattr("leaf.distill.optim.find_spec", lambda name: None)
+    monkeypatch.setattr(optim, "find_spec", lambda name: None)
     with pytest.raises(UsageError) as caught:
         make_optimizer(Model().parameters(), section("adamw_8bit"))
     assert str(caught.value) == (

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from leaf.distill import room
 from leaf.distill.lora import add_adapters
 from leaf.distill.optim import make_optimizer
 from leaf.distill.room import (
@@ -95,7 +96,7 @@ def test_frozen_weights_alone_may_stay_as_they_came(section, own, dtype):
 def test_a_student_without_room_for_its_optimiser_is_refused_with_both_numbers(source, monkeypatch):
     section = DistillSection()
     needed = 16 * count_parameters(source, section).learning
-    monkeypatch.setattr("leaf.distill.room.memory_of", lambda device: (10**6, needed - 1))
+    monkeypatch.setattr(room, "memory_of", lambda device: (10**6, needed - 1))
     with pytest.raises(OutOfMemoryError) as caught:
         check_room(source, section, CPU)
     line = str(caught.value)
@@ -104,12 +105,12 @@ def test_a_student_without_room_for_its_optimiser_is_refused_with_both_numbers(s
     assert line.endswith(
         "distill.tuning: lora or distill.optimizer: adamw_8bit or take smaller models"
     )
-    monkeypatch.setattr("leaf.distill.room.memory_of", lambda device: (10**6, needed))
+    monkeypatch.setattr(room, "memory_of", lambda device: (10**6, needed))
     check_room(source, section, CPU)
 
 
 def test_the_way_out_names_only_what_is_not_taken_yet(source, monkeypatch):
-    monkeypatch.setattr("leaf.distill.room.memory_of", lambda device: (10**6, 0))
+    monkeypatch.setattr(room, "memory_of", lambda device: (10**6, 0))
     section = DistillSection(tuning="lora", optimizer="adamw_8bit")
     with pytest.raises(OutOfMemoryError, match=r"free on cpu: take smaller models$"):
         check_room(source, section, CPU)

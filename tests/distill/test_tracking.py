@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from leaf.distill import tracking
 from leaf.distill.tracking import Trackers, missing_trackers
 from leaf.errors import UsageError
 from leaf.recipe import DistillSection
@@ -65,7 +66,7 @@ def test_without_names_nothing_is_written(tmp_path):
 
 @pytest.mark.parametrize("name", ["tensorboard", "trackio", "wandb"])
 def test_a_missing_tracker_is_one_line_before_training(tmp_path, monkeypatch, name):
-    monkeypatch.setattr("leaf.distill.tracking.find_spec", lambda asked: None)
+    monkeypatch.setattr(tracking, "find_spec", lambda asked: None)
     with pytest.raises(UsageError) as caught:
         Trackers([name], tmp_path, "training leaf", SECTION)
     assert str(caught.value) == missing_trackers([name])

@@ -13,6 +13,7 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM
 
+from leaf.distill import tracking
 from leaf.distill.room import Parameters
 from leaf.doctor import Finding, examine
 from leaf.doctor.files import look
@@ -255,7 +256,7 @@ def test_a_tracker_that_is_not_installed_is_bad(
 ) -> None:
     values["distill"]["tracking"] = ["tensorboard"]
     assert found(values, "bad") == []
-    monkeypatch.setattr("leaf.distill.tracking.find_spec", lambda name: None)
+    monkeypatch.setattr(tracking, "find_spec", lambda name: None)
     assert found(values, "bad") == [
         'distill.tracking: tensorboard is not installed: pip install "leaf-distill[tensorboard]", '
         "or take it off the list"
