@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 
 class LeafError(Exception):
@@ -54,6 +55,26 @@ class OutOfMemoryError(LeafError):
 
 class NonFiniteError(LeafError):
     """A NaN or an infinity where a number must be: the message names the model and the problem."""
+
+
+def check_type(what: str, value: object, kind: type | tuple[type, ...], rule: str) -> None:
+    """Refuse a value of the wrong type in one line.
+
+    Args:
+        what: The argument's name.
+        value: What was given.
+        kind: What it must be an instance of.
+        rule: Ends `must be`; after a semicolon the way out.
+
+    Raises:
+        UsageError: it is no instance.
+    """
+    if not isinstance(value, kind):
+        must, _, way_out = rule.partition("; ")
+        # The repr of a model or an array has many lines.
+        plain = value is None or isinstance(value, str | bytes | int | float | Path)
+        shown = f"{value!r:.60}" if plain else f"a {type(value).__name__}"
+        raise UsageError(f"{what}: must be {must}, but is {shown}{way_out and f'; {way_out}'}")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -1,6 +1,7 @@
 """The records that flow from stage to stage: frozen dataclasses, kept by `leaf.store.parquet`."""
 
 import dataclasses
+import reprlib
 from enum import StrEnum
 
 UNNAMED = {"unnamed": True}
@@ -11,12 +12,6 @@ NEVER_NAMED = {"never_named": True}
 
 STORED_AS = "stored_as"
 """Key of a field's metadata: the name that it had before, which files and keys keep."""
-
-
-def stored_name(field: "dataclasses.Field[object]") -> str:
-    """Return what a field is called in files and in what names a result."""
-    name: str = field.metadata.get(STORED_AS, field.name)
-    return name
 
 
 class Outcome(StrEnum):
@@ -87,6 +82,9 @@ class Problem:
     """One question with its known answer. The user's message is `before + question + after`.
 
     At response level (`leaf.prune.segments`) that text begins the response to `prompt` instead.
+
+    >>> leaf.Problem(id="q1", question="How many?", answer="3", solution="#### 3")
+    Problem('q1', 'How many?')
     """
 
     id: str
@@ -124,6 +122,9 @@ class Problem:
     and never the answers."""
     source: str = dataclasses.field(default="", metadata=NEVER_NAMED)
     """The part of the data set that it comes from, as the data name it, else ""."""
+
+    def __repr__(self) -> str:
+        return f"Problem({self.id!r}, {reprlib.repr(self.question)})"
 
     @property
     def content(self) -> str:

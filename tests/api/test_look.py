@@ -132,6 +132,19 @@ def test_print_shows_the_terminal_view(look: Any) -> None:
     assert "\x1b" not in text
 
 
+def test_before_models_were_asked_print_shows_what_is_there(student: leaf.Model) -> None:
+    look = leaf.explain(student, None, QUESTION, REFERENCE, max_new_tokens=16)
+    before = str(look)
+    assert "not verified yet: look.verify()" in before
+    assert "not asked" not in before
+    assert "0 of" not in before
+    look.verify()
+    after = str(look)
+    assert "not verified yet" not in after
+    assert "1 of 1 verified" in after
+    assert "teacher" not in before + after
+
+
 def test_the_page_needs_nothing_outside_itself(look: Any, tmp_path: Path) -> None:
     for verified in (False, True):
         if verified:

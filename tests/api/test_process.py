@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 
 import leaf
 from leaf.cli.main import main
+from leaf.store.ledger import write_ledger
 from tests.api.conftest import QUESTION, REFERENCE
 
 ROOT = Path(__file__).parents[2]
@@ -78,12 +79,20 @@ for cell in json.load(open("cells.json")):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["model", "stages", "look", "recipes"])
+DOCUMENTED = ("api.model", "api.stages", "api.look", "api.recipes", "recipe.reading")
+STORED = ("store.ledger", "store.results", "store.store", "records")
+
+
+@pytest.mark.parametrize("name", [*DOCUMENTED, *STORED])
 def test_the_examples_of_docstrings_are_true(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, student: leaf.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    module = import_module(f"leaf.api.{name}")
+    question = "Ada has 3 pens. It is late. How many pens does Ada have?"
+    (tmp_path / "runs" / "demo").mkdir(parents=True)
+    look = leaf.explain(student, None, question, "3")
+    write_ledger(tmp_path / "runs" / "demo" / "ledger.parquet", [look.entry])
+    module = import_module(f"leaf.{name}")
     failed, tried = doctest.testmod(module, extraglobs={"leaf": leaf})
     assert tried
     assert not failed

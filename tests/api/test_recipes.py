@@ -58,6 +58,10 @@ def test_results_and_entries_are_short(tmp_path: Path) -> None:
     results = leaf.run_recipe(recipe, out=tmp_path / "run", until="verify")
     assert repr(results).startswith("Results(40 problems; ")
     assert len(repr(results)) < 250
+    assert repr(results.cuts).startswith("{'gradient': Cuts(")
+    assert len(repr(results.cuts)) < 250
+    assert all(len(repr(problem)) < 100 for problem in results.problems or ())
+    assert repr(leaf.Store("kept")) == "Store('kept')"
     results.estimates = {
         "own <b>": {"before": Estimate(n=4, value=0.5, low=0.1, high=0.9, right=2, ungradable=0)}
     }

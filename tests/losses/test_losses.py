@@ -260,6 +260,7 @@ def test_the_examples_of_docstrings_are_as_they_say(name: str) -> None:
 
 def test_every_public_name_is_there() -> None:
     assert all(hasattr(leaf.losses, name) for name in leaf.losses.__all__)
+    assert dir(leaf.losses) == sorted(leaf.losses.__all__)
 
 
 def excluding(values: Tensor, tokens: list[int]) -> Tensor:

@@ -10,23 +10,23 @@ from typing import Any
 
 from rich.console import Console
 
+from leaf.api.arguments import check_models, check_text
 from leaf.api.desk import cuts_of, desk, detection_of
+from leaf.api.entry import ranking_of, said_of, tokens_of, variant_of
 from leaf.api.model import Model
 from leaf.api.records import Cut, Said, ScoredUnit, Scores, Verified, brief
 from leaf.api.settings import check_grader, gold_of, recipe_of, surroundings
 from leaf.api.undisturbed import undisturbed
-from leaf.attribute.ranking import min_max
-from leaf.errors import UsageError
+from leaf.errors import UsageError, check_type
 from leaf.progress import say
 from leaf.recipe import Recipe
 from leaf.recipe.choice import Chosen
-from leaf.records import Problem, RankedUnit, Span
+from leaf.records import Problem
 from leaf.report.inline import explanation_html
 from leaf.report.one_problem import explanation
 from leaf.report.one_problem_terminal import print_explanation
 from leaf.report.page import write_explanation
-from leaf.store.ledger import Entry, Ranking, Unit, Variant
-from leaf.store.ledger import Said as LedgerSaid
+from leaf.store.ledger import Entry
 
 _NAME = "prompt"
 
@@ -84,36 +84,74 @@ def explain(
         >>> look.scores[1]
         ScoredUnit(15:27, 1.00, ' It is late.')
     """
-    if grader is not None:
-        check_grader(grader)
-    for name, text in (("question", question), ("reference", reference)):
-        if not text.strip():
-            raise UsageError(f"{name}: is empty")
-    names = [unit] if unit else list(recipe.prune.units) if recipe else ["sentence"]
-    detector = detector or (recipe.attribute.detector if recipe else "ablation")
-    resolved = recipe_of(
-        student,
-        teacher,
-        base=recipe,
-        attribute=detection_of(detector, unit or (None if recipe else names[0]), options, recipe),
-        prune={"units": names, "strategy": _without_transplants(recipe)},
-        generate={"max_new_tokens": max_new_tokens} if max_new_tokens else {},
-    )
+    check_models(student, teacher)
+    _check(question, reference, answer, grader, recipe)
+    settings = _settings(student, teacher, detector, unit, max_new_tokens, options, recipe)
     before, after = surroundings(recipe.data) if recipe else ("", "")
     problem = Problem(
         id=_NAME, question=question, answer="", solution=reference, before=before, after=after
     )
-    if grader is None and recipe and recipe.data.grader is not None:
+    if grader is None and recipe:
         grader = recipe.data.grader
-    with desk(student, teacher, resolved) as work:
-        ranked = [work.scores([problem], name)[0] for name in names]
+    return _look(student, teacher, problem, settings, answer, grader)
+
+
+def _check(
+    question: object, reference: object, answer: object, grader: Chosen | None, recipe: object
+) -> None:
+    """Refuse what cannot be explained, before anything is computed."""
+    for name, text in (("question", question), ("reference", reference)):
+        check_text(name, text)
+        if not str(text).strip():
+            raise UsageError(f"{name}: is empty")
+    if answer is not None:
+        check_text("answer", answer)
+    if grader is not None:
+        check_grader(grader)
+    if recipe is not None:
+        check_type("recipe", recipe, Recipe, "a Recipe; read one: leaf.load_recipe(name)")
+
+
+def _settings(
+    student: Model,
+    teacher: Model | None,
+    detector: str | None,
+    unit: str | None,
+    max_new_tokens: int | None,
+    options: dict[str, Any],
+    recipe: Recipe | None,
+) -> Recipe:
+    """Return the settings of one prompt: what was given over those of `recipe`."""
+    units = [unit] if unit else list(recipe.prune.units) if recipe else ["sentence"]
+    detector = detector or (recipe.attribute.detector if recipe else "ablation")
+    return recipe_of(
+        student,
+        teacher,
+        base=recipe,
+        attribute=detection_of(detector, unit or (None if recipe else units[0]), options, recipe),
+        prune={"units": units, "strategy": _without_transplants(recipe)},
+        generate={} if max_new_tokens is None else {"max_new_tokens": max_new_tokens},
+    )
+
+
+def _look(
+    student: Model,
+    teacher: Model | None,
+    problem: Problem,
+    recipe: Recipe,
+    answer: str | None,
+    grader: Chosen | None,
+) -> "Look":
+    """Rank the units of a prompt."""
+    with desk(student, teacher, recipe) as work:
+        ranked = [work.scores([problem], unit)[0] for unit in recipe.prune.units]
     return Look(
         student=student,
         teacher=teacher,
         problem=problem,
         answer=answer,
         grader=grader,
-        recipe=resolved,
+        recipe=recipe,
         ranked=ranked,
     )
 
@@ -130,6 +168,19 @@ class Look:
 
     `print(look)` shows it on a terminal, as the last line of a cell it is a heat map, and
     `look.to_html(path)` writes a page.
+
+    Example:
+        >>> student = leaf.Model.load("package:playground/models/student")
+        >>> question = "Ada has 3 pens. It is late. How many pens does Ada have?"
+        >>> look = leaf.explain(student, None, question, "3", max_new_tokens=8)
+        >>> look.cuts[0].changed
+        'Ada has 3 pens. How many pens does Ada have?'
+        >>> [verified.reason for verified in look.verify()]
+        ['student wrong']
+        >>> look.answers["student"].outcome.value
+        'right'
+        >>> look.to_html("look.html").name
+        'look.html'
     """
 
     student: Model
@@ -200,14 +251,14 @@ class Look:
             after=problem.after,
             answer=problem.answer,
             reference=problem.solution,
-            student=_said(self.answers.get("student")),
-            teacher=_said(self.answers.get("teacher")),
+            student=said_of(self.answers.get("student")),
+            teacher=said_of(self.answers.get("teacher")),
             student_loss=None,
             teacher_loss=None,
-            units=_tokens(scores),
+            units=tokens_of(scores),
             skipped=scores.skipped,
-            variants=tuple(map(_variant, self.verified or self.cuts)),
-            rankings=tuple(map(_ranking, self.ranked)),
+            variants=tuple(map(variant_of, self.verified or self.cuts)),
+            rankings=tuple(map(ranking_of, self.ranked)),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -237,67 +288,3 @@ class Look:
 
     def _repr_html_(self) -> str:
         return explanation_html(self.as_json())
-
-
-def _said(said: Said | None) -> LedgerSaid | None:
-    if said is None:
-        return None
-    return LedgerSaid(
-        text=said.text,
-        outcome=said.outcome,
-        extracted=said.extracted,
-        truncated=said.truncated,
-        failure=None if said.text.strip() else said.reason,
-    )
-
-
-def _tokens(scores: Scores) -> tuple[Unit, ...]:
-    """Return both models' sensitivities of each token, where it is these that were compared."""
-    if scores.detector != "gradient" or scores.skipped:
-        return ()
-    student = min_max([unit.student for unit in scores.measured])
-    teacher = min_max([unit.teacher or 0.0 for unit in scores.measured])
-    gap = None if teacher is None or student is None else min_max(teacher - student)
-    if teacher is None or student is None or gap is None:
-        return ()
-    return tuple(
-        Unit(
-            start=unit.start,
-            end=unit.end,
-            text=scores.question[unit.start : unit.end],
-            teacher_raw=unit.teacher or 0.0,
-            student_raw=unit.student,
-            teacher=float(teacher[at]),
-            student=float(student[at]),
-            gap=float(gap[at]),
-        )
-        for at, unit in enumerate(scores.measured)
-    )
-
-
-def _ranking(scores: Scores) -> Ranking:
-    units = tuple(
-        RankedUnit(start=unit.start, end=unit.end, score=unit.score) for unit in scores.units
-    )
-    return Ranking(detector=scores.detector, unit=scores.unit, units=units)
-
-
-def _variant(made: Verified | Cut) -> Variant:
-    cut = made if isinstance(made, Cut) else made.cut
-    verified = None if isinstance(made, Cut) else made
-    return Variant(
-        id=cut.id,
-        detector=cut.detector,
-        strategy=cut.strategy,
-        spans=tuple(
-            Span(start=unit.start, end=unit.end, text=unit.text, gap=1 - unit.score, units=1)
-            for unit in cut.removed
-        ),
-        question=cut.changed,
-        inserted=cut.inserted,
-        donor="",
-        student=_said(verified.student) if verified else None,
-        teacher=_said(verified.teacher) if verified else None,
-        kept=bool(verified and verified.kept),
-        reason=cut.skipped or (verified.reason if verified else ""),
-    )

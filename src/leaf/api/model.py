@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 
 from leaf.api.undisturbed import undisturbed
-from leaf.errors import ModelError, UsageError, nearest
+from leaf.errors import ModelError, UsageError, check_type, nearest
 from leaf.models.files import Source, find
 from leaf.models.load import Loaded, dtype_name, load, size_text
 from leaf.models.prompt_format import PromptFormat
@@ -52,6 +52,10 @@ class Model:
     def __init__(
         self, model: Any, tokenizer: Any, *, system: str | None = None, name: str | None = None
     ) -> None:
+        if isinstance(model, str | Path):
+            raise UsageError(f"model: is a name; load it: leaf.Model.load({str(model)!r:.60})")
+        if system is not None:
+            check_type("system", system, str, "a text")
         self.model = model
         self.tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
         self.system = system
@@ -98,6 +102,9 @@ class Model:
             ModelError: no such model, or one without safetensors weights.
             UsageError: an unknown dtype.
         """
+        way_out = "; wrap it: leaf.Model(model, tokenizer)" if hasattr(name, "parameters") else ""
+        check_type("name", name, (str, Path), f"a hub id, folder or GGUF file{way_out}")
+        check_type("dtype", dtype, str, f"a name; known: {', '.join(DTYPES)}")
         if dtype not in DTYPES:
             known = nearest(dtype, DTYPES) or f"; known: {', '.join(DTYPES)}"
             raise UsageError(f"dtype: unknown `{dtype}`{known}")

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from leaf.api.arguments import check_models
 from leaf.api.model import Model, source_of
 from leaf.distill import Distiller, TrainingExample, encode_rows
 from leaf.distill.align import Aligner
@@ -80,6 +81,7 @@ _MOST_PAIRS = 4
 
 def pair_of(student: Model, teacher: Model | None, options: dict[str, Any]) -> Pair:
     """Return what is known of a student and its teacher under some options, found out once."""
+    check_models(student, teacher)
     for name in options:
         if name.rstrip("_") not in LOSS_OPTIONS:
             raise RecipeError(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from leaf.api.undisturbed import undisturbed
-from leaf.errors import UsageError, nearest
+from leaf.errors import UsageError, check_type, nearest
 from leaf.pipeline import run
 from leaf.pipeline.stages import STAGES, STEPS
 from leaf.recipe import Recipe
@@ -45,11 +45,14 @@ def run_recipe(
         >>> leaf.run_recipe("demo", out="runs/demo", until="problems")
         Results(2000 problems)
     """
+    for name, path in (("out", out), ("store", store)):
+        if path is not None:
+            check_type(name, path, (str, Path, Store), "a folder's path")
     if until not in STEPS:
         hint = nearest(str(until), STEPS)
         raise UsageError(f"until: unknown `{until}`{hint} (stages: {', '.join(STEPS)})")
     if isinstance(recipe, str | Path):
-        recipe = load_recipe(str(recipe))
+        recipe = load_recipe(recipe)
     elif not isinstance(recipe, Recipe):
         if not isinstance(recipe, Mapping):
             raise UsageError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from leaf.api.model import Model
-from leaf.errors import UsageError, nearest
+from leaf.errors import UsageError, check_type, nearest
 from leaf.grade import GRADERS
 from leaf.grade.final import Mark, final_answer
 from leaf.grade.numbers import read_number
@@ -48,6 +48,7 @@ def recipe_of(
         values[name] = {**values.get(name, {}), **changes}
     # The models are in memory, so that it is this process that answers.
     generate = {**GenerateSection().model_dump(), **values.get("generate", {}), "engine": "hf"}
+    check_type("max_new_tokens", generate["max_new_tokens"], int, "a number of tokens")
     generate["token_budget"] = max(generate["token_budget"], 2 * generate["max_new_tokens"])
     models = {
         role: {"model": model.name, "system": model.system} if model else {"model": "none"}
@@ -64,6 +65,7 @@ def check_name(what: str, name: str, known: tuple[str, ...]) -> str:
     Raises:
         UsageError: it is not; names the nearest, and all where they are few.
     """
+    check_type(what, name, str, f"a name; known: {', '.join(known)}")
     if name not in known:
         hint, names = nearest(name, known), f"known: {', '.join(known)}"
         if not hint:
@@ -83,7 +85,7 @@ def check_grader(grader: Chosen) -> tuple[str, str]:
     """
     if isinstance(grader, str):
         check_name("grader", grader, tuple(GRADERS))
-    elif len(grader) == 1:
+    elif isinstance(grader, Mapping) and len(grader) == 1:
         # Before the recipe, whose errors would name its keys and not the argument.
         given: Mapping[str, Any] = grader
         ((name, options),) = given.items()

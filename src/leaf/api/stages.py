@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from leaf.api.arguments import check_list, check_models, check_texts
 from leaf.api.desk import cuts_of, desk, detection_of
 from leaf.api.model import Model
 from leaf.api.records import Cut, Scores, Verified
-from leaf.api.settings import gold_of, recipe_of
+from leaf.api.settings import UNITS, check_name, gold_of, recipe_of
 from leaf.api.undisturbed import undisturbed
-from leaf.errors import UsageError
+from leaf.errors import UsageError, check_type
 from leaf.recipe import PruneSection
 from leaf.recipe.choice import Chosen
 from leaf.recipe.reading import check_section
@@ -51,7 +52,9 @@ def score(
         >>> leaf.score(student, None, [question], ["3"])
         [Scores(q0, 'Ada has 3 pens. It i ... pens does Ada have?', 3 sentences)]
     """
-    _same_length(questions=questions, references=references)
+    check_models(student, teacher)
+    questions, references = check_texts(questions=questions, references=references)
+    check_name("unit", unit, UNITS)
     recipe = recipe_of(student, teacher, attribute=detection_of(detector, unit, options))
     problems = [
         Problem(id=f"q{number}", question=question, answer="", solution=reference)
@@ -95,6 +98,10 @@ def cut(
         >>> [cut.changed for cut in leaf.cut(scores)]
         ['Ada has 3 pens. How many pens does Ada have?']
     """
+    scores = check_list(
+        "scores", scores, Scores, "one that leaf.score returned", "what leaf.score returned"
+    )
+    check_type("strategy", strategy, str, "a name, as `span`")
     if "transplant" in strategy:
         raise UsageError("strategy: transplants are made of verified cuts: see `leaf.run_recipe`")
     settings = {"threshold": threshold, "rule": rule, "strategy": strategy, **options}
@@ -138,6 +145,10 @@ def verify(
         >>> [item.reason for item in leaf.verify(student, None, cuts, max_new_tokens=8)]
         ['student wrong']
     """
+    check_models(student, teacher)
+    cuts = check_list("cuts", cuts, Cut, "one that leaf.cut returned", "what leaf.cut returned")
+    if answers is not None:
+        check_type("answers", answers, Mapping, "a dict of question to final answer")
     problems = []
     for one in cuts:
         gold = gold_of(one.reference, (answers or {}).get(one.question), grader)
@@ -155,15 +166,15 @@ def inject(
 
     Raises:
         UsageError: always, with what there is until then.
+
+    Example:
+        >>> try:
+        ...     leaf.inject(student=None, teacher=None, questions=[], references=[])
+        ... except leaf.LeafError as error:
+        ...     print(str(error).partition(";")[0])
+        leaf.inject: putting distractors in is not built yet
     """
     raise UsageError(
         "leaf.inject: putting distractors in is not built yet; until then a recipe with "
         "`prune.strategy: span+transplant` puts verified cuts of one problem into others"
     )
-
-
-def _same_length(**lists: Sequence[Any]) -> None:
-    """Refuse lists of different length in one line."""
-    if len({len(values) for values in lists.values()}) > 1:
-        lengths = ", ".join(f"{name} {len(values)}" for name, values in lists.items())
-        raise UsageError(f"lists must be equally long: {lengths}")

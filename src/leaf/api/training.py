@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from leaf.api.arguments import check_models
 from leaf.api.model import Model, section_of, source_of
 from leaf.api.pair import checked_section, limit_text, pair_of
 from leaf.api.undisturbed import undisturbed
@@ -16,7 +17,7 @@ from leaf.distill import TrainingExample, encode_rows, hold_out, plan_steps, spl
 from leaf.distill.export import round_weights
 from leaf.distill.rows import rows_from
 from leaf.distill.train_student import TrainingJob, export_student, train_student
-from leaf.errors import UsageError
+from leaf.errors import UsageError, check_type
 from leaf.models.load import release_memory
 from leaf.models.prompt_format import PromptFormat
 from leaf.models.vocabulary import check_tokenizers
@@ -116,35 +117,39 @@ def distill(
         >>> [step["step"] for step in trained.metrics]
         [1, 2]
     """
+    check_models(student, teacher)
     section = checked_section({"teacher": teacher_as, **options}, teacher, "leaf.distill")
     if section.teacher == "served":
         raise UsageError("leaf.distill: a served teacher is no model in memory; run a recipe")
+    if out is not None:
+        check_type("out", out, (str, Path), "a folder's path")
     with undisturbed(), _folder(out) as folder:
         if out is None:
             section = section.model_copy(update={"checkpoint_every": 2**31})
         job = _job(student, teacher, rows_from(rows), section, folder)
-        attention = student._loaded.model.config._attn_implementation
-        distiller, samples, trained = train_student(job)
-        model = distiller.student.model
-        if section.gradient_checkpointing:
-            model.gradient_checkpointing_disable()
-            model.set_attn_implementation(attention)
-        model.zero_grad(set_to_none=True)
-        if out is None:
-            round_weights(model, section, student.dtype)
-        else:
-            export_student(job, distiller.student, samples, trained)
+        model = _train(job, student, keep=out is not None)
         lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    del distiller
     release_memory()
-    made = Model(
-        model.eval().requires_grad_(False),
-        student.tokenizer,
-        system=student.system,
-        name=f"{student.name} (distilled)",
-    )
-    made.metrics = [json.loads(line) for line in lines]
-    return made
+    name = f"{student.name} (distilled)"
+    trained = Model(model, student.tokenizer, system=student.system, name=name)
+    trained.metrics = [json.loads(line) for line in lines]
+    return trained
+
+
+def _train(job: TrainingJob, student: Model, *, keep: bool) -> Any:
+    """Do a training job and return the trained model, frozen; `keep` writes it to its folder."""
+    attention = student._loaded.model.config._attn_implementation
+    distiller, samples, trained = train_student(job)
+    model = distiller.student.model
+    if job.distill.gradient_checkpointing:
+        model.gradient_checkpointing_disable()
+        model.set_attn_implementation(attention)
+    model.zero_grad(set_to_none=True)
+    if keep:
+        export_student(job, distiller.student, samples, trained)
+    else:
+        round_weights(model, job.distill, student.dtype)
+    return model.eval().requires_grad_(False)
 
 
 def _job(

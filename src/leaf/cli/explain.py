@@ -1,7 +1,7 @@
 """The command `leaf explain`, on a run and on a prompt of one's own."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from cyclopts import Parameter
 
-from leaf.cli.options import AsJson, out_console, say_line
+from leaf.cli.options import AsJson, Overrides, out_console, say_line
 from leaf.errors import UsageError, nearest
+from leaf.recipe import Recipe
+from leaf.recipe.detectors import load_plugin
+from leaf.recipe.reading import check_recipe, load_recipe
 from leaf.report import write_explanation
 from leaf.report.one_problem import explanation
 from leaf.report.one_problem_terminal import print_explanation, print_list
@@ -52,6 +55,9 @@ class OwnPrompt:
     """auto, bfloat16, float16 or float32. Default: the recipe's, else auto."""
     max_new_tokens: int | None = None
     """Longest answer in tokens. Default: the recipe's, else 512."""
+    plugin: Annotated[list[str] | None, Parameter(negative=())] = None
+    """File with a detector or grader of your own: --plugin my_detector.py (may be given again)."""
+    set_: Overrides = None
 
 
 def explain(  # noqa: D417 - `AsJson` and `OwnPrompt` say what they are
@@ -63,14 +69,7 @@ def explain(  # noqa: D417 - `AsJson` and `OwnPrompt` say what they are
     own: OwnPrompt | None = None,
     json_: AsJson = False,
 ) -> None:
-    """Show one prompt: what in it looks like a distraction, what was tried, what models answered.
-
-    With a run folder alone all its problems are listed, one a line. Without one, a model, a
-    question and a reference explain a prompt of your own.
-
-    Example: leaf explain --student package:playground/models/student --question "At first Gina has
-    2 shells. The room has 3 chairs. Yesterday, Gina gives 1 shells to Jack. How many shells does
-    Gina have now?" --reference "2 - 1 = 1"
+    """Show one prompt; `leaf.cli.main` holds the text of the help.
 
     Args:
         run_folder: What `leaf run` wrote; its ledger.parquet is read.
@@ -88,7 +87,7 @@ def explain(  # noqa: D417 - `AsJson` and `OwnPrompt` say what they are
         write = look.to_html
     else:
         if given:
-            option = given[0].replace("_", "-")
+            option = given[0].rstrip("_").replace("_", "-")
             raise UsageError(f"{SHOWN}: --{option} is for a prompt of your own, without RUN")
         if problem is None:
             _list(run_folder, as_json=json_)
@@ -111,9 +110,9 @@ def _look(own: OwnPrompt) -> "Look":
     from leaf.api.look import explain as explain_prompt
     from leaf.api.model import Model
     from leaf.api.settings import gold_of
-    from leaf.recipe.reading import load_recipe
 
-    recipe = load_recipe(own.recipe) if own.recipe else None
+    _load_plugins(own.plugin or ())
+    recipe = load_recipe(own.recipe, own.set_ or ()) if own.recipe else None
     student = own.student or (recipe.student.model if recipe else None)
     needed = {"student": student, "question": own.question, "reference": own.reference}
     missing = [f"--{name}" for name, value in needed.items() if value is None]
@@ -143,9 +142,39 @@ def _look(own: OwnPrompt) -> "Look":
         unit=own.unit,
         answer=own.answer,
         grader=own.grader,
-        recipe=recipe,
+        recipe=_settings(own) if own.set_ and not recipe else recipe,
         max_new_tokens=own.max_new_tokens,
     )
+
+
+def _load_plugins(plugins: Sequence[str]) -> None:
+    """Read files of one's own, so that what they bring is known by its name.
+
+    Raises:
+        UsageError: there is no such file, or it fails.
+    """
+    for plugin in plugins:
+        if plugin.endswith(".py") and not Path(plugin).is_file():
+            raise UsageError(f"--plugin {plugin}: no such file")
+        try:
+            load_plugin(plugin)
+        except ValueError as error:
+            raise UsageError(str(error).replace("attribute.plugins:", "--plugin", 1)) from error
+
+
+def _settings(own: OwnPrompt) -> Recipe:
+    """Return what `--set` says where there is no recipe; its models and data count for nothing."""
+    detector, unit = own.detector or "ablation", own.unit or "sentence"
+    values = {
+        "name": "explain",
+        "data": {"task": "table"},
+        "student": {"model": "none"},
+        "teacher": {"model": "none"},
+        "attribute": {"detector": detector, "controls": []},
+        "prune": {"units": [unit], "strategy": "span"},
+        "evaluate": {"benchmarks": {}},
+    }
+    return check_recipe(values, source="leaf explain", overrides=own.set_ or ())
 
 
 def _entry(ledger: Path, problem: str) -> Entry:

@@ -214,8 +214,14 @@ app.command(
 )
 app.command(
     "leaf.cli.explain:explain",
-    help="Show one prompt: who leans on which word, what was tried, what both models answered."
-    "\n\nExample: leaf explain runs/demo playground-train-9 --html prompt.html",
+    help="Show one prompt: what in it looks like a distraction, what was tried, what models "
+    "answered."
+    "\n\nWith a run folder alone all its problems are listed, one a line. Without one, a model, a "
+    "question and a reference explain a prompt of your own."
+    "\n\nExample: leaf explain runs/demo playground-train-9 --html prompt.html"
+    "\n\nExample: leaf explain --student package:playground/models/student --question 'At first "
+    "Gina has 2 shells. The room has 3 chairs. Yesterday, Gina gives 1 shells to Jack. How many "
+    "shells does Gina have now?' --reference '2 - 1 = 1'",
 )
 app.command(
     "leaf.cli.study:app",

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from leaf.errors import DataError, LeafError
+from leaf.errors import DataError, LeafError, check_type
 from leaf.recipe import DistillSection
 from leaf.records import NEVER_NAMED, STORED_AS, UNNAMED, Counterfactual, Problem, Score
 
@@ -40,7 +40,10 @@ def rows_from(rows: Iterable[Any]) -> list[TrainingExample]:
 
     Raises:
         DataError: no rows, or one without a text where one must be; says which row.
+        UsageError: one row, a text or nothing in place of a list.
     """
+    if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
+        check_type("rows", rows, (), "a list of rows; each has `question` and `response`")
     made = [_row_from(row, number) for number, row in enumerate(rows)]
     if not made:
         raise DataError("there is no row to train on")

@@ -51,3 +51,7 @@ __all__ = [
     "skew_kl",
     "tv",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -17,7 +17,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from leaf.errors import RecipeError, nearest
+from leaf.errors import RecipeError, UsageError, check_type, nearest
 from leaf.recipe import Choice, Recipe, Section, choice_of
 from leaf.recipe.detectors import plugin_from
 
@@ -49,18 +49,37 @@ for _side in (_Loader, _Dumper):
 
 
 def recipe_names() -> list[str]:
-    """Return the names of the shipped recipes, `paper/...` included, sorted."""
+    """Return the names of the shipped recipes, `paper/...` included, sorted.
+
+    Example:
+        >>> "demo" in leaf.recipe_names()
+        True
+    """
     return sorted(_shipped(resources.files("leaf.recipe") / "shipped", ""))
 
 
-def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(name_or_path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe by shipped name or file path, apply `key=value` overrides and check it all.
+
+    Args:
+        name_or_path: One of `recipe_names()`, or a YAML file.
+        overrides: Changes as `--set` of the command line takes them, in order.
+
+    Returns:
+        The recipe, every key with its value.
 
     Raises:
         RecipeError: an unknown recipe, a file that is not YAML, or a key or value out of the rules.
+
+    Example:
+        >>> recipe = leaf.load_recipe("gsm8k", ["prune.threshold=0.05"])
+        >>> recipe.prune.threshold
+        0.05
     """
-    values = _read(name_or_path, seen=())
-    return check_recipe(values, source=name_or_path, overrides=overrides)
+    rule = "a shipped name or a YAML file; leaf.check_recipe takes a dict"
+    check_type("recipe", name_or_path, (str, Path), rule)
+    source = str(name_or_path)
+    return check_recipe(_read(source, seen=()), source=source, overrides=overrides)
 
 
 def check_recipe(
@@ -68,9 +87,24 @@ def check_recipe(
 ) -> Recipe:
     """Apply `key=value` overrides to plain values and validate them into a `Recipe`.
 
+    Args:
+        values: What a recipe's YAML says: a dict of sections.
+        source: What messages call it.
+        overrides: Changes as `--set` of the command line takes them, in order.
+
     Raises:
         RecipeError: a key or value out of the rules; `source` is named.
+
+    Example:
+        >>> values = {"name": "own", "data": {"task": "gsm8k"}, "evaluate": {"benchmarks": {}}}
+        >>> values |= {"student": {"model": "org/small"}, "teacher": {"model": "org/large"}}
+        >>> recipe = leaf.check_recipe(values, source="own", overrides=["distill.epochs=1"])
+        >>> recipe.teacher.model, recipe.distill.epochs
+        ('org/large', 1)
     """
+    check_type("recipe", values, Mapping, "a dict of sections; leaf.load_recipe reads a name")
+    if isinstance(overrides, str):
+        raise UsageError(f"overrides: must be a list of `key=value`; write [{overrides!r:.60}]")
     changed = _merge({}, values)
     for override in overrides:
         _override(changed, override)
@@ -93,7 +127,13 @@ def check_section(kind: type[S], values: Mapping[str, Any], *, source: str) -> S
 
 
 def dump_recipe(recipe: Recipe) -> str:
-    """Write a resolved recipe as YAML that `load_recipe` reads back to the same recipe."""
+    """Return a resolved recipe as YAML that `load_recipe` reads back to the same recipe.
+
+    Example:
+        >>> print(leaf.dump_recipe(leaf.load_recipe("demo")).splitlines()[0])
+        name: demo
+    """
+    check_type("recipe", recipe, Recipe, "a Recipe; read one: leaf.load_recipe(name)")
     values = recipe.model_dump(by_alias=True)
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 

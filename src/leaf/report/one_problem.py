@@ -162,39 +162,19 @@ def describe(
             "earlier": clipped(entry.before) if entry.prompt and entry.before else None,
             "answer": entry.answer,
             "units": list(_coloured(question, _tokens(entry), marks)),
-            "rankings": [
-                {
-                    "detector": ranking.detector,
-                    "unit": ranking.unit,
-                    "units": list(_coloured(question, _ranked(ranking), marks)),
-                }
-                for ranking in entry.rankings
-                if ranking.detector == detector and not _are_units(ranking, entry)
-            ],
+            "rankings": list(_rankings(entry, detector, marks)),
             "omitted": max(len(question) - TEXT_LIMIT, 0),
             "tried": len(removed),
             "kept": None if any(item.pending for item in removed) else len(kept),
             "lengths": sorted({sum(len(span.text) for span in item.spans) for item in removed}),
             "removals": [
-                {
-                    "id": item.id,
-                    "strategy": item.strategy,
-                    "pieces": excerpt(question, item),
-                    "gap": min((span.gap for span in item.spans), default=None),
-                    "units": sum(span.units for span in item.spans),
-                    "verdict": _verdict(item, token_limit, right_before=right_before),
-                }
+                _removal(question, item) | {"verdict": _verdict(item, token_limit, right_before)}
                 for item in removed[:removals]
             ],
             "transplanted": len(moved),
             "transplants_kept": sum(item.kept for item in moved),
             "transplants": [
-                {
-                    "id": item.id,
-                    "donor": item.donor,
-                    "pieces": excerpt(question, item),
-                    "verdict": _verdict(item, token_limit),
-                }
+                _transplant(question, item) | {"verdict": _verdict(item, token_limit)}
                 for item in moved[:transplants]
             ],
             "refused": [{"reason": reason, "count": count} for reason, count in refused.items()],
@@ -282,8 +262,29 @@ def _coloured(
         yield {"text": rest}
 
 
+def _rankings(entry: Entry, detector: str, marks: Marks) -> Iterator[dict[str, Any]]:
+    for ranking in entry.rankings:
+        if ranking.detector == detector and not _are_units(ranking, entry):
+            units = list(_coloured(entry.question, _ranked(ranking), marks))
+            yield {"detector": ranking.detector, "unit": ranking.unit, "units": units}
+
+
+def _removal(question: str, variant: Variant) -> dict[str, Any]:
+    return {
+        "id": variant.id,
+        "strategy": variant.strategy,
+        "pieces": excerpt(question, variant),
+        "gap": min((span.gap for span in variant.spans), default=None),
+        "units": sum(span.units for span in variant.spans),
+    }
+
+
+def _transplant(question: str, variant: Variant) -> dict[str, Any]:
+    return {"id": variant.id, "donor": variant.donor, "pieces": excerpt(question, variant)}
+
+
 def _verdict(
-    variant: Variant, token_limit: int | None, *, right_before: bool = False
+    variant: Variant, token_limit: int | None, right_before: bool = False
 ) -> dict[str, Any] | None:
     if variant.student is None:
         return None

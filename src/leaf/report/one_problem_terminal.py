@@ -130,7 +130,7 @@ def print_explanation(found: Mapping[str, Any], console: Console) -> None:
             said.append(f" ({visible(found['recipe'][role]['model'])})   ", "dim")
         console.print(said.append("answer ", "dim").append(visible(problem["answer"]), "bold"))
     _print_heat(found, console)
-    _print_tried(found, console)
+    _print_tried(found, roles, console)
     if roles:
         _print_answers(problem, roles, console)
 
@@ -231,19 +231,20 @@ def _barred(heat: _Map, width: int, *, asked: bool) -> Iterator[str]:
     yield from filter(None, (line, bars.rstrip()))
 
 
-def _print_tried(found: Mapping[str, Any], console: Console) -> None:
+def _print_tried(found: Mapping[str, Any], roles: Sequence[str], console: Console) -> None:
+    """Print what was cut and what the models of `roles`, those that were asked, made of it."""
     problem = found["problem"]
-    verified = f"{problem['kept'] or 0} of {problem['tried']} verified"
+    title, verified = "Tried removals", f"{problem['kept'] or 0} of {problem['tried']} verified"
     student = problem["before"]["student"]
     if problem["kept"] is None:
-        verified = "not verified yet"
+        title, verified = "Removals", "not verified yet: look.verify()"
     elif student and student["outcome"] == "right":
         verified = "none can free the student: it is right on the whole question"
     moved = (
         f"{problem['transplants_kept']} of {problem['transplanted']} kept: "
         "another problem's distraction, put into this one"
     )
-    sections = [("Tried removals", problem["removals"], verified)]
+    sections = [(title, problem["removals"], verified)]
     if problem["transplants"]:
         sections.append(("Transplants", problem["transplants"], moved))
     for title, changes, kept in sections:
@@ -252,11 +253,10 @@ def _print_tried(found: Mapping[str, Any], console: Console) -> None:
             grid = Table.grid(padding=(0, 1))
             for change in changes:
                 sign = mark(change)
-                grid.add_row(
-                    Text(sign, "bold green" if sign == "✓" else "dim"),
-                    _excerpt(change["pieces"], console),
-                )
-                grid.add_row("", _verdict(change))
+                style = "bold green" if sign == "✓" else "dim"
+                grid.add_row(Text(sign, style), _excerpt(change["pieces"], console))
+                if change["verdict"]:
+                    grid.add_row("", _verdict(change, roles))
             console.print(grid)
     for refused in found["refused"]:
         spans = "span" if refused["count"] == 1 else "spans"
@@ -267,19 +267,14 @@ def _print_tried(found: Mapping[str, Any], console: Console) -> None:
         console.print(Text(f"control {visible(control['detector'])}: {share}", "dim"))
 
 
-def _verdict(change: Mapping[str, Any]) -> Text:
-    """Say what both models made of a change, in the page's words."""
-    verdict = change["verdict"] or {"student": None, "teacher": None}
-    student, teacher = (_OUTCOMES[verdict[role]] for role in ("student", "teacher"))
+def _verdict(change: Mapping[str, Any], roles: Sequence[str]) -> Text:
+    """Say what the models made of a change, in the page's words."""
+    outcomes = Text()
+    for role in roles:
+        outcomes.append(f"{role} ").append_text(_OUTCOMES[change["verdict"][role]]).append("  ")
     name, why = judgement(change)
     donor = f"  from {visible(change['donor'])}" if "donor" in change else ""
-    return Text.assemble(
-        "student ",
-        student,
-        "  teacher ",
-        teacher,
-        (f"  {name.lower()}: {visible(why)}{donor}", "dim"),
-    )
+    return outcomes.append(f"{name.lower()}: {visible(why)}{donor}", "dim")
 
 
 def _excerpt(pieces: Sequence[Mapping[str, Any]], console: Console) -> Text:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from leaf.records import stored_name
+from leaf.store.keys import stored_name
 
 TEXT_LIMIT = 4000
 """Most characters of one answer or question in a report; the store keeps the whole text."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from leaf.records import stored_name
+from leaf.records import STORED_AS
 
 
 def stage_key(stage: str, version: int, settings: Mapping[str, Any], inputs: Sequence[str]) -> str:
@@ -46,6 +46,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [plain(item) for item in value]
     return value
+
+
+def stored_name(field: "dataclasses.Field[object]") -> str:
+    """Return what a field of a record is called in files and in what names a result."""
+    name: str = field.metadata.get(STORED_AS, field.name)
+    return name
 
 
 def user_code_digest(made: Callable[..., Any]) -> dict[str, str]:

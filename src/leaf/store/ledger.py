@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from leaf.errors import check_type
 from leaf.records import Outcome, RankedUnit, Span
 from leaf.store.parquet import read_file, schema_of, to_table
 from leaf.store.store import space_guard
@@ -215,10 +216,23 @@ def write_ledger(path: Path, found: Iterable[Entry]) -> None:
 def read_ledger(path: Path | str, problem_id: str | None = None) -> list[Entry]:
     """Read a ledger, or the entry of one problem alone (an empty list where there is none).
 
+    Args:
+        path: The ledger.parquet of a run folder.
+        problem_id: The problem; None: all.
+
+    Returns:
+        An entry a problem, in the order of the data.
+
     Raises:
         UsageError: there is no such file, or another version of leaf wrote it.
         StoreError: the file is damaged.
+
+    Example:
+        >>> entries = leaf.read_ledger("runs/demo/ledger.parquet")
+        >>> [variant.question for variant in entries[0].variants]
+        ['Ada has 3 pens. How many pens does Ada have?']
     """
+    check_type("path", path, (str, Path), "that of a ledger.parquet")
     return list(iterate_ledger(Path(path), problem_id))
 
 

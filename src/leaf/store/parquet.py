@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from leaf.errors import StoreError, UsageError
-from leaf.records import stored_name
+from leaf.store.keys import stored_name
 
 R = TypeVar("R")
 

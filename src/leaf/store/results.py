@@ -32,6 +32,10 @@ class Cuts:
     verdicts: list[Verdict] | None = None
     """One for each of `tried`, in that order; None before verification."""
 
+    def __repr__(self) -> str:
+        verified = "not verified" if self.verdicts is None else f"{len(self.kept)} kept"
+        return f"Cuts({len(self.tried)} tried, {verified})"
+
     @property
     def tried(self) -> list[Counterfactual]:
         """Those that are questions to answer."""
@@ -46,7 +50,15 @@ class Cuts:
 
 @dataclasses.dataclass(kw_only=True, repr=False)
 class Results:
-    """What a run has so far; None is not there yet."""
+    """What a run has so far; None is not there yet.
+
+    Example:
+        >>> results = leaf.run_recipe("demo", out="runs/demo", until="problems")
+        >>> results
+        Results(2000 problems)
+        >>> results.estimates is None
+        True
+    """
 
     problems: list[Problem] | None = None
     student: Graded | None = None

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError
 
-from leaf.errors import StoreError
+from leaf.errors import StoreError, check_type
 from leaf.progress import progress
 from leaf.store.memory import forget_peak, peak_bytes
 from leaf.store.parquet import DAMAGE, from_table, to_bytes
@@ -36,10 +36,22 @@ LOCAL = LocalRunner()
 
 
 class Store:
-    """Stage results below one folder; one process computes a stage at a time."""
+    """Stage results below one folder; one process computes a stage at a time.
+
+    Args:
+        root: The folder; it is made when the first result is kept.
+
+    Example:
+        >>> leaf.Store("runs/store")
+        Store('runs/store')
+    """
 
     def __init__(self, root: Path | str) -> None:
+        check_type("store", root, (str, Path), "a folder's path")
         self.root = Path(root)
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.root)!r})"
 
     def folder(self, stage: str, key: str) -> Path:
         """Return where a result lies, whether it is there or not."""

@@ -9,6 +9,7 @@ import yaml
 
 from leaf.cli.main import main
 from leaf.pipeline.run import run_recipe
+from leaf.recipe.detectors import DETECTORS
 from leaf.recipe.reading import check_recipe
 from leaf.store.ledger import read_ledger
 from leaf.store.store import Store
@@ -113,3 +114,31 @@ def test_wrong_words_are_one_line(run: Path, words: list[str], said: str, capsys
     assert found.out == ""
     assert found.err.count("\n") == 1
     assert said in found.err
+
+
+def test_a_detector_of_ones_own_and_its_options_are_named_on_the_line(
+    tmp_path: Path, capsys: Output
+) -> None:
+    own = Path(__file__).parents[3] / "examples" / "own_detector.py"
+    words = ["explain", "--student", "package:playground/models/student"]
+    words += ["--question", "At the market, Leo has 4 pens. How many pens does Leo have?"]
+    words += ["--reference", "4", "--max-new-tokens", "8", "--detector", "opening"]
+    assert leaf(*words) == 2
+    assert "detector: unknown `opening`" in capsys.readouterr().err
+    try:
+        named = [*words, "--unit", "token", "--plugin", str(own)]
+        assert leaf(*named) == 0
+        assert "{+" not in (shown := capsys.readouterr().out)
+        assert "Ranked by opening" in shown
+        assert "0 of 1 verified" in shown or "1 of 1 verified" in shown
+        assert leaf(*named, "--set", "attribute.opening.longest=3") == 0
+        assert "no sentence opens with a phrase and a comma" in capsys.readouterr().out
+        assert leaf(*named, "--set", "attribute.opening.longst=3") == 2
+        assert "did you mean `longest`" in capsys.readouterr().err
+    finally:
+        DETECTORS.pop("opening", None)
+    missing = str(tmp_path / "none.py")
+    assert leaf(*words, "--plugin", missing) == 2
+    assert capsys.readouterr().err == f"leaf: --plugin {missing}: no such file\n"
+    assert leaf("explain", tmp_path, "--set", "prune.threshold=0.2") == 2
+    assert "--set is for a prompt of your own" in capsys.readouterr().err
