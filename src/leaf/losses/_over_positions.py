@@ -69,19 +69,7 @@ def over_positions(
             "student_logits and teacher_logits must have the same positions, but are "
             f"{list(student_logits.shape)} and {list(teacher_logits.shape)}"
         )
-    counted = torch.ones(student_logits.shape[:-1], dtype=torch.bool, device=student_logits.device)
-    if labels is not None:
-        if labels.shape != counted.shape:
-            raise UsageError(
-                f"labels must be {list(counted.shape)}, one for each position of the logits, but "
-                f"are {list(labels.shape)}"
-            )
-        counted = labels != IGNORED
-        if shift:
-            nothing = torch.zeros_like(counted[..., :1])
-            counted = torch.cat([counted[..., 1:], nothing], dim=-1)
-    if not bool(counted.any()):
-        raise UsageError(f"no position counts: every label that is predicted is {IGNORED}")
+    counted = _counted(student_logits, labels, shift=shift)
     vocabulary = min(student_logits.shape[-1], teacher_logits.shape[-1])
     wide = torch.promote_types(student_logits.dtype, torch.float32)
     # Autocast would compute the formula's products in 16 bits.
@@ -95,6 +83,24 @@ def over_positions(
         else:
             loss_B = formula(log_student_BV, log_teacher_BV)
         return loss_B.mean() * temperature**2
+
+
+def _counted(logits: Tensor, labels: Tensor | None, *, shift: bool) -> Tensor:
+    """Return which positions [.., T] count."""
+    counted = torch.ones(logits.shape[:-1], dtype=torch.bool, device=logits.device)
+    if labels is not None:
+        if labels.shape != counted.shape:
+            raise UsageError(
+                f"labels must be {list(counted.shape)}, one for each position of the logits, but "
+                f"are {list(labels.shape)}"
+            )
+        counted = labels != IGNORED
+        if shift:
+            nothing = torch.zeros_like(counted[..., :1])
+            counted = torch.cat([counted[..., 1:], nothing], dim=-1)
+    if not bool(counted.any()):
+        raise UsageError(f"no position counts: every label that is predicted is {IGNORED}")
+    return counted
 
 
 def _with_excluded(formula: Formula, log_student_BV: Tensor, log_teacher_BV: Tensor) -> Tensor:
