@@ -1,5 +1,6 @@
 """What a recipe needs is looked for before anything is computed, and not where all is there."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ SERVED = {"url": "http://127.0.0.1:9/v1", "model": "big", "key_variable": "BIG_K
 def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """No extra is installed and no key is set."""
     for module in ("distill.tracking", "distill.optim", "generate.vllm", "generate.llamacpp"):
-        monkeypatch.setattr(f"leaf.{module}.find_spec", lambda name: None)
+        monkeypatch.setattr(import_module(f"leaf.{module}"), "find_spec", lambda name: None)
     monkeypatch.delenv("BIG_KEY", raising=False)
 
 

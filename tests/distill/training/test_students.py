@@ -13,7 +13,7 @@ from leaf.distill import TrainingExample
 from leaf.distill.sample import encode_rows
 from leaf.distill.train_student import TrainingJob, run_job
 from leaf.models.prompt_format import EncodedExample, prompt_format_of
-from leaf.pipeline import session
+from leaf.pipeline import students as trained_students
 from leaf.recipe import ModelSection
 from tests.distill.training.runs import job_of, metrics, run
 
@@ -27,7 +27,7 @@ def test_both_arms_validate_on_the_same_problems_that_neither_learns(
         jobs[job.label.split()[-1]] = job
         return run_job(job)
 
-    monkeypatch.setattr(session, "run_job", noted)
+    monkeypatch.setattr(trained_students, "run_job", noted)
     students = run(cue_pair, store, validation={"share": 0.25, "every": 2}).results.students
     held = {arm: {row.problem_id for row in job.held_out} for arm, job in jobs.items()}
     assert held["kd"] == held["leaf"]
