@@ -22,6 +22,7 @@ from leaf.recipe import GenerateSection, ModelSection
 from leaf.recipe.reading import check_recipe
 from leaf.records import Answer, Problem
 from leaf.store.store import Store
+from leaf.store.work import About
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -203,7 +204,9 @@ def killed_work_goes_on_with_what_is_missing(
 
         monkeypatch.setitem(ENGINES, name, watched)
         problems = [problem(text) for text in case.prompts]
-        return asked, Session(recipe, Store(folder)).answers(section, case.source, problems, "x")[0]
+        return asked, Session(recipe, Store(folder)).answers(
+            section, case.source, problems, About(asked="x")
+        )[0]
 
     with pytest.raises(KeyboardInterrupt):
         work(die=True)

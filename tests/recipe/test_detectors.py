@@ -44,6 +44,13 @@ def plugin(tmp_path: Path) -> Iterator[Path]:
     DETECTORS.pop("mine", None)
 
 
+@pytest.fixture(autouse=True)
+def _examples_are_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of the examples in the same process may have put their detectors in the table."""
+    for name in ("gradient_l1", "input_x_gradient", "integrated_gradients"):
+        monkeypatch.delitem(DETECTORS, name, raising=False)
+
+
 def keys(*settings: str) -> dict[str, object]:
     recipe = load_recipe("demo", settings)
     return {key: value for key, value, _ in describe(recipe) if key.startswith("attribute.")}
