@@ -41,8 +41,8 @@ def test_every_key_of_a_recipe_has_its_row(pages: Any) -> None:
 
 def test_a_key_has_its_limits_default_and_meaning(pages: Any) -> None:
     assert (
-        "| `distill.lambda` | number, at least 0, at most 1 | `0.5` | weight of the original "
-        "prompts; the rest is the pruned |"
+        "| `distill.lambda` | number, at least 0, at most 1 | `0.5` | "
+        "weight of the originals; the rest is the changed questions' |"
     ) in pages.recipe_keys()
 
 
