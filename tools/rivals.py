@@ -2,8 +2,8 @@
 
     .venv/bin/python tools/rivals.py
 
-The rivals come pinned and alone; torch and all else they need are those of the environment that
-runs this, so that both sides of a comparison compute with the same. What is there already is kept.
+The rivals come pinned and alone; torch, TRL and all else they need are those of the environment
+that runs this, so that both sides of a comparison compute with the same. What is there already is kept.
 """
 
 import subprocess
@@ -16,7 +16,6 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".venv-rivals"
 
 RIVALS = (
-    "trl==1.16.0",
     "liger-kernel==0.8.5",
     "lm-eval==0.4.13",
     "antlr4-python3-runtime==4.11.0",  # lm-eval's mathematics insists on it
