@@ -8,7 +8,7 @@ from benchmarks._ranking import Agreement, agreement
 from benchmarks.common import ROOT
 from leaf.attribute import Detector, normalise_scores
 from leaf.attribute.batched import Item
-from leaf.attribute.detectors.ablation import plan_trial
+from leaf.attribute.detectors.ablation import Ablation, plan_trial
 from leaf.attribute.embedding_gradient import unscored
 from leaf.attribute.tail_losses import shared
 from leaf.errors import LeafError
@@ -163,7 +163,8 @@ def _cost(
     if detector.name == "perplexity":
         return whole.prompt_length / len(whole.ids) if role == "student" else 0.0
     places = None if gradient is None else proposed(detector, problem, gradient)
-    trial = plan_trial(problem, reference, chat, detector.options.unit, places)
+    assert isinstance(detector, Ablation)
+    trial = plan_trial(problem, reference, chat, detector.kinds, places)
     cut = () if isinstance(trial, str) else trial.cut
     own = sum(len(one.ids) - shared(whole, one) for one in cut)
     return 1 + own / len(whole.ids) + (backed if gradient is not None else 0)

@@ -200,7 +200,8 @@ class Sensitivity:
     """One model's raw scores for one problem; with `skipped` all else is empty.
 
     A unit is a token, or several tokens that share a character. Units are in text order and do not
-    overlap; `starts[i]:ends[i]` are characters of `Problem.question`.
+    overlap (with `kinds`: those of one kind); `starts[i]:ends[i]` are characters of
+    `Problem.question`.
     """
 
     problem_id: str
@@ -212,6 +213,8 @@ class Sensitivity:
     """Mean cross-entropy of the reference, nats per token."""
     skipped: str | None = None
     """Why this problem has no scores, else None."""
+    kinds: tuple[str, ...] = dataclasses.field(default=(), metadata=UNNAMED)
+    """What each unit is (`phrase`, `sentence`) where several kinds were measured, else empty."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -233,6 +236,8 @@ class Attribution:
     """Mean cross-entropy of the reference under the student, nats per token."""
     skipped: str | None = None
     """Why this problem has no scores, else None."""
+    kinds: tuple[str, ...] = dataclasses.field(default=(), metadata=UNNAMED)
+    """As of `Sensitivity`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -255,7 +260,7 @@ class NormalisedScores:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class RankedUnit:
-    """A unit as a detector ranked it: a token, or a word, clause or sentence."""
+    """A unit as a detector ranked it: a token, word, phrase, clause or sentence."""
 
     start: int
     """First character in the question."""
@@ -269,7 +274,7 @@ class RankedUnit:
 class RankedUnits:
     """The units of one question, from what a detector would cut first to what it would cut last.
 
-    Units are in text order and do not overlap: tokens, words, clauses or sentences.
+    Units are in text order and do not overlap: tokens, words, phrases, clauses or sentences.
     """
 
     problem_id: str

@@ -53,7 +53,10 @@ def test_what_is_no_model_of_ours_is_told_how_to_become_one(
         ({"reference": 3}, 'reference: must be a text, but is 3; write "3"'),
         ({"answer": 3}, 'answer: must be a text, but is 3; write "3"'),
         ({"detector": 3}, "detector: must be a name, but is 3; known: ablation, "),
-        ({"unit": 3}, "unit: must be a name, but is 3; known: token, word, clause, sentence"),
+        (
+            {"unit": 3},
+            "unit: must be a name, but is 3; known: token, word, phrase, clause, sentence",
+        ),
         ({"grader": 3}, "`data.grader` must be "),
         ({"recipe": "demo"}, "recipe: must be a Recipe, but is 'demo'; read one: leaf.load_recipe"),
         ({"max_new_tokens": "all"}, "max_new_tokens: must be a number of tokens, but is 'all'"),

@@ -15,7 +15,7 @@ from leaf.records import Sensitivity
 from leaf.store.store import stream_records
 from tests.api.conftest import DISTRACTION, QUESTION, REFERENCE, state_of
 
-UNITS = ("token", "word", "clause", "sentence")
+UNITS = ("token", "word", "phrase", "clause", "sentence")
 
 
 def test_the_distraction_scores_highest_and_the_sentence_that_asks_lowest(
@@ -121,6 +121,7 @@ def test_scores_equal_those_of_a_run_to_the_last_digit(
             "student.dtype=float32",
             "teacher.dtype=float32",
             "attribute.detector=ablation",
+            "attribute.ablation.unit=sentence",
             "attribute.controls=[]",
             "evaluate.benchmarks={}",
         ],

@@ -1,20 +1,26 @@
 """Ablation: every conversation as if it ran alone, and what is taken away."""
 
+import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from leaf.attribute import Evidence, detector_class
+from leaf.attribute.checks import check_measured
+from leaf.attribute.detectors.ablation import plan_trial
+from leaf.attribute.ranking import of_kind
 from leaf.attribute.tail_losses import tail_losses
-from leaf.errors import NonFiniteError
+from leaf.errors import LeafError, NonFiniteError
 from leaf.models.kv_cache import can_share
 from leaf.models.load import Loaded, load
 from leaf.models.output_head import output_head
 from leaf.models.prompt_format import EncodedExample, PromptFormat
 from leaf.recipe import ModelSection
-from leaf.records import Problem
+from leaf.records import NormalisedScores, Problem, Sensitivity
 from tests.attribute.measured import measured
 
 # Cut in the middle, at the first token, right before the response; then another problem.
@@ -195,3 +201,121 @@ def test_a_number_that_is_none_names_the_problem(cue_pair: Path) -> None:
     broken.model.model.norm.weight.fill_(float("inf"))
     with pytest.raises(NonFiniteError, match=r"in problem Ada has some red pens\."):
         judge.attribute([asked(RED)], ["4"])
+
+
+# Several kinds of pieces at once.
+
+KINDS = "Ada has red pens. Bo has 2 cups weighing 5 kg, and keys. How many pens are there?"
+
+
+def ablation(*units: str) -> Any:
+    detector = detector_class("ablation")()
+    detector.units = units
+    return detector
+
+
+def shown(found: Sensitivity) -> list[str]:
+    return [KINDS[start:end] for start, end in zip(found.starts, found.ends, strict=True)]
+
+
+def test_each_kind_that_will_be_cut_is_measured_as_if_alone(loaded: Loaded) -> None:
+    model = attributor(loaded).model
+    (both,) = ablation("sentence", "phrase").measure(model, [asked(KINDS)], ["4"])
+    sentence, phrase = (
+        ablation(unit).measure(model, [asked(KINDS)], ["4"])[0] for unit in ("sentence", "phrase")
+    )
+    assert shown(sentence) == ["Ada has red pens.", " Bo has 2 cups weighing 5 kg, and keys."]
+    assert shown(phrase) == [
+        "Ada has red pens.", " Bo has 2 cups", " weighing 5 kg,", " and keys."
+    ]  # fmt: skip
+    assert both.kinds == ("sentence",) * 2 + ("phrase",) * 4
+    assert shown(both) == [*shown(sentence), *shown(phrase)]
+    assert both.scores == pytest.approx((*sentence.scores, *phrase.scores), abs=1e-6)
+    assert (sentence.kinds, phrase.kinds) == ((), ())
+
+
+def test_what_is_of_both_kinds_is_taken_away_once(loaded: Loaded) -> None:
+    chat = PromptFormat(loaded.tokenizer, name="tiny")
+    trial = plan_trial(asked(KINDS), "4", chat, ["sentence", "phrase"])
+    # The first sentence is a phrase as well.
+    assert len(trial.cut) == len(trial.places) == 5
+
+
+def test_each_kind_is_ranked_by_its_own_pieces_and_others_by_the_first(loaded: Loaded) -> None:
+    model = attributor(loaded).model
+    detector = ablation("sentence", "phrase")
+    tokens = tuple((unit.start, unit.end) for unit in model.chat.prompt(asked(KINDS)).units)
+
+    def ranks(measured: Sensitivity, unit: str) -> Any:
+        return detector.rank_units(
+            Evidence(problem=asked(KINDS), tokens=tokens, measured=measured), unit
+        )
+
+    (both,) = detector.measure(model, [asked(KINDS)], ["4"])
+    for unit in ("sentence", "phrase"):
+        (alone,) = ablation(unit).measure(model, [asked(KINDS)], ["4"])
+        expected = ranks(alone, unit)
+        assert ranks(both, unit).starts == expected.starts
+        assert ranks(both, unit).rank_score == pytest.approx(expected.rank_score, abs=1e-4)
+    assert ranks(both, "token") == ranks(of_kind(both, "sentence"), "token")
+
+
+@pytest.mark.parametrize(
+    ("option", "units", "key"),
+    [
+        # As of version 0.1.0, where a unit was always named, `sentence` if by nobody.
+        (None, ("token",), "sentence"),
+        (None, ("word", "clause"), "clause"),
+        ("word", ("clause",), "word"),
+        (None, ("sentence", "phrase"), ("sentence", "phrase")),
+    ],
+)
+def test_what_is_taken_away_names_the_result(
+    option: str | None, units: tuple[str, ...], key: object
+) -> None:
+    kind = detector_class("ablation")
+    detector = kind(kind.Options(unit=option))
+    detector.units = units
+    assert detector.measure_key() == {"ablation_unit": key}
+    # As a worker gets it.
+    assert pickle.loads(pickle.dumps(detector)).measure_key() == detector.measure_key()  # noqa: S301
+
+
+def test_the_gradient_proposes_pieces_of_each_kind(loaded: Loaded) -> None:
+    detector = ablation("sentence", "phrase")
+    detector.options = type(detector).Options(proposals=1)
+    at = KINDS.index(" weighing 5")
+    tokens = [(0, 17), (17, at), (at, at + 15), (at + 15, len(KINDS))]
+    gradient = NormalisedScores(
+        problem_id=KINDS,
+        starts=tuple(start for start, _ in tokens),
+        ends=tuple(end for _, end in tokens),
+        teacher=(0.0,) * 4,
+        student=(0.0,) * 4,
+        gap=(1.0, 0.2, 0.0, 0.4),
+    )
+    evidence = Evidence(problem=asked(KINDS), tokens=tuple(tokens))
+    places = detector.places(evidence, gradient)
+    assert [KINDS[slice(*place)] for place in places] == [
+        " Bo has 2 cups weighing 5 kg, and keys.",
+        " weighing 5 kg,",
+    ]
+    model = attributor(loaded, places={KINDS: places}).model
+    (found,) = detector.measure(model, [asked(KINDS)], ["4"])
+    assert found.kinds == ("sentence", "phrase")
+
+
+def test_units_of_one_kind_may_not_overlap_those_of_two_may() -> None:
+    two = Sensitivity(
+        problem_id=KINDS,
+        starts=(0, 0, 4),
+        ends=(9, 4, 9),
+        scores=(0.0,) * 3,
+        loss=1.0,
+        kinds=("sentence", "phrase", "phrase"),
+    )
+    assert check_measured("x", [asked(KINDS)], [two]) == [two]
+    with pytest.raises(LeafError, match="must lie in the question"):
+        check_measured("x", [asked(KINDS)], [replace(two, kinds=("phrase",) * 3)])
+    with pytest.raises(LeafError, match="1 kinds of 3 units"):
+        check_measured("x", [asked(KINDS)], [replace(two, kinds=("phrase",))])

@@ -58,7 +58,7 @@ def keys(*settings: str) -> dict[str, object]:
 
 def test_a_recipe_shows_the_options_of_the_detectors_that_it_uses() -> None:
     found = keys("attribute.controls=[ablation]")
-    assert found["attribute.ablation.unit"] == "sentence"
+    assert found["attribute.ablation.unit"] is None
     assert "attribute.random.seed" not in found
 
 
@@ -120,8 +120,8 @@ def test_what_is_an_example_now_is_refused_with_its_file(
         ),
         (
             "attribute.ablation.unit=words",
-            "`attribute.ablation.unit` must be 'token', 'word', 'clause' or 'sentence', but is "
-            "'words'",
+            "`attribute.ablation.unit` must be 'token', 'word', 'phrase', 'clause' or 'sentence', "
+            "but is 'words'",
         ),
         (
             "attribute.ablation.proposals=0",

@@ -9,8 +9,9 @@ from typing import Any
 
 from leaf.api.model import Model, source_of
 from leaf.api.records import Cut, MeasuredUnit, Said, ScoredUnit, Scores, Verified
-from leaf.api.settings import UNITS, check_name
+from leaf.api.settings import check_name
 from leaf.attribute import Evidence
+from leaf.attribute.ranking import of_kind
 from leaf.pipeline.detectors import Measured, evidence_of, proposed, rank
 from leaf.pipeline.session import Session
 from leaf.prune import distinct, prune
@@ -29,7 +30,7 @@ from leaf.records import (
 )
 from leaf.store.store import Store
 from leaf.store.work import About
-from leaf.text.units import Piece, may_go, pieces
+from leaf.text.units import UNITS, Piece, may_go, pieces
 
 ASKS = "span would take out the sentence that asks"
 """Why a span stays: without that sentence there is no question."""
@@ -114,7 +115,7 @@ class Desk:
                 )
             )
         if not isinstance(evidence, str) and evidence.measured is not None:
-            measured = measured_units(evidence.measured)
+            measured = measured_units(of_kind(evidence.measured, unit))
         return Scores(
             id=problem.id,
             question=problem.question,
@@ -257,8 +258,8 @@ def _cut(scores: Scores, item: Counterfactual, asking: Sequence[Piece]) -> Cut:
 
 
 def _asking(question: str, unit: str) -> list[Piece]:
-    """Return the clauses or sentences that ask: with a question mark, else the last one."""
-    every = pieces(question, unit if unit in ("clause", "sentence") else "sentence")
+    """Return the pieces that ask: those with a question mark, else the last one."""
+    every = pieces(question, unit if unit in ("phrase", "clause", "sentence") else "sentence")
     return [piece for piece in every if not may_go(question[slice(*piece)])] or every[-1:]
 
 

@@ -17,8 +17,6 @@ from leaf.recipe.reading import check_recipe, check_section
 from leaf.records import Problem
 from leaf.tasks import TASKS
 
-UNITS = ("token", "word", "clause", "sentence")
-
 _KEPT = {"attribute", "prune", "generate", "grade", "verify"}
 """What of a recipe decides how one prompt is looked at."""
 

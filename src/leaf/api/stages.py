@@ -7,13 +7,14 @@ from leaf.api.arguments import check_list, check_models, check_texts
 from leaf.api.desk import cuts_of, desk, detection_of
 from leaf.api.model import Model
 from leaf.api.records import Cut, Scores, Verified
-from leaf.api.settings import UNITS, check_name, gold_of, recipe_of
+from leaf.api.settings import check_name, gold_of, recipe_of
 from leaf.api.undisturbed import undisturbed
 from leaf.errors import UsageError, check_type
 from leaf.recipe import PruneSection
 from leaf.recipe.choice import Chosen
 from leaf.recipe.reading import check_section
 from leaf.records import Problem
+from leaf.text.units import UNITS
 
 
 @undisturbed()
@@ -36,7 +37,7 @@ def score(
         questions: What is asked.
         references: A right response to each, of the same length.
         detector: Who ranks: a name of the key `attribute.detector` of a recipe.
-        unit: What is ranked: `token`, `word`, `clause` or `sentence`.
+        unit: What is ranked: `token`, `word`, `phrase`, `clause` or `sentence`.
         options: The detector's own, as `proposals=3` of `ablation`.
 
     Returns:

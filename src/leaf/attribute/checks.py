@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
+from leaf.attribute.ranking import of_kind
 from leaf.errors import LeafError
 from leaf.records import Problem, RankedUnits, Sensitivity
 
@@ -48,10 +49,22 @@ def check_measured(detector: str, problems: Sequence[Problem], measured: Any) ->
         elif one.skipped:
             continue
         else:
-            fault = _units_fault(problem, one.starts, one.ends, one.scores)
+            fault = _measure_fault(problem, one)
         if fault:
             raise LeafError(f"detector `{detector}`: its measure of problem {problem.id}: {fault}")
     return list(measured)
+
+
+def _measure_fault(problem: Problem, one: Sensitivity) -> str:
+    """Say what is wrong with what was measured of a problem, kind by kind; "" where nothing is."""
+    if len(one.kinds) not in (0, len(one.starts)):
+        return f"{len(one.kinds)} kinds of {len(one.starts)} units: must be as many, or none"
+    for kind in dict.fromkeys(one.kinds) or [""]:
+        part = of_kind(one, kind)
+        assert isinstance(part, Sensitivity)  # noqa: S101 - as `one`
+        if fault := _units_fault(problem, part.starts, part.ends, part.scores):
+            return fault
+    return ""
 
 
 def _units_fault(

@@ -110,6 +110,8 @@ class Detector(ABC):
     def __init__(self, options: Section | None = None) -> None:
         """Make the detector; `options` are its `Options`, all at their defaults if None."""
         self.options: Any = options or type(self).Options()
+        self.units: tuple[str, ...] = ("token",)
+        """What will be ranked and cut, `prune.units` of a recipe."""
 
     @classmethod
     def roles(cls, *, teacher: bool = True) -> tuple[str, ...]:
@@ -152,7 +154,7 @@ class Detector(ABC):
         """Rank a question's tokens, or larger units; a text says why there is no ranking."""
 
     def rank_units(self, evidence: Evidence, unit: str = "token") -> RankedUnits | str:
-        """Rank a question's tokens, words, clauses or sentences; see `rank`."""
+        """Rank a question's tokens, words, phrases, clauses or sentences; see `rank`."""
         ranked = check_ranking(self.name, evidence.problem, self.rank(evidence))
         if isinstance(ranked, str):
             return ranked
@@ -181,12 +183,15 @@ class Detector(ABC):
         module = sys.modules.get(made.__module__)
         text = getattr(module, "__text__", None)
         plugin = (made.__module__, module.__file__, text) if module and text else None
-        return _again, (plugin, self.name if plugin else made, options)
+        return _again, (plugin, self.name if plugin else made, options, self.units)
 
 
-def _again(plugin: tuple[str, str, str] | None, made: Any, options: dict[str, Any]) -> Detector:
+def _again(
+    plugin: tuple[str, str, str] | None, made: Any, options: dict[str, Any], units: tuple[str, ...]
+) -> Detector:
     if plugin:
         run_plugin(*plugin)
         made = detector_class(made)
     detector: Detector = made(made.Options(**options))
+    detector.units = units
     return detector

@@ -74,6 +74,7 @@ def _join_one(
         teacher_loss=teacher.loss,
         student_loss=student.loss,
         skipped=skipped,
+        kinds=() if skipped else kept.kinds,
     )
 
 

@@ -4,14 +4,15 @@ Axes: U units of one question.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leaf.records import Attribution, NormalisedScores, RankedUnit, RankedUnits, Sensitivity
-from leaf.text.units import BORDERS, Piece
+from leaf.text.units import Piece, ends
 
 if TYPE_CHECKING:
     from leaf.attribute.detector import Detector, Evidence
@@ -30,7 +31,7 @@ def ranked_units(
     Args:
         detector: Who ranks.
         evidence: What it goes by.
-        unit: `token`, `word`, `clause` or `sentence`; `oracle` always marks tokens.
+        unit: `token`, `word`, `phrase`, `clause` or `sentence`; `oracle` always marks tokens.
     """
     ranked = detector.rank_units(evidence, "token" if detector.exact else unit)
     if isinstance(ranked, str):
@@ -83,6 +84,27 @@ def normalise_scores(attribution: Attribution) -> NormalisedScores | str:
     )
 
 
+def of_kind(measured: Sensitivity | Attribution, unit: str) -> Sensitivity | Attribution:
+    """Return what was measured of one kind of unit; of the first kind where it was not.
+
+    Where one kind alone was measured, that is all there is.
+    """
+    if not measured.kinds:
+        return measured
+    kind = unit if unit in measured.kinds else measured.kinds[0]
+    at = [number for number, name in enumerate(measured.kinds) if name == kind]
+
+    def chosen(values: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(values[number] for number in at)
+
+    starts, ends = chosen(measured.starts), chosen(measured.ends)
+    if isinstance(measured, Sensitivity):
+        scores = chosen(measured.scores)
+        return replace(measured, kinds=(), starts=starts, ends=ends, scores=scores)
+    teacher, student = chosen(measured.teacher), chosen(measured.student)
+    return replace(measured, kinds=(), starts=starts, ends=ends, teacher=teacher, student=student)
+
+
 def by_gap(measured: Sensitivity | Attribution | None) -> RankedUnits | str:
     """Rank by Eq. 3 to 5, whatever was measured of both models in place of Eq. 2."""
     assert isinstance(measured, Attribution)  # noqa: S101 - who needs both models has both
@@ -116,7 +138,7 @@ def ranked(
 
 
 def widen(tokens: RankedUnits, question: str, unit: str) -> RankedUnits | str:
-    """Join tokens to words, clauses or sentences, or say why these have no ranking.
+    """Join tokens to words, phrases, clauses or sentences, or say why these have no ranking.
 
     A wide unit has the mean of its tokens, and the means are min-maxed anew over the wide units
     (Eq. 5): as sensitivities' means and their gap are. Whitespace tokens do not count; a unit of
@@ -162,11 +184,11 @@ def text_start(question: str, place: Piece) -> int:
 
 def _groups(tokens: Sequence[Piece], question: str, unit: str) -> Iterator[list[int]]:
     """Yield the numbers of the tokens of each wide unit."""
-    ends = [match.end() for match in BORDERS[unit].finditer(question)]
+    borders = ends(question, unit)
     group: list[int] = []
     last = -1
     for token, place in enumerate(tokens):
-        number = int(np.searchsorted(ends, text_start(question, place), side="right"))
+        number = int(np.searchsorted(borders, text_start(question, place), side="right"))
         if group and number != last:
             yield group
             group = []

@@ -46,7 +46,7 @@ class OwnPrompt:
     detector: str | None = None
     """Who ranks. Default: the recipe's, else ablation."""
     unit: str | None = None
-    """What is ranked: token, word, clause or sentence. Default: the recipe's, else sentence."""
+    """What is ranked: token, word, phrase, clause, sentence. Default: recipe's, else sentence."""
     grader: str | None = None
     """How answers are judged. Default: the recipe's, else guessed from the answer."""
     system: str | None = None

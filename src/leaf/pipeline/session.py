@@ -131,6 +131,7 @@ class Session:
     def detector(self, name: str) -> Detector:
         """Return a detector with the recipe's options for it."""
         detector: Detector = detector_class(name)(self.recipe.attribute.options(name))
+        detector.units = tuple(self.recipe.prune.units)
         return detector
 
     def sensitivities(

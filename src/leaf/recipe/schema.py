@@ -11,6 +11,7 @@ from leaf.recipe.choice import GraderChoice
 from leaf.recipe.distill import DistillSection
 from leaf.recipe.engine import GenerateSection, ServerSection
 from leaf.recipe.names import EngineName
+from leaf.text.units import UnitName
 
 
 class ModelSection(Section):
@@ -131,12 +132,10 @@ class PruneSection(Section):
         "value", description="value: min-maxed gap <= threshold (Eq. 5); quantile: lowest share"
     )
     threshold: Share = Field(0.10, description="tau of Eq. 5, or the share of the quantile rule")
-    units: Annotated[list[Literal["token", "word", "clause", "sentence"]], Field(min_length=1)] = (
-        Field(
-            ["token"],
-            description="what is ranked and cut whole; each unit named makes changed questions of"
-            " its own",
-        )
+    units: Annotated[list[UnitName], Field(min_length=1)] = Field(
+        ["token"],
+        description="what is ranked and cut whole; each unit named makes changed questions of its"
+        " own",
     )
     strategy: Strategy = Field(
         "span",

@@ -71,7 +71,7 @@ class Ranking:
 
     detector: str
     unit: str
-    """`token`, `word`, `clause` or `sentence`."""
+    """`token`, `word`, `phrase`, `clause` or `sentence`."""
     units: tuple[RankedUnit, ...]
     """In text order."""
 

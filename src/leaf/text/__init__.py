@@ -1,1 +1,1 @@
-"""Units of a text: tokens, words, clauses, sentences; LaTeX."""
+"""Units of a text: tokens, words, phrases, clauses, sentences; LaTeX."""

@@ -2,22 +2,25 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from leaf.attribute.batched import check_finite, score_in_batches, too_long
 from leaf.attribute.detector import Detector, Evidence, MeasuredModel
-from leaf.attribute.ranking import min_max, text_start
+from leaf.attribute.ranking import min_max, of_kind, text_start
 from leaf.recipe.base import Count, Section
 from leaf.recipe.detectors import detector
 from leaf.records import Attribution, NormalisedScores, Problem, RankedUnits, Sensitivity
-from leaf.text.units import Piece, may_go, pieces, without
+from leaf.text.units import Piece, UnitName, may_go, pieces, without
 
 if TYPE_CHECKING:
     from leaf.models.load import Loaded
     from leaf.models.prompt_format import EncodedExample, PromptFormat
+
+_WIDE = ("phrase", "clause", "sentence")
+"""What is measured by itself where it will be cut; tokens and words would take too many passes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +38,8 @@ class Trial:
     """How many tokens count for a piece that stands before all of them."""
     reference_length: int
     """Tokens of the reference, end-of-turn token included."""
+    kinds: tuple[tuple[str, int], ...] = ()
+    """Where there are several kinds: each with the number of a place, kind after kind."""
 
 
 @detector
@@ -50,7 +55,8 @@ class Ablation(Detector):
     sentences with a question mark. They count because a piece that sets the scene does little for
     the answer, yet the question leans on it; on what distracts neither leans. A piece with a
     question mark is never taken away. Forward passes only: one of the whole conversation, and for
-    each piece one of what follows it. With a teacher the scores of both models are added up.
+    each piece one of what follows it, be it of one kind or of several. With a teacher the scores of
+    both models are added up.
     """
 
     name = "ablation"
@@ -61,14 +67,24 @@ class Ablation(Detector):
     class Options(Section):
         """What `ablation` takes away."""
 
-        unit: Literal["token", "word", "clause", "sentence"] = Field(
-            "sentence", description="what is taken away at a time"
+        unit: UnitName | None = Field(
+            None,
+            description="what is taken away at a time; null: each of prune.units that is a phrase,"
+            " clause or sentence (none is: sentences)",
         )
         proposals: Count | None = Field(
             None,
             description="take away only so many pieces, those of the lowest gradient gap; null:"
             " every piece",
         )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What is taken away at a time: the option `unit`, else what will be cut."""
+        if self.options.unit:
+            return (self.options.unit,)
+        wide = tuple(dict.fromkeys(unit for unit in self.units if unit in _WIDE))
+        return wide or ("sentence",)
 
     def measure(
         self, model: MeasuredModel, problems: Sequence[Problem], references: Sequence[str]
@@ -91,9 +107,14 @@ class Ablation(Detector):
 
     def _prepare(self, model: MeasuredModel, problem: Problem, reference: str) -> Trial | str:
         places = model.places[problem.id] if model.places is not None else None
-        return plan_trial(
-            problem, reference, model.chat, self.options.unit, places, loaded=model.loaded
-        )
+        return plan_trial(problem, reference, model.chat, self.kinds, places, loaded=model.loaded)
+
+    def rank_units(self, evidence: Evidence, unit: str = "token") -> RankedUnits | str:
+        """Rank by what was measured of that unit, else of the first that was measured."""
+        measured = evidence.measured
+        if measured is not None and measured.kinds:
+            evidence = replace(evidence, measured=of_kind(measured, unit))
+        return super().rank_units(evidence, unit)
 
     def rank(self, evidence: Evidence) -> RankedUnits | str:
         """Rank tokens by what their pieces do for the reference, least first.
@@ -130,8 +151,7 @@ class Ablation(Detector):
         return self.options.proposals is not None
 
     def places(self, evidence: Evidence, gradient: NormalisedScores) -> tuple[Piece, ...]:
-        """Propose the pieces with the lowest mean gradient gap, in text order."""
-        count, unit = self.options.proposals, self.options.unit
+        """Propose the pieces of each kind with the lowest mean gradient gap, in text order."""
         question, gap_U = evidence.problem.question, np.asarray(gradient.gap)
         text_U = np.asarray([bool(question[slice(*token)].strip()) for token in evidence.tokens])
         place_U = np.asarray([text_start(question, token) for token in evidence.tokens])
@@ -140,13 +160,17 @@ class Ablation(Detector):
             inside_U = (piece[0] <= place_U) & (place_U < piece[1]) & text_U
             return float(gap_U[inside_U].mean()) if inside_U.any() else 1.0
 
-        every = evidence.tokens if unit == "token" else pieces(question, unit)
-        chosen = [piece for piece in every if may_go(question[slice(*piece)])]
-        return tuple(sorted(sorted(chosen, key=mean_gap)[:count]))
+        chosen: set[Piece] = set()
+        for unit in self.kinds:
+            every = evidence.tokens if unit == "token" else pieces(question, unit)
+            free = [piece for piece in every if may_go(question[slice(*piece)])]
+            chosen.update(sorted(free, key=mean_gap)[: self.options.proposals])
+        return tuple(sorted(chosen))
 
     def measure_key(self) -> dict[str, Any]:
-        """Name the unit; which pieces were proposed is named by themselves."""
-        return {"ablation_unit": self.options.unit}
+        """Name the unit, or the units; which pieces were proposed is named by themselves."""
+        kinds = self.kinds
+        return {"ablation_unit": kinds[0] if len(kinds) == 1 else kinds}
 
     def rank_key(self) -> dict[str, Any]:
         """Name nothing: what was measured decides the ranking."""
@@ -172,12 +196,14 @@ def _score_batch(
         )
         loss = float(whole_R[-trial.reference_length :].mean())
         check_finite((*scores, loss), problem, model.loaded)
+        shown = [at for _, at in trial.kinds] or range(len(trial.places))
         yield Sensitivity(
             problem_id=problem.id,
-            starts=tuple(start for start, _ in trial.places),
-            ends=tuple(end for _, end in trial.places),
-            scores=scores,
+            starts=tuple(trial.places[at][0] for at in shown),
+            ends=tuple(trial.places[at][1] for at in shown),
+            scores=tuple(scores[at] for at in shown),
             loss=loss,
+            kinds=tuple(kind for kind, _ in trial.kinds),
         )
 
 
@@ -185,22 +211,20 @@ def plan_trial(
     problem: Problem,
     reference: str,
     chat: "PromptFormat",
-    unit: str,
+    units: Sequence[str],
     places: Sequence[Piece] | None = None,
     *,
     loaded: "Loaded | None" = None,
 ) -> Trial | str:
     """Tokenise a problem whole and without each piece, or say why it cannot be scored.
 
-    Pieces are the `places`, or all of a `unit`; `loaded` is whose context must hold the whole.
+    Pieces are the `places`, or all of the `units`, each once; `loaded` is whose context must hold
+    the whole.
     """
     if not reference.strip():
         return "no reference response"
-    if places is None and unit == "token":
-        places = [(token.start, token.end) for token in chat.prompt(problem).units]
-    elif places is None:
-        places = pieces(problem.question, unit)
-    chosen = tuple(place for place in places if may_go(problem.question[slice(*place)]))
+    of_unit = {unit: _places(problem, chat, unit, places, alone=len(units) == 1) for unit in units}
+    chosen = tuple(sorted({place for found in of_unit.values() for place in found}))
     if not chosen:
         return "no piece of the question can be taken away but the one that asks"
     whole = chat.encode(problem.content, reference, problem.response_prefix)
@@ -224,7 +248,32 @@ def plan_trial(
         counted=tuple(counted),
         tokens=len(asked) + length,
         reference_length=length,
+        kinds=()
+        if len(units) == 1
+        else tuple((unit, chosen.index(place)) for unit in units for place in of_unit[unit]),
     )
+
+
+def _places(
+    problem: Problem,
+    chat: "PromptFormat",
+    unit: str,
+    places: Sequence[Piece] | None,
+    *,
+    alone: bool,
+) -> list[Piece]:
+    """Return the pieces of one kind that may go, those of `places` where these are given.
+
+    A kind `alone` takes `places` as they are.
+    """
+    if places is not None and alone:
+        every = list(places)
+    elif unit == "token":
+        every = [(token.start, token.end) for token in chat.prompt(problem).units]
+    else:
+        every = pieces(problem.question, unit)
+    chosen = every if places is None or alone else [one for one in every if one in places]
+    return [place for place in chosen if may_go(problem.question[slice(*place)])]
 
 
 def _without(problem: Problem, place: Piece) -> str:
