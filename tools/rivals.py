@@ -3,7 +3,8 @@
     .venv/bin/python tools/rivals.py
 
 The rivals come pinned and alone; torch, TRL and all else they need are those of the environment
-that runs this, so that both sides of a comparison compute with the same. What is there already is kept.
+that runs this, so that both sides of a comparison compute with the same. What is there already is
+kept.
 """
 
 import subprocess

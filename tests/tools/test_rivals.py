@@ -18,7 +18,9 @@ def test_making_it_again_keeps_it_and_names_its_python():
 
 
 def test_the_rivals_are_its_own_and_torch_is_the_one_of_here():
-    code = "from importlib.util import find_spec as f; print(f('lm_eval').origin, f('torch').origin)"
+    code = (
+        "from importlib.util import find_spec as f; print(f('lm_eval').origin, f('torch').origin)"
+    )
     words = [str(RIVALS / "bin" / "python"), "-c", code]
     found = subprocess.run(words, capture_output=True, text=True, check=True, cwd="/")
     rival, torch = found.stdout.split()

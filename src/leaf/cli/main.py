@@ -86,12 +86,25 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
 def _print_run(results: "Results", folder: Path) -> None:
     """Print what came of a run, and name what it wrote."""
     from leaf.report import print_results, robustness_table
+    from leaf.store.arms import arm_of
 
     if results.estimates and results.comparisons:
-        print_results(results.estimates, results.comparisons, out_console)
+        baseline = "rft" if results.alone else "kd"
+        print_results(
+            results.estimates,
+            results.comparisons,
+            out_console,
+            baseline=baseline,
+            others=results.others,
+        )
         if results.robustness:
             print_table(out_console, robustness_table(results.robustness))
-        say_line(f"student:  {folder / 'student'} (plain distillation: student-kd)")
+        beside = ", ".join(
+            f"{arm_of(arm).title}: {arm_of(arm).folder}"
+            for arm in results.students
+            if arm != "leaf"
+        )
+        say_line(f"student:  {folder / 'student'} ({beside})")
     if (folder / "ledger.parquet").is_file():
         say_line(f"ledger:   {folder / 'ledger.parquet'} (leaf explain {folder} shows one prompt)")
     say_line(f"report:   {folder / 'report.html'}")

@@ -3,9 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from leaf.attribute import ranked_units
+from leaf.attribute import Detector, ranked_units
 from leaf.grade.final import final_answer
-from leaf.pipeline.detectors import Measured, cut_question, evidence_of, measure
+from leaf.pipeline.detectors import (
+    Measured,
+    cut_question,
+    evidence_of,
+    measure,
+    needs_gradient,
+    unmeasured,
+)
 from leaf.pipeline.session import Session
 from leaf.pipeline.workers import CutWorker
 from leaf.prune import segments, transplants
@@ -30,18 +37,24 @@ class Detection:
     """Stage 1 of one recipe, on the problems that the student failed and the teacher solved."""
 
     def __init__(
-        self, session: Session, problems: Sequence[Problem], student: Graded, teacher: Graded
+        self,
+        session: Session,
+        problems: Sequence[Problem],
+        student: Graded,
+        teacher: Graded | None,
     ) -> None:
+        """Hold what both models answered; without a teacher the student alone decides."""
         self.session = session
         self.problems = {problem.id: problem for problem in problems}
         self.solved = [
             problem for problem, score in zip(problems, student[1], strict=True) if score.right
         ]
         """Problems that the student answers right."""
+        solved = {score.problem_id for score in teacher[1] if score.right} if teacher else None
         self.chosen = [
             problem
-            for problem, ours, theirs in zip(problems, student[1], teacher[1], strict=True)
-            if ours.outcome is Outcome.WRONG and theirs.right
+            for problem, score in zip(problems, student[1], strict=True)
+            if score.outcome is Outcome.WRONG and (solved is None or problem.id in solved)
         ]
         """Problems that enter detection."""
         self.segments: dict[str, list[Problem]] = {}
@@ -50,7 +63,7 @@ class Detection:
         """Problem to why its reference could not be cut into segments."""
         self._said = {
             role: {answer.problem_id: answer.text for answer in answers}
-            for role, (answers, _) in (("student", student), ("teacher", teacher))
+            for role, (answers, _) in (("student", student), ("teacher", teacher or ([], [])))
         }
         """Each model's answers to the whole questions."""
         self._measured: dict[str, dict[str, Measured]] = {}
@@ -86,6 +99,16 @@ class Detection:
         section = self.session.recipe.attribute
         return list(dict.fromkeys([section.detector, *section.controls]))
 
+    @property
+    def takes_gradient(self) -> bool:
+        """Whether the gradient is taken: where a detector goes by it, and for no other."""
+        alone = self.session.recipe.alone
+        return any(
+            needs_gradient(detector)
+            or (detector.counts_as_gradient and not self._counts_like(detector) and not alone)
+            for detector in map(self.session.detector, self.detectors)
+        )
+
     def attribute(self, references: Mapping[str, str]) -> list[Attribution]:
         """Score the chosen questions under both models (Eq. 2), and as other detectors do.
 
@@ -99,7 +122,10 @@ class Detection:
                 (item, item.solution if item.prompt else references.get(item.id, ""))
                 for item in problems
             ]
-            gradient = self.session.attributions("gradient", pairs)
+            if self.takes_gradient:
+                gradient = self.session.attributions("gradient", pairs)
+            else:
+                gradient = [unmeasured(self.session, *pair) for pair in pairs]
             for detector in self.detectors:
                 found = measure(self.session, self.session.detector(detector), pairs, gradient)
                 measured = self._measured.setdefault(detector, {})
@@ -215,6 +241,7 @@ class Detection:
             ]
 
         ranks = self.session.detector(detector)
+        own = self.session.detector(self.detectors[0])
         settings = {
             **_cutting(section),
             "detector": detector,
@@ -223,6 +250,9 @@ class Detection:
             **user_code_digest(type(ranks)),
             "questions": digest(plain(self.levels[level])),
         }
+        if self._counts_like(ranks):
+            counted = [self._measured.get(own.name, {}).get(name) for name in problems]
+            settings["counts as"] = [own.name, own.rank_key(), digest(plain(counted))]
         items = [
             (item, measured.get(item.problem_id))
             for item in attributions
@@ -240,7 +270,21 @@ class Detection:
         section: PruneSection,
     ) -> list[Counterfactual]:
         evidence = evidence_of(problem, gradient, measured)
-        return cut_question(self.session.detector(detector), problem, evidence, section)
+        ranks, like = self.session.detector(detector), None
+        if self._counts_like(ranks):
+            own = self.detectors[0]
+            counted = evidence_of(problem, gradient, self._measured[own].get(problem.id))
+            if isinstance(counted, str):
+                return cut_question(ranks, problem, counted, section)
+            like = self.session.detector(own), counted
+        return cut_question(ranks, problem, evidence, section, like)
+
+    def _counts_like(self, control: Detector) -> bool:
+        """Whether a control marks as many units as the recipe's detector, which is another one."""
+        own = self.session.detector(self.detectors[0])
+        return control.counts_as_gradient and not (
+            own.counts_as_gradient or own.name == "gradient" or own.exact
+        )
 
     def _verdicts(
         self, tried: Sequence[Counterfactual], detector: str, changed: str
@@ -271,9 +315,15 @@ class Detection:
         asked = changed
         if self.session.recipe.verify.teacher == "if_student_right" and about.changed == "pruned":
             asked = [problem for problem in changed if student[problem.id][1].right]
-        teacher = _by_id(self.session.answers_of("teacher", asked, about, drafts["teacher"]))
+        alone = self.session.recipe.alone
+        teacher = {}
+        if not alone:
+            teacher = _by_id(self.session.answers_of("teacher", asked, about, drafts["teacher"]))
         which = self.session.recipe.verify.transplants
-        return [judge(item, student[item.id], teacher.get(item.id), which) for item in tried]
+        return [
+            judge(item, student[item.id], teacher.get(item.id), which, alone=alone)
+            for item in tried
+        ]
 
 
 def at_level(section: PruneSection, level: str) -> PruneSection:

@@ -1,5 +1,6 @@
 """Detectors in a run: what they measure through the store, and what is cut by their ranking."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -22,13 +23,15 @@ def measure(
 ) -> Sequence[Measured]:
     """Return what a detector goes by other than the gradient, one a pair; nothing where it does.
 
+    Without a teacher the student alone is measured.
+
     Args:
         session: The models and the store.
         detector: Who goes by it.
         pairs: Problems and their reference responses.
         gradient: What the gradient found of each pair.
     """
-    roles = detector.roles()
+    roles = detector.roles(teacher=not session.recipe.alone)
     name = detector.goes_by or detector.name
     if not roles or name == "gradient":
         return []
@@ -43,6 +46,26 @@ def measure(
     return session.attributions(name, pairs, places)
 
 
+def needs_gradient(detector: Detector) -> bool:
+    """Whether a detector ranks by the gradient, or lets it choose what is measured."""
+    return (detector.goes_by or detector.name) == "gradient" or detector.chooses_places
+
+
+def unmeasured(session: Session, problem: Problem, reference: str) -> Attribution:
+    """Return the student's tokens of a question, without a gradient."""
+    units = session.student_chat.prompt(problem).units
+    return Attribution(
+        problem_id=problem.id,
+        reference=reference,
+        starts=tuple(unit.start for unit in units),
+        ends=tuple(unit.end for unit in units),
+        teacher=(),
+        student=(),
+        teacher_loss=math.nan,
+        student_loss=math.nan,
+    )
+
+
 def proposed(detector: Detector, problem: Problem, gradient: Attribution) -> tuple[Piece, ...]:
     """Return what of a question a detector chooses to measure; nothing without a gradient."""
     evidence = evidence_of(problem, gradient)
@@ -54,13 +77,18 @@ def proposed(detector: Detector, problem: Problem, gradient: Attribution) -> tup
 def evidence_of(
     problem: Problem, gradient: Attribution, measured: Measured | None = None
 ) -> Evidence | str:
-    """Return what a question is ranked by, or why the gradient, and so nobody, ranks it.
+    """Return what a question is ranked by, or why nobody ranks it.
 
     Args:
         problem: Whose question it is.
-        gradient: Both models' sensitivities: its units are the tokens.
+        gradient: Both models' sensitivities, or `unmeasured`: its units are the tokens.
         measured: What the detector goes by; None: the gradient.
     """
+    if not gradient.student and not gradient.skipped:
+        if measured is not None and measured.skipped:
+            return measured.skipped
+        tokens = tuple(zip(gradient.starts, gradient.ends, strict=True))
+        return Evidence(problem=problem, tokens=tokens, measured=measured)
     scores = normalise_scores(gradient)
     if isinstance(scores, str):
         return scores
@@ -73,11 +101,29 @@ def evidence_of(
 
 
 def rank(
-    detector: Detector, evidence: Evidence, section: PruneSection, unit: str = "token"
+    detector: Detector,
+    evidence: Evidence,
+    section: PruneSection,
+    unit: str = "token",
+    like: tuple[Detector, Evidence] | None = None,
 ) -> RankedUnits | str:
-    """Rank units of a question, and count those of a control, or say why there is no ranking."""
+    """Rank units of a question, and count those of a control, or say why there is no ranking.
+
+    Args:
+        detector: Who ranks.
+        evidence: What it goes by.
+        section: The rule that says what is marked.
+        unit: What is ranked.
+        like: Detector, and what it goes by, as many as whose units a control marks; None: the
+            gradient.
+    """
     count = None
-    if detector.counts_as_gradient and evidence.gradient is not None:
+    if detector.counts_as_gradient and like is not None:
+        units = like[0].rank_units(like[1], unit)
+        if isinstance(units, str):
+            return units
+        count = int(candidates(units, evidence.problem.question, section).sum())
+    elif detector.counts_as_gradient and evidence.gradient is not None:
         gradient = ranked(evidence.gradient, evidence.gradient.gap)
         units = widen(gradient, evidence.problem.question, unit)
         if isinstance(units, str):
@@ -90,7 +136,11 @@ def rank(
 
 
 def cut_question(
-    detector: Detector, problem: Problem, evidence: Evidence | str, section: PruneSection
+    detector: Detector,
+    problem: Problem,
+    evidence: Evidence | str,
+    section: PruneSection,
+    like: tuple[Detector, Evidence] | None = None,
 ) -> list[Counterfactual]:
     """Cut candidate spans out of one question as a detector ranks them (Eq. 3 to 5).
 
@@ -99,6 +149,7 @@ def cut_question(
         problem: Whose question it is.
         evidence: What the detector goes by, or why there is nothing.
         section: Rule, threshold, units and strategy.
+        like: See `rank`.
 
     Returns:
         Different questions, refused spans, or the only reason why there is none of either.
@@ -109,5 +160,5 @@ def cut_question(
         section = section.model_copy(update={"bridge_whitespace": True, "units": ["token"]})
     cuts: list[Counterfactual] = []
     for unit in section.units:
-        cuts += prune(problem, rank(detector, evidence, section, unit), section, unit=unit)
+        cuts += prune(problem, rank(detector, evidence, section, unit, like), section, unit=unit)
     return distinct(cuts)

@@ -30,7 +30,7 @@ _PACKAGES = (
 def build_manifest(recipe: Recipe, sources: Mapping[str, Source]) -> dict[str, Any]:
     """Describe this machine and the models of a run, as JSON values."""
     device = best_device()
-    sections = {"student": recipe.student, "teacher": recipe.teacher}
+    sections = {"student": recipe.student, "teacher": recipe.teaching}
     return {
         "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),

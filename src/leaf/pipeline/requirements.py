@@ -46,7 +46,7 @@ def check_needs(recipe: Recipe, asked: Collection[str], *, training: bool) -> No
     Raises:
         UsageError: something is missing; says what, and how it is had.
     """
-    for role, section in (("student", recipe.student), ("teacher", recipe.teacher)):
+    for role, section in (("student", recipe.student), ("teacher", recipe.teaching)):
         missing = missing_to_answer(section, engine_of(section, recipe.generate))
         if missing and role in asked:
             raise UsageError(f"{role}: {missing}")

@@ -17,7 +17,7 @@ from leaf.recipe import Recipe
 from leaf.recipe.reading import describe as describe_recipe
 from leaf.recipe.reading import dump_recipe, load_recipe
 from leaf.report import build_report, write_report
-from leaf.store.arms import ARMS
+from leaf.store.arms import arm_of
 from leaf.store.ledger import write_ledger
 from leaf.store.results import Results
 from leaf.store.run_folder import ROWS, VALUES, QuestionValue, TrainingRow, write_records
@@ -169,7 +169,7 @@ def publish_students(students: Mapping[str, Path], out: Path) -> None:
     for arm, folder in students.items():
         if not (folder / "model").is_dir():
             continue
-        target = out / ARMS[arm].folder
+        target = out / arm_of(arm).folder
         aside = target.with_name(f".{target.name}.tmp")
         for old in (aside, target):
             shutil.rmtree(old, ignore_errors=True)

@@ -40,6 +40,8 @@ class Session:
         self.store = store
         self.sources: dict[str, Source] = {}
         """`student` and `teacher`, once they are found."""
+        self.called: dict[str, str] = {}
+        """Arm to the name by which it is told, where that is another."""
         self.stage = ""
         """The stage of the run that asks."""
         self.logs: list[StageLog] = []
@@ -126,7 +128,7 @@ class Session:
         return self.store.is_done(work.kind, key)
 
     def _section(self, role: str) -> ModelSection:
-        return self.recipe.student if role == "student" else self.recipe.teacher
+        return self.recipe.student if role == "student" else self.recipe.teaching
 
     def detector(self, name: str) -> Detector:
         """Return a detector with the recipe's options for it."""
@@ -186,7 +188,7 @@ class Session:
     @cached_property
     def teacher_chat(self) -> PromptFormat:
         """The teacher's own chat template."""
-        return prompt_format_of(load.load_tokenizer(self.sources["teacher"]), self.recipe.teacher)
+        return prompt_format_of(load.load_tokenizer(self.sources["teacher"]), self.recipe.teaching)
 
     def plan(self, rows: Sequence[TrainingExample], section: DistillSection) -> list[list[int]]:
         """Return the rows of every optimiser step."""
@@ -230,7 +232,7 @@ class Session:
         """Return one student to be, with the rows of its optimiser steps."""
         chats = self.student_chat, self.teacher_chat
         return TrainedStudent(
-            about=About(role=arm),
+            about=About(role=self.called.get(arm, arm)),
             recipe=self.recipe,
             distill=section,
             sources=self.sources,

@@ -5,7 +5,7 @@ stage computes it hands to `Session.compute`, which finds it in the store or has
 comes of it stands in `Results`. A stage of one's own: docs/extending.md.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 
 from leaf.attribute import normalise_scores
@@ -18,9 +18,16 @@ from leaf.pipeline.benchmarks import Benchmark, load_benchmarks, robustness_of
 from leaf.pipeline.detection import Detection
 from leaf.pipeline.requirements import check_needs
 from leaf.pipeline.session import Session
-from leaf.pipeline.training_sets import TrainingSet, training_arms
+from leaf.pipeline.training_sets import (
+    ON_OWN_ANSWERS,
+    Responses,
+    TrainingSet,
+    own_responses,
+    training_arms,
+)
 from leaf.progress import say
 from leaf.recipe import Recipe
+from leaf.recipe.reading import arm_recipes
 from leaf.records import (
     Counterfactual,
     Drop,
@@ -30,6 +37,7 @@ from leaf.records import (
     Score,
 )
 from leaf.statistics import compare_values
+from leaf.store.arms import in_order
 from leaf.store.results import Cuts, Graded, Results
 from leaf.store.store import Store
 from leaf.store.work import About, StageLog
@@ -82,7 +90,10 @@ class Pipeline:
             self._warn_of_overlap(name, benchmark.problems)
         tests = [problem for one in self._benchmarks.values() for problem in one.problems]
         check_sandbox([*self.results.problems, *tests])
-        self.session.sources = {"student": find(recipe.student), "teacher": find(recipe.teacher)}
+        student = find(recipe.student)
+        teacher = student if recipe.alone else find(recipe.teacher)
+        self.session.sources = {"student": student, "teacher": teacher}
+        self.results.alone = recipe.alone
         chats = self.session.student_chat, self.session.teacher_chat
         if line := check_tokenizers(*chats, recipe.distill):
             say(line)
@@ -91,12 +102,11 @@ class Pipeline:
     def answer(self) -> None:
         """Let both models answer every training problem and grade the answers."""
         problems = self._problems
-        self.results.student = self.session.answers_of("student", problems)
-        self.results.teacher = self.session.answers_of("teacher", problems)
-        for role, (answers, scores) in (
-            ("student", self.results.student),
-            ("teacher", self.results.teacher),
-        ):
+        graded = {"student": self.session.answers_of("student", problems)}
+        self.results.student = graded["student"]
+        if not self.recipe.alone:
+            self.results.teacher = graded["teacher"] = self.session.answers_of("teacher", problems)
+        for role, (answers, scores) in graded.items():
             right = sum(score.right for score in scores)
             say(f"{role}: {right} of {len(scores)} right")
             self._drop_ungradable("answers", role, (answers, scores))
@@ -104,7 +114,8 @@ class Pipeline:
     def attribute(self) -> None:
         """Score the questions that the student failed and the teacher solved (Eq. 2 to 5)."""
         detection = self.detection
-        say(f"{len(detection.chosen)} problems enter detection: student wrong, teacher right")
+        who = "student wrong" if self.recipe.alone else "student wrong, teacher right"
+        say(f"{len(detection.chosen)} problems enter detection: {who}")
         self.results.attributions = detection.attribute(self._references())
         self.results.segments = detection.segments
         for problem_id, reason in detection.unsplit.items():
@@ -132,7 +143,7 @@ class Pipeline:
         )
 
     def verify(self) -> None:
-        """Keep as rows the changed questions that both models answer right (condition ii)."""
+        """Keep as rows the changed questions that are answered right (condition ii)."""
         self.detection.verify(self.results.cuts)
         for verdict in self._main.verdicts or ():
             if not verdict.kept:
@@ -143,26 +154,33 @@ class Pipeline:
                 + self._in_response(cuts.kept)
             )
         assert self.results.student  # noqa: S101 - stages run in order
+        references = self._references()
+        responses = Responses(whole=references)
+        if self.recipe.alone or self.recipe.attribute.reference == "self":
+            responses = own_responses(
+                self.session, self._problems, self.results.student, self._main, references
+            )
         self.training_sets, drops = training_arms(
-            self.session,
-            self.detection,
-            self._references(),
-            self.results.student[1],
-            self._main.kept,
+            self.session, self.detection, responses, self.results.student[1], self._main.kept
         )
         self.results.drops += drops
 
     def distill(self) -> None:
-        """Train two students from the same start: plain distillation (kd) and LeaF (leaf)."""
+        """Train students from the same start: the baseline (`kd`, or `rft` alone), LeaF, others.
+
+        The arms that the recipe names go their own way up to here, over the same store.
+        """
         arms, section = self.training_sets, self.recipe.distill
-        if not (arms["kd"].rows or arms["kd"].held_out):
+        baseline = arms[self.recipe.baseline]
+        if not (baseline.rows or baseline.held_out):
             raise DataError(
                 "no training row is left: no problem has a reference response within "
                 f"distill.cutoff ({section.cutoff} tokens); with attribute.reference: gold the "
-                "data needs a solution column, with `teacher` the teacher must solve some problems"
+                "data needs a solution column, with `teacher` the teacher must solve some "
+                "problems, with `self` and without a teacher the student must"
             )
         if not any(row.counterfactual for row in (*arms["leaf"].rows, *arms["leaf"].held_out)):
-            self.note("no changed question to train on, so LeaF trained as plain distillation did")
+            self.note("no changed question to train on, so LeaF trained on the originals alone")
         if section.max_tokens is None:
             # Both arms take as many steps.
             steps = len(self.session.plan(arms["leaf"].rows, section))
@@ -170,9 +188,29 @@ class Pipeline:
         # LeaF's rows hold those of the other: a teacher that is kept on disk is loaded once.
         for name in sorted(arms, key=lambda name: len(arms[name].rows), reverse=True):
             arm = arms[name]
-            student = self.session.student(name, arm.rows, section, arm.held_out)
+            how = section.model_copy(update=ON_OWN_ANSWERS) if name == "rft" else section
+            student = self.session.student(name, arm.rows, how, arm.held_out)
             self.results.students[name] = student
-        self.results.students = {arm: self.results.students[arm] for arm in arms}
+        students = {arm: self.results.students[arm] for arm in arms}
+        for name, recipe in arm_recipes(self.recipe).items():
+            beside = self._beside(name, recipe, section.max_steps)
+            own = {recipe.baseline: beside.students[recipe.baseline], name: beside.students["leaf"]}
+            students = {**own, **students}
+            self.results.beside[name] = beside
+        self.results.students = {arm: students[arm] for arm in in_order(students)}
+
+    def _beside(self, name: str, recipe: Recipe, steps: int | None) -> Results:
+        """Train the students of an arm that the recipe names, for as many steps as the others."""
+        if steps is not None:
+            distill = recipe.distill.model_copy(update={"max_steps": steps})
+            recipe = recipe.model_copy(update={"distill": distill})
+        say(f"-- arm {name}")
+        pipeline = Pipeline(recipe, self.session.store)
+        pipeline.session.called = {"leaf": name}
+        results = pipeline.run(until="distill", after_stage=lambda: None)
+        self.session.logs += pipeline.session.logs
+        say("-- all arms")
+        return results
 
     def evaluate(self) -> None:
         """Score the student before and after, by plain distillation and by LeaF."""
@@ -181,7 +219,7 @@ class Pipeline:
         for arm, folder in self.results.students.items():
             arms[arm] = (self.recipe.student, trained(arm, folder))
         if section.teacher:
-            arms["teacher"] = (self.recipe.teacher, self.session.sources["teacher"])
+            arms["teacher"] = (self.recipe.teaching, self.session.sources["teacher"])
         results, options = self.results, section.model_dump(include={"resamples", "seed"})
         results.estimates, results.comparisons = {}, {}
         scores: dict[str, dict[str, list[Score]]] = {arm: {} for arm in arms}
@@ -201,12 +239,24 @@ class Pipeline:
                 for label, estimate in benchmark.estimates(graded[1], section).items():
                     results.estimates.setdefault(label, {})[arm] = estimate
         for label, values_of in results.values.items():
-            results.comparisons[label] = compare_values(
-                values_of["leaf"], values_of["kd"], base_of=results.bases[label], **options
-            )
+            for arm, against in self._pairs(values_of):
+                compared = compare_values(
+                    values_of[arm], values_of[against], base_of=results.bases[label], **options
+                )
+                if (arm, against) == ("leaf", self.recipe.baseline):
+                    results.comparisons[label] = compared
+                else:
+                    results.others.setdefault(label, {})[arm, against] = compared
         for arm in arms:
             for name, cost in robustness_of(self._benchmarks, scores[arm], **options).items():
                 results.robustness.setdefault(name, {})[arm] = cost
+
+    def _pairs(self, arms: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Yield which arms are held against which: LeaF and others against each baseline."""
+        yield "leaf", self.recipe.baseline
+        for name, recipe in arm_recipes(self.recipe).items():
+            baselines = [recipe.baseline, self.recipe.baseline]
+            yield from ((name, against) for against in dict.fromkeys(baselines) if against in arms)
 
     # What the stages share.
 
@@ -214,7 +264,7 @@ class Pipeline:
     def detection(self) -> Detection:
         """Stage 1 of this recipe; there once both models have answered."""
         results = self.results
-        assert results.student and results.teacher  # noqa: S101 - stages run in order
+        assert results.student  # noqa: S101 - stages run in order
         return Detection(self.session, self._problems, results.student, results.teacher)
 
     @property
@@ -229,9 +279,16 @@ class Pipeline:
         return self.results.problems
 
     def _references(self) -> dict[str, str]:
-        """Return the reference response of each problem that has one."""
-        if self.recipe.attribute.reference == "gold":
-            return {problem.id: problem.solution for problem in self._problems if problem.solution}
+        """Return the reference response of each problem that has one, for detection.
+
+        What the student failed has no own right answer yet: the data's solution stands in, or where
+        there is none the bare answer.
+        """
+        reference = self.recipe.attribute.reference
+        if reference != "teacher":
+            short = reference == "self"
+            found = {item.id: item.solution or short * item.answer for item in self._problems}
+            return {problem_id: text for problem_id, text in found.items() if text}
         assert self.results.teacher  # noqa: S101 - stages run in order
         answers, scores = self.results.teacher
         return {
@@ -250,7 +307,8 @@ class Pipeline:
     def _check_needs(self, *, training: bool) -> None:
         """Look for what the long work needs, unless the store shows that it was done already."""
         has = self.session.has_answers
-        asked = [role for role in ("student", "teacher") if not has(role, self._problems)]
+        roles = ("student",) if self.recipe.alone else ("student", "teacher")
+        asked = [role for role in roles if not has(role, self._problems)]
         check_needs(self.recipe, asked, training=training and "student" in asked)
 
     def _decontaminate(self) -> None:

@@ -70,7 +70,7 @@ class TrainedStudent(Result[TrainingExample]):
         return student_settings(
             self.distill,
             self.recipe.student,
-            self.recipe.teacher,
+            self.recipe.teaching,
             counterfactuals=any(row.counterfactual for row in items),
             one_tokenizer=self.one_tokenizer,
         )
@@ -90,7 +90,7 @@ class TrainedStudent(Result[TrainingExample]):
             label=self.title,
             student=self.recipe.student,
             student_source=self.sources["student"],
-            teacher=self.recipe.teacher,
+            teacher=self.recipe.teaching,
             teacher_source=self.sources["teacher"],
             distill=self.distill,
             rows=items,

@@ -1,7 +1,8 @@
-"""What each arm trains on: originals for both, verified changed questions for LeaF alone."""
+"""What each arm trains on: originals for all, verified changed questions for LeaF alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from leaf.distill import (
     TrainingExample,
@@ -13,13 +14,17 @@ from leaf.distill import (
 )
 from leaf.pipeline.detection import Detection, at_level
 from leaf.pipeline.session import Session
-from leaf.records import Counterfactual, Drop, Score
-from leaf.store.arms import TRAINED
+from leaf.records import Counterfactual, Drop, Problem, Score
+from leaf.store.results import Cuts, Graded
+from leaf.store.work import About
+
+ON_OWN_ANSWERS: dict[str, Any] = {"cross_entropy": 1.0, "hidden": {}}
+"""What of `distill` the arm `rft` has otherwise: nobody teaches it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingSet:
-    """The rows of one student; both arms hold out the same problems."""
+    """The rows of one student; all arms hold out the same problems."""
 
     rows: list[TrainingExample]
     """Trained on."""
@@ -27,19 +32,99 @@ class TrainingSet:
     """Of held-out problems, for validation."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Responses:
+    """The response y of every training row."""
+
+    whole: Mapping[str, str]
+    """Problem id to the y of its original question."""
+    changed: Mapping[str, str] = field(default_factory=dict)
+    """Id of a changed question to its y; that of the problem where it is not here."""
+    own: Mapping[str, str] | None = None
+    """Problem id to the student's own right answer, what `rft` trains on; None with a teacher."""
+    instead: Mapping[str, str] = field(default_factory=dict)
+    """Problem id to what a changed question takes whose problem has no y in `whole`."""
+
+
+def own_responses(
+    session: Session,
+    problems: Sequence[Problem],
+    student: Graded,
+    cuts: Cuts,
+    references: Mapping[str, str],
+) -> Responses:
+    """Return responses of the student's own, of which `attribute.reference: self` trains on all.
+
+    A question that the student solves has its own right answer, and so has a question changed where
+    a verified cut was: what the student said to the question without that piece. Only a changed
+    question that has neither takes the reference.
+
+    Args:
+        session: Answers again, where several answers are asked for.
+        problems: The training problems.
+        student: What it answered to them.
+        cuts: What the recipe's detector led to.
+        references: Problem id to the reference that detection took.
+    """
+    section = session.recipe.attribute
+    own = _most_worked(session, problems, student)
+    alone = own if session.recipe.alone else None
+    if section.reference != "self":
+        return Responses(whole=references, own=alone)
+    verdicts = {verdict.counterfactual_id: verdict for verdict in cuts.verdicts or ()}
+    without = {
+        (item.problem_id, item.spans): verdicts[item.id].student_text
+        for item in cuts.kept
+        if not item.inserted
+    }
+    changed = {
+        item.id: without[item.problem_id, item.spans]
+        for item in cuts.kept
+        if (item.problem_id, item.spans) in without
+    }
+    return Responses(whole=own, changed=changed, own=alone, instead=references)
+
+
+def _most_worked(session: Session, problems: Sequence[Problem], student: Graded) -> dict[str, str]:
+    """Return the student's right answer to each problem, the longest of those that ended."""
+    answers, scores = list(student[0]), list(student[1])
+    more = session.recipe.attribute.samples - 1
+    if more:
+        asked = [
+            replace(problem, id=f"{problem.id}/s{sample}", sample=sample)
+            for problem in problems
+            for sample in range(1, more + 1)
+        ]
+        generate = session.recipe.generate
+        if not generate.temperature:
+            generate = generate.model_copy(update={"temperature": 1.0})
+        about = About(role="student", asked="samples")
+        source = session.sources["student"]
+        found = session.answers(session.recipe.student, source, asked, about, generate=generate)
+        origin = {item.id: item.id.rpartition("/s")[0] for item in asked}
+        answers += [replace(item, problem_id=origin[item.problem_id]) for item in found[0]]
+        scores += [replace(item, problem_id=origin[item.problem_id]) for item in found[1]]
+    longest: dict[str, str] = {}
+    for answer, score in zip(answers, scores, strict=True):
+        ended = score.right and not answer.truncated
+        if ended and len(answer.text) > len(longest.get(answer.problem_id, "")):
+            longest[answer.problem_id] = answer.text
+    return longest
+
+
 def training_arms(
     session: Session,
     detection: Detection,
-    references: Mapping[str, str],
+    responses: Responses,
     scores: Sequence[Score],
     kept: Sequence[Counterfactual],
 ) -> tuple[dict[str, TrainingSet], list[Drop]]:
-    """Return the arms `kd` and `leaf`, and what is not trained on, with its reason.
+    """Return the baseline's arm and `leaf`, and what is not trained on, with its reason.
 
     Args:
         session: Holds the recipe and the student's chat template.
         detection: Stage 1, which knows the problems of both levels.
-        references: Problem id to the response y of the problems that have one.
+        responses: The response y of each row.
         scores: Of the student's answers to the whole questions.
         kept: The counterfactuals that verification kept.
     """
@@ -49,34 +134,48 @@ def training_arms(
     drops = [
         Drop(stage="distill", problem_id=problem.id, reason=reason)
         for problem in whole
-        if problem.id not in references
+        if problem.id not in responses.whole
     ]
     by_id = {score.problem_id: score for score in scores}
-    problems = detection.every_problem
-    rest = {name: problems[name].solution for name in detection.origins}
-    changed = [
-        item
-        for item in kept
-        for level in [problems[item.problem_id].level]
-        if item.strategy in at_level(session.recipe.prune, level).strategies
-    ]
-    made = (
-        original_rows(whole, references, by_id, section),
-        counterfactual_rows(problems, {**references, **rest}, changed, detection.origins),
-    )
-    short: list[list[TrainingExample]] = []
-    for rows in made:
+    made = {
+        "originals": original_rows(whole, responses.whole, by_id, section),
+        "changed": _changed_rows(session, detection, responses, kept),
+    }
+    if responses.own is not None and responses.own is not responses.whole:
+        made["own"] = original_rows(whole, responses.own, by_id, section)
+    short: dict[str, list[TrainingExample]] = {}
+    for kind, rows in made.items():
         samples, longer = encode_rows(session.student_chat, rows, section.cutoff)
-        short.append([sample.row for sample in samples])
+        short[kind] = [sample.row for sample in samples]
         reason = f"longer than distill.cutoff of {section.cutoff} tokens"
         drops += [Drop(stage="distill", problem_id=row.problem_id, reason=reason) for row in longer]
     held_out = hold_out(
         [problem.id for problem in whole], section.validation.share, section.validation.seed
     )
-    originals, counterfactuals = short
-    arms = {}
-    for arm in TRAINED:
-        rows = [*originals, *counterfactuals] if arm.changed else originals
-        trained, left = split_rows(rows, held_out)
-        arms[arm.name] = TrainingSet(rows=trained, held_out=left)
-    return arms, drops
+    arms = {
+        session.recipe.baseline: short.get("own", short["originals"]),
+        "leaf": [*short["originals"], *short["changed"]],
+    }
+    split = {arm: split_rows(rows, held_out) for arm, rows in arms.items()}
+    sets = {arm: TrainingSet(rows=rows, held_out=left) for arm, (rows, left) in split.items()}
+    return sets, drops
+
+
+def _changed_rows(
+    session: Session,
+    detection: Detection,
+    responses: Responses,
+    kept: Sequence[Counterfactual],
+) -> list[TrainingExample]:
+    """Return the rows of the changed questions that the recipe's strategies train on."""
+    problems = detection.every_problem
+    rest = {name: problems[name].solution for name in detection.origins}
+    trained_on = [
+        item
+        for item in kept
+        for level in [problems[item.problem_id].level]
+        if item.strategy in at_level(session.recipe.prune, level).strategies
+    ]
+    references = {**responses.instead, **responses.whole, **rest}
+    rows = counterfactual_rows(problems, references, trained_on, detection.origins)
+    return [replace(row, response=responses.changed.get(row.id, row.response)) for row in rows]

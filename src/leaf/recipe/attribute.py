@@ -36,8 +36,15 @@ class AttributeSection(Section):
         " tasks of your own, a file's path counted from the recipe's folder: they are run, so look"
         " at those of others first",
     )
-    reference: Literal["gold", "teacher"] = Field(
-        "gold", description="response y: the data set's solution, or the teacher's right answer"
+    reference: Literal["gold", "teacher", "self"] = Field(
+        "gold",
+        description="response y: the data set's solution, the teacher's right answer, or the"
+        " student's own right answer (to the question or to its verified cut)",
+    )
+    samples: Count = Field(
+        1,
+        description="reference self: so many answers to each question, the first greedy, of which"
+        " the right one with most of its working is y",
     )
     token_budget: Count = Field(
         8192,

@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 from leaf.errors import RecipeError, UsageError, check_type, nearest
 from leaf.recipe import Choice, Recipe, Section, choice_of
 from leaf.recipe.detectors import plugin_from
+from leaf.recipe.schema import SELF
 
 S = TypeVar("S", bound=Section)
 
@@ -109,9 +110,35 @@ def check_recipe(
     for override in overrides:
         _override(changed, override)
     try:
-        return Recipe.model_validate(changed)
+        recipe = Recipe.model_validate(changed)
     except ValidationError as error:
         raise RecipeError(_explain(error, source, Recipe)) from None
+    arm_recipes(recipe, source)
+    return recipe
+
+
+def arm_recipes(recipe: Recipe, source: str | None = None) -> dict[str, Recipe]:
+    """Return the recipe of each arm that a recipe names under `arms`, by name.
+
+    Raises:
+        RecipeError: a key or value out of the rules, or a name that is no name of an arm; `source`,
+            or else the recipe, is named.
+    """
+    source = source or f"recipe {recipe.name}"
+    whole = recipe.model_dump(by_alias=True) if recipe.arms else {}
+    made = {}
+    for arm, changes in recipe.arms.items():
+        where = f"{source}: arms.{arm}"
+        if arm in ("before", "kd", "leaf", "rft", "teacher") or not arm.isidentifier():
+            raise RecipeError(f"{where}: an arm needs a name of its own: letters, digits and _")
+        if lost := sorted({"arms", "student", "evaluate", "name"} & changes.keys()):
+            raise RecipeError(f"{where}.{lost[0]}: is the same for all arms")
+        # Without a teacher there is none to evaluate; this recipe itself does.
+        # What is compared on the way is compared by the recipe itself.
+        less = {"evaluate": {"teacher": False}, "attribute": {"controls": []}}
+        values = _merge({**whole, "arms": {}}, less)
+        made[arm] = check_recipe(_merge(values, changes), source=where)
+    return made
 
 
 def check_section(kind: type[S], values: Mapping[str, Any], *, source: str) -> S:
@@ -251,8 +278,8 @@ def _override(values: dict[str, Any], override: str) -> None:
     *parents, last = key.split(".")
     place = values
     for parent, child in zip(parents, key.split(".")[1:], strict=False):
-        if place.get(parent) in (None, child):
-            # A name without options (`grader: close`) is one with none yet.
+        if place.get(parent) in (None, child, SELF):
+            # A name without options (`grader: close`, `teacher: self`) is one with none yet.
             place[parent] = {}
         inner = place[parent]
         if not isinstance(inner, dict):

@@ -5,9 +5,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
+from leaf.errors import UsageError
 from leaf.recipe.attribute import AttributeSection, read_attribute, read_plugins
 from leaf.recipe.base import Count, Section, Share
 from leaf.recipe.choice import GraderChoice
+from leaf.recipe.detectors import detector_class
 from leaf.recipe.distill import DistillSection
 from leaf.recipe.engine import GenerateSection, ServerSection
 from leaf.recipe.names import EngineName
@@ -31,6 +33,15 @@ class ModelSection(Section):
     server: ServerSection | None = Field(
         None, description="where this model is served, for engine openai"
     )
+
+
+SELF = "self"
+"""What `teacher` says where there is none: the student as it was teaches."""
+
+
+def _teacher(values: Any) -> Any:
+    """Read `teacher: self` as a section."""
+    return {"model": SELF} if values == SELF else values
 
 
 class ColumnsSection(Section):
@@ -271,7 +282,10 @@ class Recipe(Section):
     name: str = Field(description="name of the run folder")
     description: str = Field("", description="one sentence for people")
     student: ModelSection = Field(description="the model that learns")
-    teacher: ModelSection = Field(description="the model it learns from")
+    teacher: Annotated[ModelSection, BeforeValidator(_teacher)] = Field(
+        description="the model it learns from; self: no other, the student as it was, shown the"
+        " question without what distracts"
+    )
     data: DataSection = Field(description="training problems")
     generate: GenerateSection = Field(GenerateSection(), description="answers")
     grade: GradeSection = Field(GradeSection(), description="grading")
@@ -289,6 +303,12 @@ class Recipe(Section):
     )
     ray: RaySection = Field(RaySection(), description="Ray")
 
+    arms: dict[str, dict[str, Any]] = Field(
+        {},
+        description="more students to train and test beside, by name: the keys of this recipe that"
+        " differ for each, as in `{self: {teacher: self}}`",
+    )
+
     def __repr__(self) -> str:
         return (
             f"Recipe({self.name!r}: {self.student.model} learns from {self.teacher.model}, "
@@ -304,6 +324,48 @@ class Recipe(Section):
         if isinstance(values, Mapping):
             read_plugins(values.get("attribute"))
         return values
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is no teacher but the student itself (`teacher: self`)."""
+        return self.teacher.model == SELF
+
+    @property
+    def teaching(self) -> ModelSection:
+        """The model that teaches: the teacher, or without one the student."""
+        return self.student if self.alone else self.teacher
+
+    @property
+    def baseline(self) -> str:
+        """The arm that LeaF is held against: `kd`, or `rft` without a teacher."""
+        return "rft" if self.alone else "kd"
+
+    @model_validator(mode="after")
+    def _self_is_the_student(self) -> "Recipe":
+        if not self.alone:
+            return self
+        if given := sorted(self.teacher.model_fields_set - {"model"}):
+            # A dumped recipe has them all, at their defaults.
+            plain = ModelSection(model=SELF)
+            changed = [key for key in given if getattr(self.teacher, key) != getattr(plain, key)]
+            if changed:
+                raise ValueError(
+                    f"`teacher.{changed[0]}` has no use with teacher: self, which is the student"
+                )
+        needs = {
+            "attribute.reference: teacher": self.attribute.reference == "teacher",
+            "distill.teacher: served": self.distill.teacher == "served",
+            "evaluate.teacher: true": self.evaluate.teacher,
+        }
+        for setting, is_set in needs.items():
+            if is_set:
+                raise ValueError(f"`{setting}` needs a teacher, but the recipe has teacher: self")
+        for name in (self.attribute.detector, *self.attribute.controls):
+            try:
+                detector_class(name).roles(teacher=False)
+            except UsageError as error:
+                raise ValueError(f"teacher: self: {error}") from None
+        return self
 
     @model_validator(mode="after")
     def _teacher_may_be_enough_context(self) -> "Recipe":

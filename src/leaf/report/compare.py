@@ -1,6 +1,6 @@
 """Runs side by side: one self-contained page, and the same in short on a terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.text import Text
 
 from leaf.progress import print_table, table
-from leaf.report.figures import ARM_NAMES
+from leaf.report.figures import arm_name
 from leaf.report.formats import duration, percent, points
 from leaf.report.page import environment, write_text
 from leaf.report.readings import listed
+from leaf.store.arms import in_order
 
 _SHOWS = {"higher": "better", "lower": "worse", "equal": "same", "open": "not shown"}
 """What a reading says of a student against that of the first run."""
@@ -28,7 +29,7 @@ def write_comparison(found: Mapping[str, Any], path: Path) -> Path:
         StoreError: the file cannot be written.
     """
     template = environment().get_template("compare.html.j2")
-    return write_text(path, template.render(found=found, arms=ARM_NAMES))
+    return write_text(path, template.render(found=found, arm_name=arm_name))
 
 
 def print_comparison(found: Mapping[str, Any], console: Console) -> None:
@@ -74,20 +75,26 @@ def _scores(benchmark: Mapping[str, Any], names: list[str]) -> list[list[str]]:
     """Return a row for each student of a benchmark, then LeaF minus KD."""
     by_run = {one["run"]: one for one in benchmark["scores"]}
     rows = []
-    for arm, label in ARM_NAMES.items():
+    for arm in in_order(one["arm"] for run in by_run.values() for one in run["arms"]):
         cells = []
         for name in names:
             arms = by_run[name]["arms"] if name in by_run else []
             one = next((one for one in arms if one["arm"] == arm), None)
             cells.append(f"{percent(one['mean'])}{_interval(one, percent)}" if one else "-")
         if any(cell != "-" for cell in cells):
-            rows.append([benchmark["benchmark"], label, *cells])
+            rows.append([benchmark["benchmark"], arm_name(arm), *cells])
     minus = [
         f"{points(one['difference'])}{_interval(one, points)}" if one else "-"
         for name in names
         for one in [by_run[name]["comparison"] if name in by_run else None]
     ]
-    return [*rows, [benchmark["benchmark"], "LeaF - KD", *minus]]
+    return [*rows, [benchmark["benchmark"], f"LeaF - {_baseline(by_run.values())}", *minus]]
+
+
+def _baseline(scores: Iterable[Mapping[str, Any]]) -> str:
+    """Return the title of what LeaF is held against in these runs."""
+    trained = [{one["arm"] for one in run["arms"]} for run in scores]
+    return "KD" if all("kd" in arms for arms in trained) else "baseline"
 
 
 def _pair(benchmark: str, one: Mapping[str, Any]) -> list[str]:
@@ -95,7 +102,7 @@ def _pair(benchmark: str, one: Mapping[str, Any]) -> list[str]:
     counts = [str(one[key]) for key in ("n", "wins", "losses")]
     return [
         benchmark,
-        ARM_NAMES[one["arm"]],
+        arm_name(one["arm"]),
         one["run"],
         difference,
         *counts,

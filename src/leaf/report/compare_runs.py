@@ -12,6 +12,7 @@ from leaf.report.plain import plain
 from leaf.report.readings import reading
 from leaf.report.scores import SMALL_N
 from leaf.statistics import Comparison, Values, compare_values
+from leaf.store.arms import in_order
 from leaf.store.run_folder import VALUES, QuestionValue, read_records, repeat, report_of
 
 Questions = dict[tuple[str, int], QuestionValue]
@@ -122,7 +123,8 @@ def paired(runs: Sequence[Run], benchmark: str) -> list[Paired]:
     section = first.report["recipe"]["evaluate"]
     found = []
     for run in runs[1:]:
-        for arm in ("leaf", "kd"):
+        had = {arm for label, arm in run.values or {} if label == benchmark}
+        for arm in sorted(in_order(had - {"before", "teacher"}), key=lambda arm: arm != "leaf"):
             ours = (run.values or {}).get((benchmark, arm), {})
             theirs = (first.values or {}).get((benchmark, arm), {})
             shared = [question for question in ours if question in theirs]

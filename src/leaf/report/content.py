@@ -14,9 +14,8 @@ from leaf.report.detectors import detectors
 from leaf.report.drops import drop_counts, passed_over
 from leaf.report.one_problem import distractions
 from leaf.report.plain import plain
-from leaf.report.scores import SMALL_N, scores, variants
+from leaf.report.scores import SMALL_N, others, scores, variants
 from leaf.report.training import overhead, training_arms, training_rows
-from leaf.store.arms import TRAINED
 from leaf.store.results import Results
 from leaf.store.work import StageLog
 
@@ -54,7 +53,9 @@ def build_report(
         "manifest": manifest,
         "notes": [*results.notes, *_small(results)],
         "problems": None if results.problems is None else len(results.problems),
+        "baseline": recipe.baseline,
         "results": scores(recipe, results),
+        "others": others(results),
         "robustness": variants(results),
         "steps": steps(results, entries, own, training_rows(logs)),
         "outcomes": outcome_table(results.student, results.teacher),
@@ -68,7 +69,7 @@ def build_report(
         "cost": _cost(logs),
         "overhead": overhead(logs, recipe.attribute.controls),
         "seeds": _seeds(recipe),
-        "missing": _missing(results, training),
+        "missing": _missing(recipe, results, training),
     }
     values: dict[str, Any] = plain(report)
     return values
@@ -94,15 +95,15 @@ def _seeds(recipe: Recipe) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key.endswith(".seed") and has_use(key)}
 
 
-def _missing(results: Results, training: Mapping[str, object]) -> str | None:
+def _missing(recipe: Recipe, results: Results, training: Mapping[str, object]) -> str | None:
     """Name the first stage, in running order, whose result is not there."""
     there = {
         "reading the problems": results.problems is not None,
-        "answering": results.student is not None and results.teacher is not None,
+        "answering": results.student is not None and (recipe.alone or results.teacher is not None),
         "attribution": results.attributions is not None,
         "pruning": bool(results.cuts),
         "verification": results.verified,
-        "distillation": {arm.name for arm in TRAINED} <= set(training),
+        "distillation": {recipe.baseline, "leaf", *recipe.arms} <= set(training),
         "evaluation": results.estimates is not None,
     }
     return next((stage for stage, is_there in there.items() if not is_there), None)

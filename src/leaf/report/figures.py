@@ -16,15 +16,21 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from leaf.report.formats import visible
-from leaf.store.arms import ARMS
+from leaf.store.arms import arm_of
 
-ARM_NAMES = {name: arm.title[0].upper() + arm.title[1:] for name, arm in ARMS.items()}
-_MARKERS = {"before": "o", "kd": "s", "leaf": "D", "teacher": "^"}
-_DASHES: dict[str, Any] = {"kd": (0, (5, 2)), "leaf": "-"}
+_MARKERS = {"before": "o", "kd": "s", "leaf": "D", "rft": "v", "self": "P", "teacher": "^"}
+_DASHES: dict[str, Any] = {"kd": (0, (5, 2)), "rft": (0, (1, 2)), "self": (0, (7, 2, 1, 2))}
 
 # Placeholders that matplotlib accepts; each becomes a CSS variable in the finished SVG.
 _INK, _MUTED, _RULE = "#010101", "#010102", "#010103"
-_ARM_INK = {"before": "#010104", "kd": "#010105", "leaf": "#010106", "teacher": "#010107"}
+_ARM_INK = {
+    "before": "#010104",
+    "kd": "#010105",
+    "leaf": "#010106",
+    "teacher": "#010107",
+    "rft": "#010108",
+    "self": "#010109",
+}
 _VARIABLES = {_INK: "ink", _MUTED: "muted", _RULE: "rule"} | {
     colour: f"arm-{arm}" for arm, colour in _ARM_INK.items()
 }
@@ -49,6 +55,12 @@ _NAME_LENGTH = 28
 """Longest benchmark name in a plot; the table beside it has the whole name."""
 
 
+def arm_name(arm: str) -> str:
+    """Return an arm's title with a capital letter."""
+    title = arm_of(arm).title
+    return title[0].upper() + title[1:]
+
+
 def accuracy_plot(results: Sequence[Mapping[str, Any]], description: str) -> Markup:
     """Draw each arm's accuracy and 95% interval, one row an arm, benchmarks from top to bottom."""
     rows = sum(len(result["arms"]) + 1 for result in results)
@@ -61,7 +73,7 @@ def accuracy_plot(results: Sequence[Mapping[str, Any]], description: str) -> Mar
             for arm in result["arms"]:
                 row += 1
                 _interval(axes, row, arm)
-                labels.append((row, ARM_NAMES[arm["arm"]]))
+                labels.append((row, arm_name(arm["arm"])))
             row += 1
         axes.set_yticks([place for place, _ in labels], [name for _, name in labels])
         axes.set_ylim(rows - 0.4, -0.6)
@@ -103,20 +115,20 @@ def curve_plot(arms: Sequence[Mapping[str, Any]], key: str, unit: str, descripti
 
 def _interval(axes: Axes, row: float, arm: Mapping[str, Any]) -> None:
     # Not clipped: at 0% and 100% half of a marker stands outside the axes.
-    style: Any = {"color": _ARM_INK[arm["arm"]], "clip_on": False}
+    style: Any = {"color": _ARM_INK.get(arm["arm"], _INK), "clip_on": False}
     axes.plot([arm["low"], arm["high"]], [row, row], linewidth=2.2, zorder=2, **style)
-    axes.plot([arm["mean"]], [row], _MARKERS[arm["arm"]], markersize=7, zorder=3, **style)
+    axes.plot([arm["mean"]], [row], _MARKERS.get(arm["arm"], "X"), markersize=7, zorder=3, **style)
 
 
 def _curve(axes: Axes, arm: str, points: Sequence[tuple[int, float]]) -> None:
     axes.plot(
         *zip(*points, strict=True),
-        color=_ARM_INK[arm],
-        linestyle=_DASHES[arm],
+        color=_ARM_INK.get(arm, _INK),
+        linestyle=_DASHES.get(arm, "-"),
         linewidth=1.8,
-        marker=_MARKERS[arm] if len(points) <= 30 else None,
+        marker=_MARKERS.get(arm, "X") if len(points) <= 30 else None,
         markersize=4,
-        label=ARM_NAMES[arm],
+        label=arm_name(arm),
     )
 
 

@@ -16,11 +16,12 @@ from markupsafe import Markup
 
 from leaf.errors import StoreError, UsageError
 from leaf.report.content import FORMAT
-from leaf.report.figures import ARM_NAMES, accuracy_plot, curve_plot
+from leaf.report.figures import accuracy_plot, arm_name, curve_plot
 from leaf.report.formats import duration, number, percent, points, visible, whole
 from leaf.report.inert import index_entry, inert, problem_data
 from leaf.report.one_problem import by_gradient
 from leaf.report.readings import in_words, listed
+from leaf.store.arms import ARMS
 from leaf.store.memory import size_of
 from leaf.store.store import write_whole
 
@@ -56,7 +57,8 @@ def render(report: dict[str, Any]) -> str:
         .get_template("report.html.j2")
         .render(
             report=report,
-            arms=ARM_NAMES,
+            baseline=arm_name(report.get("baseline", "kd")),
+            arms={arm: arm_name(arm) for arm in [*ARMS, *report["recipe"].get("arms", {})]},
             settings=inert(_settings(report, single=False)),
             index=inert([index_entry(problem) for problem in problems]),
             problems=map(problem_data, problems),
@@ -152,9 +154,10 @@ def _finalize(value: Any) -> Any:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _in_words(compared: Sequence[Mapping[str, Any]]) -> str:
+def _in_words(compared: Sequence[Mapping[str, Any]], baseline: str) -> str:
     """Say what results show, all of which have a comparison."""
-    return in_words({found["benchmark"]: found["comparison"]["reading"] for found in compared})
+    readings = {found["benchmark"]: found["comparison"]["reading"] for found in compared}
+    return in_words(readings, baseline)
 
 
 def _plurals(units: Sequence[str]) -> str:

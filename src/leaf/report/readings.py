@@ -19,22 +19,23 @@ def reading(comparison: Comparison) -> str:
     return "higher" if comparison.difference > 0 else "lower"
 
 
-def in_words(readings: Mapping[str, str]) -> str:
+def in_words(readings: Mapping[str, str], baseline: str = "KD") -> str:
     """Say on which benchmarks LeaF was better than KD, on which worse, where nothing is shown.
 
     Args:
         readings: What `reading` said of each benchmark; at least one.
+        baseline: Title of the arm that LeaF is held against.
     """
     better = [name for name, said in readings.items() if said == "higher"]
     worse = [name for name, said in readings.items() if said == "lower"]
     rest = [name for name in readings if name not in {*better, *worse}]
     if not better and not worse:
-        return f"No difference between LeaF and KD is shown on {listed(rest)}."
+        return f"No difference between LeaF and {baseline} is shown on {listed(rest)}."
     found = []
     if better:
-        found.append(f"better than KD on {listed(better)}")
+        found.append(f"better than {baseline} on {listed(better)}")
     if worse:
-        found.append(f"worse {'' if better else 'than KD '}on {listed(worse)}")
+        found.append(f"worse {'' if better else f'than {baseline} '}on {listed(worse)}")
     nothing = f"; no difference is shown on {listed(rest)}" if rest else ""
     return f"LeaF was {', '.join(found)}{nothing}."
 

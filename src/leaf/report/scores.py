@@ -7,7 +7,7 @@ from leaf.recipe import Recipe
 from leaf.report.plain import plain
 from leaf.report.readings import reading
 from leaf.statistics import Comparison
-from leaf.store.arms import ARMS
+from leaf.store.arms import in_order
 from leaf.store.results import Results
 
 SMALL_N = 200
@@ -36,6 +36,15 @@ def scores(recipe: Recipe, results: Results) -> list[dict[str, Any]] | None:
     ]
 
 
+def others(results: Results) -> list[dict[str, Any]]:
+    """Return a line for every arm that the recipe names, against each baseline and measure."""
+    return [
+        {"benchmark": name, "arm": arm, "against": against, "comparison": _compared(comparison)}
+        for name, compared in results.others.items()
+        for (arm, against), comparison in compared.items()
+    ]
+
+
 def variants(results: Results) -> list[dict[str, Any]]:
     """Return a line for every arm and benchmark of variants (`leaf.evaluate.Robustness`)."""
     return [
@@ -46,7 +55,7 @@ def variants(results: Results) -> list[dict[str, Any]]:
 
 
 def _by_arm(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"arm": arm, **plain(found[arm])} for arm in ARMS if arm in found]
+    return [{"arm": arm, **plain(found[arm])} for arm in in_order(found)]
 
 
 def _compared(comparison: Comparison | None) -> dict[str, Any] | None:

@@ -11,34 +11,55 @@ from rich.text import Text
 from leaf.progress import print_table, table
 from leaf.report.readings import in_words, reading
 from leaf.statistics import Comparison, Estimate
-from leaf.store.arms import ARMS
+from leaf.store.arms import arm_of, in_order
 
 ROOM = 100
 """Columns of a line where there is no terminal to measure."""
+
+
+Others = Mapping[str, Mapping[tuple[str, str], Comparison]]
+"""Benchmark to (arm, whom it is held against) to the comparison, of arms that a recipe names."""
 
 
 def print_results(
     estimates: Mapping[str, Mapping[str, Estimate]],
     comparisons: Mapping[str, Comparison],
     console: Console,
+    *,
+    baseline: str = "kd",
+    others: Others | None = None,
 ) -> None:
     """Print every benchmark's accuracies and difference, what was not gradable, and a sentence.
 
     The teacher's column, then wide gaps, then the place beside a number are given up where the
-    terminal is too narrow. In a file a benchmark is always one line.
+    terminal is too narrow. In a file a benchmark is always one line. `baseline` is the arm that
+    LeaF is held against.
     """
-    students = [arm for arm in ARMS if arm != "teacher"]
-    every = list(ARMS) if _has_teacher(estimates) else students
+    every = in_order(arm for found in estimates.values() for arm in found)
+    students = [arm for arm in every if arm != "teacher"]
     terminal = console.is_terminal
     ways = list(itertools.product([" ", "\n"] if terminal else [" "], (every, students), (2, 1)))
     layouts = [
-        _table(estimates, comparisons, arms, between=between, gap=gap)
+        _table(estimates, comparisons, arms, baseline, between=between, gap=gap)
         for between, arms, gap in ways
     ]
     shown = print_table(console, *layouts, room=None if terminal else ROOM)
     _, arms, _ = ways[shown]
-    for line in _lines(estimates, comparisons, arms):
+    if others:
+        print_table(console, _others_table(others))
+    for line in _lines(estimates, comparisons, arms, baseline):
         console.print(line, markup=False, soft_wrap=not console.is_terminal)
+
+
+def _others_table(others: Others) -> Table:
+    """Lay out how other arms did against each baseline."""
+    pairs = list(dict.fromkeys(pair for compared in others.values() for pair in compared))
+    titles = [f"{arm_of(arm).title} - {arm_of(against).title}, points" for arm, against in pairs]
+    shown = table("", *titles)
+    for benchmark, compared in others.items():
+        cells = (_difference(compared.get(pair), " ") for pair in pairs)
+        shown.add_row(Text(benchmark), *cells)
+    return shown
 
 
 def robustness_table(found: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -57,7 +78,7 @@ def robustness_table(found: Mapping[str, Mapping[str, Any]]) -> Table:
             shares = [
                 f"{share.value:.1%} of {share.n}" for share in (one.base, one.micro, one.macro)
             ]
-            label = f"{name}: {ARMS[arm].title}" if arm else name
+            label = f"{name}: {arm_of(arm).title}" if arm else name
             shown.add_row(Text(label), *shares, drop, str(one.lost), str(one.gained))
     return shown
 
@@ -70,12 +91,15 @@ def _table(
     estimates: Mapping[str, Mapping[str, Estimate]],
     comparisons: Mapping[str, Comparison],
     arms: Sequence[str],
+    baseline: str,
     *,
     between: str,
     gap: int,
 ) -> Table:
     """Lay the results out; `between` stands between a number and its interval."""
-    shown = table("", "n", *(ARMS[arm].title for arm in arms), "LeaF - KD, points")
+    shown = table(
+        "", "n", *(arm_of(arm).title for arm in arms), f"LeaF - {arm_of(baseline).title}, points"
+    )
     shown.columns[1].justify = "right"
     shown.padding, shown.leading = (0, gap, 0, 0), int(between == "\n")
     for benchmark, found in estimates.items():
@@ -115,10 +139,13 @@ def _lines(
     estimates: Mapping[str, Mapping[str, Estimate]],
     comparisons: Mapping[str, Comparison],
     arms: Sequence[str],
+    baseline: str,
 ) -> Iterator[str]:
     for benchmark, found in estimates.items():
         if any(estimate.ungradable for estimate in found.values()):
-            counts = [f"{ARMS[arm].title} {estimate.ungradable}" for arm, estimate in found.items()]
+            counts = [
+                f"{arm_of(arm).title} {estimate.ungradable}" for arm, estimate in found.items()
+            ]
             yield f"not gradable on {benchmark}: {', '.join(counts)} (counted as not right)"
     for benchmark, compared in comparisons.items():
         if compared.problems:
@@ -127,7 +154,8 @@ def _lines(
                 "difference's interval draws whole problems, the exact test counts them"
             )
     if comparisons:
-        yield in_words({name: reading(found) for name, found in comparisons.items()})
+        readings = {name: reading(found) for name, found in comparisons.items()}
+        yield in_words(readings, arm_of(baseline).title)
         yield "Right answers, 95% intervals; better or worse only if McNemar's exact test agrees."
     if "teacher" not in arms and _has_teacher(estimates):
         yield "The teacher's scores are in the report."

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from leaf.store.arms import ARMS
+from leaf.store.arms import in_order
 from leaf.store.work import StageLog
 
 _CURVE_KEYS = (
@@ -24,7 +24,7 @@ def training_arms(
     """Summarise each arm's steps; totals are sums over steps, an arm without steps has nulls."""
     if training is None:
         return None
-    return [_arm(arm, training[arm]) for arm in ARMS if arm in training]
+    return [_arm(arm, training[arm]) for arm in in_order(training)]
 
 
 def training_rows(logs: Sequence[StageLog]) -> dict[str, int]:

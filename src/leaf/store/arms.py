@@ -1,5 +1,6 @@
 """The models that a run holds against each other, in one list. A new arm is a line here."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -13,8 +14,6 @@ class Arm:
     """For people."""
     folder: str = ""
     """Of the trained student in the run folder; "" of a model that is not trained."""
-    changed: bool = False
-    """Whether it trains on the verified changed questions, besides the originals."""
 
 
 ARMS = {
@@ -22,11 +21,24 @@ ARMS = {
     for arm in (
         Arm(name="before", title="before"),
         Arm(name="kd", title="KD", folder="student-kd"),
-        Arm(name="leaf", title="LeaF", folder="student", changed=True),
+        Arm(name="leaf", title="LeaF", folder="student"),
+        Arm(name="rft", title="RFT", folder="student-rft"),
+        Arm(name="self", title="LeaF-self", folder="student-self"),
         Arm(name="teacher", title="teacher"),
     )
 }
-"""Every arm by name, in the order shown: the student before, the students trained, the teacher."""
+"""Every arm by name, in the order shown: the student before, the students trained (`rft` on its own
+right answers, the baseline without a teacher), the teacher."""
 
-TRAINED = [arm for arm in ARMS.values() if arm.folder]
-"""The arms that are trained, all from the same start."""
+
+def arm_of(name: str) -> Arm:
+    """Return an arm by its name: one of `ARMS`, or one that a recipe names under `arms`."""
+    return ARMS.get(name) or Arm(name=name, title=name, folder=f"student-{name}")
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return the names of arms in the order shown, each once; a recipe's own before the teacher."""
+    given = list(dict.fromkeys(names))
+    own = [name for name in given if name not in ARMS]
+    order = [*(name for name in ARMS if name != "teacher"), *own, "teacher"]
+    return [name for name in order if name in given]

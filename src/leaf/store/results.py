@@ -17,7 +17,7 @@ from leaf.records import (
     Verdict,
 )
 from leaf.statistics import Comparison, Estimate, Values
-from leaf.store.arms import ARMS
+from leaf.store.arms import arm_of, in_order
 from leaf.store.ledger import Entry, Ranking, Said, Unit, Variant
 
 Graded = tuple[list[Answer], list[Score]]
@@ -60,6 +60,8 @@ class Results:
         True
     """
 
+    alone: bool = False
+    """Whether there is no teacher but the student itself."""
     problems: list[Problem] | None = None
     student: Graded | None = None
     teacher: Graded | None = None
@@ -73,8 +75,14 @@ class Results:
     """Problem to what each detector ranked in it; there with `cuts`."""
     students: dict[str, Path] = dataclasses.field(default_factory=dict)
     """Arm (`kd`, `leaf`) to the trained student's stage folder."""
+    beside: dict[str, "Results"] = dataclasses.field(default_factory=dict)
+    """Arm that the recipe names to what its own way found up to its training."""
     estimates: dict[str, dict[str, Estimate]] | None = None
     comparisons: dict[str, Comparison] | None = None
+    """Benchmark and measure to LeaF against the baseline."""
+    others: dict[str, dict[tuple[str, str], Comparison]] = dataclasses.field(default_factory=dict)
+    """Benchmark and measure to (arm, whom it is held against) to the comparison, for arms that the
+    recipe names."""
     values: dict[str, dict[str, Values]] = dataclasses.field(default_factory=dict)
     """Benchmark and measure, as `estimates` name it, to arm to each question's value."""
     questions: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
@@ -96,7 +104,7 @@ class Results:
         said = [f"{len(values)} {name}" for name, values in counts.items() if values]
         said += [
             f"{benchmark}: "
-            + ", ".join(f"{ARMS[arm].title} {found.value:.1%}" for arm, found in arms.items())
+            + ", ".join(f"{arm_of(arm).title} {found.value:.1%}" for arm, found in arms.items())
             for benchmark, arms in (self.estimates or {}).items()
         ]
         return f"Results({'; '.join(said)})"
@@ -105,8 +113,8 @@ class Results:
         """Return the table of arms by benchmark, for a notebook."""
         if not self.estimates:
             return f"<p>{escape(repr(self))}</p>"
-        arms = [arm for arm in ARMS if any(arm in found for found in self.estimates.values())]
-        head = "".join(f"<th>{escape(ARMS[arm].title)}</th>" for arm in arms)
+        arms = in_order(arm for found in self.estimates.values() for arm in found)
+        head = "".join(f"<th>{escape(arm_of(arm).title)}</th>" for arm in arms)
         rows = "".join(
             f"<tr><th>{escape(benchmark)}</th>"
             + "".join(
@@ -131,9 +139,10 @@ class Results:
 
         Response-level problems follow their own. There is none before attribution.
         """
-        if not (self.student and self.teacher and self.attributions is not None):
+        if not self.student or self.attributions is None:
             return
-        student, teacher = _answers(self.student), _answers(self.teacher)
+        student = _answers(self.student)
+        teacher = _answers(self.teacher) if self.teacher else {}
         attributions = {item.problem_id: item for item in self.attributions}
         scores = {item.problem_id: item for item in self.focus or ()}
         variants = _variants(self.cuts)
@@ -142,7 +151,7 @@ class Results:
                 attribution = attributions.get(problem.id)
                 if attribution is None and problem.id not in variants:
                     continue
-                scored = attribution if attribution and not attribution.skipped else None
+                scored = attribution if attribution and attribution.student else None
                 yield Entry(
                     problem_id=problem.id,
                     level=problem.level,
@@ -154,7 +163,7 @@ class Results:
                     answer=problem.answer,
                     reference=attribution.reference if attribution else "",
                     student=student[asked.id],
-                    teacher=teacher[asked.id],
+                    teacher=teacher.get(asked.id),
                     student_loss=scored.student_loss if scored else None,
                     teacher_loss=scored.teacher_loss if scored else None,
                     units=_units(problem, attribution, scores.get(problem.id)),
@@ -182,7 +191,7 @@ def _answers(graded: Graded) -> dict[str, Said]:
 def _units(
     problem: Problem, attribution: Attribution | None, scores: NormalisedScores | None
 ) -> tuple[Unit, ...]:
-    if attribution is None:
+    if attribution is None or not attribution.student:
         return ()
     nothing: Sequence[float | None] = (None,) * len(attribution.starts)
     normalised = (scores.teacher, scores.student, scores.gap) if scores else (nothing,) * 3

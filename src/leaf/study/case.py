@@ -11,7 +11,7 @@ from rich.text import Text
 from leaf.errors import StudyError
 from leaf.records import Sensitivity
 from leaf.report.one_problem_terminal import heat_style
-from leaf.store.arms import ARMS
+from leaf.store.arms import arm_of
 from leaf.store.ledger import Entry, Variant
 from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.lab import Lab, Run
@@ -103,7 +103,7 @@ def _cases(run: Run) -> list[Case]:
         removed = min(removals[entry.problem_id], key=lambda item: (_gap(item), item.id))
         assert entry.student and removed.student  # noqa: S101 - it was verified
         again = [
-            Reply(who=f"{ARMS[arm].title} student", text=answers[at].text, right=scores[at].right)
+            Reply(who=f"{arm_of(arm).title} student", text=answers[at].text, right=scores[at].right)
             for arm, (answers, scores) in graded.items()
         ]
         cases.append(

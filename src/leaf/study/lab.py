@@ -67,7 +67,7 @@ class Run:
     ) -> Graded:
         """Let an arm answer problems; what `leaf run` computed is found again."""
         session, role = self.pipeline.session, "teacher" if arm == "teacher" else "student"
-        section = self.recipe.teacher if arm == "teacher" else self.recipe.student
+        section = self.recipe.teaching if arm == "teacher" else self.recipe.student
         source = self.sources[arm] or session.sources[role]
         about = About(role=arm, asked=asked)
         return session.answers(section, source, problems, about, generate=generate)

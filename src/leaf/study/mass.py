@@ -10,7 +10,7 @@ from typing import Protocol
 from leaf.recipe import EvaluateSection
 from leaf.records import Problem, Sensitivity
 from leaf.statistics import Values, compare_values, estimate
-from leaf.store.arms import ARMS
+from leaf.store.arms import arm_of, in_order
 from leaf.study.finding import Cell, Row, Table
 from leaf.study.scores import apart, drawn
 
@@ -132,7 +132,7 @@ def masses(audits: Sequence[Audit], section: EvaluateSection) -> Table:
     """Return each arm's mean share on the places, and its accuracy on the same questions."""
     rows = []
     for one in audits:
-        for arm in ARMS.values() if one.tokens else ():
+        for arm in map(arm_of, in_order(one.right)) if one.tokens else ():
             cells: dict[str, Cell] = {
                 "questions": len(one.tokens),
                 "of tokens": _mean(one.tokens),
@@ -158,7 +158,7 @@ def differences(audits: Sequence[Audit], section: EvaluateSection) -> Table:
                 )
                 for column, arms in _by_column(one).items()
             }
-            named = f"{ARMS[student].title} minus {ARMS[baseline].title}"
+            named = f"{arm_of(student).title} minus {arm_of(baseline).title}"
             rows.append(Row(labels={"where": one.scope, "difference": named}, cells=cells))
     return Table(
         title="Paired differences, percentage points", columns=_columns("points"), rows=tuple(rows)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from leaf.report.training import before_training
 from leaf.report.training import overhead as overhead_of
 from leaf.statistics import Interval
-from leaf.store.arms import TRAINED
+from leaf.store.arms import arm_of, in_order
 from leaf.store.work import StageLog
 from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.lab import Lab
@@ -73,9 +73,10 @@ def whole_of(logs: Sequence[StageLog], paper: float | None = None) -> Table:
 def parts_of(logs: Sequence[StageLog]) -> Table:
     """Return time and peak memory of stage 1 and of both trainings."""
     parts = {"stage 1": list(before_training(logs))}
-    for arm in TRAINED:
-        trained = [log for log in logs if (log.kind, log.about.role) == ("students", arm.name)]
-        parts[f"training {arm.title}"] = trained
+    trained = [log for log in logs if log.kind == "students"]
+    for arm in in_order(log.about.role for log in trained):
+        own = [log for log in trained if log.about.role == arm]
+        parts[f"training {arm_of(arm).title}"] = own
     return _costs("part", parts)
 
 

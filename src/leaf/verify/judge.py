@@ -30,19 +30,22 @@ def judge(
     student: tuple[Answer, Score],
     teacher: tuple[Answer, Score] | None,
     transplants: str = "all",
+    *,
+    alone: bool = False,
 ) -> Verdict:
     """Judge one changed question by both models' answers to it.
 
     A removal is kept when both are right, a transplant when the teacher is; with `transplants` of
     `student_wrong` the student must have failed it. `teacher` is None where it was not asked, which
-    is allowed only for a removal that the student failed.
+    is allowed only for a removal that the student failed, and `alone`, without a teacher: then
+    the student's answer decides about a removal, and nothing about a transplant.
 
     Raises:
         LeafError: the teacher's answer decides and it was not asked.
     """
     student_answer, student_score = student
     transplant = counterfactual.strategy == "transplant"
-    if teacher is None and (student_score.right or transplant):
+    if teacher is None and not alone and (student_score.right or transplant):
         raise LeafError(f"{counterfactual.id}: the teacher's answer decides, so it must be asked")
     reasons = []
     if not transplant and not student_score.right:
@@ -66,7 +69,8 @@ def judge(
 def effects(tried: Sequence[Counterfactual], verdicts: Sequence[Verdict]) -> dict[str, float]:
     """Return how often each inserted text misled the student and not the teacher, in [0, 1].
 
-    Only insertions count: their problem was solved by the student without the text. An estimate of
+    Only insertions count: their problem was solved by the student without the text. Where no
+    teacher was asked the student's answer alone counts. An estimate of
     the effect of do(insert text) on the student; by chance verified spans have little.
 
     Args:
@@ -76,7 +80,8 @@ def effects(tried: Sequence[Counterfactual], verdicts: Sequence[Verdict]) -> dic
     misled: dict[str, list[bool]] = {}
     for item, verdict in zip(tried, verdicts, strict=True):
         if item.inserted and not item.spans[0].text:
-            fooled = verdict.teacher is Outcome.RIGHT and verdict.student is not Outcome.RIGHT
+            solvable = verdict.teacher in (Outcome.RIGHT, None)
+            fooled = solvable and verdict.student is not Outcome.RIGHT
             misled.setdefault(item.inserted, []).append(fooled)
     return {text: sum(found) / len(found) for text, found in misled.items()}
 
