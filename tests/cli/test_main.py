@@ -286,7 +286,7 @@ def test_a_run_ends_with_two_students_and_a_report(finished: tuple[Path, Done]) 
     assert row.split()[:6] == ["own", "4", "50.0%", "(15.0", "to", "85.0)"]
     # Four questions cannot show a difference: the exact test's least p is 2 / 2**4 = 0.125.
     assert words[0] == "No difference between LeaF and KD is shown on own."
-    assert f"student:  {out}/student (plain distillation: student-kd)" in done.out
+    assert f"student:  {out}/student (KD: student-kd)" in done.out
     assert done.out.splitlines()[-1] == f"report:   {out}/report.html"
     for name in ("student", "student-kd"):
         AutoModelForCausalLM.from_pretrained(out / name, use_safetensors=True)

@@ -25,6 +25,7 @@ from leaf.doctor.files import (
     check_template,
     check_vocabularies,
     describe,
+    describe_self,
     look,
     open_chat,
 )
@@ -54,17 +55,24 @@ def examine(recipe: Recipe) -> list[Finding]:
     """Check a recipe on this machine; faults of any part become findings, in reading order."""
     findings = [*check_devices(recipe), *check_runner(recipe), *check_extras(recipe)]
     student = _attempt(findings, look, recipe.student, "student")
-    teacher = _attempt(findings, look, recipe.teacher, "teacher")
+    teacher = student if recipe.alone else _attempt(findings, look, recipe.teacher, "teacher")
     chats: dict[str, tuple[ModelFiles, PromptFormat]] = {}
-    for model in (student, teacher):
+    for model in (student,) if recipe.alone else (student, teacher):
         if model:
             findings.append(describe(model))
             chat = _attempt(findings, open_chat, model)
             if chat:
                 chats[model.role] = (model, chat)
                 findings.append(check_template(model, chat))
+    if student and recipe.alone:
+        findings.append(describe_self(recipe.distill))
     tokenizers = [chat.tokenizer for _, chat in chats.values()]
-    if student and teacher and (len(chats) < 2 or same_tokenizer(*tokenizers)):
+    if (
+        student
+        and teacher
+        and student is not teacher
+        and (len(chats) < 2 or same_tokenizer(*tokenizers))
+    ):
         findings.append(check_vocabularies(student, teacher))
     if len(chats) == 2:
         findings.extend(_guarded(check_pair(recipe, chats["student"][1], chats["teacher"][1])))

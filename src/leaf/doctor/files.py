@@ -15,7 +15,7 @@ from leaf.models import load
 from leaf.models.files import Source, find
 from leaf.models.prompt_format import PromptFormat
 from leaf.models.vocabulary import check_tokenizers
-from leaf.recipe import ModelSection, Recipe
+from leaf.recipe import DistillSection, ModelSection, Recipe
 
 _SAMPLE = "  How many are 2 + 3\u2220?\n"
 """A message whose borders a template may strip and whose symbol takes several bytes."""
@@ -101,6 +101,19 @@ def check_template(model: ModelFiles, chat: PromptFormat) -> Finding:
         f"{model.role}: its chat template keeps a question as it is, and ends a response with "
         f"{end!r}",
     )
+
+
+def describe_self(section: DistillSection) -> Finding:
+    """Say who teaches where there is no teacher, and whether its weights are held twice."""
+    if section.cross_entropy == 1.0:
+        how = "cross-entropy on responses, so nobody is asked"
+    elif section.tuning == "lora":
+        how = "its adapters off, so its weights are held once"
+    elif section.teacher == "online":
+        how = "a frozen copy in memory (distill.teacher: hidden keeps what it says on disk)"
+    else:
+        how = "what it says is kept on disk"
+    return Finding("good", f"teacher: self, the student as it was: {how}")
 
 
 def check_vocabularies(student: ModelFiles, teacher: ModelFiles) -> Finding:

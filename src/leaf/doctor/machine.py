@@ -19,7 +19,7 @@ from leaf.doctor.files import ModelFiles
 from leaf.doctor.finding import Finding
 from leaf.models import load
 from leaf.pipeline.requirements import missing_to_train
-from leaf.recipe import DistillSection, Recipe
+from leaf.recipe import Recipe
 from leaf.store.memory import memory_of, size_of
 from leaf.store.ray import missing_ray
 
@@ -33,6 +33,8 @@ def check_devices(recipe: Recipe) -> Iterator[Finding]:
         "teacher.dtype": recipe.teacher.dtype,
         "distill.compute_dtype": recipe.distill.compute_dtype,
     }
+    if recipe.alone:
+        del chosen["teacher.dtype"]
     for key, name in chosen.items():
         dtype = load.resolve_dtype(name, device)
         if name == "auto" and dtype is torch.float32:
@@ -64,21 +66,24 @@ def check_memory(
 ) -> Iterator[Finding]:
     """Hold answering (one model at a time) and training against the memory."""
     tokens = recipe.generate.token_budget
-    for model in (student, teacher):
+    for model in (student,) if recipe.alone else (student, teacher):
         cache = model.cache_bytes * tokens
         yield _memory_for(
             f"{model.role} answering", model.weights, cache, f"a cache of {tokens} tokens"
         )
     section = recipe.distill
     dtype = student_dtype(section, load.own_dtype(student.config), load.best_device())
-    training = training_bytes(trained, section, dtype) + _beside(section, teacher)
+    training = training_bytes(trained, section, dtype) + _beside(recipe, teacher)
     yield _memory_for(
         "training", training, training // 10, "activations", way_out=less_room(section)
     )
 
 
-def _beside(section: DistillSection, teacher: ModelFiles) -> int:
+def _beside(recipe: Recipe, teacher: ModelFiles) -> int:
     """Return the bytes of the teacher that are in memory while the student learns."""
+    section = recipe.distill
+    if recipe.alone and section.tuning == "lora" and section.teacher == "online":
+        return 0  # its own weights without the adapters
     if section.cross_entropy == 1.0 or section.teacher in ("topk", "served"):
         return 0
     return teacher.weights if section.teacher == "online" else kept_bytes(section, teacher, 0)[1]

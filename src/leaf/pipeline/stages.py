@@ -218,7 +218,7 @@ class Pipeline:
         arms = {"before": (self.recipe.student, self.session.sources["student"])}
         for arm, folder in self.results.students.items():
             arms[arm] = (self.recipe.student, trained(arm, folder))
-        if section.teacher:
+        if section.teacher and not self.recipe.alone:
             arms["teacher"] = (self.recipe.teaching, self.session.sources["teacher"])
         results, options = self.results, section.model_dump(include={"resamples", "seed"})
         results.estimates, results.comparisons = {}, {}

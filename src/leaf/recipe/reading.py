@@ -135,8 +135,7 @@ def arm_recipes(recipe: Recipe, source: str | None = None) -> dict[str, Recipe]:
             raise RecipeError(f"{where}.{lost[0]}: is the same for all arms")
         # Without a teacher there is none to evaluate; this recipe itself does.
         # What is compared on the way is compared by the recipe itself.
-        less = {"evaluate": {"teacher": False}, "attribute": {"controls": []}}
-        values = _merge({**whole, "arms": {}}, less)
+        values = _merge({**whole, "arms": {}}, {"attribute": {"controls": []}})
         made[arm] = check_recipe(_merge(values, changes), source=where)
     return made
 

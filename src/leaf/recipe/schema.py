@@ -355,7 +355,6 @@ class Recipe(Section):
         needs = {
             "attribute.reference: teacher": self.attribute.reference == "teacher",
             "distill.teacher: served": self.distill.teacher == "served",
-            "evaluate.teacher: true": self.evaluate.teacher,
         }
         for setting, is_set in needs.items():
             if is_set:

@@ -29,7 +29,10 @@ def write_comparison(found: Mapping[str, Any], path: Path) -> Path:
         StoreError: the file cannot be written.
     """
     template = environment().get_template("compare.html.j2")
-    return write_text(path, template.render(found=found, arm_name=arm_name))
+    scores = (one for benchmark in found["benchmarks"] for one in benchmark["scores"])
+    names = in_order(arm["arm"] for one in scores for arm in one["arms"])
+    arms = {name: arm_name(name) for name in names}
+    return write_text(path, template.render(found=found, arms=arms))
 
 
 def print_comparison(found: Mapping[str, Any], console: Console) -> None:

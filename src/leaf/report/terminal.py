@@ -35,7 +35,8 @@ def print_results(
     terminal is too narrow. In a file a benchmark is always one line. `baseline` is the arm that
     LeaF is held against.
     """
-    every = in_order(arm for found in estimates.values() for arm in found)
+    trained = (arm for found in estimates.values() for arm in found)
+    every = in_order(["before", baseline, "leaf", *trained])
     students = [arm for arm in every if arm != "teacher"]
     terminal = console.is_terminal
     ways = list(itertools.product([" ", "\n"] if terminal else [" "], (every, students), (2, 1)))

@@ -191,9 +191,12 @@ def _answers(graded: Graded) -> dict[str, Said]:
 def _units(
     problem: Problem, attribution: Attribution | None, scores: NormalisedScores | None
 ) -> tuple[Unit, ...]:
-    if attribution is None or not attribution.student:
+    if attribution is None:
         return ()
     nothing: Sequence[float | None] = (None,) * len(attribution.starts)
+    # Where no gradient was taken there are tokens and no scores.
+    raw = (attribution.teacher, attribution.student)
+    raw_teacher, raw_student = raw if attribution.student else ((0.0,) * len(nothing),) * 2
     normalised = (scores.teacher, scores.student, scores.gap) if scores else (nothing,) * 3
     return tuple(
         Unit(
@@ -209,8 +212,8 @@ def _units(
         for start, end, teacher_raw, student_raw, teacher, student, gap in zip(
             attribution.starts,
             attribution.ends,
-            attribution.teacher,
-            attribution.student,
+            raw_teacher,
+            raw_student,
             *normalised,
             strict=True,
         )
