@@ -25,6 +25,15 @@ ROWS: list[dict[str, Any]] = [
     {"question": "Bo has 7 cups. How many?", "response": "7 cups", "problem_id": "b"},
     {"question": "Ann has 2 red pens. How many?", "response": "2", "problem_id": "a", "changed": 1},
 ]
+TWO_CONTEXTS: list[dict[str, Any]] = [
+    *ROWS[:2],
+    {
+        "question": "Ann has 2 pens. Bo is 7. How many?",
+        "teacher_question": "Ann has 2 pens. How many?",
+        "response": "2",
+    },
+]
+"""The last is a changed one: its teacher sees another question."""
 
 
 @pytest.fixture(scope="module")
@@ -43,21 +52,27 @@ def pair(tiny_model: Any, prompt_format: PromptFormat) -> tuple[leaf.Model, leaf
 
 
 def naive(
-    student: leaf.Model, teacher: leaf.Model | None, prompt_format: PromptFormat, lambda_: float
+    student: leaf.Model,
+    teacher: leaf.Model | None,
+    prompt_format: PromptFormat,
+    lambda_: float,
+    rows: list[dict[str, Any]],
 ) -> torch.Tensor:
     """The loss from full logits, one row at a time."""
     kinds: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
-    for row in ROWS:
+    for row in rows:
         item = prompt_format.encode(row["question"], row["response"])
-        ids = torch.tensor([item.ids])
-        log_q = student.model(input_ids=ids).logits[0].log_softmax(-1)
+        log_q = student.model(input_ids=torch.tensor([item.ids])).logits[0].log_softmax(-1)
+        other = prompt_format.encode(row.get("teacher_question", row["question"]), row["response"])
         for at in range(item.prompt_length - 1, len(item.ids) - 1):
             if teacher is None:
                 loss = -log_q[at, item.ids[at + 1]]
             else:
-                log_p = teacher.model(input_ids=ids).logits[0, at].log_softmax(-1)
+                place = at - item.prompt_length + other.prompt_length
+                logits = teacher.model(input_ids=torch.tensor([other.ids])).logits[0, place]
+                log_p = logits.log_softmax(-1)
                 loss = (log_p.exp() * (log_p - log_q[at])).sum()
-            kinds["changed" in row].append(loss)
+            kinds["changed" in row or "teacher_question" in row].append(loss)
     means = [torch.stack(kind).mean() for kind in kinds]
     return lambda_ * means[0] + (1 - lambda_) * means[1]
 
@@ -66,17 +81,21 @@ def gradients(model: Any) -> torch.Tensor:
     return torch.cat([each.grad.flatten() for each in model.parameters()])
 
 
+@pytest.mark.parametrize("rows", [ROWS, TWO_CONTEXTS], ids=["one context", "two"])
 @pytest.mark.parametrize("taught", [True, False])
 def test_loss_and_gradient_equal_those_of_full_logits(
-    pair: tuple[leaf.Model, leaf.Model], prompt_format: PromptFormat, taught: bool
+    pair: tuple[leaf.Model, leaf.Model],
+    prompt_format: PromptFormat,
+    taught: bool,
+    rows: list[dict[str, Any]],
 ) -> None:
     student, teacher = pair
     source = teacher if taught else None
-    loss = leaf.distillation_loss(student, source, ROWS, lambda_=0.3)
+    loss = leaf.distillation_loss(student, source, rows, lambda_=0.3)
     loss.backward()
     found = gradients(student.model)
     student.model.zero_grad()
-    expected = naive(student, source, prompt_format, 0.3)
+    expected = naive(student, source, prompt_format, 0.3, rows)
     expected.backward()
     assert loss.shape == ()
     assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
@@ -136,7 +155,18 @@ def test_a_teacher_of_another_tokenizer_teaches(
     ("rows", "options", "kind", "words"),
     [
         ([], {}, DataError, "there is no row to train on"),
-        ([{"question": "x"}], {}, DataError, "row 0: `response` must be a text, but is None"),
+        (
+            [{"question": "x"}],
+            {},
+            DataError,
+            r"`response` must be a text, but is None \(a row has `question` and `response`, it has",
+        ),
+        (
+            [{**ROWS[0], "teacher_question": 3}],
+            {},
+            DataError,
+            "row 0: `teacher_question` must be a text, but is 3",
+        ),
         ([{**ROWS[0], "kind": "new"}], {}, DataError, "`kind` must be original or changed"),
         (ROWS, {"cutoff": 3}, DataError, "3 of 3 rows are longer than cutoff"),
         (ROWS, {"temprature": 2.0}, RecipeError, "did you mean `temperature`"),

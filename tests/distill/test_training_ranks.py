@@ -29,6 +29,7 @@ def recipe_of(pair: Path, folder: Path, **distill: object) -> Path:
         "learning_rate": RATE,
         "compute_dtype": "float32",
         "validation": {"share": 0.25, "every": 4},
+        "teacher_sees": "cut",  # which has rows of one context and of two
         **distill,
     }
     path = folder / "recipe.yaml"

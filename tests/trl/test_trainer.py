@@ -22,7 +22,11 @@ ROWS: list[dict[str, Any]] = [
         "problem_id": "a",
     },
     {"question": "Bo has 7 cups. How many cups?", "response": "7", "problem_id": "b"},
-    {"question": "Ann has 2 red pens and buys 3.", "response": "5", "changed": True},
+    {
+        "question": "Ann has 2 red pens and buys 3.",
+        "teacher_question": "Ann has 2 pens and buys 3.",
+        "response": "5",
+    },
     {"question": "Cy ate 4 of 9 figs. How many are left?", "response": "9 - 4 = 5 figs"},
 ]
 

@@ -1,7 +1,8 @@
 """A student that somebody trains and its teacher, with what is found out about them once."""
 
 import weakref
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,7 +15,7 @@ from leaf.api.model import Model, source_of
 from leaf.distill import Distiller, TrainingExample, encode_rows
 from leaf.distill.align import Aligner
 from leaf.distill.aligned import AlignedTeacher
-from leaf.distill.sample import Sample
+from leaf.distill.sample import LeftOut, Sample
 from leaf.distill.teacher import HiddenTeacher, OnlineStates, Teacher
 from leaf.errors import DataError, RecipeError, nearest
 from leaf.models.lent import lent
@@ -54,21 +55,32 @@ class Pair:
         return min(self.section.cutoff, self.distiller.student.context)
 
     def encode(self, rows: list[TrainingExample]) -> list[Sample]:
-        """Tokenise rows; raises `DataError` for one that is longer than `limit`."""
-        samples, longer = encode_rows(self.prompt_format, rows, self.limit, self.aligner)
-        if longer:
-            what = limit_text(self.section.cutoff, self.limit)
-            raise DataError(
-                f"{len(longer)} of {len(rows)} rows are longer than {what}, the first is "
-                f"{longer[0].content!r:.60}; leave them out"
-                f"{' or raise cutoff' if self.limit == self.section.cutoff else ''}"
-            )
+        """Tokenise rows; raises `DataError` for one that is longer than `limit`, or no use."""
+        samples, left_out = self.sort_out(rows)
+        for what, first in left_out_text(left_out, len(rows)):
+            more = self.limit == self.section.cutoff and "longer" in what
+            way_out = f"leave them out{' or raise cutoff' if more else ''}"
+            raise DataError(f"{what}, the first is {first}; {way_out}")
         return samples
+
+    def sort_out(self, rows: list[TrainingExample]) -> tuple[list[Sample], list[LeftOut]]:
+        """Tokenise rows; return those that can be trained on, and the others with their reasons."""
+        what = limit_text(self.section.cutoff, self.limit)
+        return encode_rows(self.prompt_format, rows, self.limit, self.aligner, limit=what)
 
 
 def limit_text(cutoff: int, limit: int) -> str:
     """Return what says how long a row may be."""
     return f"cutoff ({cutoff} tokens)" if limit == cutoff else f"the student's {limit} tokens"
+
+
+def left_out_text(left_out: Sequence[LeftOut], rows: int) -> list[tuple[str, str]]:
+    """Return, for each reason why some of so many rows are left out, what to say and the first."""
+    first = {item.reason: f"{item.row.content!r:.60}" for item in reversed(left_out)}
+    counts = Counter(item.reason for item in left_out)
+    return [
+        (f"{count} of {rows} rows are {reason}", first[reason]) for reason, count in counts.items()
+    ]
 
 
 _PAIRS: WeakKeyDictionary[Model, dict[str, tuple[list[Any], Pair]]] = WeakKeyDictionary()

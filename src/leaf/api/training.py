@@ -11,7 +11,7 @@ from torch import Tensor
 
 from leaf.api.arguments import check_models
 from leaf.api.model import Model, section_of, source_of
-from leaf.api.pair import checked_section, limit_text, pair_of
+from leaf.api.pair import checked_section, left_out_text, limit_text, pair_of
 from leaf.api.undisturbed import undisturbed
 from leaf.distill import TrainingExample, encode_rows, hold_out, plan_steps, split_rows
 from leaf.distill.export import round_weights
@@ -42,7 +42,9 @@ def distillation_loss(
         teacher: Whom it learns from, never changed; of any tokenizer. None: the cross-entropy of
             the responses.
         rows: Dicts or records with `question` (or `prompt`) and `response`; where there are,
-            `changed` (whether the question was changed, for lambda) and `response_prefix`.
+            `teacher_question` (or `teacher_prompt`: what the teacher sees in its place), `changed`
+            (whether the question was changed, for lambda; without it, whether the teacher sees
+            another one), `response_prefix` and `teacher_prefix`.
         **options: Keys of `distill` in a recipe that decide a loss: `lambda_`, `loss`,
             `loss_options`, `jsd_beta`, `skew`, `temperature`, `cross_entropy`, `cutoff`,
             `chunk_tokens`.
@@ -167,11 +169,10 @@ def _job(
         if met:
             say(met)
     limit = min(section.cutoff, source_of(student).held.context)
-    samples, longer = encode_rows(prompt_format, rows, limit)
-    if longer:
-        what = limit_text(section.cutoff, limit)
-        first = f"{longer[0].content!r:.60}"
-        say(f"{len(longer)} of {len(rows)} rows are longer than {what}: left out (first: {first})")
+    what = limit_text(section.cutoff, limit)
+    samples, left_out = encode_rows(prompt_format, rows, limit, limit=what)
+    for line, first in left_out_text(left_out, len(rows)):
+        say(f"{line}: left out (first: {first})")
     problems = list(dict.fromkeys(sample.row.problem_id for sample in samples))
     held_out = hold_out(problems, section.validation.share, section.validation.seed)
     kept, validation = split_rows([sample.row for sample in samples], held_out)

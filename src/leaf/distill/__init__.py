@@ -7,10 +7,10 @@ from leaf.distill.rows import (
     counterfactual_rows,
     hold_out,
     original_rows,
-    plan_steps,
     split_rows,
 )
 from leaf.distill.sample import Sample, encode_rows
+from leaf.distill.steps import plan_steps
 
 __all__ = [
     "Distiller",

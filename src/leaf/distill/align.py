@@ -103,16 +103,29 @@ class Aligner:
         self._teacher = teacher
         self._partner = dict(zip(common.student, common.teacher, strict=True))
 
-    def __call__(self, content: str, response: str, response_prefix: str = "") -> Aligned:
-        """Tokenise a response for the teacher, align it; arguments as of `PromptFormat.encode`."""
-        what = (content, response, response_prefix)
-        ours, theirs = self._student.encode(*what), self._teacher.encode(*what)
+    def __call__(
+        self,
+        content: str,
+        response: str,
+        response_prefix: str = "",
+        *,
+        to_teacher: tuple[str, str] | None = None,
+    ) -> Aligned:
+        """Tokenise a response for the teacher, align it; arguments as of `PromptFormat.encode`.
+
+        `to_teacher` are the content and the response prefix that the teacher sees, where they are
+        others.
+        """
+        to_student = (content, response, response_prefix)
+        seen, begun = to_teacher or (content, response_prefix)
+        shown = (seen, response, begun)
+        ours, theirs = self._student.encode(*to_student), self._teacher.encode(*shown)
 
         def same(own: int, other: int) -> bool:
             said = ours.ids[ours.prompt_length + own]
             return self._partner.get(said) == theirs.ids[theirs.prompt_length + other]
 
-        units = self._student.response_units(*what), self._teacher.response_units(*what)
+        units = self._student.response_units(*to_student), self._teacher.response_units(*shown)
         return Aligned(tokens=theirs, pieces=align(*units, same))
 
 

@@ -51,9 +51,9 @@ _PARTS = ("divergence_R", "cross_entropy_R", "mass_R", "hidden_R")
 class Distiller:
     """A student in training (float32 master weights) and the teacher that it learns from.
 
-    Both see the same token ids: the student's chat template with the same response. The loss is
-    taken at the positions that predict the response and its end-of-turn token, over the common
-    vocabulary.
+    Both see the student's chat template and the same response tokens, each after its own prompt.
+    The loss is taken at the positions that predict the response and its end-of-turn token, matched
+    by their number in the response, over the common vocabulary.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Distiller:
                 if not is_out_of_memory(error) or self.ranks.world > 1:
                     raise
             release_memory()
-            self._halve_budget(max(sample.length for sample in samples))
+            self._halve_budget(max(sample.longest for sample in samples))
 
     def validate(self, samples: Sequence[Sample], lambda_: float) -> StepLoss:
         """Return the loss on held-out samples, all as one batch; nothing is learned."""
@@ -189,7 +189,7 @@ class Distiller:
         )
 
     def _plan(self, samples: Sequence[Sample]) -> list[list[int]]:
-        lengths = [sample.length for sample in samples]
+        lengths = [sample.longest for sample in samples]
         if self.module.packs:
             return pack_batches(lengths, token_budget=self.token_budget)
         return plan_batches(lengths, token_budget=self.token_budget, max_items=len(samples))

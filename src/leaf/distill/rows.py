@@ -1,41 +1,57 @@
-"""Training rows, and which rows each optimiser step sees."""
+"""Training rows: what the student sees, what the teacher sees, and the response to both."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import Any
 
 import torch
 
-from leaf.errors import DataError, LeafError, check_type
-from leaf.recipe import DistillSection
+from leaf.errors import DataError, check_type
+from leaf.recipe import DistillSection, TeacherSees
 from leaf.records import NEVER_NAMED, STORED_AS, UNNAMED, Counterfactual, Problem, Score
+from leaf.text.units import remove
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingExample:
-    """One prompt and the response y that both models are compared on."""
+    """The response y that both models are compared on, and the prompt that each sees before it."""
 
     problem_id: str
     """The original problem, also for its counterfactuals: what `paired` batches keep together."""
     content: str
-    """The user's message."""
+    """The user's message, as the student sees it."""
     response: str
     counterfactual: bool
-    """Whether the prompt was changed: its tokens then count in L_cd, else in L_kd."""
+    """Whether the prompt of either was changed: its tokens then count in L_cd, else in L_kd."""
     response_prefix: str = field(default="", metadata={**UNNAMED, STORED_AS: "begun"})
     """How the response begins, before `response`: context, no part of the loss."""
     id: str = field(default="", metadata=NEVER_NAMED)
     """Of the problem, or of the changed question."""
     strategy: str = field(default="", metadata=NEVER_NAMED)
     """How the changed question was made: `span`, `transplant` ...; "" of an original."""
+    teacher_content: str = field(default="", metadata=UNNAMED)
+    """The user's message, as the teacher sees it; "": as `content`."""
+    teacher_prefix: str = field(default="", metadata=UNNAMED)
+    """How the response begins for the teacher; "": as `response_prefix`."""
+
+    @property
+    def two_contexts(self) -> bool:
+        """Whether the teacher sees another prompt than the student."""
+        return bool(self.teacher_content or self.teacher_prefix)
+
+    @property
+    def to_teacher(self) -> tuple[str, str]:
+        """The message that the teacher sees, and how the response begins for it."""
+        return self.teacher_content or self.content, self.teacher_prefix or self.response_prefix
 
 
 def rows_from(rows: Iterable[Any]) -> list[TrainingExample]:
     """Return training rows made of a user's dicts or records.
 
-    Each has `question` (or `prompt`, or `content`) and `response`; and, where it has one, `changed`
-    (or `kind`: "original" or "changed"), `response_prefix` and `problem_id`, the same for all rows
+    Each has `question` (or `prompt`, or `content`) and `response`; and, where it has one,
+    `teacher_question` (or `teacher_prompt`, or `teacher_content`: what the teacher sees in place of
+    the question), `changed` (or `kind`: "original" or "changed"; without either, whether there is a
+    `teacher_question`), `response_prefix`, `teacher_prefix` and `problem_id`, the same for all rows
     made of one problem.
 
     Raises:
@@ -46,33 +62,47 @@ def rows_from(rows: Iterable[Any]) -> list[TrainingExample]:
         check_type("rows", rows, (), "a list of rows; each has `question` and `response`")
     made = [_row_from(row, number) for number, row in enumerate(rows)]
     if not made:
-        raise DataError("there is no row to train on")
+        raise DataError("there is no row to train on; each has `question` and `response`")
     return made
+
+
+_QUESTION = ("question", "prompt", "content")
+_TEACHERS = ("teacher_question", "teacher_prompt", "teacher_content")
+_OTHERS = ("kind", "changed", "problem_id")
 
 
 def _row_from(row: Any, number: int) -> TrainingExample:
     if isinstance(row, TrainingExample):
         return row
-    names = ("content", "question", "prompt", "response", "kind", "changed", "problem_id")
-    value: dict[str, Any] = {
-        name: row.get(name) if isinstance(row, Mapping) else getattr(row, name, None)
-        for name in (*names, "response_prefix")
-    }
-    contents = [value[name] for name in names[:3] if value[name] is not None]
-    texts = {"question": contents[0] if contents else None, "response": value["response"]}
-    for name, text in texts.items():
-        if not isinstance(text, str):
-            has = f" (it has {', '.join(map(str, row))})" if isinstance(row, Mapping) else ""
-            raise DataError(f"row {number}: `{name}` must be a text, but is {text!r:.60}{has}")
-    kind, problem = value["kind"], value["problem_id"]
+
+    def has(name: str) -> Any:
+        return row.get(name) if isinstance(row, Mapping) else getattr(row, name, None)
+
+    def text(names: Sequence[str], default: str | None = None) -> str:
+        """Return the first text of these names that the row has."""
+        found = next((value for value in map(has, names) if value is not None), default)
+        if isinstance(found, str):
+            return found
+        keys = f", it has {', '.join(map(str, row))}" if isinstance(row, Mapping) else ""
+        raise DataError(
+            f"row {number}: `{names[0]}` must be a text, but is {found!r:.60} "
+            f"(a row has `question` and `response`{keys})"
+        )
+
+    kind, changed, problem = map(has, _OTHERS)
     if kind not in (None, "original", "changed"):
         raise DataError(f"row {number}: `kind` must be original or changed, but is {kind!r:.60}")
+    question, teachers = text(_QUESTION), text(_TEACHERS, "")
+    if kind is None and changed is None:
+        changed = teachers not in ("", question)
     return TrainingExample(
         problem_id=str(number if problem is None else problem),
-        content=contents[0],
-        response=value["response"],
-        counterfactual=kind == "changed" or bool(value["changed"]),
-        response_prefix=value["response_prefix"] or "",
+        content=question,
+        response=text(["response"]),
+        counterfactual=kind == "changed" or bool(changed),
+        response_prefix=text(["response_prefix"], ""),
+        teacher_content="" if teachers == question else teachers,
+        teacher_prefix=text(["teacher_prefix"], ""),
     )
 
 
@@ -105,6 +135,8 @@ def counterfactual_rows(
     references: Mapping[str, str],
     kept: Sequence[Counterfactual],
     origins: Mapping[str, str] | None = None,
+    *,
+    teacher_sees: TeacherSees = "same",
 ) -> list[TrainingExample]:
     """Return a row for each changed question, with the same response.
 
@@ -115,20 +147,50 @@ def counterfactual_rows(
         references: Their responses y by problem id; the rest of it at response level.
         kept: What was verified.
         origins: Response-level problem id to the id of the problem whose response it is.
+        teacher_sees: See `contexts`.
     """
-    return [
-        TrainingExample(
-            problem_id=(origins or {}).get(item.problem_id, item.problem_id),
-            content=changed.content,
-            response=references[item.problem_id],
-            counterfactual=True,
-            response_prefix=changed.response_prefix,
-            id=item.id,
-            strategy=item.strategy,
+    rows = []
+    for item in kept:
+        student, teacher = contexts(problems[item.problem_id], item, teacher_sees)
+        mine, theirs = ((each.content, each.response_prefix) for each in (student, teacher))
+        rows.append(
+            TrainingExample(
+                problem_id=(origins or {}).get(item.problem_id, item.problem_id),
+                content=mine[0],
+                response=references[item.problem_id],
+                counterfactual=True,
+                response_prefix=mine[1],
+                id=item.id,
+                strategy=item.strategy,
+                teacher_content="" if theirs[0] == mine[0] else theirs[0],
+                teacher_prefix="" if theirs[1] == mine[1] else theirs[1],
+            )
         )
-        for item in kept
-        for changed in [replace(problems[item.problem_id], question=item.question)]
-    ]
+    return rows
+
+
+def contexts(
+    problem: Problem, item: Counterfactual, teacher_sees: TeacherSees
+) -> tuple[Problem, Problem]:
+    """Return a problem as the student and as the teacher see it in the row of a changed question.
+
+    `same`: both see the changed question. `cut`: the teacher sees the question without the spans;
+    the student sees the changed question where something came in, else the whole one (METHOD,
+    "Two contexts").
+
+        X                     Ann has 2 pens. It rains. How many?
+        cut " It rains."      student: X
+                              teacher: Ann has 2 pens. How many?
+        put in " Bo is 7."    student: Ann has 2 pens. Bo is 7. It rains. How many?
+                              teacher: X
+        put in for the cut    student: Ann has 2 pens. Bo is 7. How many?
+                              teacher: Ann has 2 pens. How many?
+    """
+    changed = replace(problem, question=item.question)
+    if teacher_sees == "same":
+        return changed, changed
+    cut = replace(problem, question=remove(problem.question, item.spans))
+    return changed if item.inserted else problem, cut
 
 
 def hold_out(problem_ids: Sequence[str], share: float, seed: int) -> frozenset[str]:
@@ -147,73 +209,3 @@ def split_rows(
     """Return the rows to train on, and those of held-out problems."""
     kept = [row for row in rows if row.problem_id not in held_out]
     return kept, [row for row in rows if row.problem_id in held_out]
-
-
-def plan_steps(
-    rows: Sequence[TrainingExample], section: DistillSection, lengths: Sequence[int] | None = None
-) -> list[list[int]]:
-    """Return the row indices of every optimiser step of a whole training.
-
-    Steps are `max_steps`, else as many as `max_tokens` allows, else those of `epochs` passes. Every
-    pass is shuffled anew from the seed, and the plan is known before the first step, so a resumed
-    training sees the same order.
-
-    Args:
-        rows: The training rows.
-        section: Batches, passes and limits.
-        lengths: Tokens of each row, prompt included; needed for `max_tokens`.
-
-    Raises:
-        DataError: there are no rows.
-        LeafError: `max_tokens` without `lengths`.
-    """
-    if not rows:
-        raise DataError("there is no row to train on")
-    most_steps, most_tokens = section.max_steps, section.max_tokens
-    if most_tokens is not None and lengths is None:
-        raise LeafError("distill.max_tokens counts tokens, so plan_steps needs `lengths`")
-    unbounded = most_steps is None and most_tokens is None
-    steps: list[list[int]] = []
-    tokens = 0
-    passes = _passes(rows, section, section.epochs if unbounded else None)
-    for step in chain.from_iterable(passes):
-        if most_tokens is not None and lengths is not None:
-            tokens += sum(lengths[at] for at in step)
-            if steps and tokens > most_tokens:
-                break
-        steps.append(step)
-        if len(steps) == most_steps:
-            break
-    return steps
-
-
-def _passes(
-    rows: Sequence[TrainingExample], section: DistillSection, passes: int | None
-) -> Iterator[list[list[int]]]:
-    """Yield the batches of one pass after another; without end when `passes` is None."""
-    generator = torch.Generator().manual_seed(section.seed)
-    units = _groups(rows) if section.batching == "paired" else [[row] for row in range(len(rows))]
-    done = 0
-    while passes is None or done < passes:
-        order = torch.randperm(len(units), generator=generator).tolist()
-        yield _fill([units[at] for at in order], section.batch_size)
-        done += 1
-
-
-def _groups(rows: Sequence[TrainingExample]) -> list[list[int]]:
-    """Return the rows of each problem, its original first."""
-    groups: dict[str, list[int]] = {}
-    for at, row in enumerate(rows):
-        groups.setdefault(row.problem_id, []).append(at)
-    return list(groups.values())
-
-
-def _fill(units: Sequence[list[int]], batch_size: int) -> list[list[int]]:
-    """Put units into batches of at most `batch_size` rows; a larger unit is a batch by itself."""
-    batches: list[list[int]] = []
-    for unit in units:
-        if batches and len(batches[-1]) + len(unit) <= batch_size:
-            batches[-1].extend(unit)
-        else:
-            batches.append(list(unit))
-    return batches

@@ -67,7 +67,7 @@ class HiddenTeacher:
         device: torch.device,
     ) -> Targets:
         """See `Teacher`."""
-        hidden_RD = self.states([sample.tokens for sample in samples]).to(device)
+        hidden_RD = self.states([sample.teacher_tokens for sample in samples]).to(device)
         head = self.head.first(vocabulary)
         return HiddenTargets(hidden_RD=hidden_RD, head=head, loss=loss, temperature=temperature)
 
@@ -95,7 +95,7 @@ class TopKTeacher:
         device: torch.device,
     ) -> Targets:
         """See `Teacher`; the temperature is the one that the cache was made with."""
-        ids_RK, log_RK = self.cache.tops([sample.tokens for sample in samples])
+        ids_RK, log_RK = self.cache.tops([sample.teacher_tokens for sample in samples])
         return TopKTargets(ids_RK=ids_RK.to(device), log_RK=log_RK.to(device), loss=loss)
 
 
@@ -108,9 +108,27 @@ class OnlineStates:
         self._shared = shared
 
     def __call__(self, items: Sequence[EncodedExample]) -> Tensor:
-        """Return the last hidden states before each response token [R, D]."""
+        """Return the last hidden states before each response token [R, D].
+
+        Rows that share a context share its one forward: a changed question that the teacher sees
+        cut back to the original, beside that original.
+        """
+        return computed_once(items, self._compute)
+
+    def _compute(self, items: Sequence[EncodedExample]) -> Tensor:
         with torch.no_grad():
             return self._packer.hidden_states(pad(items, self._shared))
+
+
+def computed_once(items: Sequence[EncodedExample], states: States) -> Tensor:
+    """Return the states of all conversations [R, D], asking for each different one once."""
+    once = list(dict.fromkeys(items))
+    hidden_RD = states(once)
+    if len(once) == len(items):
+        return hidden_RD
+    parts = torch.split(hidden_RD, [item.response_length for item in once])
+    place = {item: at for at, item in enumerate(once)}
+    return torch.cat([parts[place[item]] for item in items])
 
 
 def online_teacher(teacher: Loaded, shared: int = 0) -> HiddenTeacher:

@@ -137,6 +137,8 @@ def _write_rows(arm: TrainingSet, path: Path) -> None:
             response_prefix=row.response_prefix,
             response=row.response,
             held_out=held_out,
+            teacher_prompt=row.teacher_content,
+            teacher_prefix=row.teacher_prefix,
         )
         for part, held_out in ((arm.rows, False), (arm.held_out, True))
         for row in part

@@ -145,10 +145,12 @@ def training_arms(
         made["own"] = original_rows(whole, responses.own, by_id, section)
     short: dict[str, list[TrainingExample]] = {}
     for kind, rows in made.items():
-        samples, longer = encode_rows(session.student_chat, rows, section.cutoff)
+        samples, left_out = encode_rows(session.student_chat, rows, section.cutoff)
         short[kind] = [sample.row for sample in samples]
-        reason = f"longer than distill.cutoff of {section.cutoff} tokens"
-        drops += [Drop(stage="distill", problem_id=row.problem_id, reason=reason) for row in longer]
+        drops += [
+            Drop(stage="distill", problem_id=item.row.problem_id, reason=item.reason)
+            for item in left_out
+        ]
     held_out = hold_out(
         [problem.id for problem in whole], section.validation.share, section.validation.seed
     )
@@ -177,5 +179,11 @@ def _changed_rows(
         if item.strategy in at_level(session.recipe.prune, level).strategies
     ]
     references = {**responses.instead, **responses.whole, **rest}
-    rows = counterfactual_rows(problems, references, trained_on, detection.origins)
+    rows = counterfactual_rows(
+        problems,
+        references,
+        trained_on,
+        detection.origins,
+        teacher_sees=session.recipe.distill.teacher_sees,
+    )
     return [replace(row, response=responses.changed.get(row.id, row.response)) for row in rows]

@@ -8,6 +8,7 @@ from leaf.prune.select import Bools, candidates
 from leaf.prune.substitute import substitutes
 from leaf.recipe import PruneSection
 from leaf.records import Counterfactual, Problem, RankedUnits, Span
+from leaf.text.units import remove
 
 
 def spans(
@@ -32,14 +33,6 @@ def spans(
         else:
             runs.append([unit])
     return [_span(run, scores, question) for run in runs]
-
-
-def remove(question: str, pieces: Sequence[Span]) -> str:
-    """Return the question without the characters of the spans, which must not overlap."""
-    # Right to left, so that earlier offsets stay valid.
-    for span in sorted(pieces, key=lambda span: span.start, reverse=True):
-        question = question[: span.start] + question[span.end :]
-    return question
 
 
 def prune(

@@ -6,7 +6,13 @@
 from leaf.recipe.attribute import AttributeSection
 from leaf.recipe.base import Section
 from leaf.recipe.choice import Choice, GraderChoice, choice_of, name_and_options
-from leaf.recipe.distill import DistillSection, LoraSection, ServedSection, ValidationSection
+from leaf.recipe.distill import (
+    DistillSection,
+    LoraSection,
+    ServedSection,
+    TeacherSees,
+    ValidationSection,
+)
 from leaf.recipe.engine import GenerateSection, ServerSection
 from leaf.recipe.names import DetectorName, EngineName, LossName, OneOf
 from leaf.recipe.schema import (
@@ -50,6 +56,7 @@ __all__ = [
     "ServerSection",
     "StoreSection",
     "Strategy",
+    "TeacherSees",
     "ValidationSection",
     "VerifySection",
     "WorldSection",

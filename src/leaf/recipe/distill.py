@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 from leaf.recipe.base import Count, Section, Share
 from leaf.recipe.names import HiddenLossName, LossName
 
+TeacherSees = Literal["same", "cut"]
+"""What the teacher sees in the row of a changed question."""
+
 
 class LoraSection(Section):
     """Low-rank adapters, for `tuning: lora`."""
@@ -85,6 +88,11 @@ class DistillSection(Section):
         description="online: in memory while training; hidden: its last hidden states computed once"
         " and kept on disk (exact); topk: its likeliest tokens (approximate); served: those from a"
         " server",
+    )
+    teacher_sees: TeacherSees = Field(
+        "same",
+        description="in a changed question's row; same: what the student sees; cut: the question"
+        " without what distracts (an insertion's original), while the student sees the distractor",
     )
     top_k: Count = Field(64, description="topk, served: tokens kept a position")
     served: ServedSection = Field(ServedSection(), description="the teacher's server")

@@ -43,6 +43,10 @@ class TrainingRow:
     """What is trained on."""
     held_out: bool
     """Whether it serves validation alone."""
+    teacher_prompt: str = ""
+    """The message that the teacher sees in its place; "" where it sees the same."""
+    teacher_prefix: str = ""
+    """How the response begins for the teacher; "" where it begins the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,8 +4,10 @@ docs/clauses.md shows each kind by examples, and what they catch.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
+
+from leaf.records import Span
 
 UnitName = Literal["token", "word", "phrase", "clause", "sentence"]
 
@@ -103,6 +105,14 @@ def without(text: str, piece: Piece) -> str:
     start, end = piece
     rest = text[:start] + text[end:]
     return rest if text[:start].strip() else rest.lstrip()
+
+
+def remove(question: str, spans: Sequence[Span]) -> str:
+    """Return a question without the characters of the spans, which must not overlap."""
+    # Right to left, so that earlier offsets stay valid.
+    for span in sorted(spans, key=lambda span: span.start, reverse=True):
+        question = question[: span.start] + question[span.end :]
+    return question
 
 
 def _borders(text: str, unit: str) -> list[re.Match[str]]:

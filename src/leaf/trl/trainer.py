@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from leaf.api.model import Model
-from leaf.api.pair import Pair, limit_text, pair_of
+from leaf.api.pair import Pair, left_out_text, pair_of
 from leaf.distill import TrainingExample
 from leaf.distill.distiller import loss_shares
 from leaf.distill.rows import rows_from
@@ -171,15 +171,11 @@ class LeafTrainer(SFTTrainer):  # type: ignore[misc]  # TRL's types are not read
     def _within_cutoff(self, dataset: Dataset) -> Dataset:
         pair = self.pair
         rows = rows_from(dataset)
-        lengths = [
-            len(pair.prompt_format.encode(row.content, row.response, row.response_prefix).ids)
-            for row in rows
-        ]
-        kept = [at for at, length in enumerate(lengths) if length <= pair.limit]
-        if len(kept) < len(rows):
-            what = limit_text(pair.section.cutoff, pair.limit)
-            say(f"{len(rows) - len(kept)} of {len(rows)} rows are longer than {what}: left out")
-        return dataset.select(kept)
+        _, left_out = pair.sort_out(rows)
+        for line, first in left_out_text(left_out, len(rows)):
+            say(f"{line}: left out (first: {first})")
+        gone = {id(item.row) for item in left_out}
+        return dataset.select([at for at, row in enumerate(rows) if id(row) not in gone])
 
 
 def _dataset(rows: Iterable[Any]) -> Dataset:
@@ -194,4 +190,6 @@ def _plain(row: TrainingExample) -> dict[str, Any]:
         "response_prefix": row.response_prefix,
         "changed": row.counterfactual,
         "problem_id": row.problem_id,
+        "teacher_question": row.teacher_content,
+        "teacher_prefix": row.teacher_prefix,
     }

@@ -77,6 +77,28 @@ def test_students_of_kept_hidden_states_are_those_of_the_teacher_in_memory(
             assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.parametrize("tuning", ["full", "lora"])
+def test_with_two_contexts_kept_states_teach_what_the_teacher_in_memory_does(
+    cue_pair: Path, store: Path, tuning: str
+) -> None:
+    settings = {"teacher_sees": "cut", "tuning": tuning}
+    found = {kept: run(cue_pair, store, teacher=kept, **settings) for kept in ("online", "hidden")}
+    rows = [row for row in found["online"].training_sets["leaf"].rows if row.counterfactual]
+    assert len(rows) == 4
+    for row in rows:
+        assert "red" in row.content
+        assert row.teacher_content == row.content.replace(" red", "")
+    # Each context once, however many rows share it: a question without its cue is another row's.
+    (cache,) = (store / "teacher").iterdir()
+    with safe_open(cache / "part-00000.safetensors", framework="pt") as part:
+        assert len(list(part.keys())) == 8
+    online, hidden = (found[kept].results.students for kept in ("online", "hidden"))
+    assert largest_difference(online["leaf"], hidden["leaf"]) < 2e-5
+    for folder in (online["leaf"], hidden["leaf"]):
+        # The student is misled by the cue that it sees and its teacher does not.
+        assert metrics(folder)[0]["kl_counterfactual"] > 1.0
+
+
 def test_a_kept_head_that_was_deleted_is_made_again(
     cue_pair: Path, store: Path, online: dict[str, Path]
 ) -> None:
