@@ -304,41 +304,36 @@ class Span:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Counterfactual:
-    """One changed question, X without A. `skipped` says why a problem yielded none.
-
-    A transplant has other text where A was, or where nothing was: the span is empty then. A
-    substitute has a neutral filler where A was.
-    """
+    """One changed question: X without A, with other text for A, or with text where nothing was."""
 
     id: str
-    """`<problem id>/cf<number>` (`tp` for a transplant, `sb` for a substitute, `no` for what was
-    refused); also the id of its answers and scores."""
+    """`<problem id>/cf<number>` (`tp` for a transplant, `in` for an injection, `sb` for a
+    substitute, `no` for what was refused); also the id of its answers and scores."""
     problem_id: str
     strategy: str
-    """`span`, `collective`, `transplant` or `substitute`."""
+    """`span`, `collective`, `transplant`, `substitute` or `inject`."""
     spans: tuple[Span, ...]
     """What was removed, in text order."""
     question: str
     """The question after the change."""
     inserted: str = ""
-    """What a transplant or a substitute put in place of its only span."""
+    """What came in at its only span; an injection is `question[start : start + len(inserted)]`."""
     donor: str = ""
-    """The changed question whose verified span was transplanted here."""
+    """Whose verified span it was, the problem that it stood in, or the template."""
     skipped: str | None = None
+    """Why it is no question to ask, else None."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """Whether a changed question passed condition (ii): both models answer it right.
-
-    A transplant passes when the teacher is right: where the student is not, it learns.
-    """
+    """Whether a changed question passed: condition (ii), or the rules of what is put in."""
 
     counterfactual_id: str
     problem_id: str
-    student: Outcome
+    student: Outcome | None
+    """None where the student was not asked."""
     teacher: Outcome | None
-    """None where the teacher was not asked because the student had already failed."""
+    """None where the teacher was not asked."""
     student_text: str
     teacher_text: str | None
     kept: bool

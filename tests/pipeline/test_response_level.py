@@ -267,13 +267,13 @@ def test_the_response_may_have_a_threshold_of_its_own() -> None:
 
 def test_the_response_has_spans_where_the_instruction_has_transplants() -> None:
     chosen = {
-        "transplant": "span",
-        "transplant+substitute": "substitute",
-        "collective": "collective",
+        "transplant": ["span"],
+        "transplant+substitute": ["substitute"],
+        "collective": ["collective"],
     }
     for strategy, within in chosen.items():
         section = PruneSection.model_validate({"strategy": strategy})
-        assert at_level(section, "instruction").strategy == strategy
+        assert at_level(section, "instruction").strategy == strategy.split("+")
         assert at_level(section, "response").strategy == within
 
 

@@ -62,7 +62,7 @@ def test_removal_takes_each_piece_whatever_their_order() -> None:
 
 
 def test_span_pruning_removes_one_span_at_a_time_in_text_order() -> None:
-    found = prune(PROBLEM, scores(*GAP), PruneSection(threshold=0.10, strategy="span"))
+    found = prune(PROBLEM, scores(*GAP), PruneSection(threshold=0.10, strategy=["span"]))
     assert [item.question for item in found] == ["Tom  pens\n?!", "Tom red pens\n"]
     assert [[span.text for span in item.spans] for item in found] == [["red"], ["?!"]]
     assert [item.id for item in found] == ["gsm8k-7/cf0", "gsm8k-7/cf1"]
@@ -72,7 +72,7 @@ def test_span_pruning_removes_one_span_at_a_time_in_text_order() -> None:
 
 
 def test_collective_pruning_removes_all_spans_together() -> None:
-    (only,) = prune(PROBLEM, scores(*GAP), PruneSection(threshold=0.10, strategy="collective"))
+    (only,) = prune(PROBLEM, scores(*GAP), PruneSection(threshold=0.10, strategy=["collective"]))
     assert only.question == "Tom  pens\n"
     assert [span.text for span in only.spans] == ["red", "?!"]
     assert (only.id, only.strategy, only.skipped) == ("gsm8k-7/cf0", "collective", None)
@@ -102,7 +102,7 @@ def test_a_question_whose_lowest_unit_is_white_space_has_no_candidate() -> None:
 @pytest.mark.parametrize("bridge", [False, True])
 def test_a_question_that_would_vanish_is_skipped_with_the_reason(bridge: bool) -> None:
     # Everything but white space goes: what is left says nothing.
-    section = PruneSection(threshold=1.0, strategy="collective", bridge_whitespace=bridge)
+    section = PruneSection(threshold=1.0, strategy=["collective"], bridge_whitespace=bridge)
     (only,) = prune(PROBLEM, scores(*GAP), section)
     assert only.skipped == "nothing would be left of the question"
     assert only.question == ("" if bridge else "  \n")

@@ -88,13 +88,13 @@ def test_a_refused_span_is_recorded_with_its_reason_and_the_others_are_cut() -> 
 
 
 def test_together_only_what_no_guard_refused_is_removed() -> None:
-    section = PruneSection(threshold=0.10, whole=["number"], strategy="collective")
+    section = PruneSection(threshold=0.10, whole=["number"], strategy=["collective"])
     cut, refused = prune(PROBLEM, SCORES, section)
     assert (cut.strategy, cut.question) == ("collective", "Ben has 12")
     assert refused.skipped is not None
 
 
 def test_where_every_span_is_refused_nothing_is_cut() -> None:
-    section = PruneSection(threshold=0.0, whole=["number"], strategy="collective")
+    section = PruneSection(threshold=0.0, whole=["number"], strategy=["collective"])
     (refused,) = prune(PROBLEM, SCORES, section)
     assert refused.skipped == "span would cut inside a number"

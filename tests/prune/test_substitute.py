@@ -21,7 +21,7 @@ def span(text: str, question: str = QUESTION) -> Span:
 
 
 def fillers(text: str, times: int = 1, seed: int = 0) -> list[str]:
-    section = PruneSection(strategy="substitute", substitutes=times, seed=seed)
+    section = PruneSection(strategy=["substitute"], substitutes=times, seed=seed)
     return [item.inserted for item in substitutes(PROBLEM, [span(text)], section)]
 
 
@@ -49,7 +49,7 @@ def test_the_kind_of_a_span(text: str, expected: str | None) -> None:
 
 @pytest.mark.parametrize("text", ["Ida is 40 years old.", "At the market,", " red", " quickly"])
 def test_a_filler_is_one_of_its_kind_with_the_marks_and_spaces_of_the_span(text: str) -> None:
-    (made,) = substitutes(PROBLEM, [span(text)], PruneSection(strategy="substitute"))
+    (made,) = substitutes(PROBLEM, [span(text)], PruneSection(strategy=["substitute"]))
     start = QUESTION.index(text)
     before, after = QUESTION[:start], QUESTION[start + len(text) :]
     assert made.question.startswith(before)
@@ -73,7 +73,7 @@ def test_a_number_becomes_another_number_of_as_many_digits() -> None:
 
 def test_of_one_digit_there_are_no_more_than_the_others() -> None:
     problem = Problem(id="p", question="Ben has 3 pens", answer="", solution="")
-    section = PruneSection(strategy="substitute", substitutes=30)
+    section = PruneSection(strategy=["substitute"], substitutes=30)
     made = substitutes(problem, [span("3", problem.question)], section)
     assert {item.inserted for item in made} == set("12456789")
 
@@ -85,7 +85,7 @@ def test_as_many_different_fillers_as_asked_for_and_as_there_are() -> None:
 
 def test_a_filler_never_equals_what_it_replaces() -> None:
     problem = Problem(id="p", question="As usual, Ben waits.", answer="", solution="")
-    section = PruneSection(strategy="substitute", substitutes=99)
+    section = PruneSection(strategy=["substitute"], substitutes=99)
     made = substitutes(problem, [span("As usual,", problem.question)], section)
     assert len(made) == len(FILLERS["phrase"]) - 1
     assert problem.question not in {item.question for item in made}
@@ -93,7 +93,7 @@ def test_a_filler_never_equals_what_it_replaces() -> None:
 
 def test_what_is_drawn_depends_on_seed_problem_and_span_alone() -> None:
     texts = [" red", " quickly", "At the market,"]
-    section = PruneSection(strategy="substitute", seed=7)
+    section = PruneSection(strategy=["substitute"], seed=7)
     together = substitutes(PROBLEM, [span(text) for text in texts], section)
     alone = [substitutes(PROBLEM, [span(text)], section)[0] for text in texts]
     assert [item.inserted for item in together] == [item.inserted for item in alone]
@@ -106,7 +106,7 @@ def test_what_is_drawn_depends_on_seed_problem_and_span_alone() -> None:
     [("arket", "no filler for a piece of a word"), (".", "no filler for marks alone")],
 )
 def test_a_span_that_no_filler_fits_says_so(text: str, reason: str) -> None:
-    (made,) = substitutes(PROBLEM, [span(text)], PruneSection(strategy="substitute"))
+    (made,) = substitutes(PROBLEM, [span(text)], PruneSection(strategy=["substitute"]))
     assert (made.skipped, made.question) == (reason, QUESTION)
 
 
@@ -116,7 +116,7 @@ def test_around_a_filler_the_question_stays_character_by_character(text: str, da
     end = data.draw(st.integers(start + 1, len(text)))
     place = Span(start=start, end=end, text=text[start:end], gap=0.0, units=1)
     problem = Problem(id="p", question=text, answer="", solution="")
-    (made,) = substitutes(problem, [place], PruneSection(strategy="substitute"))
+    (made,) = substitutes(problem, [place], PruneSection(strategy=["substitute"]))
     if made.skipped:
         assert made.question == text
         return
@@ -150,7 +150,7 @@ def test_a_strategy_makes_what_it_names(strategy: str, made: list[str]) -> None:
 
 
 def test_removals_keep_their_ids_beside_substitutes_and_refused_spans() -> None:
-    both = PruneSection(strategy="span+substitute", threshold=0.10)
+    both = PruneSection(strategy=["span", "substitute"], threshold=0.10)
     found = distinct([*prune(PROBLEM, SCORES, both), *prune(PROBLEM, SCORES, both)])
     assert [item.id for item in found] == ["p/cf0", "p/cf1", "p/sb0", "p/sb1"]
     alone = distinct(prune(PROBLEM, SCORES, PruneSection(threshold=0.10)))

@@ -12,7 +12,7 @@ from leaf.prune import remove, transplants
 from leaf.recipe import PruneSection
 from leaf.records import Counterfactual, Problem, Span
 
-FOUR = PruneSection(strategy="transplant", transplants=4)
+FOUR = PruneSection(strategy=["transplant"], transplants=4)
 
 MARKET = "Ben has 9 pens. At the market, Mia gives 4 pens to Ben."
 QUICKLY = "Ada has 5 cups. Leo quickly gives 2 cups to Ada."
@@ -110,7 +110,7 @@ def test_spans_of_the_same_text_take_no_place_among_those_that_replace() -> None
     hosts = [problem(f"p{number}", f"Leo quickly gives {number}.") for number in range(9)]
     other = problem("q", "Kim slowly gives 9.")
     verified = [*(removal(host, " quickly") for host in hosts), removal(other, " slowly")]
-    section = PruneSection(strategy="transplant", transplants=1)
+    section = PruneSection(strategy=["transplant"], transplants=1)
     found = make([*hosts, other], verified, section=section)
     # The one other text there is, for each of the nine; and one of theirs for it.
     assert [item.inserted for item in found] == ["slowly"] * 9 + ["quickly"]
@@ -125,7 +125,7 @@ def test_only_removals_of_one_span_are_donors_and_are_replaced() -> None:
 def test_so_many_replacements_are_made_as_the_recipe_says(times: int) -> None:
     hosts = [problem(f"p{number}", f"Leo w{number} gives {number}.") for number in range(10)]
     verified = [removal(host, f" w{number}") for number, host in enumerate(hosts)]
-    section = PruneSection(strategy="transplant", transplants=times)
+    section = PruneSection(strategy=["transplant"], transplants=times)
     found = make(hosts, verified, section=section)
     assert [item.problem_id for item in found] == [host.id for host in hosts for _ in range(times)]
     for host in hosts:
@@ -188,7 +188,7 @@ def test_a_span_goes_into_the_sentence_that_it_stood_in_where_no_neighbour_is_al
     first, second = problem("a", "Leo now gives."), problem("b", "Leo naps. Ada now runs.")
     taker = problem("s", "Kim saw. Mia ran.")
     for seed in range(20):
-        section = PruneSection(strategy="transplant", transplants=1, seed=seed)
+        section = PruneSection(strategy=["transplant"], transplants=1, seed=seed)
         for donor, expected in (
             (first, "Kim now saw. Mia ran."),
             (second, "Kim saw. Mia now ran."),
@@ -200,7 +200,7 @@ def test_a_span_goes_into_the_sentence_that_it_stood_in_where_no_neighbour_is_al
 
 def test_so_many_insertions_are_made_in_different_problems() -> None:
     solved = [problem(f"s{number}", f"Kim{number} naps.") for number in range(10)]
-    section = PruneSection(strategy="transplant", transplants=3)
+    section = PruneSection(strategy=["transplant"], transplants=3)
     found = make([A], CUTS[:1], solved, section)
     assert len({item.problem_id for item in found}) == len(found) == 3
 
@@ -265,7 +265,7 @@ def some(seed: int) -> list[Counterfactual]:
     hosts = [problem(f"p{number}", f"Leo w{number} gives {number}.") for number in range(30)]
     verified = [removal(host, f" w{number}") for number, host in enumerate(hosts)]
     solved = [problem(f"s{number}", f"Kim{number} naps a lot today.") for number in range(30)]
-    section = PruneSection(strategy="transplant", transplants=2, seed=seed)
+    section = PruneSection(strategy=["transplant"], transplants=2, seed=seed)
     return make(hosts, verified, solved, section)
 
 
@@ -328,7 +328,7 @@ def test_a_transplant_without_what_was_put_in_is_its_problem_with_the_span_cut(
     solved = [problem(f"s{at}", spaced(words, rng)) for at, words in enumerate(easy)]
     verified = [any_span(host, rng) for host in hosts]
     everything: Mapping[str, Problem] = {item.id: item for item in (*hosts, *solved)}
-    section = PruneSection(strategy="transplant", transplants=times, seed=seed)
+    section = PruneSection(strategy=["transplant"], transplants=times, seed=seed)
     found = transplants(everything, verified, solved, section)
 
     donors = {item.id: item for item in verified}

@@ -18,7 +18,7 @@ def test_a_minimal_recipe_gets_the_papers_settings(minimal: Path) -> None:
     assert (recipe.prune.rule, recipe.prune.threshold, recipe.prune.strategy) == (
         "value",
         0.10,
-        "span",
+        ["span"],
     )
     assert (recipe.distill.learning_rate, recipe.distill.epochs) == (1e-5, 3)
     assert (recipe.distill.warmup_steps, recipe.distill.batch_size) == (5, 64)
@@ -62,8 +62,9 @@ def test_an_unknown_key_is_named_with_the_nearest_right_one(
 def test_an_unknown_key_like_no_other_lists_those_there_are(
     minimal: Path, refusal: Refusal
 ) -> None:
-    message = refusal(minimal, "verify.xyzzy=1")
-    assert message.endswith("unknown key `verify.xyzzy`; known here: teacher, transplants, effect")
+    message = refusal(minimal, "grade.xyzzy=1")
+    known = "time_limit, workers, code_time_limit, code_memory"
+    assert message.endswith(f"unknown key `grade.xyzzy`; known here: {known}")
 
 
 def test_a_misspelt_required_key_is_told_before_the_missing_one(

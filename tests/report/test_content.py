@@ -172,6 +172,7 @@ def test_every_seed_of_the_recipe_is_listed(run: dict[str, Any]) -> None:
         "evaluate.benchmarks.gsm8k.seed": 0,
         "evaluate.seed": 0,
         "generate.seed": 0,
+        "prune.inject.seed": 0,
         "prune.seed": 0,
     }
 

@@ -186,7 +186,7 @@ def test_no_records_are_a_table_with_all_columns(record_type: type, tmp_path: Pa
 
 def test_a_schema_says_what_may_be_missing_and_what_lies_in_a_list() -> None:
     assert schema_of(Verdict).field("teacher") == pa.field("teacher", pa.string(), nullable=True)
-    assert not schema_of(Verdict).field("student").nullable
+    assert not schema_of(Verdict).field("reason").nullable
     scores = schema_of(Sensitivity).field("scores").type
     assert scores.value_type == pa.float64()
     spans = schema_of(Counterfactual).field("spans").type.value_type

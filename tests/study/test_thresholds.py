@@ -86,7 +86,7 @@ def test_one_attribution_pass_serves_all(found: Yield, store: Store) -> None:
 def test_transplants_leave_the_removals_they_are_made_of(
     found: Yield, recipe: Recipe, store: Store
 ) -> None:
-    section = recipe.prune.model_copy(update={"strategy": "transplant"})
+    section = recipe.prune.model_copy(update={"strategy": ["transplant"]})
     only = recipe.model_copy(update={"prune": section})
     assert count_yield(only, store, TAUS) == found
 

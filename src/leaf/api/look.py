@@ -123,13 +123,15 @@ def _settings(
 ) -> Recipe:
     """Return the settings of one prompt: what was given over those of `recipe`."""
     units = [unit] if unit else list(recipe.prune.units) if recipe else ["sentence"]
+    # One prompt has no other whose cuts it could take.
+    strategy = recipe.prune.without("transplant", "inject") if recipe else ["span"]
     detector = detector or (recipe.attribute.detector if recipe else "ablation")
     return recipe_of(
         student,
         teacher,
         base=recipe,
         attribute=detection_of(detector, unit or (None if recipe else units[0]), options, recipe),
-        prune={"units": units, "strategy": _without_transplants(recipe)},
+        prune={"units": units, "strategy": strategy},
         generate={} if max_new_tokens is None else {"max_new_tokens": max_new_tokens},
     )
 
@@ -154,12 +156,6 @@ def _look(
         recipe=recipe,
         ranked=ranked,
     )
-
-
-def _without_transplants(recipe: Recipe | None) -> str:
-    """Return how a recipe cuts; one prompt has no other whose cuts it could take."""
-    names = recipe.prune.strategy.split("+") if recipe else []
-    return "+".join(name for name in names if name != "transplant") or "span"
 
 
 @dataclass(kw_only=True, eq=False)

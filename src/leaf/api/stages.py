@@ -71,7 +71,7 @@ def cut(
     *,
     threshold: float = 0.10,
     rule: str = "value",
-    strategy: str = "span",
+    strategy: str | Sequence[str] = "span",
     **options: Any,
 ) -> list[Cut]:
     """Take the most suspicious units out of each question; no model is needed.
@@ -82,7 +82,7 @@ def cut(
             `quantile`: this share of a question's units.
         rule: `value` or `quantile`.
         strategy: `span`: one changed question a span; `collective`: one with all of them out;
-            `substitute`: a neutral filler in place of each.
+            `substitute`: a neutral filler in place of each; or a list of these.
         options: More keys of `prune` in a recipe, as `whole=["number"]`.
 
     Returns:
@@ -102,9 +102,12 @@ def cut(
     scores = check_list(
         "scores", scores, Scores, "one that leaf.score returned", "what leaf.score returned"
     )
-    check_type("strategy", strategy, str, "a name, as `span`")
+    check_type("strategy", strategy, (str, list, tuple), "a name, as `span`, or a list of names")
+    strategy = strategy.split("+") if isinstance(strategy, str) else [*strategy]
     if "transplant" in strategy:
         raise UsageError("strategy: transplants are made of verified cuts: see `leaf.run_recipe`")
+    if "inject" in strategy:
+        raise UsageError("strategy: inject takes nothing out: see `leaf.inject`")
     settings = {"threshold": threshold, "rule": rule, "strategy": strategy, **options}
     section = check_section(PruneSection, settings, source="leaf.cut")
     return [item for one in scores for item in cuts_of(one, section)]

@@ -13,9 +13,10 @@ from leaf.pipeline.detectors import (
     needs_gradient,
     unmeasured,
 )
+from leaf.pipeline.injection import put_in
 from leaf.pipeline.session import Session
 from leaf.pipeline.workers import CutWorker
-from leaf.prune import segments, transplants
+from leaf.prune import segments
 from leaf.recipe import PruneSection
 from leaf.records import (
     Answer,
@@ -30,7 +31,7 @@ from leaf.store.keys import digest, plain, user_code_digest
 from leaf.store.ledger import Ranking
 from leaf.store.results import Cuts, Graded
 from leaf.store.work import About
-from leaf.verify import judge, pruned_problems, screen
+from leaf.verify import judge, pruned_problems
 
 
 class Detection:
@@ -80,7 +81,12 @@ class Detection:
             "response": [item for found in self.segments.values() for item in found],
         }
         named = self.session.recipe.prune.levels
-        return {level: found for level, found in every.items() if level in named}
+        section = self.session.recipe.prune
+        return {
+            level: found
+            for level, found in every.items()
+            if level in named and at_level(section, level).cuts
+        }
 
     @property
     def origins(self) -> dict[str, str]:
@@ -169,23 +175,24 @@ class Detection:
             for item in attributions
         }
 
-    def verify(self, cuts: Mapping[str, Cuts]) -> None:
-        """Let both models answer what was cut (condition ii), then transplant what was verified."""
+    def verify(self, cuts: Mapping[str, Cuts]) -> list[str]:
+        """Let both models answer what was cut (condition ii), then put in what the recipe says.
+
+        Returns:
+            What people should be told of it.
+        """
         for detector, found in cuts.items():
             found.verdicts = self._verdicts(found.tried, detector, "pruned")
-        section = self.session.recipe.prune
-        if "transplant" in section.strategies:
-            main = cuts[self.detectors[0]]
-            removals = [
-                item
-                for item in main.kept
-                if item.strategy == "span" and item.problem_id in self.problems
-            ]
-            made = transplants(self.problems, removals, self.solved, section)
-            verdicts = self._verdicts(made, self.detectors[0], "transplanted")
-            verdicts = screen(made, verdicts, self.session.recipe.verify.effect)
-            main.counterfactuals = [*main.counterfactuals, *made]
-            main.verdicts = [*(main.verdicts or ()), *verdicts]
+        return put_in(self, cuts[self.detectors[0]])
+
+    def drafts(self, role: str, tried: Sequence[Counterfactual]) -> dict[str, str]:
+        """Return a likely answer to each changed question.
+
+        It is what the model said to the whole one; of a begun response the rest of the reference.
+        """
+        rest = {item.id: item.solution for items in self.segments.values() for item in items}
+        likely = {**self._said[role], **rest}
+        return {item.id: likely.get(item.problem_id, "") for item in tried}
 
     def cuts_with(
         self, section: PruneSection, attributions: Sequence[Attribution]
@@ -304,26 +311,17 @@ class Detection:
 
     def _verdicts_at_level(self, tried: Sequence[Counterfactual], about: About) -> list[Verdict]:
         changed = pruned_problems(self.every_problem, tried)
-        # What a model said to the whole question; of a begun response the rest of the reference.
-        rest = {item.id: item.solution for items in self.segments.values() for item in items}
-        likely = {role: {**texts, **rest} for role, texts in self._said.items()}
-        drafts = {
-            role: {item.id: texts.get(item.problem_id, "") for item in tried}
-            for role, texts in likely.items()
-        }
-        student = _by_id(self.session.answers_of("student", changed, about, drafts["student"]))
+        drafts = self.drafts("student", tried)
+        student = _by_id(self.session.answers_of("student", changed, about, drafts))
         asked = changed
-        if self.session.recipe.verify.teacher == "if_student_right" and about.changed == "pruned":
+        if self.session.recipe.verify.teacher == "if_student_right":
             asked = [problem for problem in changed if student[problem.id][1].right]
         alone = self.session.recipe.alone
         teacher = {}
         if not alone:
-            teacher = _by_id(self.session.answers_of("teacher", asked, about, drafts["teacher"]))
-        which = self.session.recipe.verify.transplants
-        return [
-            judge(item, student[item.id], teacher.get(item.id), which, alone=alone)
-            for item in tried
-        ]
+            drafts = self.drafts("teacher", tried)
+            teacher = _by_id(self.session.answers_of("teacher", asked, about, drafts))
+        return [judge(item, student[item.id], teacher.get(item.id), alone=alone) for item in tried]
 
 
 def at_level(section: PruneSection, level: str) -> PruneSection:
@@ -335,10 +333,9 @@ def at_level(section: PruneSection, level: str) -> PruneSection:
     if level == "instruction":
         return section
     threshold = section.response_threshold
-    left = [name for name in section.strategy.split("+") if name != "transplant"]
     changes = {
         "threshold": section.threshold if threshold is None else threshold,
-        "strategy": "+".join(left) or "span",
+        "strategy": section.without("transplant", "inject"),
     }
     return section.model_copy(update=changes)
 
@@ -349,8 +346,12 @@ def _cutting(section: PruneSection) -> dict[str, Any]:
     What is cut where is decided by the questions themselves, which are named beside this.
     """
     later = {"transplants", "seed", "substitutes", "whole"}
-    later |= {"levels", "segments", "response_threshold"}
-    settings = section.model_dump(exclude=later)
+    later |= {"levels", "segments", "response_threshold", "inject", "share"}
+    # As version 0.1.0 wrote it, which named what it made by it.
+    settings = {
+        **section.model_dump(exclude=later),
+        "strategy": "+".join(section.without("inject")),
+    }
     if section.whole:
         settings["whole"] = sorted(set(section.whole))
     if "substitute" in section.strategies:

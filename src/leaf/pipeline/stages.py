@@ -144,7 +144,11 @@ class Pipeline:
 
     def verify(self) -> None:
         """Keep as rows the changed questions that are answered right (condition ii)."""
-        self.detection.verify(self.results.cuts)
+        for text in self.detection.verify(self.results.cuts):
+            self.note(text)
+        for item in self._main.counterfactuals:
+            if item.skipped and item.strategy == "inject":
+                self.drop("verify", item.problem_id, item.skipped)
         for verdict in self._main.verdicts or ():
             if not verdict.kept:
                 self.drop("verify", verdict.counterfactual_id, verdict.reason)

@@ -172,13 +172,15 @@ def _changed_rows(
     """Return the rows of the changed questions that the recipe's strategies train on."""
     problems = detection.every_problem
     rest = {name: problems[name].solution for name in detection.origins}
+    references = {**responses.instead, **responses.whole, **rest}
     trained_on = [
         item
         for item in kept
         for level in [problems[item.problem_id].level]
         if item.strategy in at_level(session.recipe.prune, level).strategies
+        # A host that only the student solved has no response of the teacher's.
+        and item.problem_id in references
     ]
-    references = {**responses.instead, **responses.whole, **rest}
     rows = counterfactual_rows(
         problems,
         references,

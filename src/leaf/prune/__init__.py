@@ -1,7 +1,8 @@
-"""What is cut: candidate units, spans, changed questions and responses, transplants, fillers."""
+"""Spans cut out of questions and responses, and what is put in: fillers, transplants, and more."""
 
 from leaf.prune.cut import distinct, prune, spans
 from leaf.prune.guards import refusal
+from leaf.prune.inject import injections
 from leaf.prune.segments import segments
 from leaf.prune.select import RULES, candidates
 from leaf.prune.substitute import substitutes
@@ -12,6 +13,7 @@ __all__ = [
     "RULES",
     "candidates",
     "distinct",
+    "injections",
     "prune",
     "refusal",
     "remove",

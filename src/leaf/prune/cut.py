@@ -45,8 +45,8 @@ def prune(
     """Return one problem's counterfactuals, or a single one that says why there is none.
 
     `span`: each span removed alone. `collective`: all of them removed together. `substitute`: each
-    span replaced by a filler. Transplants begin with spans as well: only verified ones are
-    transplanted. A span that a guard refuses is a counterfactual that says so.
+    span replaced by a filler. What is made of verified cuts begins with spans as well. A span that
+    a guard refuses is a counterfactual that says so.
 
     Args:
         problem: Whose question is cut.
@@ -69,17 +69,17 @@ def prune(
         return [_none(problem, section, "no candidate token")]
     reasons = [refusal(problem, span, section.whole) for span in found]
     refused = [
-        _counterfactual(problem, section, number, (span,), reason)
+        _counterfactual(problem, _strategy(section), number, (span,), reason)
         for number, (span, reason) in enumerate(zip(found, reasons, strict=True))
         if reason
     ]
     allowed = [span for span, reason in zip(found, reasons, strict=True) if not reason]
-    groups: list[tuple[Span, ...]] = [(span,) for span in allowed]
-    if section.strategy == "collective":
-        groups = [tuple(allowed)] if allowed else []
-    elif section.strategy == "substitute":
-        groups = []
-    made = [_counterfactual(problem, section, number, group) for number, group in enumerate(groups)]
+    singles = [(span,) for span in allowed if section.cuts_spans]
+    together = [tuple(allowed)] if "collective" in section.strategies and allowed else []
+    made = [
+        _counterfactual(problem, "span" if number < len(singles) else "collective", number, group)
+        for number, group in enumerate([*singles, *together])
+    ]
     if "substitute" in section.strategies:
         made += substitutes(problem, allowed, section)
     return [*made, *refused]
@@ -134,7 +134,7 @@ def _span(run: Sequence[int], scores: RankedUnits, question: str) -> Span:
 
 def _counterfactual(
     problem: Problem,
-    section: PruneSection,
+    strategy: str,
     number: int,
     group: tuple[Span, ...],
     refused: str | None = None,
@@ -145,7 +145,7 @@ def _counterfactual(
     return Counterfactual(
         id=f"{problem.id}/{'no' if refused else 'cf'}{number}",
         problem_id=problem.id,
-        strategy=_strategy(section),
+        strategy=strategy,
         spans=group,
         question=question,
         skipped=refused or nothing,
@@ -164,5 +164,4 @@ def _none(problem: Problem, section: PruneSection, reason: str) -> Counterfactua
 
 
 def _strategy(section: PruneSection) -> str:
-    alone = section.strategy in {"collective", "substitute"}
-    return section.strategy if alone else "span"
+    return "span" if section.cuts_spans else section.without()[0]

@@ -20,7 +20,7 @@ _SENTENCE_ENDS = (".", "!", "?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Donor:
+class Donor:
     """A verified span with what stood around it."""
 
     counterfactual_id: str
@@ -33,6 +33,11 @@ class _Donor:
     """The word after it; "" at the end of the question."""
     sentence: int
     """How many sentences end before it."""
+
+    @property
+    def opens(self) -> bool:
+        """Whether it began a sentence that was not the first one."""
+        return self.before.endswith(_SENTENCE_ENDS)
 
 
 def transplants(
@@ -59,7 +64,7 @@ def transplants(
     """
     rng = random.Random(section.seed)
     single = _widest([item for item in verified if len(item.spans) == 1])
-    donors = [_donor(item, problems[item.problem_id].question) for item in single]
+    donors = donors_of(single, problems)
     found: list[Counterfactual] = []
     seen = {problem.question for problem in problems.values()}
     numbers: dict[str, int] = {}
@@ -87,12 +92,12 @@ class _Made:
     question: str
     span: Span
     """What was removed; empty for an insertion."""
-    donor: _Donor
+    donor: Donor
 
 
 def _made(
     verified: Sequence[Counterfactual],
-    donors: Sequence[_Donor],
+    donors: Sequence[Donor],
     problems: Mapping[str, Problem],
     solved: Sequence[Problem],
     times: int,
@@ -123,9 +128,9 @@ def _widest(verified: Sequence[Counterfactual]) -> list[Counterfactual]:
     return [item for item in verified if item.id in ids]
 
 
-def _others(donors: Sequence[_Donor], own: _Donor, times: int, rng: random.Random) -> list[_Donor]:
+def _others(donors: Sequence[Donor], own: Donor, times: int, rng: random.Random) -> list[Donor]:
     """Draw donors of other problems, each of another text; frequent texts come more often."""
-    drawn: dict[str, _Donor] = {own.text: own}
+    drawn: dict[str, Donor] = {own.text: own}
     for donor in rng.sample(donors, len(donors)):
         if len(drawn) > times:
             break
@@ -134,7 +139,7 @@ def _others(donors: Sequence[_Donor], own: _Donor, times: int, rng: random.Rando
     return list(drawn.values())[1:]
 
 
-def _replaced(question: str, span: Span, donor: _Donor) -> _Made:
+def _replaced(question: str, span: Span, donor: Donor) -> _Made:
     """Put a donor's text in place of a span's; the whitespace at the span's ends stays."""
     core = span.text.strip()
     text = span.text.replace(core, donor.text)
@@ -143,19 +148,34 @@ def _replaced(question: str, span: Span, donor: _Donor) -> _Made:
     )
 
 
-def _inserted(question: str, donor: _Donor, rng: random.Random) -> _Made:
-    """Put a donor's text between the two words that are most like its own neighbours."""
+def donors_of(verified: Sequence[Counterfactual], problems: Mapping[str, Problem]) -> list[Donor]:
+    """Return the text of each verified cut with its neighbours; of overlapping cuts the widest."""
+    single = _widest([item for item in verified if len(item.spans) == 1])
+    return [_donor(item, problems[item.problem_id].question) for item in single]
+
+
+def likenesses(question: str, donor: Donor) -> dict[int, int]:
+    """Return how like the places after each word, and before the first, are to a donor's own.
+
+    A neighbour that is the same word counts 2, and so does the same kind of place (after a word,
+    after which mark, at the start); the same sentence of the text counts 1.
+    """
     ends = [0, *(word.end() for word in _WORD.finditer(question))]
     words = ["", *question.split(), ""]
-    likeness = [
-        2 * (words[at] == donor.before)
+    return {
+        end: 2 * (words[at] == donor.before)
         + 2 * (words[at + 1] == donor.after)
         + 2 * (_kind(words[at]) == _kind(donor.before))
         + (_sentences(words[: at + 1]) == donor.sentence)
-        for at in range(len(ends))
-    ]
-    best = max(likeness)
-    place = rng.choice([end for end, like in zip(ends, likeness, strict=True) if like == best])
+        for at, end in enumerate(ends)
+    }
+
+
+def _inserted(question: str, donor: Donor, rng: random.Random) -> _Made:
+    """Put a donor's text between the two words that are most like its own neighbours."""
+    likeness = likenesses(question, donor)
+    best = max(likeness.values())
+    place = rng.choice([end for end, like in likeness.items() if like == best])
     text = f" {donor.text}" if place else f"{donor.text} "
     return _Made(
         question=question[:place] + text + question[place:],
@@ -176,10 +196,10 @@ def _sentences(words: Sequence[str]) -> int:
     return sum(word.endswith(_SENTENCE_ENDS) for word in words)
 
 
-def _donor(item: Counterfactual, question: str) -> _Donor:
+def _donor(item: Counterfactual, question: str) -> Donor:
     span = item.spans[0]
     before, after = question[: span.start].split(), question[span.end :].split()
-    return _Donor(
+    return Donor(
         counterfactual_id=item.id,
         problem_id=item.problem_id,
         text=span.text.strip(),

@@ -15,6 +15,7 @@ from leaf.recipe.distill import (
 )
 from leaf.recipe.engine import GenerateSection, ServerSection
 from leaf.recipe.names import DetectorName, EngineName, LossName, OneOf
+from leaf.recipe.prune import InjectSection, PruneSection, Strategy
 from leaf.recipe.schema import (
     BenchmarkSection,
     ColumnsSection,
@@ -22,11 +23,9 @@ from leaf.recipe.schema import (
     EvaluateSection,
     GradeSection,
     ModelSection,
-    PruneSection,
     RaySection,
     Recipe,
     StoreSection,
-    Strategy,
     VerifySection,
     WorldSection,
 )
@@ -44,6 +43,7 @@ __all__ = [
     "GenerateSection",
     "GradeSection",
     "GraderChoice",
+    "InjectSection",
     "LoraSection",
     "LossName",
     "ModelSection",

@@ -155,6 +155,7 @@ _TABLES = (
     "leaf.losses:LOSSES",
     "leaf.losses:HIDDEN_LOSSES",
     "leaf.generate:ENGINES",
+    "leaf.prune.inject:SOURCES",
     "leaf.pipeline.stages:STEPS",
 )
 """What a plugin may add to, as `module:NAME`."""

@@ -13,7 +13,7 @@ from leaf.recipe.detectors import detector_class
 from leaf.recipe.distill import DistillSection
 from leaf.recipe.engine import GenerateSection, ServerSection
 from leaf.recipe.names import EngineName
-from leaf.text.units import UnitName
+from leaf.recipe.prune import PruneSection
 
 
 class ModelSection(Section):
@@ -114,64 +114,9 @@ class DataSection(Section):
     seed: int = Field(0, description="seed of that order")
 
 
-Strategy = Literal[
-    "span",
-    "collective",
-    "transplant",
-    "substitute",
-    "span+transplant",
-    "span+substitute",
-    "transplant+substitute",
-    "span+transplant+substitute",
-]
-
-
-class PruneSection(Section):
-    """Stage 1: what is cut."""
-
-    levels: Annotated[list[Literal["instruction", "response"]], Field(min_length=1)] = Field(
-        ["instruction"],
-        description="where: the instruction, the beginning of the reference response, or both",
-    )
-    segments: Literal[2, 3] = Field(
-        2, description="response level: how many segments a reference is cut into"
-    )
-    response_threshold: Share | None = Field(
-        None, description="threshold at response level; null: as threshold"
-    )
-    rule: Literal["value", "quantile"] = Field(
-        "value", description="value: min-maxed gap <= threshold (Eq. 5); quantile: lowest share"
-    )
-    threshold: Share = Field(0.10, description="tau of Eq. 5, or the share of the quantile rule")
-    units: Annotated[list[UnitName], Field(min_length=1)] = Field(
-        ["token"],
-        description="what is ranked and cut whole; each unit named makes changed questions of its"
-        " own",
-    )
-    strategy: Strategy = Field(
-        "span",
-        description="span: one changed question a span; collective: one with every span removed;"
-        " transplant: verified spans put into other problems; substitute: a neutral filler in place"
-        " of each span; several with +",
-    )
-    substitutes: Count = Field(1, description="fillers that are tried in place of each span")
-    whole: list[Literal["word", "number"]] = Field(
-        [], description="refuse spans that would cut inside one of these, or join two; counted"
-    )
-    transplants: Count = Field(
-        4,
-        description="of each verified span: so many replacements by other verified spans, and so"
-        " many insertions into problems that the student solves",
-    )
-    seed: int = Field(0, description="seed of transplants and substitutes")
-    bridge_whitespace: bool = Field(
-        False, description="join two spans that only whitespace tokens separate"
-    )
-
-    @property
-    def strategies(self) -> frozenset[str]:
-        """What `strategy` names: `span`, `collective`, `transplant`, `substitute`."""
-        return frozenset(self.strategy.split("+"))
+def _off_as_text(value: Any) -> Any:
+    """Read `off`, which YAML takes for false, as the word that it is."""
+    return "off" if value is False else value
 
 
 class VerifySection(Section):
@@ -189,9 +134,23 @@ class VerifySection(Section):
     )
     effect: Share = Field(
         0.0,
-        description="keep transplants only of texts that mislead the student and not the teacher in"
-        " so large a share of their insertions into solved problems",
+        description="keep transplants and injections only of texts that mislead the student and not"
+        " the teacher in so large a share of their insertions into solved problems",
     )
+    injections: Literal["student_wrong", "all", "unasked"] = Field(
+        "student_wrong",
+        description="keep injections that the student fails, or all of them, hard ones first where"
+        " prune.share takes fewer; unasked: the student is not asked, some are drawn",
+    )
+    ambiguity: Annotated[
+        Literal["off", "sample", "always"] | None, BeforeValidator(_off_as_text)
+    ] = Field(
+        None,
+        description="ask the teacher whether what is put in really says nothing (without a teacher:"
+        " in how many of its questions the student is still right): never, about a sample, or"
+        " always; null: always about transplants, never about injections",
+    )
+    ambiguity_sample: Count = Field(64, description="how many are asked about with `sample`")
 
 
 class BenchmarkSection(DataSection):

@@ -129,6 +129,7 @@ def environment(*scripts: str) -> jinja2.Environment:
         "size": size_of,
         "anchor": _anchor,
         "by_gradient": by_gradient,
+        "strategies": _strategies,
     }
     environment.globals |= {
         "accuracy_plot": accuracy_plot,
@@ -142,6 +143,11 @@ def environment(*scripts: str) -> jinja2.Environment:
         f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
     }
     return environment
+
+
+def _strategies(named: str | list[str]) -> list[str]:
+    """Return the names in `prune.strategy`; one text with + in a report of version 0.1.0."""
+    return named.split("+") if isinstance(named, str) else named
 
 
 def _anchor(problem_id: str) -> str:

@@ -85,7 +85,7 @@ class Variant:
     detector: str
     """Who ranked the units: the recipe's own detector or a control."""
     strategy: str
-    """`span`, `collective`, `transplant` or `substitute`."""
+    """`span`, `collective`, `transplant`, `substitute` or `inject`."""
     spans: tuple[Span, ...]
     """What was taken out, in text order; of an insertion one empty span."""
     question: str
@@ -93,9 +93,9 @@ class Variant:
     inserted: str
     """What came in its place, else ""."""
     donor: str
-    """The variant that a transplant's text came from, else ""."""
+    """Where a text that was put in came from: a variant, a problem or a template; else ""."""
     student: Said | None
-    """None where the variant was refused, or is not judged yet."""
+    """None where the variant was refused or is not judged yet, or the student was not asked."""
     teacher: Said | None
     """None where the teacher was not asked."""
     kept: bool
@@ -105,7 +105,9 @@ class Variant:
 
     @property
     def kind(self) -> str:
-        """What it is: `refused`, `transplant` or `removal` (also with a filler in place)."""
+        """What it is: `refused`, `transplant`, `injection` or `removal` (fillers among them)."""
+        if self.strategy == "inject" and self.inserted:
+            return "injection"
         if self.student is None and self.reason:
             return "refused"
         return "transplant" if self.strategy == "transplant" else "removal"
@@ -128,7 +130,7 @@ class Entry:
     level: str
     """`instruction` or `response`."""
     entered: bool
-    """False for a problem that only took a transplant: the student had solved it."""
+    """False for a problem that only took a transplant or an injection."""
     prompt: str
     """The whole user's message at response level; "" at instruction level."""
     before: str
@@ -183,8 +185,12 @@ class Entry:
         return [item for item in self.variants if (item.detector, item.kind) == (detector, kind)]
 
     def tried(self, detector: str) -> list[Variant]:
-        """Return the variants of a detector that models were asked about."""
-        return [item for item in self.variants if item.detector == detector and item.student]
+        """Return the changed questions of a detector: what was refused is none."""
+        return [
+            item
+            for item in self.variants
+            if item.detector == detector and (item.student or item.kind == "injection")
+        ]
 
 
 def _outcome(said: Said | None) -> str:

@@ -135,7 +135,7 @@ class Results:
         return bool(self.cuts) and all(cuts.verdicts is not None for cuts in self.cuts.values())
 
     def entries(self) -> Iterator[Entry]:
-        """Yield an entry for each problem that entered detection or took a transplant, in order.
+        """Yield an entry for each problem that entered detection or took a text, in order.
 
         Response-level problems follow their own. There is none before attribution.
         """
@@ -234,7 +234,8 @@ def _variants(cuts: Mapping[str, Cuts]) -> dict[str, list[Variant]]:
 def _variant(detector: str, item: Counterfactual, verdict: Verdict | None) -> Variant:
     student = teacher = None
     if verdict:
-        student = Said(text=verdict.student_text, outcome=verdict.student)
+        if verdict.student is not None:
+            student = Said(text=verdict.student_text, outcome=verdict.student)
         if verdict.teacher is not None:
             teacher = Said(text=verdict.teacher_text or "", outcome=verdict.teacher)
     return Variant(

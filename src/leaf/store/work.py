@@ -29,7 +29,7 @@ class About:
     level: str = "instruction"
     """What was scored or changed: `instruction` or `response`."""
     changed: str = ""
-    """How the questions were changed: `pruned`, `transplanted`; "" of whole ones."""
+    """How the questions were changed: `pruned`, `transplanted`, `injected`; "" of whole ones."""
     asked: str = ""
     """The benchmark, or what else was asked; "" of the training problems."""
 

@@ -50,7 +50,7 @@ def jaccard(first: str, second: str) -> float | None:
 
 def similarity(lab: Lab) -> Finding:
     """Compare the student's answers with the reference, before and after pruning."""
-    changes = {"prune.strategy": _removing(lab.recipe.prune.strategy)}
+    changes = {"prune.strategy": lab.recipe.prune.without("transplant", "substitute", "inject")}
     seeds = [_pairs(run) for run in lab.runs(changes, until="verify", label="pruning")]
     if not any(pairs for groups, _ in seeds for pairs in groups.values()):
         raise StudyError("no question was pruned, so there is no answer to compare")
@@ -78,12 +78,6 @@ def similarity(lab: Lab) -> Finding:
         draw=lambda figure: _draw(figure, seeds[0][0]),
         size=(8.0, 3.2),
     )
-
-
-def _removing(strategy: str) -> str:
-    """Return the strategies that only remove; `span` where there is none."""
-    names = [name for name in strategy.split("+") if name in {"span", "collective"}]
-    return "+".join(names) or "span"
 
 
 _GROUPS = {

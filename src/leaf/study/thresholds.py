@@ -139,12 +139,11 @@ def count_yield(
 
 def _section(section: PruneSection, rule: str, threshold: float) -> PruneSection:
     """Return the settings of one point; what is made of verified spans is left to `leaf run`."""
-    left = [name for name in section.strategy.split("+") if name != "transplant"]
     changes = {
         "rule": rule,
         "threshold": threshold,
         "response_threshold": None,
-        "strategy": "+".join(left) or "span",
+        "strategy": section.without("transplant", "inject"),
     }
     return PruneSection.model_validate({**section.model_dump(), **changes})
 

@@ -1,5 +1,15 @@
 """Condition (ii): a changed question stays when both models answer it right."""
 
-from leaf.verify.judge import effects, judge, pruned_problems, screen
+from leaf.verify.judge import judge, pruned_problems
+from leaf.verify.put_in import clear, drawn_by, effects, judge_put_in, limit, screen
 
-__all__ = ["effects", "judge", "pruned_problems", "screen"]
+__all__ = [
+    "clear",
+    "drawn_by",
+    "effects",
+    "judge",
+    "judge_put_in",
+    "limit",
+    "pruned_problems",
+    "screen",
+]

@@ -1,0 +1,140 @@
+"""Distractors put in: transplants and injections made, asked about, judged, and how many stay."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from leaf.prune import injections, transplants
+from leaf.records import Answer, Counterfactual, Problem, Score, Verdict
+from leaf.store.results import Cuts
+from leaf.store.work import About
+from leaf.verify import clear, drawn_by, judge_put_in, limit, pruned_problems, screen
+
+if TYPE_CHECKING:  # it imports this module
+    from leaf.pipeline.detection import Detection
+
+INJECTED = 0.5
+"""`prune.share` of injections where the recipe names none: half of the problems at most."""
+
+
+def put_in(detection: "Detection", cuts: Cuts) -> list[str]:
+    """Put distractors into problems, as `prune.strategy` says, and add them to what was cut.
+
+    Args:
+        detection: Stage 1, verified as far as cuts go.
+        cuts: Those of the recipe's own detector; they gain what is put in, and its verdicts.
+
+    Returns:
+        What people should be told: where nothing can be put in, and what a sample was refused.
+    """
+    section = detection.session.recipe.prune
+    removals = [
+        item
+        for item in cuts.kept
+        if item.strategy == "span" and item.problem_id in detection.problems
+    ]
+    made: list[Counterfactual] = []
+    verdicts: list[Verdict] = []
+    notes: list[str] = []
+    share = len(detection.problems) * (INJECTED if section.share is None else section.share)
+    if "transplant" in section.strategies:
+        made = transplants(detection.problems, removals, detection.solved, section)
+        verdicts = _verdicts(detection, made, "transplanted")
+    if "inject" in section.strategies:
+        found = injections(detection.problems, removals, _hosts(detection), section.inject, made)
+        tried = [item for item in found if not item.skipped]
+        if detection.session.recipe.verify.injections == "unasked":
+            tried = _drawn(tried, int(share), section.inject.seed)
+        judged = _verdicts(detection, tried, "injected")
+        if section.share is None:
+            judged = limit(tried, judged, share, section.inject.seed)
+        nothing = [item for item in found if item.skipped]
+        notes += _nothing(found, nothing)
+        made, verdicts = [*made, *tried, *nothing], [*verdicts, *judged]
+    if section.share is not None:
+        asked = [item for item in made if not item.skipped]
+        verdicts = limit(asked, verdicts, share, section.inject.seed)
+    cuts.counterfactuals = [*cuts.counterfactuals, *made]
+    cuts.verdicts = [*(cuts.verdicts or ()), *verdicts]
+    return [*notes, *_refused(detection, verdicts)]
+
+
+def _hosts(detection: "Detection") -> Sequence[Problem]:
+    if detection.session.recipe.prune.inject.hosts == "solved":
+        return detection.solved
+    return list(detection.problems.values())
+
+
+def _drawn(tried: Sequence[Counterfactual], most: int, seed: int) -> list[Counterfactual]:
+    """Draw so many that nobody is asked about: first one a problem."""
+
+    def turn(item: Counterfactual) -> tuple[int, int, str]:
+        return int(item.id.rpartition("/in")[2]), *drawn_by(seed, item.id)
+
+    chosen = {item.id for item in sorted(tried, key=turn)[:most]}
+    return [item for item in tried if item.id in chosen]
+
+
+def _verdicts(
+    detection: "Detection", tried: Sequence[Counterfactual], changed: str
+) -> list[Verdict]:
+    """Ask about what was put in, as `verify` says, and judge it."""
+    rules, injected = detection.session.recipe.verify, changed == "injected"
+    ambiguity = rules.ambiguity or ("off" if injected else "always")
+    alone = detection.session.recipe.alone
+    by_student = not injected or rules.injections != "unasked" or (alone and ambiguity != "off")
+    sample = list(tried) if ambiguity == "always" else []
+    if ambiguity == "sample":
+        drawn = sorted(
+            tried, key=lambda item: drawn_by(detection.session.recipe.prune.seed, item.id)
+        )
+        sample = drawn[: rules.ambiguity_sample]
+    student = _answers(detection, "student", tried if by_student else [], changed)
+    teacher = _answers(detection, "teacher", [] if alone else sample, changed)
+    which = rules.injections if injected else rules.transplants
+    verdicts = [
+        judge_put_in(
+            item,
+            student.get(item.id),
+            teacher.get(item.id),
+            student_wrong=which == "student_wrong",
+        )
+        for item in tried
+    ]
+    if alone and ambiguity != "off":
+        verdicts = clear(tried, verdicts)
+    return screen(tried, verdicts, rules.effect)
+
+
+def _answers(
+    detection: "Detection", role: str, items: Sequence[Counterfactual], changed: str
+) -> dict[str, tuple[Answer, Score]]:
+    """Let a model answer what was put in."""
+    if not items and (changed == "injected" or detection.session.recipe.alone):
+        return {}
+    about = About(detector=detection.detectors[0], changed=changed)
+    asked = pruned_problems(detection.problems, items)
+    answers, scores = detection.session.answers_of(
+        role, asked, about, detection.drafts(role, items)
+    )
+    return {
+        answer.problem_id: (answer, score) for answer, score in zip(answers, scores, strict=True)
+    }
+
+
+def _nothing(found: Sequence[Counterfactual], nothing: Sequence[Counterfactual]) -> list[str]:
+    """Say why no problem at all took something."""
+    if not found or len(nothing) < len(found):
+        return []
+    reasons = Counter(item.skipped for item in nothing)
+    said = "; ".join(f"{reason} ({count} problems)" for reason, count in reasons.most_common(2))
+    return [f"nothing was put into any of {len(found)} problems: {said}"]
+
+
+def _refused(detection: "Detection", verdicts: Sequence[Verdict]) -> list[str]:
+    """Say what a sample came to."""
+    if detection.session.recipe.verify.ambiguity != "sample":
+        return []
+    asked = [verdict for verdict in verdicts if verdict.teacher is not None]
+    refused = sum(verdict.teacher != "right" for verdict in asked)
+    return [f"ambiguity: the teacher refused {refused} of {len(asked)} sampled texts put in"]

@@ -1,0 +1,120 @@
+"""Insertions for a list of questions: what the sources offer, drawn so that no order matters."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+
+from leaf.prune.inject.passages import passages
+from leaf.prune.inject.places import Host
+from leaf.prune.inject.problems import problems
+from leaf.prune.inject.source import Insertion, Material, Offers, Source
+from leaf.prune.inject.templates import templates
+from leaf.prune.inject.verified import verified
+from leaf.recipe import InjectSection
+from leaf.records import Counterfactual, Problem, Span
+
+SOURCES: dict[str, Source] = {
+    "verified": verified,
+    "templates": templates,
+    "problems": problems,
+    "passages": passages,
+}
+"""Name in a recipe to source. To add one: a file beside this one, and a line here; or, from a
+script or a plugin of yours, `SOURCES["mine"] = mine`."""
+
+
+def injections(
+    every: Mapping[str, Problem],
+    verified: Sequence[Counterfactual],
+    hosts: Sequence[Problem],
+    section: InjectSection,
+    made: Sequence[Counterfactual] = (),
+) -> list[Counterfactual]:
+    """Return `section.per` insertions for each host, or one record that says why there is none.
+
+    The sources of the recipe take turns. What a host gets depends on the seed, the host and the
+    material, not on the order of the problems; the result is ordered by id. No question is made
+    twice, and none equals a question of `every`; no insertion says its host's right answer.
+
+    Args:
+        every: Every training problem by id.
+        verified: Counterfactuals that passed condition (ii).
+        hosts: Problems to put something into, of the instruction level.
+        section: Sources, axes, how many insertions a host, and the seed.
+        made: Changed questions that there are already.
+    """
+    material = Material(problems=every, verified=verified, section=section)
+    sources = {name: SOURCES[name](material) for name in dict.fromkeys(section.sources)}
+    seen = {problem.question for problem in every.values()} | {item.question for item in made}
+    found: list[Counterfactual] = []
+    for problem in sorted(hosts, key=lambda problem: problem.id):
+        host = Host(problem)
+        donors: set[str] = set()
+        for insertion in _drawn(host, sources, section.seed):
+            question = insertion.question or _changed(host.text, insertion)
+            said = host.gives_away(insertion.text)
+            if question in seen or insertion.donor in donors or said:
+                continue
+            seen.add(question)
+            found.append(_counterfactual(host, len(donors), insertion, question))
+            donors.add(insertion.donor)
+            if len(donors) == section.per:
+                break
+        if not donors:
+            found.append(_none(host))
+    return found
+
+
+def _drawn(host: Host, sources: Mapping[str, Offers], seed: int) -> Iterator[Insertion]:
+    """Yield what the sources offer, one after the other; which begins is drawn."""
+    rng = random.Random(f"{seed} {host.problem.id}")
+    offers = [
+        offers(host, random.Random(f"{seed} {host.problem.id} {name}"))
+        for name, offers in sources.items()
+    ]
+    rng.shuffle(offers)
+    while offers:
+        for source in list(offers):
+            insertion = next(source, None)
+            if insertion is None:
+                offers.remove(source)
+            else:
+                yield insertion
+
+
+def _changed(question: str, insertion: Insertion) -> str:
+    return question[: insertion.place] + insertion.text + question[insertion.place :]
+
+
+def _counterfactual(host: Host, number: int, insertion: Insertion, question: str) -> Counterfactual:
+    place = insertion.place
+    return Counterfactual(
+        id=f"{host.problem.id}/in{number}",
+        problem_id=host.problem.id,
+        strategy="inject",
+        spans=(Span(start=place, end=place, text="", gap=0.0, units=0),),
+        question=question,
+        inserted=insertion.text,
+        donor=insertion.donor,
+    )
+
+
+def _none(host: Host) -> Counterfactual:
+    return Counterfactual(
+        id=f"{host.problem.id}/in-none",
+        problem_id=host.problem.id,
+        strategy="inject",
+        spans=(),
+        question=host.text,
+        skipped=_reason(host),
+    )
+
+
+def _reason(host: Host) -> str:
+    """Say why nothing was put into a question."""
+    if host.has_passages:
+        return "nothing to put in: no passage of prune.inject.sources fits"
+    if len(host.sentences) < 2:
+        return "nothing to put in: there is only the sentence that asks"
+    if not host.borders:
+        return "nothing to put in: there is no border of sentences before the one that asks"
+    return "nothing to put in: no text of prune.inject.sources fits"

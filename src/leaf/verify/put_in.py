@@ -1,0 +1,165 @@
+"""What is put into a question: does it mislead the student, and does it really say nothing?
+
+The right answer to an insertion is known: it is that of the question without it. So nobody has to
+be asked; who is asked can refuse it.
+"""
+
+import dataclasses
+import math
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+
+from leaf.records import Answer, Counterfactual, Outcome, Score, Verdict
+
+LEAST_HOSTS = 3
+"""So many questions a text must stand in before the student's answers tell what it says."""
+
+STILL_RIGHT = 0.2
+"""Share of its hosts in which the student must still be right: a text that changes what is asked
+misleads everybody everywhere."""
+
+
+def judge_put_in(
+    item: Counterfactual,
+    student: tuple[Answer, Score] | None,
+    teacher: tuple[Answer, Score] | None,
+    *,
+    student_wrong: bool,
+) -> Verdict:
+    """Judge a transplant or an injection by the answers to it; None was not asked.
+
+    It is kept unless the teacher was asked and is not right or, with `student_wrong`, the student
+    was asked and is right: there it has nothing to learn.
+    """
+    reasons = []
+    if student_wrong and student is not None and student[1].right:
+        reasons.append("student right already")
+    if teacher is not None and not teacher[1].right:
+        reasons.append(f"teacher {teacher[1].outcome}")
+    return Verdict(
+        counterfactual_id=item.id,
+        problem_id=item.problem_id,
+        student=None if student is None else student[1].outcome,
+        teacher=None if teacher is None else teacher[1].outcome,
+        student_text="" if student is None else student[0].text,
+        teacher_text=None if teacher is None else teacher[0].text,
+        kept=not reasons,
+        reason=" and ".join(reasons) or "kept",
+    )
+
+
+def effects(tried: Sequence[Counterfactual], verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """Return how often each inserted text misled the student and not the teacher, in [0, 1].
+
+    Only insertions count: their problem was solved by the student without the text. An estimate of
+    the effect of do(insert text) on the student; by chance verified spans have little. An injection
+    goes by its donor: a template has another number in each host. A teacher that was not asked does
+    not contradict.
+
+    Args:
+        tried: Counterfactuals; those that insert nothing into a whole question are passed over.
+        verdicts: One for each of `tried`, in that order.
+    """
+    misled = {
+        text: [verdict.student is not Outcome.RIGHT and not _refused(verdict) for verdict in found]
+        for text, found in _by_text(tried, verdicts).items()
+    }
+    return {text: sum(found) / len(found) for text, found in misled.items()}
+
+
+def screen(
+    tried: Sequence[Counterfactual], verdicts: Sequence[Verdict], effect: float
+) -> list[Verdict]:
+    """Let go of kept transplants and injections whose text has less than this effect (`effects`).
+
+    Of a replacement both texts count, what came in and what went out. Where the student was not
+    asked nothing is known, and nothing goes.
+    """
+    known = effects(tried, verdicts)
+    reason = f"its text misled the student in less than {effect:.0%} of its insertions"
+    return [
+        _let_go(verdict, reason)
+        if verdict.kept and verdict.student is not None and _least_effect(item, known) < effect
+        else verdict
+        for item, verdict in zip(tried, verdicts, strict=True)
+    ]
+
+
+def clear(tried: Sequence[Counterfactual], verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Let go of texts that may say something, where there is no teacher to ask (ambiguity).
+
+    With a text that says nothing the student is still right in some of its hosts: in at least
+    `STILL_RIGHT` of them. Of a text in fewer than `LEAST_HOSTS` nothing is known, and it stays.
+    """
+    unclear = {
+        text
+        for text, found in _by_text(tried, verdicts).items()
+        if len(found) >= LEAST_HOSTS
+        and sum(verdict.student is Outcome.RIGHT for verdict in found) < STILL_RIGHT * len(found)
+    }
+    reason = f"ambiguous: the student is right in less than {STILL_RIGHT:.0%} of its text's hosts"
+    return [
+        _let_go(verdict, reason) if verdict.kept and _text(item) in unclear else verdict
+        for item, verdict in zip(tried, verdicts, strict=True)
+    ]
+
+
+def limit(
+    tried: Sequence[Counterfactual], verdicts: Sequence[Verdict], most: float, seed: int
+) -> list[Verdict]:
+    """Keep at most so many: first one a problem, and those first that mislead the student most.
+
+    Hard is what the student fails, then what has misled it in more of its hosts; the rest is drawn.
+    """
+    known = effects(tried, verdicts)
+    hard = sorted(
+        (at for at, verdict in enumerate(verdicts) if verdict.kept),
+        key=lambda at: (
+            verdicts[at].student is Outcome.RIGHT,
+            -_least_effect(tried[at], known),
+            *drawn_by(seed, tried[at].id),
+        ),
+    )
+    rounds: dict[str, int] = {}
+    turn = {}
+    for at in hard:
+        problem = tried[at].problem_id
+        turn[at] = rounds[problem] = rounds.get(problem, -1) + 1
+    over = set(sorted(hard, key=turn.__getitem__)[math.floor(most) :])
+    reason = "more than prune.share allows"
+    return [
+        _let_go(verdict, reason) if at in over else verdict for at, verdict in enumerate(verdicts)
+    ]
+
+
+def drawn_by(seed: int, name: str) -> tuple[int, str]:
+    """Return what names are sorted by to draw some: at random by the seed, whatever their order."""
+    return zlib.crc32(f"{seed} {name}".encode()), name
+
+
+def _text(item: Counterfactual) -> str:
+    return item.donor if item.strategy == "inject" else item.inserted
+
+
+def _by_text(
+    tried: Sequence[Counterfactual], verdicts: Sequence[Verdict]
+) -> dict[str, list[Verdict]]:
+    """Return the verdicts of each text's insertions that the student was asked about."""
+    found: dict[str, list[Verdict]] = {}
+    for item, verdict in zip(tried, verdicts, strict=True):
+        if item.inserted and not item.spans[0].text and verdict.student is not None:
+            found.setdefault(_text(item), []).append(verdict)
+    return found
+
+
+def _refused(verdict: Verdict) -> bool:
+    return verdict.teacher not in {None, Outcome.RIGHT}
+
+
+def _least_effect(item: Counterfactual, known: Mapping[str, float]) -> float:
+    texts: Iterable[str] = [_text(item), *(span.text.strip() for span in item.spans)]
+    return min(known.get(text, 0.0) for text in texts if text)
+
+
+def _let_go(verdict: Verdict, reason: str) -> Verdict:
+    return dataclasses.replace(verdict, kept=False, reason=reason)
