@@ -17,7 +17,7 @@ import leaf
 from leaf.api import pair as pair_module
 from leaf.api import training
 from leaf.api.model import source_of
-from leaf.errors import DataError, ModelError, RecipeError
+from leaf.errors import DataError, ModelError, RecipeError, UsageError
 from leaf.models.prompt_format import PromptFormat
 
 ROWS: list[dict[str, Any]] = [
@@ -161,6 +161,8 @@ def test_a_teacher_of_another_tokenizer_teaches(
             DataError,
             r"`response` must be a text, but is None \(a row has `question` and `response`, it has",
         ),
+        ([{**ROWS[0], "weight": -1}], {}, DataError, "row 0: `weight` must be a number from 0"),
+        (ROWS, {"lambda_": "row"}, RecipeError, "must be from 0 to 1, rows or add, but is 'row'"),
         (
             [{**ROWS[0], "teacher_question": 3}],
             {},
@@ -275,10 +277,71 @@ def test_training_lowers_the_loss_and_the_first_is_that_of_distillation_loss(
     settings = {**FEW, "batch_size": 3, "max_steps": 10, "lambda_": 0.3}
     trained = leaf.distill(student, teacher, ROWS, **settings)
     first = leaf.distillation_loss(student, teacher, ROWS, lambda_=0.3).item()
-    last = leaf.distillation_loss(trained, teacher, ROWS, lambda_=0.3).item()
+    with torch.no_grad():
+        last = leaf.distillation_loss(trained, teacher, ROWS, lambda_=0.3).item()
     # Masters and computation are float32 and less; the loss is float64.
     assert trained.metrics[0]["loss"] == pytest.approx(first, rel=2e-2)
     assert last < 0.8 * first
+
+
+@pytest.mark.parametrize("tuning", ["full", "lora"])
+def test_a_student_teaches_itself_in_another_context(
+    pair: tuple[leaf.Model, leaf.Model], tuning: str
+) -> None:
+    student, _ = pair
+    settings = {**FEW, "batch_size": 3, "max_steps": 12, "tuning": tuning, "lambda_": 0.5}
+    trained = leaf.distill(student, "self", TWO_CONTEXTS, **settings)
+    first, last = trained.metrics[0], trained.metrics[-1]
+    # On the same prompts it is what it is; with Bo's cups before it, it is to say what it would.
+    assert first["kl_original"] == pytest.approx(0.0, abs=1e-3)
+    assert first["kl_counterfactual"] > 0.05
+    assert last["kl_counterfactual"] < 0.5 * first["kl_counterfactual"]
+
+
+def test_none_is_cross_entropy_and_self_is_nobodys_own_loop(
+    pair: tuple[leaf.Model, leaf.Model],
+) -> None:
+    student, _ = pair
+    trained = leaf.distill(student, None, ROWS, **FEW)
+    assert trained.metrics[0]["loss"] == trained.metrics[0]["cross_entropy"]
+    assert trained.metrics[0]["kl_original"] is None
+    with pytest.raises(UsageError, match="pass a copy") as error:
+        leaf.distillation_loss(student, "self", ROWS)
+    assert "\n" not in str(error.value)
+
+
+def test_a_frozen_student_is_said_and_not_silently_without_a_gradient(
+    pair: tuple[leaf.Model, leaf.Model],
+) -> None:
+    student, teacher = pair
+    student.model.requires_grad_(False)
+    with pytest.raises(
+        UsageError, match=r"nothing in .* learns; call student\.model\.requires"
+    ) as e:
+        leaf.distillation_loss(student, teacher, ROWS)
+    assert "\n" not in str(e.value)
+    with torch.no_grad():
+        assert leaf.distillation_loss(student, teacher, ROWS).item() > 0
+
+
+def test_a_rows_weight_is_as_if_it_were_there_so_often(
+    pair: tuple[leaf.Model, leaf.Model],
+) -> None:
+    heavy = [{**ROWS[0], "weight": 3}, *ROWS[1:]]
+    often = [ROWS[0]] * 3 + ROWS[1:]
+    losses = [leaf.distillation_loss(*pair, rows).item() for rows in (heavy, often, ROWS)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-9)
+    assert losses[0] != pytest.approx(losses[2], rel=1e-3)
+
+
+def test_anchored_rows_stay_where_they_were(pair: tuple[leaf.Model, leaf.Model]) -> None:
+    rows = [{**ROWS[0], "anchored": True}, {**ROWS[1], "anchored": True}, ROWS[2]]
+    settings = {**FEW, "batch_size": 3, "max_steps": 12, "lambda_": 0.0}
+    moved, held = (
+        leaf.distill(*pair, rows, anchor=anchor, **settings).metrics for anchor in (1e-6, 1e3)
+    )
+    assert moved[0]["anchor"] == pytest.approx(0.0, abs=1e-3)
+    assert held[-1]["anchor"] < 0.2 * moved[-1]["anchor"]
 
 
 def test_out_keeps_a_folder_that_transformers_loads(

@@ -87,7 +87,7 @@ def test_a_missing_key_is_required_by_name(minimal: Path, write: Write, refusal:
     [
         ("prune.threshold=1.5", ["`prune.threshold`", "less than or equal to 1", "1.5"]),
         ("prune.threshold=-0.1", ["`prune.threshold`", "greater than or equal to 0", "-0.1"]),
-        ("distill.lambda=2", ["`distill.lambda`", "less than or equal to 1", "2"]),
+        ("distill.lambda=2", ["`distill.lambda`", "from 0 to 1, rows or add", "2"]),
         ("distill.temperature=0", ["`distill.temperature`", "greater than 0", "0"]),
         ("distill.epochs=0", ["`distill.epochs`", "greater than or equal to 1", "0"]),
         ("distill.epochs=2.5", ["`distill.epochs`", "integer", "2.5"]),

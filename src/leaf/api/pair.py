@@ -34,6 +34,8 @@ LOSS_OPTIONS = (
     "skew",
     "temperature",
     "cross_entropy",
+    "cross_entropy_changed",
+    "changed_weight",
     "cutoff",
     "chunk_tokens",
 )
@@ -158,7 +160,7 @@ def _pair(
     own = PromptFormat(student.tokenizer, name=student.name, system=student.system)
     aligner: Aligner | None = None
     source: Teacher | None = None
-    if teacher is not None and section.cross_entropy < 1.0:
+    if teacher is not None and section.needs_teacher:
         other = PromptFormat(teacher.tokenizer, name=teacher.name, system=teacher.system)
         source = _teacher(source_of(teacher).held, loaded.device)
         if not same_tokenizer(own.tokenizer, other.tokenizer):
@@ -189,5 +191,5 @@ def checked_section(options: dict[str, Any], teacher: Model | None, what: str) -
         name.rstrip("_") if name == "lambda_" else name: each for name, each in options.items()
     }
     if teacher is None:
-        values["cross_entropy"] = 1.0
+        values |= {"cross_entropy": 1.0, "cross_entropy_changed": None}
     return check_section(DistillSection, values, source=what)

@@ -5,8 +5,9 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from leaf.api.arguments import check_models
@@ -44,16 +45,17 @@ def distillation_loss(
         rows: Dicts or records with `question` (or `prompt`) and `response`; where there are,
             `teacher_question` (or `teacher_prompt`: what the teacher sees in its place), `changed`
             (whether the question was changed, for lambda; without it, whether the teacher sees
-            another one), `response_prefix` and `teacher_prefix`.
+            another one), `response_prefix`, `teacher_prefix` and `weight` (of its tokens).
         **options: Keys of `distill` in a recipe that decide a loss: `lambda_`, `loss`,
-            `loss_options`, `jsd_beta`, `skew`, `temperature`, `cross_entropy`, `cutoff`,
-            `chunk_tokens`.
+            `changed_weight`, `loss_options`, `jsd_beta`, `skew`, `temperature`, `cross_entropy`,
+            `cross_entropy_changed`, `cutoff`, `chunk_tokens`.
 
     Returns:
         A differentiable scalar on the student's device, float32 (float64 of a float64 student). It
         computes in the dtype of `torch.autocast` where that is on, else in the student's own.
 
     Raises:
+        UsageError: no parameter of the student wants a gradient, outside of `torch.no_grad()`.
         DataError: no rows, a row that lacks something or is longer than `cutoff` tokens, or than
             the student was made for.
         RecipeError: an unknown option, or one out of the rules.
@@ -72,13 +74,24 @@ def distillation_loss(
         >>> loss.ndim, student.model.get_output_embeddings().weight.grad is not None
         (0, True)
     """
+    if isinstance(teacher, str) and teacher == "self":
+        raise UsageError(
+            "leaf.distillation_loss: of a student that you train nobody keeps what it was; pass a "
+            "copy, leaf.Model(copy.deepcopy(model), tokenizer), or call leaf.distill"
+        )
     pair = pair_of(student, teacher, options)
+    learning = any(each.requires_grad for each in pair.distiller.student.model.parameters())
+    if torch.is_grad_enabled() and not learning:
+        raise UsageError(
+            f"leaf.distillation_loss: nothing in {student.name} learns; call "
+            "student.model.requires_grad_(True), or ask under torch.no_grad()"
+        )
     return pair.distiller.loss(pair.encode(rows_from(rows)), pair.section.lambda_)
 
 
 def distill(
     student: Model,
-    teacher: Model | None,
+    teacher: Model | Literal["self"] | None,
     rows: Iterable[Any],
     *,
     out: str | Path | None = None,
@@ -93,7 +106,9 @@ def distill(
 
     Args:
         student: Where the training starts.
-        teacher: Whom it learns from, of any tokenizer; None: cross-entropy on the responses.
+        teacher: Whom it learns from, of any tokenizer; "self": the student as it is now, whose word
+            in another context (`teacher_question`) it learns, with `tuning="lora"` without a second
+            copy beside the one that learns; None: cross-entropy on the responses.
         rows: As of `distillation_loss`; rows of one problem have the same `problem_id`.
         out: Folder that keeps metrics.jsonl, checkpoints (the same call goes on from the newest)
             and the trained model; None: nothing is kept, and what is needed meanwhile lies in a
@@ -119,6 +134,7 @@ def distill(
         >>> [step["step"] for step in trained.metrics]
         [1, 2]
     """
+    teacher = student if isinstance(teacher, str) and teacher == "self" else teacher
     check_models(student, teacher)
     section = checked_section({"teacher": teacher_as, **options}, teacher, "leaf.distill")
     if section.teacher == "served":

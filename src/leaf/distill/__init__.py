@@ -1,6 +1,6 @@
 """Stage 2: training rows, the losses, the teacher and the training loop."""
 
-from leaf.distill.distiller import Distiller, StepLoss
+from leaf.distill.distiller import Distiller
 from leaf.distill.loop import Plan, train
 from leaf.distill.rows import (
     TrainingExample,
@@ -10,7 +10,8 @@ from leaf.distill.rows import (
     split_rows,
 )
 from leaf.distill.sample import Sample, encode_rows
-from leaf.distill.steps import plan_steps
+from leaf.distill.step_loss import StepLoss
+from leaf.distill.steps import originals_in, plan_steps
 
 __all__ = [
     "Distiller",
@@ -22,6 +23,7 @@ __all__ = [
     "encode_rows",
     "hold_out",
     "original_rows",
+    "originals_in",
     "plan_steps",
     "split_rows",
     "train",

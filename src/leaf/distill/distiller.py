@@ -4,48 +4,30 @@ Axes: R response positions of a micro-batch, D width, V vocabulary.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from leaf.distill.objective import Objective, chosen_loss
+from leaf.distill.own import OwnTeacher
 from leaf.distill.ranks import ALONE, Ranks
+from leaf.distill.rows import TrainingExample
 from leaf.distill.sample import Sample
 from leaf.distill.sharding import reshard
+from leaf.distill.step_loss import StepLoss, no_sums, step_loss, sums_of
 from leaf.distill.student import Student
+from leaf.distill.targets import Targets
 from leaf.distill.teacher import HiddenTeacher, Teacher
+from leaf.distill.weights import NOTHING, Amounts, TokenWeight, token_weight
 from leaf.errors import NonFiniteError, OutOfMemoryError, first_of
-from leaf.losses import HIDDEN_LOSSES
+from leaf.losses import HIDDEN_LOSSES, LOSSES
 from leaf.models.batching import is_out_of_memory, pack_batches, plan_batches
 from leaf.models.load import Loaded, release_memory, resolve_dtype
 from leaf.models.padding import Batch, pad
 from leaf.progress import say
-from leaf.recipe import DistillSection
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StepLoss:
-    """The loss of one batch; its parts are means over their own response tokens, in nats."""
-
-    loss: float
-    kl_original: float | None
-    """Divergence (`distill.loss`) on original prompts; None where there are none, or no teacher."""
-    kl_counterfactual: float | None
-    """The same on changed questions."""
-    cross_entropy: float | None
-    """Of all response tokens; None where it has no share in the loss."""
-    hidden: float | None = None
-    """Weighted sum of losses on hidden states (no nats); None without any."""
-    aligned_mass: float | None = None
-    """The teacher's mean probability of common tokens at pairs; None with the same tokenizer."""
-    aligned_characters: float | None = None
-    """Share of the responses' characters in pairs; None with the same tokenizer."""
-
-
-_PARTS = ("divergence_R", "cross_entropy_R", "mass_R", "hidden_R")
-"""What an `Objective` keeps of each response position, in the order of sums."""
+from leaf.recipe import DistillSection, Lambda
 
 
 class Distiller:
@@ -59,9 +41,10 @@ class Distiller:
     def __init__(
         self,
         student: Loaded,
-        teacher: Teacher | None,
+        teacher: Teacher | type[OwnTeacher] | None,
         section: DistillSection,
         *,
+        anchor: Teacher | type[OwnTeacher] | None = None,
         ranks: Ranks = ALONE,
         compute_dtype: torch.dtype | None = None,
         learn: bool = True,
@@ -70,15 +53,15 @@ class Distiller:
 
         Args:
             student: What is trained.
-            teacher: Whom it learns from.
+            teacher: Whom it learns from; `OwnTeacher`: the student without its adapters.
             section: How.
+            anchor: The student before training, where `section.anchor` keeps anchored rows at it.
             ranks: The processes that train together.
             compute_dtype: Of forward and backward; None: as `section` says.
             learn: Whether to switch the student's gradients and dropout on; False: somebody else
                 trains it and asks for the loss alone.
         """
         self.student = student
-        self.teacher = teacher
         self.section = section
         self.ranks = ranks
         self.compute_dtype = compute_dtype or resolve_dtype(section.compute_dtype, student.device)
@@ -88,27 +71,37 @@ class Distiller:
         if student.dtype is torch.float64:
             self.compute_dtype = torch.float64
         self._wide = torch.promote_types(self.compute_dtype, torch.float32)
-        self.module: Any = Student(student.model, self.compute_dtype, self._terms())
+        terms = self._terms(teacher)
+        self.module: Any = Student(student.model, self.compute_dtype, terms)
+        self.teacher = self._who(teacher)
+        self.anchor = self._who(anchor) if section.anchor else None
         if learn:
             if section.tuning == "full":
                 student.model.requires_grad_(True)
             self.module.learn(checkpointing=section.gradient_checkpointing)
         own = len(self.module.head.weight)
-        self.vocabulary = min(own, teacher.vocabulary) if teacher else own
-        if teacher and own != teacher.vocabulary and ranks.first:
+        theirs = self.teacher.vocabulary if self.teacher else own
+        self.vocabulary = min(own, theirs)
+        if own != theirs and ranks.first:
             say(
-                f"vocabularies of {own} (student) and {teacher.vocabulary} (teacher): both are cut "
+                f"vocabularies of {own} (student) and {theirs} (teacher): both are cut "
                 f"to {self.vocabulary}"
             )
         self.token_budget = section.token_budget
 
-    def _terms(self) -> dict[str, nn.Module]:
+    def _who(self, teacher: Teacher | type[OwnTeacher] | None) -> Teacher | None:
+        if isinstance(teacher, type):
+            return teacher(self.module, self.ranks)
+        return teacher
+
+    def _terms(self, teacher: Teacher | type[OwnTeacher] | None) -> dict[str, nn.Module]:
         """Make the losses on hidden states, beside the student."""
         if not self.section.hidden:
             return {}
-        assert isinstance(self.teacher, HiddenTeacher)  # noqa: S101 - recipes with others are refused
-        student_width = self.student.model.get_output_embeddings().weight.shape[1]
-        teacher_width = self.teacher.head.weight.shape[1]
+        teacher_width = student_width = self.student.model.get_output_embeddings().weight.shape[1]
+        if not isinstance(teacher, type):
+            assert isinstance(teacher, HiddenTeacher)  # noqa: S101 - recipes with others are refused
+            teacher_width = teacher.head.weight.shape[1]
         return {
             name: HIDDEN_LOSSES[name](student_width, teacher_width).to(
                 self.student.device, self._wide
@@ -116,20 +109,30 @@ class Distiller:
             for name in self.section.hidden
         }
 
-    def loss(self, samples: Sequence[Sample], lambda_: float) -> Tensor:
+    def loss(self, samples: Sequence[Sample], lambda_: Lambda) -> Tensor:
         """Return the loss of a batch in one forward, differentiable; see `backward`."""
-        per_token, _, _ = _weights(samples, lambda_)
-        total, _ = self.weighted_loss(samples, per_token)
-        return total
+        return self.weighted_loss(samples, self._weights(samples, lambda_))
 
-    def backward(self, samples: Sequence[Sample], lambda_: float) -> StepLoss:
+    def weighted_loss(self, samples: Sequence[Sample], weights: Sequence[TokenWeight]) -> Tensor:
+        """Return the weighted sum over all response tokens, differentiable.
+
+        Args:
+            samples: Rows of the micro-batch.
+            weights: Of a token of each row.
+        """
+        parts = [
+            self._forward([samples[at] for at in group], [weights[at] for at in group])[0]
+            for group in self._groups(samples)
+        ]
+        return torch.stack(parts).sum() if len(parts) > 1 else parts[0]
+
+    def backward(self, samples: Sequence[Sample], lambda_: Lambda) -> StepLoss:
         """Set the student's gradients to those of one global batch's loss.
 
-        Every response token weighs lambda / N_o in originals and (1 - lambda) / N_c in
-        counterfactuals, N the response tokens of that kind in the whole batch, so micro-batches,
-        processes, packing and order do not change the loss. A batch of one kind alone gives it all
-        the weight. When memory runs out, the whole batch is done again in micro-batches half as
-        large.
+        What a token weighs (`leaf.distill.weights`) depends on the whole batch, so micro-batches,
+        processes, packing and order do not change the loss: by default lambda / N_o in originals
+        and (1 - lambda) / N_c in changed rows, N the response tokens of that kind. When memory runs
+        out, the whole batch is done again in micro-batches half as large.
         """
         while True:
             self.student.model.zero_grad(set_to_none=True)
@@ -141,7 +144,7 @@ class Distiller:
             release_memory()
             self._halve_budget(max(sample.longest for sample in samples))
 
-    def validate(self, samples: Sequence[Sample], lambda_: float) -> StepLoss:
+    def validate(self, samples: Sequence[Sample], lambda_: Lambda) -> StepLoss:
         """Return the loss on held-out samples, all as one batch; nothing is learned."""
         self.module.eval()
         try:
@@ -152,41 +155,48 @@ class Distiller:
                 reshard(self.module)
             self.module.train()
 
-    def _accumulate(self, samples: Sequence[Sample], lambda_: float, *, learn: bool) -> StepLoss:
-        per_token, counts, shares = _weights(samples, lambda_)
-        sums = torch.zeros(2, len(_PARTS), dtype=torch.float64, device=self.student.device)
-        for part, counts_once in self.ranks.share(self._plan(samples)):
-            chosen = [samples[at] for at in part]
-            weights = per_token if counts_once else [0.0, 0.0]
-            total, objective = self.weighted_loss(chosen, weights)
-            if learn:
-                # Sharding takes the mean over processes; the loss is a sum over all tokens.
-                (total * self.ranks.world).backward()  # type: ignore[no-untyped-call]
-            if counts_once:
-                sums += _sums(chosen, objective)
+    def _accumulate(self, samples: Sequence[Sample], lambda_: Lambda, *, learn: bool) -> StepLoss:
+        weights = self._weights(samples, lambda_)
+        sums = no_sums(self.student.device)
+        for group in self._groups(samples):
+            plan = self._plan([samples[at] for at in group])
+            for part, counts_once in self.ranks.share(plan):
+                chosen = [samples[group[at]] for at in part]
+                weigh = [weights[group[at]] if counts_once else NOTHING for at in part]
+                total, objective = self._forward(chosen, weigh)
+                if learn:
+                    # Sharding takes the mean over processes; the loss is a sum over all tokens.
+                    (total * self.ranks.world).backward()  # type: ignore[no-untyped-call]
+                if counts_once:
+                    sums += sums_of(chosen, weigh, objective)
         sums = self.ranks.total(sums).cpu()
-        found = self._step_loss(sums, counts, shares)
-        return replace(found, **_coverage(samples, sums)) if self.teacher else found
-
-    def _step_loss(self, sums: Tensor, counts: list[int], shares: tuple[float, float]) -> StepLoss:
-        """Turn sums over tokens (kind x part) into means."""
-        total = {"kl": 0.0, "entropy": 0.0, "hidden": 0.0}
-        means: list[float | None] = [None, None]
-        for kind in (0, 1):
-            if counts[kind]:
-                mean = float(sums[kind, 0]) / counts[kind]
-                means[kind] = mean if self.teacher else None
-                total["kl"] += shares[kind] * mean
-                total["entropy"] += shares[kind] * float(sums[kind, 1]) / counts[kind]
-                total["hidden"] += shares[kind] * float(sums[kind, 3]) / counts[kind]
-        share = self.section.cross_entropy
-        return StepLoss(
-            loss=(1.0 - share) * total["kl"] + share * total["entropy"] + total["hidden"],
-            hidden=total["hidden"] if self.section.hidden else None,
-            kl_original=means[0],
-            kl_counterfactual=means[1],
-            cross_entropy=float(sums[:, 1].sum()) / sum(counts) if share else None,
+        return step_loss(
+            sums,
+            samples,
+            self.section,
+            taught=self.teacher is not None,
+            anchored=self.anchor is not None,
         )
+
+    def _weights(self, samples: Sequence[Sample], lambda_: Lambda) -> list[TokenWeight]:
+        amounts = Amounts.of((each.row, each.tokens.response_length) for each in samples)
+        return [token_weight(each.row, amounts, lambda_, self.section) for each in samples]
+
+    def _terms_of(self, row: TrainingExample) -> tuple[float, bool]:
+        """Return a row's share of cross-entropy, and whether the anchor holds it."""
+        share = self.section.cross_entropy_of(changed=row.counterfactual)
+        return share, self.anchor is not None and row.is_anchored
+
+    def _groups(self, samples: Sequence[Sample]) -> list[list[int]]:
+        """Return the places of rows whose loss has the same terms; a forward is of one group.
+
+        So no teacher is asked of rows that learn by cross-entropy alone, and all processes ask it
+        of the same micro-batches.
+        """
+        groups: dict[tuple[float, bool], list[int]] = {}
+        for at, sample in enumerate(samples):
+            groups.setdefault(self._terms_of(sample.row), []).append(at)
+        return list(groups.values())
 
     def _plan(self, samples: Sequence[Sample]) -> list[list[int]]:
         lengths = [sample.longest for sample in samples]
@@ -204,41 +214,58 @@ class Distiller:
         self.token_budget = max(longest, self.token_budget // 2)
         say(f"distillation: memory ran out; trying again with {self.token_budget} tokens at a time")
 
-    def weighted_loss(
-        self, samples: Sequence[Sample], per_token: Sequence[float]
+    def _forward(
+        self, samples: Sequence[Sample], weights: Sequence[TokenWeight]
     ) -> tuple[Tensor, Objective]:
-        """Run one forward; return the weighted sum, differentiable, and what each part came to.
-
-        Args:
-            samples: Rows of the micro-batch.
-            per_token: Weight of each response token of originals and of counterfactuals.
-        """
-        device, wide = self.student.device, self._wide
+        """Run one forward of one group; return the weighted sum, and what each part came to."""
+        device, wide, section = self.student.device, self._wide, self.section
         batch = pad([sample.tokens for sample in samples])
-        weights = [per_token[sample.row.counterfactual] for sample in samples]
-        weights_R = torch.tensor(weights, dtype=wide)[batch.rows_R].to(device)
-        labels_R = batch.ids_BT[batch.rows_R, batch.positions_R + 1].to(device)
-        section = self.section
-        targets = None
-        if self.teacher:
-            targets = self.teacher.targets(
-                samples,
-                loss=chosen_loss(section),
-                temperature=section.temperature,
-                vocabulary=self.vocabulary,
-                device=device,
-            )
+        each = torch.tensor([one.loss + one.anchor for one in weights], dtype=wide)
+        weights_R = each[batch.rows_R].to(device)
+        share, anchored = self._terms_of(samples[0].row)
+        # The same for all rows of a group: both are proportional to a row's own weight.
+        mixes = [one.loss / (one.loss + one.anchor) for one in weights if one.loss + one.anchor]
         objective = Objective(
-            targets,
-            labels_R,
-            share=section.cross_entropy,
+            self._targets(samples) if share < 1.0 else None,
+            batch.ids_BT[batch.rows_R, batch.positions_R + 1].to(device),
+            share=share,
             temperature=section.temperature,
             hidden=section.hidden,
+            anchor=self._anchor_targets(samples) if anchored else None,
+            mix=mixes[0] if mixes else 1.0,
             dtype=wide,
         )
-        total = self.module(batch, objective, weights_R, self.vocabulary, section.chunk_tokens)
+        total = self.module(
+            batch,
+            lambda hidden_RD: self.module.loss(
+                hidden_RD, objective, weights_R, self.vocabulary, section.chunk_tokens
+            ),
+        )
         self._check(total, objective, batch, samples)
         return total, objective
+
+    def _targets(self, samples: Sequence[Sample]) -> Targets | None:
+        if self.teacher is None:
+            return None
+        section = self.section
+        return self.teacher.targets(
+            samples,
+            loss=chosen_loss(section),
+            temperature=section.temperature,
+            vocabulary=self.vocabulary,
+            device=self.student.device,
+        )
+
+    def _anchor_targets(self, samples: Sequence[Sample]) -> Targets:
+        assert self.anchor  # noqa: S101 - `_terms_of` says so
+        return self.anchor.targets(
+            # In the student's own tokens, whatever tokenizer the teacher has.
+            [replace(sample, aligned=None) for sample in samples],
+            loss=LOSSES["kl"],
+            temperature=1.0,
+            vocabulary=self.vocabulary,
+            device=self.student.device,
+        )
 
     def _check(
         self, total: Tensor, objective: Objective, batch: Batch, samples: Sequence[Sample]
@@ -252,50 +279,3 @@ class Distiller:
             f"the loss is {float(total.detach())} ({self.compute_dtype}), "
             f"{f'of problem {first_of(named, 5)}' if named else 'of a batch'}"
         )
-
-
-def _weights(
-    samples: Sequence[Sample], lambda_: float
-) -> tuple[list[float], list[int], tuple[float, float]]:
-    """Return each kind's weight a response token, its tokens, and its share in the loss."""
-    counts = [0, 0]
-    for sample in samples:
-        counts[sample.row.counterfactual] += sample.tokens.response_length
-    shares = loss_shares(lambda_, counts)
-    per_token = [share / max(count, 1) for share, count in zip(shares, counts, strict=True)]
-    return per_token, counts, shares
-
-
-def loss_shares(lambda_: float, counts: Sequence[int]) -> tuple[float, float]:
-    """Return the weights of L_kd and L_cd; a kind that the batch lacks leaves all to the other."""
-    if not counts[1]:
-        return 1.0, 0.0
-    if not counts[0]:
-        return 0.0, 1.0
-    return lambda_, 1.0 - lambda_
-
-
-def _coverage(samples: Sequence[Sample], sums: Tensor) -> dict[str, float]:
-    """Return what an aligned teacher could be asked of a batch, as fields of `StepLoss`."""
-    rows = [sample.aligned for sample in samples if sample.aligned]
-    if not rows:
-        return {}
-    characters = sum(row.characters for row in rows)
-    return {
-        "aligned_mass": float(sums[:, 2].sum()) / max(sum(row.pairs for row in rows), 1),
-        "aligned_characters": sum(row.paired_characters for row in rows) / max(characters, 1),
-    }
-
-
-def _sums(samples: Sequence[Sample], objective: Objective) -> Tensor:
-    """Return sums over response tokens [kind, part] of `_PARTS`."""
-    lengths = [sample.tokens.response_length for sample in samples]
-    kinds = torch.tensor([sample.row.counterfactual for sample in samples], dtype=torch.long)
-    kinds_R = kinds.repeat_interleave(torch.tensor(lengths))
-    device = objective.divergence_R.device
-    sums = torch.zeros(2, len(_PARTS), dtype=torch.float64, device=device)
-    for part, name in enumerate(_PARTS):
-        values_R: Tensor | None = getattr(objective, name)
-        if values_R is not None:
-            sums[:, part].index_add_(0, kinds_R.to(values_R.device), values_R.double())
-    return sums

@@ -12,13 +12,14 @@ from torch.distributed.tensor import DTensor
 
 from leaf.distill import checkpoint
 from leaf.distill.checkpoint import State
-from leaf.distill.distiller import Distiller, StepLoss
+from leaf.distill.distiller import Distiller
 from leaf.distill.optim import make_optimizer
 from leaf.distill.sample import Sample
+from leaf.distill.step_loss import StepLoss
 from leaf.distill.tracking import Trackers
 from leaf.errors import NonFiniteError, first_of
 from leaf.progress import progress, say
-from leaf.recipe import DistillSection
+from leaf.recipe import DistillSection, Lambda
 from leaf.store.store import note_cost, write_whole
 
 
@@ -179,9 +180,9 @@ def train(distiller: Distiller, plan: Plan, folder: Path, *, label: str) -> Trai
     return Trained(computed=number - done, steps=number, kept=kept)
 
 
-def lambda_at(section: DistillSection, step: int, steps: int) -> float:
+def lambda_at(section: DistillSection, step: int, steps: int) -> Lambda:
     """Return lambda of a step, counted from 0: constant, or in a straight line to `lambda_end`."""
-    if section.lambda_end is None or steps < 2:
+    if section.lambda_end is None or steps < 2 or isinstance(section.lambda_, str):
         return section.lambda_
     share = step / (steps - 1)
     return (1.0 - share) * section.lambda_ + share * section.lambda_end
@@ -204,6 +205,8 @@ def _losses(loss: StepLoss, prefix: str = "") -> dict[str, float | None]:
         found["cross_entropy"] = loss.cross_entropy
     if loss.hidden is not None:
         found["hidden"] = loss.hidden
+    if loss.anchor is not None:
+        found["anchor"] = loss.anchor
     if loss.aligned_mass is not None:
         found["aligned_mass"] = loss.aligned_mass
         found["aligned_characters"] = loss.aligned_characters

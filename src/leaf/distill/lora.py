@@ -1,6 +1,8 @@
 """Low-rank adapters (https://arxiv.org/abs/2106.09685): W x + (alpha / rank) B A x, W frozen."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -37,6 +39,22 @@ def add_adapters(model: Any, section: LoraSection, *, seed: int) -> None:
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
+
+
+@contextmanager
+def adapters_off(model: Any) -> Iterator[None]:
+    """Let a model compute without its adapters for a block: as it was before they learnt."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    layers: list[Any] = [each for each in model.modules() if isinstance(each, BaseTunerLayer)]
+    try:
+        for layer in layers:
+            # Not by PEFT's switch, which also freezes them: sharding keeps the flags it saw first.
+            layer._disable_adapters = True
+        yield
+    finally:
+        for layer in layers:
+            layer._disable_adapters = False
 
 
 def merge(model: Any) -> None:

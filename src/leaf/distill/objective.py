@@ -23,7 +23,8 @@ from leaf.recipe import DistillSection
 class Objective:
     """(1 - c) T^2 divergence + c cross-entropy of each position, T the temperature.
 
-    Weighted losses on hidden states come on top (`of_hidden`): all terms add up.
+    Weighted losses on hidden states come on top (`of_hidden`): all terms add up. With an anchor the
+    whole is m times that + (1 - m) times the KL from the student before training.
 
     Used as the `chunk_loss` of `leaf.models.fused_loss`; what each part came to is kept beside.
     """
@@ -36,6 +37,8 @@ class Objective:
         share: float,
         temperature: float,
         hidden: Mapping[str, float] | None = None,
+        anchor: Targets | None = None,
+        mix: float = 1.0,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         """Hold a student against a teacher.
@@ -46,6 +49,8 @@ class Objective:
             share: c, of the cross-entropy, 0 to 1.
             temperature: T, which softened the targets too.
             hidden: Weights of losses on hidden states.
+            anchor: What the student before training says; None without an anchor.
+            mix: m, 0 to 1.
             dtype: Of the losses.
         """
         self.divergence_R = torch.zeros(labels_R.shape, dtype=dtype, device=labels_R.device)
@@ -56,6 +61,10 @@ class Objective:
         """Weighted losses on hidden states of each position; None where there are none."""
         self.mass_R = targets.mass_R if isinstance(targets, AlignedTargets) else None
         """See `AlignedTargets`; None for a teacher with the student's tokenizer."""
+        self.anchor_R = torch.zeros_like(self.divergence_R) if anchor else None
+        """KL from the student before training in nats; None without an anchor."""
+        self._anchor = anchor
+        self._mix = mix
         self._targets = targets
         self._labels_R = labels_R
         self._share = share
@@ -64,8 +73,9 @@ class Objective:
 
     def look_at(self, hidden_RD: Tensor, head: Head) -> None:
         """Show the targets the student's last hidden states; to be called before the loss."""
-        if self._targets:
-            self._targets.look_at(hidden_RD.detach(), head)
+        for targets in (self._targets, self._anchor):
+            if targets:
+                targets.look_at(hidden_RD.detach(), head)
 
     def of_hidden(self, student_RD: Tensor, terms: nn.ModuleDict) -> Tensor:
         """Return the sum of `distill.hidden`'s losses, weighted, at each position [R]."""
@@ -74,12 +84,13 @@ class Objective:
         losses = [self._hidden[name] * term(student_RD, teacher_RE) for name, term in terms.items()]
         total_R = torch.stack(losses).sum(dim=0)
         self.hidden_R = total_R.detach()
-        return total_R
+        return total_R * self._mix
 
     def __call__(self, part: slice) -> BlockLoss:
         """Return the loss of the blocks of some neighbouring positions."""
         entropy = cross_entropy(self._labels_R)(part) if self._share else None
         divergence = self._targets.of_chunk(part) if self._targets else None
+        anchor = self._anchor.of_chunk(part) if self._anchor else None
         temperature, share = self._temperature, self._share
 
         def of_block(logits_BV: Tensor, block: slice) -> Tensor:
@@ -93,6 +104,10 @@ class Objective:
                 apart_B = divergence(softened(logits_BV, temperature), block) * temperature**2
                 self.divergence_R[places] = apart_B.detach()
                 loss_B = loss_B + (1.0 - share) * apart_B
+            if anchor and self.anchor_R is not None:
+                moved_B = anchor(softened(logits_BV, 1.0), block)
+                self.anchor_R[places] = moved_B.detach()
+                loss_B = self._mix * loss_B + (1.0 - self._mix) * moved_B
             return loss_B
 
         return of_block

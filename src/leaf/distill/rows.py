@@ -1,5 +1,6 @@
 """Training rows: what the student sees, what the teacher sees, and the response to both."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -33,6 +34,15 @@ class TrainingExample:
     """The user's message, as the teacher sees it; "": as `content`."""
     teacher_prefix: str = field(default="", metadata=UNNAMED)
     """How the response begins for the teacher; "": as `response_prefix`."""
+    weight: float = field(default=1.0, metadata=UNNAMED)
+    """What its tokens weigh in the loss, >= 0, beside those of other rows."""
+    anchored: bool = field(default=False, metadata=UNNAMED)
+    """Whether the student got it right before training: `distill.anchor` keeps it there."""
+
+    @property
+    def is_anchored(self) -> bool:
+        """Whether it is an original that the anchor holds."""
+        return self.anchored and not self.counterfactual
 
     @property
     def two_contexts(self) -> bool:
@@ -51,8 +61,9 @@ def rows_from(rows: Iterable[Any]) -> list[TrainingExample]:
     Each has `question` (or `prompt`, or `content`) and `response`; and, where it has one,
     `teacher_question` (or `teacher_prompt`, or `teacher_content`: what the teacher sees in place of
     the question), `changed` (or `kind`: "original" or "changed"; without either, whether there is a
-    `teacher_question`), `response_prefix`, `teacher_prefix` and `problem_id`, the same for all rows
-    made of one problem.
+    `teacher_question`), `response_prefix`, `teacher_prefix`, `weight` (of its tokens beside those
+    of other rows; 1), `anchored` (whether `distill.anchor` holds it) and `problem_id`, the same for
+    all rows made of one problem.
 
     Raises:
         DataError: no rows, or one without a text where one must be; says which row.
@@ -68,7 +79,7 @@ def rows_from(rows: Iterable[Any]) -> list[TrainingExample]:
 
 _QUESTION = ("question", "prompt", "content")
 _TEACHERS = ("teacher_question", "teacher_prompt", "teacher_content")
-_OTHERS = ("kind", "changed", "problem_id")
+_OTHERS = ("kind", "changed", "problem_id", "weight", "anchored")
 
 
 def _row_from(row: Any, number: int) -> TrainingExample:
@@ -89,7 +100,10 @@ def _row_from(row: Any, number: int) -> TrainingExample:
             f"(a row has `question` and `response`{keys})"
         )
 
-    kind, changed, problem = map(has, _OTHERS)
+    kind, changed, problem, weight, anchored = map(has, _OTHERS)
+    weight = 1.0 if weight is None else weight
+    if not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+        raise DataError(f"row {number}: `weight` must be a number from 0, but is {weight!r:.60}")
     if kind not in (None, "original", "changed"):
         raise DataError(f"row {number}: `kind` must be original or changed, but is {kind!r:.60}")
     question, teachers = text(_QUESTION), text(_TEACHERS, "")
@@ -103,6 +117,8 @@ def _row_from(row: Any, number: int) -> TrainingExample:
         response_prefix=text(["response_prefix"], ""),
         teacher_content="" if teachers == question else teachers,
         teacher_prefix=text(["teacher_prefix"], ""),
+        weight=float(weight),
+        anchored=bool(anchored),
     )
 
 
@@ -123,6 +139,7 @@ def original_rows(
             response=references[problem.id],
             counterfactual=False,
             id=problem.id,
+            anchored=section.anchor > 0 and student_scores[problem.id].right,
         )
         for problem in problems
         if problem.id in references

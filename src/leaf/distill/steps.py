@@ -1,6 +1,6 @@
 """Which rows each optimiser step of a training sees, known before its first step."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import torch
@@ -11,7 +11,11 @@ from leaf.recipe import DistillSection
 
 
 def plan_steps(
-    rows: Sequence[TrainingExample], section: DistillSection, lengths: Sequence[int] | None = None
+    rows: Sequence[TrainingExample],
+    section: DistillSection,
+    lengths: Sequence[int] | None = None,
+    *,
+    originals: int | None = None,
 ) -> list[list[int]]:
     """Return the row indices of every optimiser step of a whole training.
 
@@ -23,6 +27,7 @@ def plan_steps(
         rows: The training rows.
         section: Batches, passes and limits.
         lengths: Tokens of each row, prompt included; needed for `max_tokens`.
+        originals: Stop once the steps hold so many originals, in place of `epochs`.
 
     Raises:
         DataError: there are no rows.
@@ -33,9 +38,11 @@ def plan_steps(
     most_steps, most_tokens = section.max_steps, section.max_tokens
     if most_tokens is not None and lengths is None:
         raise LeafError("distill.max_tokens counts tokens, so plan_steps needs `lengths`")
-    unbounded = most_steps is None and most_tokens is None
+    if originals_in(rows, [range(len(rows))]) == 0:
+        originals = None
+    unbounded = most_steps is None and most_tokens is None and originals is None
     steps: list[list[int]] = []
-    tokens = 0
+    tokens = seen = 0
     passes = _passes(rows, section, section.epochs if unbounded else None)
     for step in chain.from_iterable(passes):
         if most_tokens is not None and lengths is not None:
@@ -43,9 +50,15 @@ def plan_steps(
             if steps and tokens > most_tokens:
                 break
         steps.append(step)
-        if len(steps) == most_steps:
+        seen += originals_in(rows, [step])
+        if len(steps) == most_steps or (originals is not None and seen >= originals):
             break
     return steps
+
+
+def originals_in(rows: Sequence[TrainingExample], steps: Iterable[Iterable[int]]) -> int:
+    """Return how many originals some steps hold, each as often as it is seen."""
+    return sum(not rows[at].counterfactual for step in steps for at in step)
 
 
 def _passes(

@@ -3,7 +3,7 @@
 Axes: R response positions of a micro-batch, D width.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -52,14 +52,26 @@ class Student(nn.Module):
                 self.model.set_attn_implementation("leaf_packed")
         self.model.train()
 
-    def forward(
-        self, batch: Batch, objective: Objective, weights_R: Tensor, vocabulary: int, chunk: int
-    ) -> Tensor:
-        """Return the weighted sum of all positions' losses."""
+    def forward(self, batch: Batch, then: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return what is made of the last hidden states before each response token [R, D].
+
+        Where weights are sharded they are whole in here alone, so the loss is one of these things.
+        """
         device = self.model.device
         mixed = any(parameter.dtype is not self.dtype for parameter in self.model.parameters())
         with torch.autocast(device.type, dtype=self.dtype, enabled=mixed):
             hidden_RD = self._packer.hidden_states(batch).to(self.dtype)
+        return then(hidden_RD)
+
+    def loss(
+        self,
+        hidden_RD: Tensor,
+        objective: Objective,
+        weights_R: Tensor,
+        vocabulary: int,
+        chunk: int,
+    ) -> Tensor:
+        """Return the weighted sum of all positions' losses; to be called within `forward`."""
         head = self._head(vocabulary)
         with torch.no_grad():
             objective.look_at(hidden_RD, head)

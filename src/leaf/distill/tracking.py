@@ -65,10 +65,12 @@ class Trackers:
     def __exit__(self, *raised: object) -> None:
         self.close()
 
-    def log(self, values: Mapping[str, float | None], step: int) -> None:
+    def log(self, values: Mapping[str, float | str | None], step: int) -> None:
         """Add a point to each curve; what is None has none."""
         for tracker in self._trackers:
-            tracker.log(dict(values), step=step)
+            # `lambda: rows` is no point of a curve.
+            numbers = {name: each for name, each in values.items() if not isinstance(each, str)}
+            tracker.log(numbers, step=step)
 
     def close(self) -> None:
         """Write what is left to write."""

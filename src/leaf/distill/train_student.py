@@ -18,6 +18,7 @@ from leaf.distill.checkpoint import gathered
 from leaf.distill.export import card_of, export
 from leaf.distill.loop import Trained, finish
 from leaf.distill.lora import add_adapters, merge
+from leaf.distill.own import OwnTeacher
 from leaf.distill.ranks import ALONE, Ranks, ranks_here
 from leaf.distill.room import check_room, student_dtype
 from leaf.distill.sample import Sample
@@ -128,7 +129,11 @@ def train_student(
     common = aligner.common if aligner else None
     since = time.monotonic()
     forget_peak()
-    with _teacher(job, [*samples, *held_out], ranks, common) as teacher:
+    every = [*samples, *held_out]
+    with (
+        _teacher(job, every, ranks, common) as teacher,
+        _anchor(job, every, ranks, teacher) as anchor,
+    ):
         if ranks.first and section.teacher != "online":
             # What it took to compute what is kept is part of what this training took.
             note_cost(job.folder, time.monotonic() - since)
@@ -137,7 +142,7 @@ def train_student(
         # Dropout is random, and not the same in all processes.
         torch.manual_seed(section.seed + ranks.rank)
         student = _student(job)
-        distiller = Distiller(student, teacher, section, ranks=ranks)
+        distiller = Distiller(student, teacher, section, anchor=anchor, ranks=ranks)
         if ranks.world > 1:
             shard_student(distiller.module, student.model)
         plan = Plan(samples=samples, steps=job.steps, held_out=held_out, key=job.key)
@@ -165,7 +170,7 @@ def _student(job: TrainingJob) -> Loaded:
 
 def _aligner(job: TrainingJob, chat: PromptFormat) -> Aligner | None:
     """Return what aligns responses where the teacher has another tokenizer."""
-    if job.distill.cross_entropy == 1.0:
+    if not job.distill.needs_teacher:
         return None
     teacher = prompt_format_of(load.load_tokenizer(job.teacher_source), job.teacher)
     if same_tokenizer(chat.tokenizer, teacher.tokenizer):
@@ -176,29 +181,84 @@ def _aligner(job: TrainingJob, chat: PromptFormat) -> Aligner | None:
 @contextlib.contextmanager
 def _teacher(
     job: TrainingJob, samples: Sequence[Sample], ranks: Ranks, common: CommonTokens | None
-) -> Iterator[Teacher | None]:
+) -> Iterator[Teacher | type[OwnTeacher] | None]:
     """Open whom the student learns from; a model in memory leaves it at the end.
+
+    Of rows that learn by cross-entropy alone it is asked nothing. A student with adapters that is
+    its own teacher needs no second model.
 
     `common` is what it shares with the student where it has another tokenizer.
     """
     section = job.distill
-    if section.cross_entropy == 1.0:
+    asked = [
+        sample.teacher_tokens
+        for sample in samples
+        if section.cross_entropy_of(changed=sample.row.counterfactual) < 1.0
+    ]
+    if not asked:
         yield None
         return
-    config = load.load_config(job.student_source).get_text_config()
-    spec = TeacherCacheSpec(
-        teacher=job.teacher,
-        source=job.teacher_source,
-        section=section,
-        vocabulary=int(config.vocab_size),
-        store=job.store,
-    )
-    with open_teacher(spec, [sample.teacher_tokens for sample in samples], ranks) as teacher:
+    if _teaches_itself(job):
+        yield OwnTeacher
+        return
+    spec = _kept(job, job.teacher, job.teacher_source, section)
+    with open_teacher(spec, asked, ranks) as teacher:
         if common is None:
             yield teacher
         else:
             assert isinstance(teacher, HiddenTeacher)  # noqa: S101 - `check_tokenizers` refuses all others
             yield AlignedTeacher.of(teacher, common, spec.vocabulary, section.chunk_tokens)
+
+
+def _teaches_itself(job: TrainingJob) -> bool:
+    """Whether the teacher is the student without its adapters."""
+    section = job.distill
+    return _is_itself(job) and section.tuning == "lora" and section.teacher == "online"
+
+
+def _is_itself(job: TrainingJob) -> bool:
+    return job.teacher_source.fingerprint == job.student_source.fingerprint
+
+
+@contextlib.contextmanager
+def _anchor(
+    job: TrainingJob,
+    samples: Sequence[Sample],
+    ranks: Ranks,
+    teacher: Teacher | type[OwnTeacher] | None,
+) -> Iterator[Teacher | type[OwnTeacher] | None]:
+    """Open the student as it is before training, for the rows that it is to keep.
+
+    Where it is the teacher of these rows already, it is that.
+    """
+    section = job.distill
+    held = [sample.tokens for sample in samples if sample.row.is_anchored]
+    if not (section.anchor and held):
+        yield None
+        return
+    if section.tuning == "lora":
+        yield OwnTeacher
+        return
+    kept = "online" if section.teacher == "online" else "hidden"
+    if _is_itself(job) and section.teacher == kept and section.cross_entropy < 1.0:
+        yield teacher
+        return
+    spec = _kept(job, job.student, job.student_source, section.model_copy(update={"teacher": kept}))
+    with open_teacher(spec, held, ranks) as frozen:
+        yield frozen
+
+
+def _kept(
+    job: TrainingJob, model: ModelSection, source: Source, section: DistillSection
+) -> TeacherCacheSpec:
+    config = load.load_config(job.student_source).get_text_config()
+    return TeacherCacheSpec(
+        teacher=model,
+        source=source,
+        section=section,
+        vocabulary=int(config.vocab_size),
+        store=job.store,
+    )
 
 
 def export_student(

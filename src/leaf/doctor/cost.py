@@ -74,7 +74,7 @@ def training_operations(
     """
     each = 4 if section.tuning == "lora" else 6
     a_token = (each + 2 * section.gradient_checkpointing) * student.parameters
-    if section.teacher == "online" and section.cross_entropy < 1.0:
+    if section.teacher == "online" and section.needs_teacher:
         a_token += 2 * teacher.parameters
     if section.max_steps is not None:
         tokens = section.max_steps * section.batch_size * rows.tokens / rows.count
@@ -97,7 +97,7 @@ def check_cost(
         return
     device = load.best_device()
     learns = load.resolve_dtype(section.compute_dtype, device)
-    if section.teacher != "online" and section.cross_entropy < 1.0:
+    if section.teacher != "online" and section.needs_teacher:
         yield _check_kept(section, teacher, rows)
         if section.teacher != "served":
             seconds = 2 * teacher.parameters * rows.tokens / product_rate(device, teacher.dtype)

@@ -105,7 +105,7 @@ def check_template(model: ModelFiles, chat: PromptFormat) -> Finding:
 
 def describe_self(section: DistillSection) -> Finding:
     """Say who teaches where there is no teacher, and whether its weights are held twice."""
-    if section.cross_entropy == 1.0:
+    if not section.needs_teacher:
         how = "cross-entropy on responses, so nobody is asked"
     elif section.tuning == "lora":
         how = "its adapters off, so its weights are held once"

@@ -84,7 +84,7 @@ def _beside(recipe: Recipe, teacher: ModelFiles) -> int:
     section = recipe.distill
     if recipe.alone and section.tuning == "lora" and section.teacher == "online":
         return 0  # its own weights without the adapters
-    if section.cross_entropy == 1.0 or section.teacher in ("topk", "served"):
+    if not section.needs_teacher or section.teacher in ("topk", "served"):
         return 0
     return teacher.weights if section.teacher == "online" else kept_bytes(section, teacher, 0)[1]
 

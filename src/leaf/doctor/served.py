@@ -14,7 +14,7 @@ _PATIENCE = 2.0
 def check_served(recipe: Recipe) -> Iterator[Finding]:
     """Ask a served teacher's server whether it is there and has the model."""
     distill = recipe.distill
-    if distill.teacher != "served" or distill.cross_entropy == 1.0:
+    if distill.teacher != "served" or not distill.needs_teacher:
         return
     section = distill.served
     if missing_served(section):

@@ -67,7 +67,7 @@ def check_tokenizers(
     who = f"the student {student.name} and the teacher {teacher.name}"
     if not common.student:
         raise ModelError(f"{who} have no token in common: choose a teacher of another family")
-    if section.cross_entropy < 1.0:
+    if section.needs_teacher:
         needs = "needs a teacher with the student's tokenizer, and"
         if section.teacher not in {"online", "hidden"}:
             raise RecipeError(

@@ -30,7 +30,7 @@ def missing_to_train(section: DistillSection) -> Iterator[str]:
     wanted = [missing_trackers(section.tracking)]
     if section.optimizer == "adamw_8bit":
         wanted.append(missing_8bit())
-    if section.teacher == "served" and section.cross_entropy < 1.0:
+    if section.teacher == "served" and section.needs_teacher:
         wanted.append(missing_served(section.served))
     yield from filter(None, wanted)
 

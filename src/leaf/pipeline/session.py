@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from leaf.attribute import Detector, detector_class, join
-from leaf.distill import TrainingExample, encode_rows, plan_steps
+from leaf.distill import TrainingExample, encode_rows, originals_in, plan_steps
 from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.prompt_format import PromptFormat, prompt_format_of
@@ -190,13 +190,36 @@ class Session:
         """The teacher's own chat template."""
         return prompt_format_of(load.load_tokenizer(self.sources["teacher"]), self.recipe.teaching)
 
-    def plan(self, rows: Sequence[TrainingExample], section: DistillSection) -> list[list[int]]:
-        """Return the rows of every optimiser step."""
+    def plan(
+        self,
+        rows: Sequence[TrainingExample],
+        section: DistillSection,
+        originals: int | None = None,
+    ) -> list[list[int]]:
+        """Return the rows of every optimiser step; `originals` as of `plan_steps`."""
         lengths = None
         if section.max_tokens is not None:
             samples, _ = encode_rows(self.student_chat, rows, section.cutoff)
             lengths = [sample.length for sample in samples]
-        return plan_steps(rows, section, lengths)
+        return plan_steps(rows, section, lengths, originals=originals)
+
+    def as_long(
+        self,
+        rows: Sequence[TrainingExample],
+        section: DistillSection,
+        whole: Sequence[TrainingExample],
+    ) -> DistillSection:
+        """Return how an arm learns that is held against the one that trains on the rows `whole`.
+
+        With as many steps, or as many originals seen, as `distill.same` says; with a limit of
+        tokens, which is the same for all, as it is.
+        """
+        if section.max_tokens is not None:
+            return section
+        plan = self.plan(whole, section)
+        if section.same == "originals":
+            plan = self.plan(rows, section, originals_in(whole, plan))
+        return section.model_copy(update={"max_steps": len(plan)})
 
     def student(
         self,

@@ -185,19 +185,20 @@ class Pipeline:
             )
         if not any(row.counterfactual for row in (*arms["leaf"].rows, *arms["leaf"].held_out)):
             self.note("no changed question to train on, so LeaF trained on the originals alone")
-        if section.max_tokens is None:
-            # Both arms take as many steps.
-            steps = len(self.session.plan(arms["leaf"].rows, section))
-            section = section.model_copy(update={"max_steps": steps})
         # LeaF's rows hold those of the other: a teacher that is kept on disk is loaded once.
         for name in sorted(arms, key=lambda name: len(arms[name].rows), reverse=True):
             arm = arms[name]
-            how = section.model_copy(update=ON_OWN_ANSWERS) if name == "rft" else section
+            how = self.session.as_long(arm.rows, section, arms["leaf"].rows)
+            if name == "rft":
+                how = how.model_copy(update=ON_OWN_ANSWERS)
             student = self.session.student(name, arm.rows, how, arm.held_out)
             self.results.students[name] = student
         students = {arm: self.results.students[arm] for arm in arms}
+        whole = arms["leaf"].rows
+        alike = section.same == "steps"
+        steps = self.session.as_long(whole, section, whole).max_steps if alike else None
         for name, recipe in arm_recipes(self.recipe).items():
-            beside = self._beside(name, recipe, section.max_steps)
+            beside = self._beside(name, recipe, steps)
             own = {recipe.baseline: beside.students[recipe.baseline], name: beside.students["leaf"]}
             students = {**own, **students}
             self.results.beside[name] = beside

@@ -32,6 +32,9 @@ _STUDENT_CHANGED = {
     "loss_options",
     "hidden",
     "cross_entropy",
+    "cross_entropy_changed",
+    "changed_weight",
+    "anchor",
     "teacher",
     "tuning",
     "lora",
@@ -128,7 +131,8 @@ def student_settings(
     if counterfactuals:
         named["lambda_"] = section.lambda_
     else:
-        changed.pop("lambda_end", None)
+        for name in ("lambda_end", "changed_weight", "cross_entropy_changed"):
+            changed.pop(name, None)
     if section.teacher in ("topk", "served"):
         changed["top_k"] = section.top_k
     if section.teacher == "served":

@@ -18,7 +18,12 @@ from leaf.records import Counterfactual, Drop, Problem, Score
 from leaf.store.results import Cuts, Graded
 from leaf.store.work import About
 
-ON_OWN_ANSWERS: dict[str, Any] = {"cross_entropy": 1.0, "hidden": {}}
+ON_OWN_ANSWERS: dict[str, Any] = {
+    "cross_entropy": 1.0,
+    "cross_entropy_changed": None,
+    "hidden": {},
+    "anchor": 0.0,
+}
 """What of `distill` the arm `rft` has otherwise: nobody teaches it."""
 
 

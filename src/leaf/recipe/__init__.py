@@ -8,6 +8,7 @@ from leaf.recipe.base import Section
 from leaf.recipe.choice import Choice, GraderChoice, choice_of, name_and_options
 from leaf.recipe.distill import (
     DistillSection,
+    Lambda,
     LoraSection,
     ServedSection,
     TeacherSees,
@@ -44,6 +45,7 @@ __all__ = [
     "GradeSection",
     "GraderChoice",
     "InjectSection",
+    "Lambda",
     "LoraSection",
     "LossName",
     "ModelSection",

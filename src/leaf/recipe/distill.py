@@ -1,14 +1,25 @@
 """Stage 2 of a recipe: how the student learns."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from leaf.recipe.base import Count, Section, Share
 from leaf.recipe.names import HiddenLossName, LossName
 
 TeacherSees = Literal["same", "cut"]
 """What the teacher sees in the row of a changed question."""
+
+
+def _check_lambda(value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    if number or value in ("rows", "add"):
+        return value
+    raise ValueError(f"`distill.lambda` must be from 0 to 1, rows or add, but is {value!r}")
+
+
+Lambda = Annotated[Share | Literal["rows", "add"], BeforeValidator(_check_lambda)]
+"""How originals and changed questions share the loss."""
 
 
 class LoraSection(Section):
@@ -52,10 +63,14 @@ class ServedSection(Section):
 class DistillSection(Section):
     """Stage 2: how the student learns."""
 
-    lambda_: Share = Field(
+    lambda_: Lambda = Field(
         0.5,
         alias="lambda",
-        description="weight of the originals; the rest is the changed questions'",
+        description="weight of the originals, the rest is the changed questions'; rows: every"
+        " response token weighs the same; add: originals whole, changed questions on top",
+    )
+    changed_weight: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="lambda: add: weight of the changed questions' loss"
     )
     lambda_end: Share | None = Field(
         None, description="lambda of the last step, reached in a straight line; null: constant"
@@ -83,6 +98,14 @@ class DistillSection(Section):
     cross_entropy: Share = Field(
         0.0, description="share of the cross-entropy of the response in the loss; 1: plain SFT"
     )
+    cross_entropy_changed: Share | None = Field(
+        None, description="the same for changed questions; null: as cross_entropy"
+    )
+    anchor: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="weight of the KL from the student before training, on originals that it got"
+        " right: they stay as they were",
+    )
     teacher: Literal["online", "hidden", "topk", "served"] = Field(
         "online",
         description="online: in memory while training; hidden: its last hidden states computed once"
@@ -96,6 +119,11 @@ class DistillSection(Section):
     )
     top_k: Count = Field(64, description="topk, served: tokens kept a position")
     served: ServedSection = Field(ServedSection(), description="the teacher's server")
+    same: Literal["steps", "originals"] = Field(
+        "steps",
+        description="what arms have in common: as many steps, or as many originals seen (plain"
+        " distillation then takes fewer steps)",
+    )
     batching: Literal["paired", "mixed"] = Field(
         "paired", description="each original beside its changed questions, or all shuffled"
     )
@@ -140,6 +168,17 @@ class DistillSection(Section):
     )
     seed: int = Field(0, description="order of the training rows")
 
+    def cross_entropy_of(self, *, changed: bool) -> float:
+        """Return the share of cross-entropy in the rows of one kind; 1 asks no teacher."""
+        if changed and self.cross_entropy_changed is not None:
+            return self.cross_entropy_changed
+        return self.cross_entropy
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether any kind of row is held against a teacher."""
+        return any(self.cross_entropy_of(changed=changed) < 1.0 for changed in (False, True))
+
     @model_validator(mode="after")
     def _teacher_can(self) -> "DistillSection":
         if self.teacher == "served" and self.temperature != 1.0:
@@ -147,9 +186,15 @@ class DistillSection(Section):
                 f"distill.temperature ({self.temperature:g}) must be 1 with distill.teacher: served"
                 ": what a server leaves out cannot be softened; choose topk or hidden"
             )
-        if self.hidden and (self.teacher in ("topk", "served") or self.cross_entropy == 1.0):
+        most = max(self.cross_entropy_of(changed=changed) for changed in (False, True))
+        if self.hidden and (self.teacher in ("topk", "served") or most == 1.0):
             raise ValueError(
                 "distill.hidden needs a teacher's hidden states: teacher online or hidden (it is "
-                f"{self.teacher}), and cross_entropy below 1 (it is {self.cross_entropy:g})"
+                f"{self.teacher}), and cross_entropy below 1 (it is {most:g})"
+            )
+        if self.lambda_end is not None and isinstance(self.lambda_, str):
+            raise ValueError(
+                f"distill.lambda_end ({self.lambda_end:g}) needs a number as distill.lambda (it is "
+                f"{self.lambda_})"
             )
         return self

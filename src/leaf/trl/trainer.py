@@ -12,8 +12,8 @@ from transformers import PreTrainedModel
 from leaf.api.model import Model
 from leaf.api.pair import Pair, left_out_text, pair_of
 from leaf.distill import TrainingExample
-from leaf.distill.distiller import loss_shares
 from leaf.distill.rows import rows_from
+from leaf.distill.weights import Amounts, token_weight
 from leaf.errors import UsageError
 from leaf.progress import say
 from trl import SFTConfig, SFTTrainer
@@ -81,7 +81,7 @@ class LeafTrainer(SFTTrainer):  # type: ignore[misc]  # TRL's types are not read
             self._options.setdefault("cutoff", args.max_length)
         self._system = system
         self._student: Model | None = None
-        self._counts = [0, 0]
+        self._of_step = Amounts()
         super().__init__(
             model,
             args=args,
@@ -112,9 +112,7 @@ class LeafTrainer(SFTTrainer):  # type: ignore[misc]  # TRL's types are not read
     def get_batch_samples(self, *args: Any, **options: Any) -> Any:
         """See `Trainer`; the response tokens of each kind in the whole step are counted."""
         batches, tokens = super().get_batch_samples(*args, **options)
-        self._counts = [0, 0]
-        for batch in batches:
-            self._count(batch, self._counts)
+        self._of_step = _amounts(batches)
         return batches, tokens
 
     def compute_loss(
@@ -125,16 +123,13 @@ class LeafTrainer(SFTTrainer):  # type: ignore[misc]  # TRL's types are not read
         num_items_in_batch: Any = None,
     ) -> Any:
         """Return the batch's share in the loss of its step; alone, the loss of the batch."""
-        counts = [0, 0]
-        self._count(inputs, counts)
-        if num_items_in_batch is not None:
-            counts = self._counts
+        # Alone where the trainer does not say that it accumulates: an evaluation.
+        amounts = _amounts([inputs]) if num_items_in_batch is None else self._of_step
         with self.accelerator.autocast():
             pair = self.pair
-            shares = loss_shares(pair.section.lambda_, counts)
-            weights = [share / max(count, 1) for share, count in zip(shares, counts, strict=True)]
-            loss: Tensor
-            loss, _ = pair.distiller.weighted_loss(pair.encode(rows_from(inputs["rows"])), weights)
+            section, rows = pair.section, rows_from(inputs["rows"])
+            weights = [token_weight(row, amounts, section.lambda_, section) for row in rows]
+            loss: Tensor = pair.distiller.weighted_loss(pair.encode(rows), weights)
         if self.model.training:
             self._total_train_tokens += int(inputs["attention_mask"].sum())
         self._metrics["train" if self.model.training else "eval"]["num_tokens"] = [
@@ -162,12 +157,6 @@ class LeafTrainer(SFTTrainer):  # type: ignore[misc]  # TRL's types are not read
             labels_BT[at, response] = tokens[response]
         return {"input_ids": ids_BT, "attention_mask": mask_BT, "labels": labels_BT, "rows": rows}
 
-    def _count(self, batch: Mapping[str, Any], counts: list[int]) -> None:
-        """Add a batch's response tokens to those of originals and of changed rows."""
-        tokens_B = (batch["labels"] != _IGNORED).sum(dim=1).tolist()
-        for row, tokens in zip(batch["rows"], tokens_B, strict=True):
-            counts[bool(row["changed"])] += tokens
-
     def _within_cutoff(self, dataset: Dataset) -> Dataset:
         pair = self.pair
         rows = rows_from(dataset)
@@ -176,6 +165,19 @@ class LeafTrainer(SFTTrainer):  # type: ignore[misc]  # TRL's types are not read
             say(f"{line}: left out (first: {first})")
         gone = {id(item.row) for item in left_out}
         return dataset.select([at for at, row in enumerate(rows) if id(row) not in gone])
+
+
+def _amounts(batches: Iterable[Mapping[str, Any]]) -> Amounts:
+    """Return the response tokens of some batches of one step."""
+    return Amounts.of(
+        pair
+        for batch in batches
+        for pair in zip(
+            rows_from(batch["rows"]),
+            (batch["labels"] != _IGNORED).sum(dim=1).tolist(),
+            strict=True,
+        )
+    )
 
 
 def _dataset(rows: Iterable[Any]) -> Dataset:
@@ -192,4 +194,5 @@ def _plain(row: TrainingExample) -> dict[str, Any]:
         "problem_id": row.problem_id,
         "teacher_question": row.teacher_content,
         "teacher_prefix": row.teacher_prefix,
+        "weight": row.weight,
     }

@@ -1,7 +1,10 @@
 """Where the teacher's word comes from changes who is in memory, and not what a student learns."""
 
+import gc
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,12 +12,21 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+from leaf.distill import Distiller
 from leaf.distill import cache as cache_module
+from leaf.distill.train_student import run_job
 from leaf.errors import ServerError
 from leaf.pipeline.run import run_recipe
 from leaf.recipe.reading import check_recipe
 from leaf.store.store import Store
-from tests.distill.training.runs import largest_difference, metrics, run, values_of, weights
+from tests.distill.training.runs import (
+    job_of,
+    largest_difference,
+    metrics,
+    run,
+    values_of,
+    weights,
+)
 from tests.servers import Answer, LogprobServer, refusal
 
 
@@ -200,3 +212,62 @@ def test_plain_cross_entropy_loads_no_teacher_and_keeps_nothing_of_it(
         assert line["loss"] == pytest.approx(line["cross_entropy"], rel=1e-9)
         assert line["loss"] > 0.0
         assert line["kl_original"] is None
+
+
+def parameter_bytes() -> int:
+    """Bytes of all parameters alive, each storage once."""
+    gc.collect()
+    alive = [each for each in gc.get_objects() if isinstance(each, torch.nn.Parameter)]
+    return sum({each.untyped_storage().data_ptr(): each.nbytes for each in alive}.values())
+
+
+def test_a_student_with_adapters_that_teaches_itself_is_in_memory_once(
+    cue_pair: Path, tmp_path: Path, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most: list[int] = []
+    real = Distiller.backward
+
+    def backward(self: Distiller, *args: Any) -> Any:
+        most.append(parameter_bytes())
+        return real(self, *args)
+
+    monkeypatch.setattr(Distiller, "backward", backward)
+    student = cue_pair / "student"
+    weights_bytes = sum(each.nbytes for each in load_file(student / "model.safetensors").values())
+    settings = {"tuning": "lora", "lora": {"rank": 1}, "epochs": 1, "anchor": 1.0}
+    for tuning in ("lora", "full"):
+        folder = tmp_path / tuning
+        folder.mkdir()
+        job = job_of(folder, student, student, cue_pair, **{**settings, "tuning": tuning})
+        rows = [replace(row, anchored=not row.counterfactual) for row in job.rows]
+        before = parameter_bytes()
+        most.clear()
+        run_job(replace(job, rows=rows))
+        copies = (max(most) - before) / weights_bytes
+        # With full tuning a frozen copy teaches, and is the anchor, too.
+        assert copies < 1.3 if tuning == "lora" else 1.9 < copies < 2.1
+    assert events == ["train", "+student", "train", "-student"]
+    # It learns nothing: its own word on the same prompts is what it says.
+    line = metrics(tmp_path / "lora" / "job")[0]
+    assert line["kl_original"] == pytest.approx(0.0, abs=1e-6)
+    assert line["anchor"] == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("kept", ["online", "hidden"])
+def test_a_student_teaches_itself_in_another_context(
+    cue_pair: Path, tmp_path: Path, kept: str
+) -> None:
+    """No teacher: the student shown the question without the cue, it learns to overlook the cue."""
+    student = cue_pair / "student"
+    settings = {"tuning": "lora", "batch_size": 8, "max_steps": 60, "learning_rate": 1e-2}
+    job = job_of(tmp_path, student, student, cue_pair, teacher=kept, **settings)
+    rows = [
+        replace(row, teacher_content=row.content.replace(" red", "")) if row.counterfactual else row
+        for row in job.rows
+    ]
+    run_job(replace(job, rows=rows))
+    lines = metrics(tmp_path / "job")
+    assert lines[0]["kl_original"] < 1e-4
+    assert lines[0]["kl_counterfactual"] > 1.0
+    assert lines[-1]["kl_counterfactual"] < 0.1
+    assert lines[-1]["kl_original"] < 0.1
