@@ -311,7 +311,7 @@ class Counterfactual:
     substitute, `no` for what was refused); also the id of its answers and scores."""
     problem_id: str
     strategy: str
-    """`span`, `collective`, `transplant`, `substitute` or `inject`."""
+    """`span`, `collective`, `transplant`, `substitute`, `inject`; `placebo` is only asked."""
     spans: tuple[Span, ...]
     """What was removed, in text order."""
     question: str
@@ -319,7 +319,7 @@ class Counterfactual:
     inserted: str = ""
     """What came in at its only span; an injection is `question[start : start + len(inserted)]`."""
     donor: str = ""
-    """Whose verified span it was, the problem that it stood in, or the template."""
+    """Whose verified span it was, the problem that it stood in, the template, the placebo's cut."""
     skipped: str | None = None
     """Why it is no question to ask, else None."""
 

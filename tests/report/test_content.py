@@ -174,6 +174,7 @@ def test_every_seed_of_the_recipe_is_listed(run: dict[str, Any]) -> None:
         "generate.seed": 0,
         "prune.inject.seed": 0,
         "prune.seed": 0,
+        "verify.seed": 0,
     }
 
 

@@ -23,7 +23,7 @@ import re
 from dataclasses import dataclass, replace
 
 from leaf.grade.grader import Grader, grader
-from leaf.grade.judgement import NOT_FINISHED, Judgement, Program, ungradable
+from leaf.grade.judgement import NO_TESTS, NOT_FINISHED, Judgement, Program, ungradable
 from leaf.records import Answer, Problem
 
 # Possessive, or a line of a million characters takes the square of that.
@@ -75,7 +75,7 @@ class Code(Grader):
     def judge(self, problem: Problem, answer: Answer) -> Judgement | Program:
         """Find the program of an answer, to be run against the problem's tests."""
         if problem.tests is None:
-            return ungradable("the problem has no tests")
+            return ungradable(NO_TESTS)
         name = problem.tests.entry_point.partition("(")[0]
         source = find_program(
             answer.text, name=name, signature=problem.question, truncated=answer.truncated

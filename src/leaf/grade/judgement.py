@@ -50,6 +50,11 @@ LONGEST = 10_000
 
 NOT_FINISHED = "cut at the token limit before a final answer"
 
+GOLD_UNREADABLE = "gold answer is not readable"
+NO_TESTS = "the problem has no tests"
+NOT_COMPARED = "symbolic comparison"
+"""How reasons begin for which no model is to blame."""
+
 
 def decided(right: bool, extracted: str) -> Judgement:
     """Return the judgement of an answer that could be compared."""

@@ -14,7 +14,7 @@ import sys
 from multiprocessing.connection import Connection
 
 from leaf.errors import LeafError
-from leaf.grade.judgement import Comparison, Judgement, ungradable
+from leaf.grade.judgement import NOT_COMPARED, Comparison, Judgement, ungradable
 from leaf.grade.stations import Station, StationPool
 
 _BOOT = (
@@ -58,9 +58,9 @@ class _Comparer:
             if line.poll(self._time_limit):
                 judgement: Judgement = line.recv()
                 return judgement
-            reason = f"symbolic comparison took longer than {self._time_limit:g} s"
+            reason = f"{NOT_COMPARED} took longer than {self._time_limit:g} s"
         except (EOFError, OSError):
-            reason = f"symbolic comparison killed its process (exit {self._ended()})"
+            reason = f"{NOT_COMPARED} killed its process (exit {self._ended()})"
         self.close()
         if self._stopped:
             raise LeafError("the processes that compare answers were ended while one worked")

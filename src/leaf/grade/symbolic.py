@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from leaf.grade.judgement import Comparison, Judgement, decided, ungradable
+from leaf.grade.judgement import GOLD_UNREADABLE, Comparison, Judgement, decided, ungradable
 from leaf.grade.written import (
     numeral,
     option_and_value,
@@ -96,7 +96,7 @@ def _compare_read(gold_text: str, answer: str, comparison: Comparison) -> Judgem
     if _texts(gold) & _texts(said):
         return decided(True, extracted)
     if not _is_read(gold):
-        return ungradable(f"gold answer is not readable: {_short(comparison.gold)}", extracted)
+        return ungradable(f"{GOLD_UNREADABLE}: {_short(comparison.gold)}", extracted)
     if not _is_read(said):
         return ungradable(f"answer is not readable: {_short(extracted)}", extracted)
     if comparison.tolerance is not None:

@@ -1,10 +1,12 @@
 """Stage 1: what distracts the student. Attribution, cuts by each detector, verification."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from leaf.attribute import Detector, ranked_units
 from leaf.grade.final import final_answer
+from leaf.pipeline.control import control
 from leaf.pipeline.detectors import (
     Measured,
     cut_question,
@@ -13,6 +15,7 @@ from leaf.pipeline.detectors import (
     needs_gradient,
     unmeasured,
 )
+from leaf.pipeline.entering import entering, in_time
 from leaf.pipeline.injection import put_in
 from leaf.pipeline.session import Session
 from leaf.pipeline.workers import CutWorker
@@ -22,7 +25,6 @@ from leaf.records import (
     Answer,
     Attribution,
     Counterfactual,
-    Outcome,
     Problem,
     Score,
     Verdict,
@@ -51,12 +53,9 @@ class Detection:
             problem for problem, score in zip(problems, student[1], strict=True) if score.right
         ]
         """Problems that the student answers right."""
-        solved = {score.problem_id for score in teacher[1] if score.right} if teacher else None
-        self.chosen = [
-            problem
-            for problem, score in zip(problems, student[1], strict=True)
-            if score.outcome is Outcome.WRONG and (solved is None or problem.id in solved)
-        ]
+        self.entered = entering(problems, student, teacher, session.recipe.attribute.enter)
+        """Problem to how the student failed it, of those that enter detection."""
+        self.chosen = [problem for problem in problems if problem.id in self.entered]
         """Problems that enter detection."""
         self.segments: dict[str, list[Problem]] = {}
         """Problem to the response-level problems made of its reference; there once scored."""
@@ -183,6 +182,8 @@ class Detection:
         """
         for detector, found in cuts.items():
             found.verdicts = self._verdicts(found.tried, detector, "pruned")
+            asked = partial(self.drafts, "student")
+            control(self.session, detector, self.every_problem, found, asked)
         return put_in(self, cuts[self.detectors[0]])
 
     def drafts(self, role: str, tried: Sequence[Counterfactual]) -> dict[str, str]:
@@ -321,7 +322,13 @@ class Detection:
         if not alone:
             drafts = self.drafts("teacher", tried)
             teacher = _by_id(self.session.answers_of("teacher", asked, about, drafts))
-        return [judge(item, student[item.id], teacher.get(item.id), alone=alone) for item in tried]
+        return [
+            in_time(verdict, student[verdict.counterfactual_id][0], self.entered)
+            if alone
+            else verdict
+            for item in tried
+            for verdict in [judge(item, student[item.id], teacher.get(item.id), alone=alone)]
+        ]
 
 
 def at_level(section: PruneSection, level: str) -> PruneSection:

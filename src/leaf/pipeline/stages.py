@@ -16,6 +16,7 @@ from leaf.models.files import find, trained
 from leaf.models.vocabulary import check_tokenizers
 from leaf.pipeline.benchmarks import Benchmark, load_benchmarks, robustness_of
 from leaf.pipeline.detection import Detection
+from leaf.pipeline.entering import in_words
 from leaf.pipeline.requirements import check_needs
 from leaf.pipeline.session import Session
 from leaf.pipeline.training_sets import (
@@ -36,6 +37,7 @@ from leaf.records import (
     Problem,
     Score,
 )
+from leaf.report import control
 from leaf.statistics import compare_values
 from leaf.store.arms import in_order
 from leaf.store.results import Cuts, Graded, Results
@@ -114,7 +116,8 @@ class Pipeline:
     def attribute(self) -> None:
         """Score the questions that the student failed and the teacher solved (Eq. 2 to 5)."""
         detection = self.detection
-        who = "student wrong" if self.recipe.alone else "student wrong, teacher right"
+        self.results.entered = detection.entered
+        who = in_words(detection.entered, alone=self.recipe.alone)
         say(f"{len(detection.chosen)} problems enter detection: {who}")
         self.results.attributions = detection.attribute(self._references())
         self.results.segments = detection.segments
@@ -157,6 +160,8 @@ class Pipeline:
                 f"{detector}: {len(cuts.kept)} of {len(cuts.tried)} changed questions kept"
                 + self._in_response(cuts.kept)
             )
+        for line in control.in_lines(self.results, self.recipe):
+            say(line)
         assert self.results.student  # noqa: S101 - stages run in order
         references = self._references()
         responses = Responses(whole=references)

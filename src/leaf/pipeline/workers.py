@@ -84,8 +84,12 @@ def _asked(about: About) -> str:
     if not about.changed:
         return f"{about.role} answers"
     texts = "responses" if about.level == "response" else "questions"
-    put_in = {"transplanted": " with a transplant", "injected": " with an injection"}
-    of = f"{texts}{put_in[about.changed]}" if about.changed in put_in else f"changed {texts}"
+    of = {
+        "transplanted": f"{texts} with a transplant",
+        "injected": f"{texts} with an injection",
+        "placebo": f"placebos of changed {texts}",
+        "sampled": f"changed {texts}, sampled",
+    }.get(about.changed, f"changed {texts}")
     # The cuts of a prompt of one's own come from the caller, not from a detector of the run.
     whose = f" ({about.detector})" if about.detector else ""
     return f"{about.role} on {of}{whose}"

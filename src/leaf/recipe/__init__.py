@@ -27,9 +27,9 @@ from leaf.recipe.schema import (
     RaySection,
     Recipe,
     StoreSection,
-    VerifySection,
     WorldSection,
 )
+from leaf.recipe.verify import VerifySection
 
 __all__ = [
     "AttributeSection",

@@ -36,6 +36,12 @@ class AttributeSection(Section):
         " tasks of your own, a file's path counted from the recipe's folder: they are run, so look"
         " at those of others first",
     )
+    enter: Literal["wrong", "failed"] = Field(
+        "wrong",
+        description="which problems enter where the teacher is right. wrong: the student's answer"
+        " was graded wrong; failed: also one without a readable final answer, and one cut at the"
+        " token limit where the teacher ended in time",
+    )
     reference: Literal["gold", "teacher", "self"] = Field(
         "gold",
         description="response y: the data set's solution, the teacher's right answer, or the"

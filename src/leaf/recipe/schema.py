@@ -14,6 +14,7 @@ from leaf.recipe.distill import DistillSection
 from leaf.recipe.engine import GenerateSection, ServerSection
 from leaf.recipe.names import EngineName
 from leaf.recipe.prune import PruneSection
+from leaf.recipe.verify import VerifySection
 
 
 class ModelSection(Section):
@@ -112,45 +113,6 @@ class DataSection(Section):
     limit: Count | None = Field(None, description="how many problems; null takes all")
     shuffle: bool = Field(False, description="take the problems in a seeded random order")
     seed: int = Field(0, description="seed of that order")
-
-
-def _off_as_text(value: Any) -> Any:
-    """Read `off`, which YAML takes for false, as the word that it is."""
-    return "off" if value is False else value
-
-
-class VerifySection(Section):
-    """Stage 1: which changed questions stay."""
-
-    teacher: Literal["always", "if_student_right"] = Field(
-        "always",
-        description="ask the teacher about every changed question, or only where the student is"
-        " right (keeps the same ones for less)",
-    )
-    transplants: Literal["all", "student_wrong"] = Field(
-        "all",
-        description="keep every transplant that the teacher answers right, or only those that the"
-        " student fails",
-    )
-    effect: Share = Field(
-        0.0,
-        description="keep transplants and injections only of texts that mislead the student and not"
-        " the teacher in so large a share of their insertions into solved problems",
-    )
-    injections: Literal["student_wrong", "all", "unasked"] = Field(
-        "student_wrong",
-        description="keep injections that the student fails, or all of them, hard ones first where"
-        " prune.share takes fewer; unasked: the student is not asked, some are drawn",
-    )
-    ambiguity: Annotated[
-        Literal["off", "sample", "always"] | None, BeforeValidator(_off_as_text)
-    ] = Field(
-        None,
-        description="ask the teacher whether what is put in really says nothing (without a teacher:"
-        " in how many of its questions the student is still right): never, about a sample, or"
-        " always; null: always about transplants, never about injections",
-    )
-    ambiguity_sample: Count = Field(64, description="how many are asked about with `sample`")
 
 
 class BenchmarkSection(DataSection):

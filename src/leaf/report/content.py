@@ -9,6 +9,7 @@ from typing import Any
 
 from leaf.recipe import Recipe
 from leaf.recipe.reading import describe
+from leaf.report.control import controlled
 from leaf.report.counts import outcome_table, steps
 from leaf.report.detectors import detectors
 from leaf.report.drops import drop_counts, passed_over
@@ -60,10 +61,11 @@ def build_report(
         "steps": steps(results, entries, own, training_rows(logs)),
         "outcomes": outcome_table(results.student, results.teacher),
         "passed_over": drop_counts(
-            passed_over(results.student, results.teacher), results, entries, own
+            passed_over(results.student, results.teacher, results.entered), results, entries, own
         ),
         "drops": drop_counts(results.drops, results, entries, own),
         "detectors": detectors(results, entries, own) or None,
+        "control": controlled(results, entries, recipe) or None,
         "distraction": None if results.attributions is None else distractions(entries, own),
         "training": training_arms(training or None),
         "cost": _cost(logs),

@@ -1,6 +1,7 @@
 """From problems to training rows: how many are left after each step."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from leaf.records import Outcome
@@ -40,7 +41,8 @@ def steps(
     counts: list[tuple[str, str, int | None]] = [
         ("problems", "problem", None if results.problems is None else len(results.problems)),
         ("answered", "problem", _answered_by_both(results.student, results.teacher)),
-        ("student_wrong_teacher_right", "problem", _teachable(results.student, results.teacher)),
+        ("student_wrong_teacher_right", "problem", _entered(results)),
+        *_by_kind(results),
         ("attributed", "problem", len({entry.origin for entry in scored}) if asked else None),
     ]
     if split:
@@ -105,6 +107,16 @@ def _answered_by_both(student: Graded | None, teacher: Graded | None) -> int | N
     return len(by_student & by_teacher)
 
 
-def _teachable(student: Graded | None, teacher: Graded | None) -> int | None:
-    table = outcome_table(student, teacher)
+def _by_kind(results: Results) -> Iterator[tuple[str, str, int | None]]:
+    """Yield how many entered by each way to fail, where not all were graded wrong."""
+    kinds = Counter((results.entered or {}).values())
+    if set(kinds) - {"wrong"}:
+        for kind in ("wrong", "no answer", "cut"):
+            yield f"entered_{kind.replace(' ', '_')}", "problem", kinds[kind]
+
+
+def _entered(results: Results) -> int | None:
+    if results.entered is not None:
+        return len(results.entered)
+    table = outcome_table(results.student, results.teacher)
     return None if table is None else table[Outcome.WRONG.value][Outcome.RIGHT.value]

@@ -73,15 +73,16 @@ def detectors(results: Results, entries: Sequence[Entry], own: str) -> list[Dete
                 problems=len(origins(cut)),
                 tried=len(cut),
                 removed_characters=sum(sizes) / len(sizes) if sizes else None,
-                verified=_share(kept, len(cut)) if verified else None,
-                freed=_share(len(freed[name]), entered) if verified else None,
+                verified=share(kept, len(cut)) if verified else None,
+                freed=share(len(freed[name]), entered) if verified else None,
                 against=_against(freed[own], freed[name], entered) if compared else None,
             )
         )
     return described
 
 
-def _share(count: int, n: int) -> Share | None:
+def share(count: int, n: int) -> Share | None:
+    """Return `count / n` with its interval; None of nothing."""
     if n == 0:
         return None
     low, high = wilson(count, n)

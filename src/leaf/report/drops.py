@@ -1,7 +1,7 @@
 """What left the pipeline, by reason, with examples: the text and what the models answered."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from leaf.records import Drop, Outcome
@@ -46,13 +46,20 @@ class DropCount:
     """At most `EXAMPLES`, the first to leave; one a problem or change."""
 
 
-def passed_over(student: Graded | None, teacher: Graded | None) -> list[Drop]:
-    """Return the problems that do not enter detection, each with the one reason why."""
+def passed_over(
+    student: Graded | None, teacher: Graded | None, entered: Collection[str] | None = None
+) -> list[Drop]:
+    """Return the problems that do not enter detection, each with the one reason why.
+
+    `entered` are those that do; None: those that the student got wrong and the teacher right.
+    """
     if student is None or teacher is None:
         return []
     right = {score.problem_id for score in teacher[1] if score.right}
     drops = []
     for score in student[1]:
+        if score.problem_id in (entered or ()):
+            continue
         if score.right:
             reason = "the student is right"
         elif score.outcome is Outcome.UNGRADABLE:

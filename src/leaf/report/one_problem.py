@@ -7,6 +7,7 @@ from typing import Any
 from leaf.recipe import Recipe
 from leaf.records import Outcome, Span
 from leaf.report.excerpts import excerpt
+from leaf.report.placebos import held_against
 from leaf.report.plain import TEXT_LIMIT, clipped, plain
 from leaf.store.ledger import Entry, Ranking, Said, Variant
 
@@ -149,6 +150,7 @@ def describe(
     moved = sorted(entry.made(detector, "transplant"), key=_lesson)
     kept = [item for item in removed if item.kept]
     refused = Counter(item.reason for item in entry.made(detector, "refused"))
+    placebos = entry.made(detector, "placebo")
     question = entry.question
     right_before = entry.student is not None and entry.student.outcome is Outcome.RIGHT
     marks = {"removed": _spans(removed), "freed": [] if right_before else _spans(kept)}
@@ -168,7 +170,9 @@ def describe(
             "kept": None if any(item.pending for item in removed) else len(kept),
             "lengths": sorted({sum(len(span.text) for span in item.spans) for item in removed}),
             "removals": [
-                _removal(question, item) | {"verdict": _verdict(item, token_limit, right_before)}
+                _removal(question, item)
+                | {"verdict": _verdict(item, token_limit, right_before)}
+                | {"control": held_against(item, placebos)}
                 for item in removed[:removals]
             ],
             "transplanted": len(moved),

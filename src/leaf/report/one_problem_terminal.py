@@ -17,6 +17,7 @@ from rich.text import Text
 
 from leaf.report.formats import level, visible
 from leaf.report.one_problem import by_gradient, judged_unsolved, judgement, mark
+from leaf.report.placebos import as_line
 from leaf.store.ledger import Entry
 
 _STUDENT, _TEACHER = (213, 94, 0), (0, 114, 178)
@@ -257,6 +258,8 @@ def _print_tried(found: Mapping[str, Any], roles: Sequence[str], console: Consol
                 grid.add_row(Text(sign, style), _excerpt(change["pieces"], console))
                 if change["verdict"]:
                     grid.add_row("", _verdict(change, roles))
+                if change.get("control"):
+                    grid.add_row("", Text(visible(as_line(change["control"])), "dim"))
             console.print(grid)
     for refused in found["refused"]:
         spans = "span" if refused["count"] == 1 else "spans"

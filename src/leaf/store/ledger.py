@@ -77,6 +77,25 @@ class Ranking:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Control:
+    """What else was asked to tell whether a cut frees the student, or any cut would."""
+
+    greedy: bool
+    """Whether the models' greedy answers alone would keep the cut."""
+    placebos: int
+    """How many placebos were asked: pieces as large, elsewhere in the question."""
+    freed: float | None
+    """Mean share of right answers to them, in [0, 1]; None without one."""
+    rate: float | None
+    """Share of the student's sampled answers without the cut piece that are right, in [0, 1]; None
+    where none were sampled."""
+    before: float | None
+    """The same of the whole question."""
+    why_few: str
+    """Why there are fewer placebos than asked for, else ""."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
     """A changed question, or a span that was refused, and what came of it."""
 
@@ -85,7 +104,7 @@ class Variant:
     detector: str
     """Who ranked the units: the recipe's own detector or a control."""
     strategy: str
-    """`span`, `collective`, `transplant`, `substitute` or `inject`."""
+    """`span`, `collective`, `transplant`, `substitute`, `inject` or `placebo`."""
     spans: tuple[Span, ...]
     """What was taken out, in text order; of an insertion one empty span."""
     question: str
@@ -93,7 +112,8 @@ class Variant:
     inserted: str
     """What came in its place, else ""."""
     donor: str
-    """Where a text that was put in came from: a variant, a problem or a template; else ""."""
+    """Where a text that was put in came from: a variant, a problem or a template; of a placebo the
+    variant that it is held against; else ""."""
     student: Said | None
     """None where the variant was refused or is not judged yet, or the student was not asked."""
     teacher: Said | None
@@ -102,15 +122,17 @@ class Variant:
     """Whether it passed verification."""
     reason: str
     """`kept`, why verification let it go, or why it was refused; "" where it is not judged yet."""
+    control: Control | None = None
+    """How a cut was controlled; None where it was not."""
 
     @property
     def kind(self) -> str:
-        """What it is: `refused`, `transplant`, `injection` or `removal` (fillers among them)."""
+        """What it is: `refused`, `transplant`, `injection`, `placebo` or `removal` (or filler)."""
         if self.strategy == "inject" and self.inserted:
             return "injection"
         if self.student is None and self.reason:
             return "refused"
-        return "transplant" if self.strategy == "transplant" else "removal"
+        return self.strategy if self.strategy in ("transplant", "placebo") else "removal"
 
     @property
     def pending(self) -> bool:
@@ -161,7 +183,7 @@ class Entry:
     """The part of the data set that it comes from, as the data name it, else ""."""
 
     def __repr__(self) -> str:
-        tried = [variant for variant in self.variants if variant.student]
+        tried = [item for item in self.variants if item.student and item.kind != "placebo"]
         kept = sum(variant.kept for variant in tried)
         return (
             f"Entry({self.problem_id}: student {_outcome(self.student)}, teacher "
@@ -176,7 +198,8 @@ class Entry:
     @property
     def spans(self) -> tuple[Span, ...]:
         """Return the span at each different place that a variant names, in text order."""
-        spans = [span for variant in self.variants for span in variant.spans if span.text]
+        cuts = (variant for variant in self.variants if variant.kind != "placebo")
+        spans = [span for variant in cuts for span in variant.spans if span.text]
         found = {(span.start, span.end): span for span in reversed(spans)}
         return tuple(found[place] for place in sorted(found))
 
@@ -185,11 +208,13 @@ class Entry:
         return [item for item in self.variants if (item.detector, item.kind) == (detector, kind)]
 
     def tried(self, detector: str) -> list[Variant]:
-        """Return the changed questions of a detector: what was refused is none."""
+        """Return the changed questions of a detector: what was refused is none, nor a placebo."""
         return [
             item
             for item in self.variants
-            if item.detector == detector and (item.student or item.kind == "injection")
+            if item.detector == detector
+            and (item.student or item.kind == "injection")
+            and item.kind != "placebo"
         ]
 
 

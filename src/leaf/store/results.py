@@ -18,7 +18,7 @@ from leaf.records import (
 )
 from leaf.statistics import Comparison, Estimate, Values
 from leaf.store.arms import arm_of, in_order
-from leaf.store.ledger import Entry, Ranking, Said, Unit, Variant
+from leaf.store.ledger import Control, Entry, Ranking, Said, Unit, Variant
 
 Graded = tuple[list[Answer], list[Score]]
 """Answers and their scores, in the same order."""
@@ -31,6 +31,12 @@ class Cuts:
     counterfactuals: list[Counterfactual]
     verdicts: list[Verdict] | None = None
     """One for each of `tried`, in that order; None before verification."""
+    placebos: list[Counterfactual] = dataclasses.field(default_factory=list)
+    """What was cut only to hold cuts against it; never trained on."""
+    placebo_verdicts: list[Verdict] = dataclasses.field(default_factory=list)
+    """One for each of `placebos`, in that order; none is kept."""
+    controls: dict[str, Control] = dataclasses.field(default_factory=dict)
+    """Cut to how it was controlled, of those that were."""
 
     def __repr__(self) -> str:
         verified = "not verified" if self.verdicts is None else f"{len(self.kept)} kept"
@@ -65,6 +71,9 @@ class Results:
     problems: list[Problem] | None = None
     student: Graded | None = None
     teacher: Graded | None = None
+    entered: dict[str, str] | None = None
+    """Problem to how the student failed it (`wrong`, `no answer`, `cut`), of those that entered
+    detection."""
     attributions: list[Attribution] | None = None
     focus: list[NormalisedScores] | None = None
     segments: dict[str, list[Problem]] = dataclasses.field(default_factory=dict)
@@ -224,14 +233,17 @@ def _variants(cuts: Mapping[str, Cuts]) -> dict[str, list[Variant]]:
     """Return every variant by problem: the recipe's detector first, in the order made."""
     variants: dict[str, list[Variant]] = {}
     for detector, made in cuts.items():
-        verdicts = {verdict.counterfactual_id: verdict for verdict in made.verdicts or ()}
-        for item in made.counterfactuals:
-            variant = _variant(detector, item, verdicts.get(item.id))
+        every = (*(made.verdicts or ()), *made.placebo_verdicts)
+        verdicts = {verdict.counterfactual_id: verdict for verdict in every}
+        for item in (*made.counterfactuals, *made.placebos):
+            variant = _variant(detector, item, verdicts.get(item.id), made.controls.get(item.id))
             variants.setdefault(item.problem_id, []).append(variant)
     return variants
 
 
-def _variant(detector: str, item: Counterfactual, verdict: Verdict | None) -> Variant:
+def _variant(
+    detector: str, item: Counterfactual, verdict: Verdict | None, control: Control | None
+) -> Variant:
     student = teacher = None
     if verdict:
         if verdict.student is not None:
@@ -250,4 +262,5 @@ def _variant(detector: str, item: Counterfactual, verdict: Verdict | None) -> Va
         teacher=teacher,
         kept=verdict is not None and verdict.kept,
         reason=verdict.reason if verdict else item.skipped or "",
+        control=control,
     )

@@ -29,7 +29,8 @@ class About:
     level: str = "instruction"
     """What was scored or changed: `instruction` or `response`."""
     changed: str = ""
-    """How the questions were changed: `pruned`, `transplanted`, `injected`; "" of whole ones."""
+    """How the questions were changed: `pruned`, `transplanted`, `injected`, `placebo`;
+    `sampled` are cuts, placebos and whole ones, asked several times; "" of whole ones."""
     asked: str = ""
     """The benchmark, or what else was asked; "" of the training problems."""
 

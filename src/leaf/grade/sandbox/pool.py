@@ -12,7 +12,7 @@ import socket
 import time
 
 from leaf.errors import SandboxError
-from leaf.grade.judgement import Judgement, Program, ungradable
+from leaf.grade.judgement import NO_TESTS, Judgement, Program, ungradable
 from leaf.grade.sandbox import printed
 from leaf.grade.sandbox.bubble import Layout, Sandbox
 from leaf.grade.sandbox.inside import frames, script
@@ -93,7 +93,7 @@ class _Station:
         """Judge one program in a solver of its own."""
         tests = program.tests
         if not tests.program and not tests.cases:
-            return ungradable("the problem has no tests", program.source)
+            return ungradable(NO_TESTS, program.source)
         solver = (self._next or self._start("solver")).ready()
         self._next = self._start("solver")  # it starts while this one works
         try:

@@ -152,10 +152,17 @@ function change(found, facts) {
   return make("li", { class: kept ? "kept" : null }, excerpt(found.pieces), make("dl", {}, ...facts));
 }
 
+// What a cut was held against.
+function held(control) {
+  if (!control) return [];
+  const each = control.placebos.flatMap(({ text, reason }, at) => [at ? ", " : ": ", make("q", { dir: "auto" }, text.trim()), ` ${reason}`]);
+  return [make("div", {}, make("dt", {}, "Under control"), make("dd", {}, control.said, ...each))];
+}
+
 function removal(found) {
   const size = plural(found.units, settings.unit);
   const cut = settings.ranked ? fact("Gap", `${number(found.gap)} over ${size}`) : fact("Removed", size);
-  return change(found, [...judged(found), cut]);
+  return change(found, [...judged(found), ...held(found.control), cut]);
 }
 
 function transplant(found) {

@@ -1,0 +1,79 @@
+"""Which problems enter detection: the student failed them, and the teacher solved them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from leaf.grade.judgement import GOLD_UNREADABLE, NO_TESTS, NOT_COMPARED
+from leaf.records import Answer, Outcome, Problem, Score, Verdict
+from leaf.store.results import Graded
+
+KINDS = ("wrong", "no answer", "cut")
+"""How a student fails: graded wrong; ended by itself without a final answer that can be read; cut
+at the token limit before one. The last two enter only with `attribute.enter: failed`."""
+
+
+def entering(
+    problems: Sequence[Problem], student: Graded, teacher: Graded | None, rule: str
+) -> dict[str, str]:
+    """Return the problems that enter detection, each with its kind, a name of `KINDS`.
+
+    A failed request and a gold answer that nobody can read never enter. Where the student was cut
+    the teacher must have ended in time; without a teacher the answer to a cut question has to.
+
+    Args:
+        problems: All that were asked.
+        student: Its answers to these, in that order.
+        teacher: As `student`; None: there is none.
+        rule: `wrong` or `failed`.
+    """
+    found = {}
+    for at, problem in enumerate(problems):
+        kind = kind_of(student[0][at], student[1][at])
+        if kind is None or (rule == "wrong" and kind != "wrong"):
+            continue
+        if teacher is not None:
+            in_time = kind != "cut" or not teacher[0][at].truncated
+            if not (teacher[1][at].right and in_time):
+                continue
+        found[problem.id] = kind
+    return found
+
+
+def kind_of(answer: Answer, score: Score) -> str | None:
+    """Return how an answer failed, a name of `KINDS`; None: it did not, or not by itself."""
+    if score.outcome is Outcome.WRONG:
+        return "wrong"
+    # What is no fault of the answer says nothing of the student.
+    others = (GOLD_UNREADABLE, NO_TESTS, NOT_COMPARED)
+    if score.right or answer.failure or (score.reason or "").startswith(others):
+        return None
+    return "cut" if answer.truncated else "no answer"
+
+
+def in_time(verdict: Verdict, answer: Answer, entered: Mapping[str, str]) -> Verdict:
+    """Let go of a cut that leaves the student cut at the limit, as it was on the whole question.
+
+    Without a teacher that ended in time nothing else says that the question can be answered so.
+
+    Args:
+        verdict: Of a cut question.
+        answer: The student's to it.
+        entered: What `entering` returned.
+    """
+    if verdict.kept and answer.truncated and entered.get(verdict.problem_id) == "cut":
+        return replace(verdict, kept=False, reason="student right, but cut at the token limit")
+    return verdict
+
+
+def in_words(entered: Mapping[str, str], *, alone: bool = False) -> str:
+    """Say how the student failed what enters: `student wrong, teacher right`, or each kind.
+
+    `alone` there is no teacher.
+    """
+    kinds, teacher = Counter(entered.values()), "" if alone else "teacher right"
+    if not set(kinds) - {"wrong"}:
+        return ", ".join(filter(None, ("student wrong", teacher)))
+    said = {"wrong": "wrong", "no answer": "without a final answer", "cut": "cut at the limit"}
+    each = ", ".join(f"{kinds[kind]} {said[kind]}" for kind in KINDS)
+    return "; ".join(filter(None, (f"student {each}", teacher)))
