@@ -19,8 +19,10 @@ def build_report(**run: Any) -> dict[str, Any]:
         focus=run["focus"],
         segments=run.get("segments", {}),
         cuts={
-            detector: Cuts(counterfactuals=made, verdicts=verdicts)
-            for detector, (made, verdicts) in run["cuts"].items()
+            detector: cuts
+            if isinstance(cuts, Cuts)
+            else Cuts(counterfactuals=cuts[0], verdicts=cuts[1])
+            for detector, cuts in run["cuts"].items()
         },
         rankings=run.get("rankings", {}),
         estimates=run["estimates"],

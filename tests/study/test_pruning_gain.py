@@ -121,7 +121,7 @@ def test_a_part_is_what_the_data_name_else_what_distracts() -> None:
 def test_shares_are_those_of_a_run_s_verdicts(path: Path, store: Store) -> None:
     lab = Lab(load_recipe(str(path)), store)
     found = pruning_gain(lab)
-    shares, against, _ = found.tables
+    shares, against, placebos, _ = found.tables
     for strategy, column in (("span", "one span cut"), ("collective", "all marked cut")):
         for detector in ("gradient", "random", "perplexity"):
             run = lab.run(
@@ -138,6 +138,13 @@ def test_shares_are_those_of_a_run_s_verdicts(path: Path, store: Store) -> None:
             cells = row(shares, detector=detector, part="all").cells
             assert cells["problems"] == 4
             assert value(cells[column]) == len(right) / 4
+    # Of one word each, cut in turn: only the cue frees.
+    for one in placebos.rows:
+        excess = one.cells["excess"]
+        assert isinstance(excess, Interval)
+        shares_of_one = one.cells["right after a cut"], one.cells["right after a placebo"]
+        assert excess.value == pytest.approx(shares_of_one[0] - shares_of_one[1])  # type: ignore
+    assert row(placebos, detector="gradient").cells["right after a placebo"] < 0.5  # type: ignore
     # The cue is one word of every failed question, and the gradient finds it each time.
     assert value(row(shares, detector="gradient").cells["one span cut"]) == 1.0
     assert {one.labels["control"] for one in against.rows} == {"random", "perplexity"}

@@ -42,9 +42,7 @@ def control(
     section = session.recipe.verify
     verdicts = {verdict.counterfactual_id: verdict for verdict in cuts.verdicts or ()}
     chosen = [
-        item
-        for item in cuts.tried
-        if verdicts[item.id].kept or (section.placebos_of == "tried" and not section.samples)
+        item for item in cuts.tried if verdicts[item.id].kept or section.placebos_of == "tried"
     ]
     if not (section.placebos or section.samples) or not chosen:
         return

@@ -32,8 +32,8 @@ class VerifySection(Section):
     )
     placebos_of: Literal["kept", "tried"] = Field(
         "kept",
-        description="kept: placebos of the cuts that both models answer right; tried: of all, which"
-        " decides the same, costs more and gives the effect of a cut without bias",
+        description="kept: placebos and samples of cuts that both models answer right; tried: of"
+        " all: the same ones stay, it costs more, and the effect of a cut is told without bias",
     )
     chance: Share = Field(
         0.0, description="largest share of a cut's placebos that may free the student as well"

@@ -11,12 +11,14 @@ from matplotlib.figure import Figure
 
 from leaf.errors import StudyError
 from leaf.records import Outcome, Problem
+from leaf.report.control import Controlled, controlled
 from leaf.statistics import Interval, compare_values
 from leaf.store.ledger import Entry
 from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.lab import Lab
 from leaf.study.output import written
 from leaf.study.paper import differs
+from leaf.study.placebos import against_placebos, of_every_cut, says_of
 from leaf.study.plot import Series, add_legend, draw_dots, height_of
 from leaf.study.scores import drawn
 from leaf.study.seeds import merged, share
@@ -53,6 +55,8 @@ class Pruned:
     """What it fails and the teacher solves."""
     detectors: Mapping[str, Freed]
     """The recipe's own first."""
+    controlled: Sequence[Controlled] = ()
+    """What each detector's single cuts were held against, in that order."""
 
     @property
     def own(self) -> str:
@@ -82,10 +86,15 @@ def pruning_gain(lab: Lab) -> Finding:
     shares = merged([shares_of(pruned) for pruned in seeds])
     compared = merged([against(pruned, options) for pruned in seeds], of_one=("p",))
     accuracy = merged([accuracy_of(pruned) for pruned in seeds])
+    placebos = merged([against_placebos(pruned.controlled) for pruned in seeds], of_one=("p",))
     return Finding(
         study="pruning-gain",
-        says=(*_says(shares, accuracy), *map(rests_on, seeds if len(seeds) == 1 else ())),
-        tables=(shares, compared, accuracy),
+        says=(
+            *_says(shares, accuracy),
+            *says_of(placebos),
+            *map(rests_on, seeds if len(seeds) == 1 else ()),
+        ),
+        tables=(shares, compared, *([placebos] if placebos.rows else []), accuracy),
         differs=differs(lab.recipe, "8", swept=("prune.strategy", "prune.levels"), trains=False),
         draw=lambda figure: _draw(figure, shares),
         size=(7.0, height_of(len(shares.rows), 2)),
@@ -105,9 +114,13 @@ def _prune(lab: Lab, seed: int) -> Pruned:
         name for name in dict.fromkeys([*section.controls, *CONTROLS]) if name != section.detector
     ]
     changes = {"prune.levels": ["instruction"], "attribute.controls": controls}
+    held = of_every_cut(lab.recipe.verify)
     runs = {
         strategy: lab.run(
-            {"prune.strategy": strategy, **changes}, until="verify", seed=seed, label=label
+            {"prune.strategy": strategy, **changes, **(held if strategy == "span" else {})},
+            until="verify",
+            seed=seed,
+            label=label,
         )
         for strategy, label in _WAYS.items()
     }
@@ -136,6 +149,7 @@ def _prune(lab: Lab, seed: int) -> Pruned:
             )
             for detector in results.cuts
         },
+        controlled=controlled(results, spans, runs["span"].recipe),
     )
 
 

@@ -2,10 +2,15 @@
 
 import dataclasses
 import json
+from typing import Any
+
+import pytest
 
 from leaf.recipe import Recipe
 from leaf.report.one_problem import explanation
-from leaf.store.ledger import Entry
+from leaf.report.placebos import as_line, in_words
+from leaf.store.ledger import Control, Entry
+from tests.report.one_problem.conftest import variant
 
 
 def test_everything_tried_by_the_recipes_detector_is_there_the_kept_first(
@@ -74,3 +79,50 @@ def test_a_segment_of_a_response_comes_with_what_stands_before_it(
     assert "".join(unit["text"] for unit in problem["units"]) == entry.question
     asked = explanation(entry, recipe, "here")["problem"]
     assert (asked["level"], asked["prompt"], asked["earlier"]) == ("instruction", None, None)
+
+
+def test_a_cut_shows_what_it_was_held_against(entry: Entry, recipe: Recipe) -> None:
+    held = Control(greedy=True, placebos=2, freed=0.5, rate=None, before=None, why_few="")
+    cut, *others = entry.variants
+    shown = dataclasses.replace(
+        entry,
+        variants=(
+            dataclasses.replace(cut, control=held),
+            *others,
+            variant("cf0/pl0", "Ben", strategy="placebo", donor="p/cf0"),
+            variant("cf0/pl1", " has", strategy="placebo", donor="p/cf0", reason="student right"),
+        ),
+    )
+    problem = explanation(shown, recipe, "ledger")["problem"]
+    first, *rest = problem["removals"]
+    assert first["control"] == {
+        "said": "right without 1 of 2 placebos",
+        "placebos": [
+            {"text": "Ben", "reason": "student wrong"},
+            {"text": " has", "reason": "student right"},
+        ],
+    }
+    assert as_line(first["control"]) == (
+        "right without 1 of 2 placebos: “Ben” student wrong, “has” student right"
+    )
+    assert all(one["control"] is None for one in rest)
+    # They are none of what was tried, and mark nothing.
+    before = explanation(entry, recipe, "ledger")["problem"]
+    assert problem["tried"] == before["tried"]
+    assert problem["units"] == before["units"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "right without 0 of 3 placebos"),
+        ({"placebos": 0, "freed": None, "why_few": "too short"}, "too short"),
+        (
+            {"rate": 0.75, "before": 0.25, "freed": 0.5},
+            "right in 75% of samples without it, 25% with; 50% without one of 3 placebos",
+        ),
+    ],
+)
+def test_control_is_said_in_one_line(changes: dict[str, Any], said: str) -> None:
+    values = {"greedy": True, "placebos": 3, "freed": 0.0, "rate": None, "before": None}
+    assert in_words(Control(**{**values, "why_few": "", **changes})) == said

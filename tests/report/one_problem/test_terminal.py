@@ -13,7 +13,7 @@ from leaf.recipe import Recipe
 from leaf.records import Outcome
 from leaf.report.one_problem import explanation
 from leaf.report.one_problem_terminal import print_explanation, print_list
-from leaf.store.ledger import Entry, Said
+from leaf.store.ledger import Control, Entry, Said
 from tests.report.attacks import ATTACKS
 
 
@@ -291,3 +291,11 @@ def test_the_list_is_one_line_a_problem_whatever_the_question(entry: Entry) -> N
     print_list([other], "gradient", Console(file=out, width=60, force_terminal=True))
     (line,) = out.getvalue().splitlines()
     assert "…" in line
+
+
+def test_what_a_cut_was_held_against_stands_below_it(entry: Entry, recipe: Recipe) -> None:
+    held = Control(greedy=True, placebos=2, freed=0.0, rate=None, before=None, why_few="")
+    first, *others = entry.variants
+    first = dataclasses.replace(first, control=held)
+    text = printed(dataclasses.replace(entry, variants=(first, *others)), recipe)
+    assert text.count("right without 0 of 2 placebos") == 1
