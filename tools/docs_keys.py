@@ -16,7 +16,13 @@ from leaf.recipe.detectors import SHIPPED
 Row = tuple[str, str, str, str]
 """Key, values that are allowed, default, meaning."""
 
-_PLAIN = {bool: "`true` or `false`", int: "whole number", float: "number", str: "text"}
+_PLAIN = {
+    bool: "`true` or `false`",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    Any: "value",
+}
 _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 

@@ -29,7 +29,10 @@ def recipe_of(pair: Path, folder: Path, **distill: object) -> Path:
         "learning_rate": RATE,
         "compute_dtype": "float32",
         "validation": {"share": 0.25, "every": 4},
-        "teacher_sees": "cut",  # which has rows of one context and of two
+        # Rows of one context and of two, which take different terms, in groups of their own.
+        "teacher_sees": "cut",
+        "cross_entropy_changed": 0.5,
+        "anchor": 0.5,
         **distill,
     }
     path = folder / "recipe.yaml"

@@ -41,8 +41,12 @@ def test_every_key_of_a_recipe_has_its_row(pages: Any) -> None:
 
 def test_a_key_has_its_limits_default_and_meaning(pages: Any) -> None:
     assert (
-        "| `distill.lambda` | number, at least 0, at most 1 | `0.5` | "
-        "weight of the originals; the rest is the changed questions' |"
+        "| `distill.lambda` | number, at least 0, at most 1 or `rows`, `add` | `0.5` | "
+        "weight of the originals, the rest is the changed questions'; rows:"
+    ) in pages.recipe_keys()
+    assert (
+        "| `distill.top_k` | whole number, at least 1 | `64` | "
+        "topk, served: tokens kept a position |"
     ) in pages.recipe_keys()
 
 

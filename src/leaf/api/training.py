@@ -137,6 +137,8 @@ def distill(
     teacher = student if isinstance(teacher, str) and teacher == "self" else teacher
     check_models(student, teacher)
     section = checked_section({"teacher": teacher_as, **options}, teacher, "leaf.distill")
+    if section.rounds > 1:
+        raise UsageError("leaf.distill: a second round asks the student for answers; run a recipe")
     if section.teacher == "served":
         raise UsageError("leaf.distill: a served teacher is no model in memory; run a recipe")
     if out is not None:

@@ -34,6 +34,8 @@ class Plan:
     """Samples of problems that are not trained on, for validation."""
     key: str = ""
     """Names the training: all that decides its weights. Checkpoints of another are refused."""
+    judged: bool = False
+    """Whether the weights that it begins with are held against what comes of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,8 +160,13 @@ def train(distiller: Distiller, plan: Plan, folder: Path, *, label: str) -> Trai
         Trackers(section.tracking if first else (), folder, label, section, done=done) as trackers,
         progress(label, len(steps), unit="steps", done=done) as tick,
     ):
+        before = {}
+        if plan.judged and number == 0:
+            # Lost in a kill before the first checkpoint, and then measured again.
+            before = {"validation_loss_before": loop.validate(0)["validation_loss"]}
         while number < len(steps) and not loop.is_over:
-            line = loop.step(number)
+            line = loop.step(number) | before
+            before = {}
             number += 1
             last = number == len(steps)
             if plan.held_out and (last or number % section.validation.every == 0):

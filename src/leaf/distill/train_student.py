@@ -60,6 +60,8 @@ class TrainingJob:
     """Root of the store, where what teachers say is kept."""
     task: str
     """Name of the training data, for the model card."""
+    after: str | None = None
+    """Key of the training whose weights it begins with; None: the student's own."""
 
 
 def run_job(job: TrainingJob) -> int:
@@ -145,7 +147,13 @@ def train_student(
         distiller = Distiller(student, teacher, section, anchor=anchor, ranks=ranks)
         if ranks.world > 1:
             shard_student(distiller.module, student.model)
-        plan = Plan(samples=samples, steps=job.steps, held_out=held_out, key=job.key)
+        plan = Plan(
+            samples=samples,
+            steps=job.steps,
+            held_out=held_out,
+            key=job.key,
+            judged=section.rounds > 1,
+        )
         trained = train(distiller, plan, job.folder, label=job.label)
     return distiller, samples, trained
 
@@ -291,5 +299,6 @@ def _export(
             student.model.load_state_dict(weights)
     if ranks.first:
         export_student(job, student, samples, trained)
-        finish(job.folder, {"steps": trained.steps, "kept_step": trained.kept})
+        about = {"steps": trained.steps, "kept_step": trained.kept, "after": job.after}
+        finish(job.folder, {name: each for name, each in about.items() if each is not None})
     ranks.wait()

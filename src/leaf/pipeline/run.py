@@ -188,10 +188,17 @@ def _link(source: str, target: str) -> None:
 
 def _training(students: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:
     """Read every arm's metrics lines."""
-    return {
-        arm: [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        for arm, folder in students.items()
-    }
+    return {arm: _lines(folder) for arm, folder in students.items()}
+
+
+def _lines(folder: Path) -> list[dict[str, Any]]:
+    """Read the metrics of a training, after those of the one that it began with."""
+    own = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    after = json.loads((folder / "done.json").read_text()).get("after")
+    if after is None:
+        return own
+    before = _lines(folder.parent / after)
+    return [*before, *({**line, "step": len(before) + line["step"]} for line in own)]
 
 
 def _write_metrics(training: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,15 +13,17 @@ from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.models.vocabulary import same_tokenizer
+from leaf.pipeline.rounds import second_round
 from leaf.pipeline.students import TrainedStudent
 from leaf.pipeline.workers import AnswerWorker, GradeWorker, ScoreWorker
+from leaf.progress import say
 from leaf.recipe import (
     DistillSection,
     GenerateSection,
     ModelSection,
     Recipe,
 )
-from leaf.records import Attribution, Problem, Sensitivity
+from leaf.records import Answer, Attribution, Problem, Sensitivity
 from leaf.store.ray import RayRunner
 from leaf.store.results import Graded
 from leaf.store.runner import LocalRunner, Runner
@@ -232,7 +234,46 @@ class Session:
 
         `held_out` are rows of problems that are not trained on, for validation.
         """
-        student = self.student_of(arm, self.plan(rows, section), section, held_out)
+        once = section.model_copy(update={"rounds": 1})
+        first = self._trained(self.student_of(arm, self.plan(rows, once), once, held_out), rows)
+        if section.rounds == 1:
+            return first
+        if not held_out:
+            say(f"{arm}: no second round, since no problem is held out to judge it by")
+            return first
+        return second_round(
+            arm,
+            first,
+            rows,
+            section,
+            ask=partial(self._own_answers, arm),
+            fits=lambda row: self._misfit(row, section),
+            train=lambda source, own, steps, how: self._trained(
+                self.student_of(arm, steps, how, held_out, source), own
+            ),
+        )
+
+    def _own_answers(
+        self, arm: str, source: Source, asked: Sequence[Problem], number: int
+    ) -> list[Answer]:
+        """Let a student so far answer, at temperature 1; each refresh has a seed of its own."""
+        seed = self.recipe.distill.seed + number
+        own = {"temperature": 1.0, "top_p": 1.0, "seed": seed}
+        work = AnswerWorker(
+            about=About(role=self.called.get(arm, arm), asked=f"own answers {number + 1}"),
+            section=self.recipe.student,
+            source=source,
+            generate=self.recipe.generate.model_copy(update=own),
+        )
+        return self.compute(work, asked)
+
+    def _misfit(self, row: TrainingExample, section: DistillSection) -> str:
+        """Return why a row cannot be trained on, else ""."""
+        _, left_out = encode_rows(self.student_chat, [row], section.cutoff)
+        return left_out[0].reason if left_out else ""
+
+    def _trained(self, student: TrainedStudent, rows: Sequence[TrainingExample]) -> Path:
+        """Return the folder of a student, found in the store or trained now."""
         key = student.key(rows)
         folder = self.store.folder(student.kind, key)
         computed = 0
@@ -251,15 +292,20 @@ class Session:
         steps: Sequence[Sequence[int]],
         section: DistillSection,
         held_out: Sequence[TrainingExample] = (),
+        source: Source | None = None,
     ) -> TrainedStudent:
-        """Return one student to be, with the rows of its optimiser steps."""
+        """Return one student to be, with the rows of its optimiser steps.
+
+        `source` is the student that it begins with; None: the recipe's.
+        """
         chats = self.student_chat, self.teacher_chat
         return TrainedStudent(
             about=About(role=self.called.get(arm, arm)),
             recipe=self.recipe,
             distill=section,
-            sources=self.sources,
+            sources={**self.sources, "student": source or self.sources["student"]},
             steps=steps,
             held_out=held_out,
+            after=source.fingerprint.partition("@")[2] if source else None,
             one_tokenizer=same_tokenizer(*(chat.tokenizer for chat in chats)),
         )

@@ -35,6 +35,7 @@ _STUDENT_CHANGED = {
     "cross_entropy_changed",
     "changed_weight",
     "anchor",
+    "rounds",
     "teacher",
     "tuning",
     "lora",
@@ -62,6 +63,8 @@ class TrainedStudent(Result[TrainingExample]):
     """Rows of problems that are not trained on, for validation."""
     one_tokenizer: bool
     """Whether both models have the same."""
+    after: str | None = None
+    """Key of the training whose student it begins with; None: the recipe's student."""
 
     @property
     def title(self) -> str:
@@ -103,6 +106,7 @@ class TrainedStudent(Result[TrainingExample]):
             folder=store.folder(self.kind, key),
             store=store.root,
             task=data.path or data.task,
+            after=self.after,
         )
         return run_job(job)
 

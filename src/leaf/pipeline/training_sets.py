@@ -23,6 +23,7 @@ ON_OWN_ANSWERS: dict[str, Any] = {
     "cross_entropy_changed": None,
     "hidden": {},
     "anchor": 0.0,
+    "rounds": 1,
 }
 """What of `distill` the arm `rft` has otherwise: nobody teaches it."""
 

@@ -60,6 +60,19 @@ class ServedSection(Section):
     workers: Count = Field(8, description="requests at the same time")
 
 
+class RoundSection(Section):
+    """The second round, on answers of the student's own, for `rounds: 2`."""
+
+    loss: Literal["reverse_kl", "jsd"] = Field(
+        "reverse_kl", description="against the teacher, on the student's own tokens"
+    )
+    steps: Count = Field(20, description="optimiser steps")
+    refresh: Count = Field(5, description="steps until the student answers anew")
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="peak, after each refresh; null: as distill.learning_rate"
+    )
+
+
 class DistillSection(Section):
     """Stage 2: how the student learns."""
 
@@ -162,6 +175,12 @@ class DistillSection(Section):
         "auto", description="of the saved student; auto: as the student came"
     )
     checkpoint_every: Count = Field(50, description="optimiser steps between checkpoints")
+    rounds: Literal[1, 2] = Field(
+        1,
+        description="2: then a round on the student's own answers, kept where held-out problems say"
+        " that it is no worse",
+    )
+    round: RoundSection = Field(RoundSection(), description="the second round")
     validation: ValidationSection = Field(ValidationSection(), description="held-out problems")
     tracking: list[Literal["tensorboard", "trackio", "wandb"]] = Field(
         [], description="where else the metrics go; each is an extra, none logs in by itself"
@@ -191,6 +210,12 @@ class DistillSection(Section):
             raise ValueError(
                 "distill.hidden needs a teacher's hidden states: teacher online or hidden (it is "
                 f"{self.teacher}), and cross_entropy below 1 (it is {most:g})"
+            )
+        if self.rounds == 2 and not (self.validation.share and self.needs_teacher):
+            raise ValueError(
+                "distill.rounds: 2 needs held-out problems to judge it by and a teacher: "
+                f"validation.share above 0 (it is {self.validation.share:g}), and cross_entropy "
+                f"below 1 (it is {self.cross_entropy:g})"
             )
         if self.lambda_end is not None and isinstance(self.lambda_, str):
             raise ValueError(
