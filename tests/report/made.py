@@ -28,6 +28,7 @@ def build_report(**run: Any) -> dict[str, Any]:
         estimates=run["estimates"],
         comparisons=run["comparisons"],
         robustness=run.get("robustness", {}),
+        entered=run.get("entered"),
         drops=run["drops"],
         notes=run.get("notes", []),
     )

@@ -227,3 +227,18 @@ def test_a_run_with_only_one_arm_trained_stopped_before_the_end_of_distillation(
 ) -> None:
     run["training"] = {"kd": run["training"]["kd"]}
     assert build_report(**run)["missing"] == "distillation"
+
+
+def test_who_entered_is_counted_by_the_way_in_which_the_student_failed(run: dict[str, Any]) -> None:
+    run = run | {"entered": {"p0": "wrong", "p2": "cut"}}
+    report = build_report(**run)
+    counts = {step["step"]: step["count"] for step in report["steps"]}
+    assert counts["student_wrong_teacher_right"] == 2
+    assert [counts[f"entered_{kind}"] for kind in ("wrong", "no_answer", "cut")] == [1, 0, 1]
+    # p1 was right; what entered was not passed over.
+    assert [(one["reason"], one["count"]) for one in report["passed_over"]] == [
+        ("the student is right", 1)
+    ]
+    assert "Of these, cut at the token limit" in render(report)
+    alone = build_report(**run | {"entered": {"p0": "wrong"}})
+    assert not any(step["step"].startswith("entered_") for step in alone["steps"])

@@ -176,10 +176,9 @@ def in_lines(results: Results, recipe: Recipe) -> list[str]:
 
 def in_words(found: Controlled) -> str:
     """Say in one line what control made of a detector's cuts."""
-    line = (
-        f"{found.detector} under control: {found.kept} of {found.greedy} cuts stay, held against "
-        f"{found.placebos} placebos"
-    )
+    line = f"{found.detector} under control: {found.kept} of {found.greedy} cuts stay"
+    if found.placebos:
+        line += f", held against {found.placebos} placebos"
     if found.excess:
         points = found.excess.excess
         line += (

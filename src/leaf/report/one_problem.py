@@ -196,7 +196,7 @@ Marks = Mapping[str, Sequence[Span]]
 
 
 def _unranked(entry: Entry) -> str | None:
-    if not entry.units or entry.units[0].gap is not None:
+    if entry.rankings or not entry.units or entry.units[0].gap is not None:
         return None
     return next((item.reason for item in entry.variants if not item.student), "no ranking")
 

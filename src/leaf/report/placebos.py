@@ -34,9 +34,11 @@ def in_words(control: Control) -> str:
     """Say what a cut was held against: `right without 1 of 3 placebos`."""
     said = []
     if control.rate is not None and control.before is not None:
-        said.append(f"right in {control.rate:.0%} of samples without it, {control.before:.0%} with")
+        said.append(
+            f"right in {control.rate:.0%} of samples without it, in {control.before:.0%} with it"
+        )
     if control.freed is not None and control.rate is not None:
-        said.append(f"{control.freed:.0%} without one of {control.placebos} placebos")
+        said.append(f"in {control.freed:.0%} without a placebo, of {control.placebos}")
     elif control.freed is not None:
         right = round(control.freed * control.placebos)
         said.append(f"right without {right} of {control.placebos} placebos")

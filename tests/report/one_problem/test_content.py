@@ -119,10 +119,23 @@ def test_a_cut_shows_what_it_was_held_against(entry: Entry, recipe: Recipe) -> N
         ({"placebos": 0, "freed": None, "why_few": "too short"}, "too short"),
         (
             {"rate": 0.75, "before": 0.25, "freed": 0.5},
-            "right in 75% of samples without it, 25% with; 50% without one of 3 placebos",
+            "right in 75% of samples without it, in 25% with it; in 50% without a placebo, of 3",
         ),
     ],
 )
 def test_control_is_said_in_one_line(changes: dict[str, Any], said: str) -> None:
     values = {"greedy": True, "placebos": 3, "freed": 0.0, "rate": None, "before": None}
     assert in_words(Control(**{**values, "why_few": "", **changes})) == said
+
+
+def test_what_a_detector_ranked_without_a_gradient_is_shown(
+    by_sentence: tuple[Entry, Recipe],
+) -> None:
+    entry, recipe = by_sentence
+    units = tuple(
+        dataclasses.replace(unit, teacher=None, student=None, gap=None) for unit in entry.units
+    )
+    entry = dataclasses.replace(entry, units=units, student_loss=None, teacher_loss=None)
+    assert explanation(entry, recipe, "here")["skipped"] is None
+    unranked = dataclasses.replace(entry, rankings=())
+    assert explanation(unranked, recipe, "here")["skipped"] == "no ranking"
