@@ -1,9 +1,16 @@
 """Who enters detection: each way to fail, and what is no failure."""
 
+from pathlib import Path
+
 import pytest
 
+from leaf.pipeline.detection import Detection
 from leaf.pipeline.entering import entering, in_time, in_words
+from leaf.pipeline.session import Session
+from leaf.recipe import Recipe
+from leaf.recipe.reading import check_recipe
 from leaf.records import Answer, Outcome, Problem, Score, Verdict
+from leaf.store.store import Store
 
 R, W, U = Outcome.RIGHT, Outcome.WRONG, Outcome.UNGRADABLE
 
@@ -112,3 +119,20 @@ def test_without_a_teacher_the_answer_to_the_cut_question_must_end_in_time(
     found = in_time(verdict, answer, {"p": kind} if kind else {})
     assert found.kept == kept
     assert found.reason == ("kept" if kept else "student right, but cut at the token limit")
+
+
+@pytest.mark.parametrize("rule", ["wrong", "failed"])
+def test_stage_1_chooses_as_the_recipe_says(minimal_recipe: Recipe, rule: str) -> None:
+    attribute = minimal_recipe.attribute.model_copy(update={"enter": rule})
+    recipe = minimal_recipe.model_copy(update={"attribute": attribute})
+    detection = Detection(Session(recipe, Store(Path())), PROBLEMS, graded(CASES), graded(CASES, R))
+    expected = entering(PROBLEMS, graded(CASES), graded(CASES, R), rule)
+    assert [problem.id for problem in detection.chosen] == list(expected)
+    assert detection.entered == expected
+
+
+@pytest.fixture
+def minimal_recipe() -> Recipe:
+    values = {"name": "x", "student": {"model": "s"}, "teacher": {"model": "t"}}
+    values |= {"data": {"task": "gsm8k"}, "evaluate": {"benchmarks": {}}}
+    return check_recipe(values, source="test")

@@ -56,7 +56,7 @@ _OPENS = re.compile(
     + rf"|(?=\s(?:{'|'.join(_OPENERS)})\b)(?<!'s)(?<![-–—])"
     + "".join(rf"(?<!\b{word})" for word in _LEANS)
     # A parenthesis of several words is one phrase.
-    + r"|(?=\s\(\w[^()]*\s[^()]*\))|\s\(\w[^()]*\s[^()]*\)"
+    + r"|(?=\s\(\w[^()\s]*\s[^()]*\))|\s\(\w[^()\s]*\s[^()]*\)"
     # A dash, but not the minus of 5 - 3.
     + r"|(?=\s(?:--?|[–—])\s(?![0-9$]))|(?<=\w)(?=—)"
 )
