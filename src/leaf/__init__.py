@@ -20,10 +20,11 @@ from leaf.recipe import Recipe
 from leaf.recipe.reading import check_recipe, dump_recipe, load_recipe, recipe_names
 
 if TYPE_CHECKING:  # they import torch, which a command such as `leaf show` does without
+    from leaf.api.injection import inject
     from leaf.api.look import Look, explain
     from leaf.api.model import Model
     from leaf.api.recipes import run_recipe
-    from leaf.api.stages import cut, inject, score, verify
+    from leaf.api.stages import cut, score, verify
     from leaf.api.training import distill, distillation_loss
     from leaf.records import Problem
     from leaf.store.ledger import read_ledger
@@ -64,7 +65,7 @@ _PLACES = {
     "Store": "leaf.store.store",
     "cut": "leaf.api.stages",
     "explain": "leaf.api.look",
-    "inject": "leaf.api.stages",
+    "inject": "leaf.api.injection",
     "read_ledger": "leaf.store.ledger",
     "run_recipe": "leaf.api.recipes",
     "score": "leaf.api.stages",

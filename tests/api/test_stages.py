@@ -169,8 +169,8 @@ def test_wrong_arguments_of_the_later_stages_are_one_line(student: leaf.Model) -
         leaf.verify(student, None, cuts, grader="nubmers")
     with pytest.raises(RecipeError, match=r"leaf\.cut: `threshold` must be"):
         leaf.cut([], threshold=2.0)
-    with pytest.raises(UsageError, match="is not built yet"):
-        leaf.inject(student, None, [QUESTION], [REFERENCE])
+    with pytest.raises(UsageError, match=r"strategy: inject takes nothing out: see `leaf.inject`"):
+        leaf.cut([], strategy=["span", "inject"])
 
 
 def test_answers_decide_where_the_reference_marks_none(student: leaf.Model) -> None:

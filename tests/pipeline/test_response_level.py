@@ -10,7 +10,7 @@ import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from leaf.distill import TrainingExample
-from leaf.pipeline.detection import _cutting, at_level
+from leaf.pipeline.levels import at_level, cutting
 from leaf.pipeline.run import run_recipe
 from leaf.recipe import PruneSection
 from leaf.recipe.reading import check_recipe
@@ -279,15 +279,15 @@ def test_the_response_has_spans_where_the_instruction_has_transplants() -> None:
 
 def test_without_the_response_level_results_have_the_names_they_had() -> None:
     # Recorded before there was a response level.
-    assert digest(_cutting(PruneSection())) == "055deb91db1fc0f7"
-    assert _cutting(PruneSection(levels=["response"], segments=3)) == _cutting(PruneSection())
+    assert digest(cutting(PruneSection())) == "055deb91db1fc0f7"
+    assert cutting(PruneSection(levels=["response"], segments=3)) == cutting(PruneSection())
     problem = Problem(id="p", question="q", answer="1", solution="s")
     assert digest(plain([problem])) == "9f9190cecf66a975"
     row = TrainingExample(problem_id="p", content="c", response="r", counterfactual=True)
     assert digest(plain([row])) == "1c08697da3a4c5c5"
     assert digest(plain([dataclasses.replace(row, response_prefix="b")])) != "1c08697da3a4c5c5"
     settings = {
-        **_cutting(PruneSection()),
+        **cutting(PruneSection()),
         "detector": "gradient",
         "seed": None,
         "questions": digest(plain([problem])),

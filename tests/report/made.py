@@ -6,13 +6,13 @@ from leaf.report import content
 from leaf.store.results import Cuts, Results
 
 
-def build_report(**run: Any) -> dict[str, Any]:
-    """Build the report of a `run` (a fixture of conftest.py); None is what it has not reached."""
+def results_of(run: dict[str, Any]) -> Results:
+    """Return the results of a `run` (a fixture of conftest.py); None is what it has not reached."""
     answers = {
         role: run[f"{role}_answers"] and (run[f"{role}_answers"], run[f"{role}_scores"])
         for role in ("student", "teacher")
     }
-    results = Results(
+    return Results(
         problems=run["problems"],
         **answers,
         attributions=run["attributions"],
@@ -32,8 +32,12 @@ def build_report(**run: Any) -> dict[str, Any]:
         drops=run["drops"],
         notes=run.get("notes", []),
     )
+
+
+def build_report(**run: Any) -> dict[str, Any]:
+    """Build the report of a `run`."""
     return content.build_report(
-        results,
+        results_of(run),
         recipe=run["recipe"],
         command=run["command"],
         manifest=run["manifest"],

@@ -238,6 +238,18 @@ def test_a_limit_takes_one_of_each_problem_first_and_the_hard_ones_first() -> No
     assert {verdict.reason for verdict in over} == {"more than prune.share allows"}
 
 
+def test_transplants_and_injections_take_turns_in_a_limit() -> None:
+    moved = [
+        dataclasses.replace(injected(f"q{at}", "x"), id=f"q{at}/tp0", strategy="transplant")
+        for at in range(3)
+    ]
+    items = [injected(f"p{at}", "age") for at in range(5)] + moved
+    verdicts = said(items, [WRONG] * 5 + [RIGHT] * 3)
+    for most, shares in ((4, [2, 2]), (6, [3, 3]), (7, [4, 3])):
+        names = kept(limit(items, verdicts, most, seed=0))
+        assert [sum(one.startswith(kind) for one in names) for kind in "pq"] == shares
+
+
 def test_what_was_let_go_takes_no_place_of_a_limit() -> None:
     items = [injected(f"p{at}", "age") for at in range(3)]
     verdicts = said(items, [WRONG] * 3)

@@ -79,16 +79,24 @@ class Cut:
     """The question without them; as it was where nothing was cut."""
     detector: str
     strategy: str
-    """`span`: one span alone; `collective`: all of them; `substitute`: a filler in its place."""
+    """`span`: one span alone; `collective`: all of them; `substitute`: a filler in its place;
+    `inject`: a text put in where nothing was."""
     inserted: str = ""
-    """What stands in place of the span, else ""."""
+    """What stands in place of the span, or came in where nothing was; else ""."""
+    place: int | None = None
+    """Of what `leaf.inject` put in, its first character in `changed`; else None."""
+    donor: str = ""
+    """Where that came from: `q3/s1` (a sentence of the fourth question), or a template's name."""
     skipped: str | None = None
-    """Why it is no question to ask: a span that must stay, or nothing to cut; else None."""
+    """Why it is no question to ask: a span that must stay, nothing to cut or to put in; or, of what
+    was put in, why it is no use. Else None."""
 
     def __repr__(self) -> str:
-        texts = ", ".join(brief(unit.text) for unit in self.removed) or "nothing"
+        texts = ", ".join(brief(unit.text) for unit in self.removed)
+        if self.place is not None:
+            texts = f"with {brief(self.inserted)}"
         why = f", skipped: {self.skipped}" if self.skipped else ""
-        return f"Cut({self.id}, {texts}{why})"
+        return f"Cut({self.id}, {texts or 'nothing'}{why})"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

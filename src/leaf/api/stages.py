@@ -1,4 +1,4 @@
-"""`score`, `cut`, `verify`, `inject`: the stages of a run, on models in memory and plain lists."""
+"""`score`, `cut`, `verify`: the stages of a run, on models in memory and plain lists."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -161,24 +161,3 @@ def verify(
     recipe = recipe_of(student, teacher, generate={"max_new_tokens": max_new_tokens})
     with desk(student, teacher, recipe) as work:
         return work.verify(cuts, problems)
-
-
-def inject(
-    student: Model, teacher: Model | None, questions: Sequence[str], references: Sequence[str]
-) -> list[Cut]:
-    """Put distractors into questions that have none: this is not built yet, and says so.
-
-    Raises:
-        UsageError: always, with what there is until then.
-
-    Example:
-        >>> try:
-        ...     leaf.inject(student=None, teacher=None, questions=[], references=[])
-        ... except leaf.LeafError as error:
-        ...     print(str(error).partition(";")[0])
-        leaf.inject: putting distractors in is not built yet
-    """
-    raise UsageError(
-        "leaf.inject: putting distractors in is not built yet; until then a recipe with "
-        "`prune.strategy: span+transplant` puts verified cuts of one problem into others"
-    )

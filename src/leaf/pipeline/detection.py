@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from leaf.attribute import Detector, ranked_units
 from leaf.grade.final import final_answer
@@ -17,6 +16,7 @@ from leaf.pipeline.detectors import (
 )
 from leaf.pipeline.entering import entering, in_time
 from leaf.pipeline.injection import put_in
+from leaf.pipeline.levels import at_level, cutting
 from leaf.pipeline.session import Session
 from leaf.pipeline.workers import CutWorker
 from leaf.prune import segments
@@ -251,7 +251,7 @@ class Detection:
         ranks = self.session.detector(detector)
         own = self.session.detector(self.detectors[0])
         settings = {
-            **_cutting(section),
+            **cutting(section),
             "detector": detector,
             "seed": None,
             **ranks.rank_key(),
@@ -329,41 +329,6 @@ class Detection:
             for item in tried
             for verdict in [judge(item, student[item.id], teacher.get(item.id), alone=alone)]
         ]
-
-
-def at_level(section: PruneSection, level: str) -> PruneSection:
-    """Return the settings by which a level is cut.
-
-    The response may have a threshold of its own, and it takes no transplants: its verified spans
-    are trained on in their place.
-    """
-    if level == "instruction":
-        return section
-    threshold = section.response_threshold
-    changes = {
-        "threshold": section.threshold if threshold is None else threshold,
-        "strategy": section.without("transplant", "inject"),
-    }
-    return section.model_copy(update=changes)
-
-
-def _cutting(section: PruneSection) -> dict[str, Any]:
-    """Return what decides the cuts of a ranked question; a setting that is off is left out.
-
-    What is cut where is decided by the questions themselves, which are named beside this.
-    """
-    later = {"transplants", "seed", "substitutes", "whole"}
-    later |= {"levels", "segments", "response_threshold", "inject", "share"}
-    # As version 0.1.0 wrote it, which named what it made by it.
-    settings = {
-        **section.model_dump(exclude=later),
-        "strategy": "+".join(section.without("inject")),
-    }
-    if section.whole:
-        settings["whole"] = sorted(set(section.whole))
-    if "substitute" in section.strategies:
-        settings |= {"substitutes": section.substitutes, "seed of substitutes": section.seed}
-    return settings
 
 
 def _by_id(graded: Graded) -> dict[str, tuple[Answer, Score]]:

@@ -118,7 +118,8 @@ class Pipeline:
         detection = self.detection
         self.results.entered = detection.entered
         who = in_words(detection.entered, alone=self.recipe.alone)
-        say(f"{len(detection.chosen)} problems enter detection: {who}")
+        enter = f"{len(detection.chosen)} problems enter detection: {who}"
+        say(enter if detection.levels else "nothing is looked for: prune.strategy only puts in")
         self.results.attributions = detection.attribute(self._references())
         self.results.segments = detection.segments
         for problem_id, reason in detection.unsplit.items():
@@ -151,7 +152,7 @@ class Pipeline:
             self.note(text)
         for item in self._main.counterfactuals:
             if item.skipped and item.strategy == "inject":
-                self.drop("verify", item.problem_id, item.skipped)
+                self.drop("inject", item.problem_id, item.skipped)
         for verdict in self._main.verdicts or ():
             if not verdict.kept:
                 self.drop("verify", verdict.counterfactual_id, verdict.reason)

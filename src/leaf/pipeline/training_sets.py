@@ -12,7 +12,8 @@ from leaf.distill import (
     original_rows,
     split_rows,
 )
-from leaf.pipeline.detection import Detection, at_level
+from leaf.pipeline.detection import Detection
+from leaf.pipeline.levels import at_level
 from leaf.pipeline.session import Session
 from leaf.records import Counterfactual, Drop, Problem, Score
 from leaf.store.results import Cuts, Graded

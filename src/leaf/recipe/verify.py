@@ -70,7 +70,9 @@ class VerifySection(Section):
         " in how many of its questions the student is still right): never, about a sample, or"
         " always; null: always about transplants, never about injections",
     )
-    ambiguity_sample: Count = Field(64, description="how many are asked about with `sample`")
+    ambiguity_sample: Count = Field(
+        64, description="ambiguity: sample: of how many transplants, and how many injections"
+    )
 
     @model_validator(mode="after")
     def _samples_differ(self) -> "VerifySection":

@@ -60,14 +60,30 @@ def steps(
     if cut is not None and split:
         counts.append(("in_response", "removal", _within(cut)))
         counts.append(("in_response_verified", "removal", None if kept is None else _within(kept)))
-    if moved := changes(entries, detector, "transplant"):
-        passed = [item for _, item in moved if item.kept]
-        failed = [item for item in passed if item.student and item.student.outcome != "right"]
-        counts.append(("transplants", "transplant", len(moved)))
-        counts.append(("transplants_kept", "transplant", len(passed)))
-        counts.append(("transplants_failed", "transplant", len(failed)))
+    for kind in ("transplant", "injection"):
+        moved = [item for _, item in changes(entries, detector, kind)]
+        counts += [(f"{kind}s{name}", kind, count) for name, count in _put_in(moved)]
     counts += [(f"rows_{arm}", "row", rows.get(arm)) for arm in ("kd", "leaf")]
     return [{"step": step, "unit": unit, "count": count} for step, unit, count in counts]
+
+
+def _put_in(moved: Sequence[Variant]) -> Iterator[tuple[str, int]]:
+    """Count what was put in: in all, kept, what the student fails of that; and what a sample was.
+
+    A sample is what the teacher was asked about, where that is not everything.
+    """
+    if not moved:
+        return
+    passed = [item for item in moved if item.kept]
+    failed = [item for item in passed if item.student and item.student.outcome != "right"]
+    asked = [item.teacher for item in moved if item.teacher]
+    yield "", len(moved)
+    if asked and (len(asked) < len(moved) or moved[0].kind == "injection"):
+        yield "_asked", len(asked)
+        yield "_refused", sum(said.outcome != "right" for said in asked)
+    yield "_kept", len(passed)
+    if any(item.student for item in passed):
+        yield "_failed", len(failed)
 
 
 def outcome_table(

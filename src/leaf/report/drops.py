@@ -40,6 +40,8 @@ class DropCount:
     stage: str
     transplants: bool
     """Whether these are transplants; other changed questions and whole problems are not."""
+    injections: bool
+    """Whether these are injections."""
     reason: str
     count: int
     examples: list[Example]
@@ -81,21 +83,21 @@ def drop_counts(
     """
     changed = {
         item.id: (entry, item)
-        for kind in ("removal", "transplant")
+        for kind in ("removal", "transplant", "injection")
         for entry, item in changes(entries, detector, kind)
     }
-    ids: dict[tuple[str, str, bool], list[str]] = defaultdict(list)
+    ids: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for drop in drops:
-        variant = changed[drop.problem_id][1] if drop.problem_id in changed else None
-        moved = variant is not None and variant.kind == "transplant"
-        ids[drop.stage, drop.reason, moved].append(drop.problem_id)
+        kind = changed[drop.problem_id][1].kind if drop.problem_id in changed else ""
+        ids[drop.stage, drop.reason, kind].append(drop.problem_id)
     order = list(dict.fromkeys(stage for stage, _, _ in ids))
     ranked = sorted(ids.items(), key=lambda item: (order.index(item[0][0]), -len(item[1])))
     whole = _whole(results)
     return [
         DropCount(
             stage=stage,
-            transplants=moved,
+            transplants=kind == "transplant",
+            injections=kind == "injection",
             reason=reason,
             count=len(names),
             examples=[
@@ -105,7 +107,7 @@ def drop_counts(
                 for name in list(dict.fromkeys(names))[:EXAMPLES]
             ],
         )
-        for (stage, reason, moved), names in ranked
+        for (stage, reason, kind), names in ranked
     ]
 
 

@@ -59,6 +59,8 @@ def index_entry(problem: Mapping[str, Any]) -> dict[str, Any]:
     text = "".join(piece["text"] for piece in problem["units"][: TEASER // 2])
     return {
         **{name: problem[name] for name in (*names, "transplanted", "transplants_kept")},
+        # A report of version 0.1.0 had transplants alone.
+        "put_in": problem.get("put_in", "transplant"),
         "teaser": " ".join(text.split())[:TEASER],
         "lean": min(
             (_short(piece.get("difference")) or 0 for piece in problem["units"]), default=0

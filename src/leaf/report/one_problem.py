@@ -18,7 +18,7 @@ TRANSPLANT_LIMIT = 6
 """Transplants shown of one problem; kept ones that the student fails come first."""
 
 STATUSES = ("verified", "transplant", "unverified", "pending", "uncut", "unscored")
-"""What became of a problem, in the order shown: a removal was verified; a transplant was kept;
+"""What became of a problem, in the order shown: a removal was verified; what was put in was kept;
 tried, but nothing was kept; nothing judged yet; scored, but nothing was tried; without scores."""
 
 
@@ -87,8 +87,18 @@ def judgement(change: Mapping[str, Any]) -> tuple[str, str]:
     if not moved:
         who = "both" if verdict["teacher"] else "student"
         return name, f"{who} right {'with' if change['strategy'] == 'substitute' else 'without'} it"
-    learns = "" if verdict["student"] == "right" else ", student not: here it learns"
-    return name, f"teacher still right{learns}"
+    return name, _with_it(verdict["student"], verdict["teacher"])
+
+
+def _with_it(student: str | None, teacher: str | None) -> str:
+    """Say what was answered to a question with a text that was put in and kept."""
+    if teacher is None:
+        said = {"right": "student right with it, too", None: "nobody was asked"}
+        return said.get(student, "student fails with it: here it learns")
+    return "teacher still right" + ("" if student in ("right", None) else _LEARNS)
+
+
+_LEARNS = ", student not: here it learns"
 
 
 def freed(change: Mapping[str, Any]) -> bool:
@@ -115,7 +125,7 @@ def judged_unsolved(problem: Mapping[str, Any]) -> bool:
 def distractions(entries: Iterable[Entry], detector: str) -> dict[str, Any]:
     """Describe every entry by its status, then in order, with the first of what was tried.
 
-    `total` counts those with removals, `hosts` those that only took a transplant.
+    `total` counts those with removals, `hosts` those that only took what was put in.
     """
     problems = [
         describe(entry, detector, removals=REMOVAL_LIMIT, transplants=TRANSPLANT_LIMIT)
@@ -147,7 +157,7 @@ def describe(
         token_limit: Of an answer, to say where one was cut; None: it is not named.
     """
     removed = sorted(entry.made(detector, "removal"), key=lambda item: not item.kept)
-    moved = sorted(entry.made(detector, "transplant"), key=_lesson)
+    moved = sorted(entry.put_in(detector), key=_lesson)
     kept = [item for item in removed if item.kept]
     refused = Counter(item.reason for item in entry.made(detector, "refused"))
     placebos = entry.made(detector, "placebo")
@@ -175,6 +185,7 @@ def describe(
                 | {"control": held_against(item, placebos)}
                 for item in removed[:removals]
             ],
+            "put_in": _put_in(moved),
             "transplanted": len(moved),
             "transplants_kept": sum(item.kept for item in moved),
             "transplants": [
@@ -203,7 +214,7 @@ def _unranked(entry: Entry) -> str | None:
 
 def _status(entry: Entry, detector: str) -> str:
     """Return the first of `STATUSES` that fits."""
-    removals, transplants = (entry.made(detector, kind) for kind in ("removal", "transplant"))
+    removals, transplants = entry.made(detector, "removal"), entry.put_in(detector)
     if any(item.kept for item in removals):
         return "verified"
     if any(item.kept for item in transplants):
@@ -217,10 +228,16 @@ def _status(entry: Entry, detector: str) -> str:
 
 
 def _lesson(transplant: Variant) -> int:
-    """Rank a transplant by what it teaches: 0 kept and the student fails it, 1 kept, 2 neither."""
-    if not (transplant.kept and transplant.student):
+    """Rank what was put in by what it teaches: 0 kept and the student fails it, 1 kept, 2 not."""
+    if not transplant.kept:
         return 2
-    return int(transplant.student.outcome is Outcome.RIGHT)
+    return int(transplant.student is None or transplant.student.outcome is Outcome.RIGHT)
+
+
+def _put_in(moved: Sequence[Variant]) -> str:
+    """Name what was put in: `transplant`, `injection`, or `distractor` where both are there."""
+    kinds = {item.kind for item in moved} or {"transplant"}
+    return kinds.pop() if len(kinds) == 1 else "distractor"
 
 
 def _spans(variants: Iterable[Variant]) -> list[Span]:
@@ -290,15 +307,15 @@ def _transplant(question: str, variant: Variant) -> dict[str, Any]:
 def _verdict(
     variant: Variant, token_limit: int | None, right_before: bool = False
 ) -> dict[str, Any] | None:
-    if variant.student is None:
-        return None
     student, teacher = variant.student, variant.teacher
+    if student is None and not (variant.kind == "injection" and variant.reason):
+        return None
     verdict = {
-        "student": student.outcome,
+        "student": student and student.outcome,
         "teacher": teacher and teacher.outcome,
         "kept": variant.kept,
         "reason": variant.reason,
-        "student_text": _words(student, token_limit),
+        "student_text": student and _words(student, token_limit),
         "teacher_text": teacher and _words(teacher, token_limit),
     }
     return verdict | {"right_before": True} if right_before else verdict

@@ -86,10 +86,7 @@ def _maps(problem: Mapping[str, Any], *, colours: bool) -> Iterator[_Map]:
 
 
 def print_list(found: Sequence[Entry], detector: str, console: Console) -> None:
-    """Print one line a problem that entered: its id, how many cuts were kept, its text.
-
-    Those that did not, and only took a transplant, are counted.
-    """
+    """Print a line a problem that entered: id, cuts kept, text; count those that only took some."""
     entered = [entry for entry in found if entry.entered]
     width = max((cell_len(visible(entry.problem_id)) for entry in entered), default=0)
     cut: Any = {"no_wrap": True, "overflow": "ellipsis"} if console.is_terminal else {}
@@ -106,7 +103,10 @@ def print_list(found: Sequence[Entry], detector: str, console: Console) -> None:
     hosts = [entry for entry in found if not entry.entered]
     if hosts:
         came = sum(any(item.kept for item in entry.tried(detector)) for entry in hosts)
-        more = f"and {len(hosts)} more that the student solved, and that took a transplant"
+        kinds = {item.kind for entry in hosts for item in entry.put_in(detector)}
+        took = "an injection" if kinds == {"injection"} else "a transplant"
+        took += " or an injection" * (len(kinds) > 1)
+        more = f"and {len(hosts)} more that the student solved, and that took {took}"
         line = Text(f"{more} ({came} with one kept): --json lists them", "dim")
         console.print(line, soft_wrap=not console.is_terminal)
 
@@ -241,13 +241,15 @@ def _print_tried(found: Mapping[str, Any], roles: Sequence[str], console: Consol
         title, verified = "Removals", "not verified yet: look.verify()"
     elif student and student["outcome"] == "right":
         verified = "none can free the student: it is right on the whole question"
-    moved = (
-        f"{problem['transplants_kept']} of {problem['transplanted']} kept: "
-        "another problem's distraction, put into this one"
+    put_in = problem["put_in"]
+    source = (
+        "another problem's distraction" if put_in == "transplant" else "a text that says nothing"
     )
+    kept = f"{problem['transplants_kept']} of {problem['transplanted']} kept"
     sections = [(title, problem["removals"], verified)]
     if problem["transplants"]:
-        sections.append(("Transplants", problem["transplants"], moved))
+        moved = f"{kept}: {source}, put into this one"
+        sections.append((f"{put_in.capitalize()}s", problem["transplants"], moved))
     for title, changes, kept in sections:
         if changes or not problem["transplants"]:
             console.print(Text.assemble("\n", (title, "bold"), f"  {kept}"))

@@ -130,6 +130,7 @@ def environment(*scripts: str) -> jinja2.Environment:
         "anchor": _anchor,
         "by_gradient": by_gradient,
         "strategies": _strategies,
+        "of_kind": _of_kind,
     }
     environment.globals |= {
         "accuracy_plot": accuracy_plot,
@@ -148,6 +149,13 @@ def environment(*scripts: str) -> jinja2.Environment:
 def _strategies(named: str | list[str]) -> list[str]:
     """Return the names in `prune.strategy`; one text with + in a report of version 0.1.0."""
     return named.split("+") if isinstance(named, str) else named
+
+
+def _of_kind(drops: list[dict[str, Any]], kind: str | None) -> list[dict[str, Any]]:
+    """Return the drops that are `transplants` or `injections`; None: the others."""
+    if kind:
+        return [drop for drop in drops if drop.get(kind)]
+    return [drop for drop in drops if not (drop["transplants"] or drop.get("injections"))]
 
 
 def _anchor(problem_id: str) -> str:

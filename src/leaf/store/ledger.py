@@ -207,6 +207,10 @@ class Entry:
         """Return the variants of a detector that are of one `Variant.kind`, in the order made."""
         return [item for item in self.variants if (item.detector, item.kind) == (detector, kind)]
 
+    def put_in(self, detector: str) -> list[Variant]:
+        """Return what was put into the question by a detector: transplants and injections."""
+        return self.made(detector, "transplant") + self.made(detector, "injection")
+
     def tried(self, detector: str) -> list[Variant]:
         """Return the changed questions of a detector: what was refused is none, nor a placebo."""
         return [

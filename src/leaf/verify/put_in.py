@@ -7,6 +7,7 @@ be asked; who is asked can refuse it.
 import dataclasses
 import math
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from leaf.records import Answer, Counterfactual, Outcome, Score, Verdict
@@ -110,6 +111,7 @@ def limit(
     """Keep at most so many: first one a problem, and those first that mislead the student most.
 
     Hard is what the student fails, then what has misled it in more of its hosts; the rest is drawn.
+    Transplants and injections take turns, so that neither crowds out the other.
     """
     known = effects(tried, verdicts)
     hard = sorted(
@@ -120,12 +122,15 @@ def limit(
             *drawn_by(seed, tried[at].id),
         ),
     )
-    rounds: dict[str, int] = {}
-    turn = {}
+    of_problem, of_kind = Counter[str](), Counter[tuple[str, int]]()
+    turns = {}
     for at in hard:
-        problem = tried[at].problem_id
-        turn[at] = rounds[problem] = rounds.get(problem, -1) + 1
-    over = set(sorted(hard, key=turn.__getitem__)[math.floor(most) :])
+        item = tried[at]
+        round_ = of_problem[item.problem_id]
+        turns[at] = round_, of_kind[item.strategy, round_]
+        of_problem[item.problem_id] += 1
+        of_kind[item.strategy, round_] += 1
+    over = set(sorted(hard, key=turns.__getitem__)[math.floor(most) :])
     reason = "more than prune.share allows"
     return [
         _let_go(verdict, reason) if at in over else verdict for at, verdict in enumerate(verdicts)

@@ -4,6 +4,7 @@ For an insertion the right answer is known beforehand: it is that of the questio
 """
 
 from leaf.prune.inject.make import SOURCES, injections
+from leaf.prune.inject.places import Host
 from leaf.prune.inject.source import Insertion, Material, Offers, Source
 
-__all__ = ["SOURCES", "Insertion", "Material", "Offers", "Source", "injections"]
+__all__ = ["SOURCES", "Host", "Insertion", "Material", "Offers", "Source", "injections"]

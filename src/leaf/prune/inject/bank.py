@@ -47,7 +47,7 @@ AVOID = {
     "distance": "mile|km|kilomet|distance|far|driv|drove|walk|ran|run|travel|trip|sea|beach|speed"
     "|ride|live",
     "weather": "degree|temperature|hot|cold|warm|cool|celsius|fahrenheit|weather|rain|snow|storm"
-    "|sun|wind|dry|wet",
+    "|sun|wind|dry|wet|sky|skies|cloud|clear",
     "rain": "degree|temperature|weather|rain|snow|storm|sun|water|day|week|dry|wet",
     "room": "room|window|hall|house|build|wall|glass|paint",
     "clock": "minute|hour|time|clock|watch|second|slow|late|early|fast",

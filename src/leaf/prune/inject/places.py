@@ -117,7 +117,7 @@ class Host:
     def _is_border(self, start: int, end: int, following: Piece) -> bool:
         sentence = self.text[start:end]
         # A heading, a number of a list and a short form are no sentences.
-        long = len(_WORD.findall(sentence)) > 2 or not sentence.isascii()
+        long = len(_WORD.findall(sentence)) > 1 or not sentence.isascii()
         ends = _ENDS.search(sentence) and not _SHORT.search(sentence)
         return bool(long and ends and _BEGINS.match(self.text[slice(*following)]))
 

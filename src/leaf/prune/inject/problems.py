@@ -39,7 +39,9 @@ _ALL = re.compile(
 """A question about more than one: what is said of somebody else could count."""
 
 _ONE = re.compile(r"\b(?:he|she|his|her)\b")
-_PLAIN = re.compile(r"\s*[A-Z][\w\s,.'’%$/-]*[.!]\s*")
+_PLAIN = re.compile(r"\s*[A-Z](?:[\w\s,.'’%/-]|\$ ?(?=[0-9]))*[.!]\s*")
+"""No quotation, bracket or formula; a dollar sign is one of money."""
+
 _BEGINS = re.compile(rf"\s*{SUBJECT}")
 _WORD = re.compile(r"[A-Za-z]+")
 _SMALL = words("""

@@ -4,7 +4,7 @@
 const BATCH = 25; // rows that one press of the button adds
 const OPEN_FIRST = 3;
 const STATUSES = {
-  verified: "a removal verified", transplant: "a transplant kept", unverified: "nothing verified",
+  verified: "a removal verified", transplant: "a distractor put in and kept", unverified: "nothing verified",
   pending: "nothing judged yet", uncut: "nothing to remove", unscored: "not scored",
 };
 
@@ -48,7 +48,7 @@ function row(at) {
   const summary = make("summary", {}, make("h3", {}, make("code", {}, one.id)),
     one.level === "response" ? chip("none", "in the response") : null,
     one.tried ? counted(one.kept, one.tried, "removal", "verified") : null,
-    one.transplanted ? counted(one.transplants_kept, one.transplanted, "transplant", "kept") : null,
+    one.transplanted ? counted(one.transplants_kept, one.transplanted, one.put_in, "kept") : null,
     one.tried || one.transplanted ? null : chip("none", STATUSES[one.status]),
     make("span", { class: "teaser", "aria-hidden": "true" }, one.teaser));
   const details = make("details", { class: "problem", id: `problem-${one.id}` }, summary);

@@ -169,6 +169,8 @@ function transplant(found) {
   return change(found, [...judged(found), fact("Taken from", make("code", {}, found.donor))]);
 }
 
+const PUT_IN = { transplant: "Transplants", injection: "Injections", distractor: "Distractors" };
+
 function listed(title, name, found, total, build) {
   if (!total) return [];
   const more = total - found.length;
@@ -182,7 +184,7 @@ function changes(problem) {
   return [
     make("p", { class: "gold" }, make("span", { class: "muted" }, "Right answer "), make("bdi", {}, problem.answer)),
     ...listed("Tried removals", "removal", problem.removals, problem.tried, removal),
-    ...listed("Transplants", "transplant", problem.transplants, problem.transplanted, transplant),
+    ...listed(PUT_IN[problem.put_in || "transplant"], "transplant", problem.transplants, problem.transplanted, transplant),
     ...(refused.length ? [heading("Not tried"), make("ul", { class: "plain" }, ...refused)] : []),
   ];
 }

@@ -1,0 +1,182 @@
+"""Distractors put in, through a run: who takes them, who is asked, how many stay, what is said."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from leaf.pipeline.run import run_recipe
+from leaf.recipe.reading import load_recipe
+from leaf.records import Counterfactual, Outcome
+from leaf.store.ledger import read_ledger
+from leaf.store.results import Cuts, Results
+from leaf.store.store import Store
+
+Run = Callable[..., Results]
+
+SIZE = 100
+HALF = SIZE // 2
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs the demo's first stages with other settings, over one store."""
+    store = Store(tmp_path_factory.mktemp("store"))
+
+    def run(*settings: str, out: Path | None = None, until: str = "verify") -> Results:
+        base = [f"data.world.size={SIZE}", "attribute.controls=[]", "distill.max_steps=2"]
+        recipe = load_recipe("demo", [*base, "prune.strategy=[inject]", *settings])
+        folder = out or tmp_path_factory.mktemp("run")
+        return run_recipe(recipe, out=folder, store=store, until=until)
+
+    return run
+
+
+def main(results: Results) -> Cuts:
+    return next(iter(results.cuts.values()))
+
+
+def put_in(results: Results) -> list[Counterfactual]:
+    return [item for item in main(results).tried if item.strategy == "inject"]
+
+
+def kept(results: Results) -> list[Counterfactual]:
+    return [item for item in main(results).kept if item.strategy == "inject"]
+
+
+def verdicts(results: Results) -> dict[str, tuple[Outcome | None, Outcome | None]]:
+    return {
+        one.counterfactual_id: (one.student, one.teacher) for one in main(results).verdicts or ()
+    }
+
+
+def solved(results: Results) -> set[str]:
+    assert results.student
+    return {score.problem_id for score in results.student[1] if score.right}
+
+
+def test_only_what_the_student_solved_takes_some_and_what_it_then_fails_is_kept(
+    finished: Run,
+) -> None:
+    results = finished()
+    assert {item.problem_id for item in put_in(results)} <= solved(results)
+    assert kept(results)
+    said = verdicts(results)
+    assert all(said[item.id][0] is not Outcome.RIGHT for item in kept(results))
+    assert {teacher for _, teacher in said.values()} == {None}
+    # Two a problem were tried.
+    assert len(put_in(results)) > 1.5 * len({item.problem_id for item in put_in(results)})
+
+
+def test_where_nothing_is_cut_nothing_is_looked_for_and_the_teacher_says_nothing_more(
+    finished: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    results = finished(out=tmp_path)
+    assert (results.attributions, results.rankings) == ([], {})
+    assert [item for item in main(results).tried if item.strategy != "inject"] == []
+    shown = capsys.readouterr().err
+    assert "nothing is looked for: prune.strategy only puts in" in shown
+    assert "teacher on" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_with_verified_cuts_as_a_source_there_are_cuts_and_their_texts_are_put_in(
+    finished: Run,
+) -> None:
+    results = finished("prune.inject.sources=[verified]")
+    cuts = [item for item in main(results).kept if item.strategy == "span"]
+    assert cuts
+    assert {item.donor for item in put_in(results)} <= {item.id for item in cuts}
+    texts = {span.text.strip() for item in cuts for span in item.spans}
+    assert {item.inserted.strip() for item in put_in(results)} <= texts
+
+
+@pytest.mark.parametrize(("share", "most"), [("null", HALF), ("0.1", SIZE // 10), ("0", 0)])
+def test_no_more_stay_than_the_share_and_first_one_a_problem(
+    finished: Run, share: str, most: int
+) -> None:
+    results = finished(f"prune.share={share}", "verify.injections=all")
+    assert len(kept(results)) == most
+    assert len({item.problem_id for item in kept(results)}) == most
+    over = [one for one in main(results).verdicts or () if not one.kept]
+    assert "more than prune.share allows" in {one.reason for one in over}
+
+
+def test_a_share_counts_transplants_and_injections_together(finished: Run) -> None:
+    both = "prune.strategy=[transplant,inject]"
+    without = finished(both)
+    assert len(kept(without)) <= HALF
+    results = finished(both, "prune.share=0.2")
+    moved = [item for item in main(results).kept if item.strategy in {"transplant", "inject"}]
+    assert len(moved) == SIZE // 5
+    assert {item.strategy for item in moved} == {"transplant", "inject"}
+
+
+def test_unasked_nobody_is_asked_and_no_more_are_made_than_stay(finished: Run) -> None:
+    results = finished("verify.injections=unasked")
+    assert len(put_in(results)) == len(kept(results)) == HALF
+    assert set(verdicts(results).values()) == {(None, None)}
+
+
+def test_all_problems_may_take_some(finished: Run) -> None:
+    results = finished("prune.inject.hosts=all", "verify.injections=unasked", "prune.share=1")
+    assert not {item.problem_id for item in put_in(results)} <= solved(results)
+
+
+def test_the_teacher_may_be_asked_about_each(finished: Run) -> None:
+    results = finished("verify.ambiguity=always", "verify.injections=all", "prune.share=1")
+    said = verdicts(results)
+    assert all(said[item.id][1] is not None for item in put_in(results))
+    assert all(said[item.id][1] is Outcome.RIGHT for item in kept(results))
+
+
+def test_a_sample_says_how_many_were_refused(finished: Run) -> None:
+    results = finished("verify.ambiguity=sample", "verify.ambiguity_sample=9", "verify.effect=0")
+    asked = [teacher for _, teacher in verdicts(results).values() if teacher is not None]
+    refused = sum(teacher is not Outcome.RIGHT for teacher in asked)
+    assert len(asked) == 9
+    assert results.notes == [f"ambiguity: the teacher refused {refused} of 9 sampled texts put in"]
+
+
+def test_the_teacher_need_not_be_asked_about_transplants_either(finished: Run) -> None:
+    results = finished("prune.strategy=[transplant]", "verify.ambiguity=off")
+    moved = {item.id for item in main(results).tried if item.strategy == "transplant"}
+    assert moved
+    said = verdicts(results)
+    assert {said[name][1] for name in moved} == {None}
+
+
+def test_without_a_teacher_the_student_alone_is_asked(finished: Run) -> None:
+    alone = ["teacher=self", "attribute.detector=ablation", "prune.strategy=[transplant,inject]"]
+    results = finished(*alone, "verify.ambiguity=always", "evaluate.teacher=false")
+    assert {teacher for _, teacher in verdicts(results).values()} == {None}
+    assert kept(results)
+
+
+def test_a_run_trains_on_what_was_put_in_and_its_ledger_shows_it(
+    finished: Run, tmp_path: Path
+) -> None:
+    results = finished("verify.injections=unasked", out=tmp_path, until="distill")
+    assert set(results.students) == {"kd", "leaf"}
+    entries = read_ledger(tmp_path / "ledger.parquet")
+    shown = [item for entry in entries for item in entry.variants]
+    assert {item.id for item in shown} == {item.id for item in put_in(results)}
+    assert {(item.kind, item.kept, item.student) for item in shown} == {("injection", True, None)}
+    assert all(item.donor for item in shown)
+
+
+def test_data_in_which_nothing_can_be_put_is_one_line(finished: Run, tmp_path: Path) -> None:
+    data = tmp_path / "data.jsonl"
+    rows = [
+        {"question": f"How many pens are 2 + {at} pens?", "answer": str(at + 2)} for at in range(8)
+    ]
+    data.write_text("\n".join(map(json.dumps, rows)))
+    settings = ["data.task=table", f"data.path={data}", "prune.inject.hosts=all"]
+    results = finished(*settings, "evaluate.benchmarks={}", "attribute.reference=teacher")
+    assert results.notes == [
+        "nothing was put into any of 8 problems: nothing to put in: there is only the sentence "
+        "that asks (8 problems)"
+    ]
+    assert [drop.reason for drop in results.drops if drop.stage == "inject"] == [
+        "nothing to put in: there is only the sentence that asks"
+    ] * 8
