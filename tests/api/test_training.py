@@ -298,7 +298,34 @@ def test_a_student_teaches_itself_in_another_context(
     assert last["kl_counterfactual"] < 0.5 * first["kl_counterfactual"]
 
 
-def test_none_is_cross_entropy_and_self_is_nobodys_own_loop(
+def test_in_a_loop_of_ones_own_self_is_the_model_without_its_adapters(
+    pair: tuple[leaf.Model, leaf.Model],
+) -> None:
+    frozen = leaf.Model(copy.deepcopy(pair[0].model).requires_grad_(False), pair[0].tokenizer)
+    config = LoraConfig(r=2, target_modules=["q_proj"], lora_dropout=0.5, init_lora_weights=False)
+    model: Any = get_peft_model(pair[0].model.float(), config).double()
+    student = leaf.Model(model, pair[0].tokenizer)
+    model.train()
+    model.base_model.model.lm_head.eval()
+    before = [(each.training, getattr(each, "_disable_adapters", None)) for each in model.modules()]
+
+    def found(teacher: Any) -> tuple[float, torch.Tensor]:
+        model.zero_grad()
+        torch.manual_seed(0)  # of dropout
+        loss = leaf.distillation_loss(student, teacher, TWO_CONTEXTS)
+        loss.backward()
+        learning = [each.grad.flatten() for each in model.parameters() if each.requires_grad]
+        return loss.item(), torch.cat(learning)
+
+    (ours, mine), (expected, theirs) = found("self"), found(frozen)
+    assert ours == pytest.approx(expected, rel=1e-6)
+    torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-9)
+    assert before == [
+        (each.training, getattr(each, "_disable_adapters", None)) for each in model.modules()
+    ]
+
+
+def test_none_is_cross_entropy_and_self_needs_adapters(
     pair: tuple[leaf.Model, leaf.Model],
 ) -> None:
     student, _ = pair

@@ -216,6 +216,16 @@ def test_memory_counts_sixteen_bytes_a_student_parameter(values: dict[str, Any])
     assert training.text.startswith("memory, training: about 20 MiB, and 2 MiB for activations; ")
 
 
+def test_an_anchor_beside_full_tuning_is_one_more_copy_of_the_student(
+    values: dict[str, Any],
+) -> None:
+    values["distill"] = {"anchor": 0.5}
+    recipe, student, teacher = _with_sizes(values, 2**20, 2**20)
+    *_, training = check_memory(recipe, student, teacher, MEBI)
+    # The 20 MiB that training takes without it, and the float32 student's 4.
+    assert training.text.startswith("memory, training: about 24 MiB")
+
+
 def test_the_cache_of_keys_and_values_is_counted(values: dict[str, Any]) -> None:
     recipe, student, teacher = _with_sizes(values, 2**20, 2**20)
     recipe = recipe_of({**values, "generate": {"max_new_tokens": 8, "token_budget": 2**14}})

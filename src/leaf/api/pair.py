@@ -4,7 +4,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import torch
@@ -15,9 +15,11 @@ from leaf.api.model import Model, source_of
 from leaf.distill import Distiller, TrainingExample, encode_rows
 from leaf.distill.align import Aligner
 from leaf.distill.aligned import AlignedTeacher
+from leaf.distill.lora import has_adapters
+from leaf.distill.own import OwnTeacher
 from leaf.distill.sample import LeftOut, Sample
 from leaf.distill.teacher import HiddenTeacher, OnlineStates, Teacher
-from leaf.errors import DataError, RecipeError, nearest
+from leaf.errors import DataError, RecipeError, UsageError, nearest
 from leaf.models.lent import lent
 from leaf.models.load import Loaded
 from leaf.models.output_head import output_head
@@ -93,9 +95,14 @@ _MOST_PAIRS = 4
 """Of one student: training and evaluation, in two dtypes."""
 
 
-def pair_of(student: Model, teacher: Model | None, options: dict[str, Any]) -> Pair:
+Itself = Literal["self"]
+"""The student without its adapters, in place of a teacher."""
+
+
+def pair_of(student: Model, teacher: Model | Itself | None, options: dict[str, Any]) -> Pair:
     """Return what is known of a student and its teacher under some options, found out once."""
-    check_models(student, teacher)
+    itself = isinstance(teacher, str) and teacher == "self"
+    check_models(student, None if itself else teacher)
     for name in options:
         if name.rstrip("_") not in LOSS_OPTIONS:
             raise RecipeError(
@@ -108,8 +115,13 @@ def pair_of(student: Model, teacher: Model | None, options: dict[str, Any]) -> P
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else loaded.dtype
     checkpointing = loaded.model.is_activation_checkpointing
     of_student, held = _as_it_is(student, loaded)
-    of_teacher: list[Any] = []
-    if teacher is not None:
+    of_teacher: list[Any] = ["self"] if itself else []
+    if itself and not has_adapters(loaded.model):
+        raise UsageError(
+            f"teacher: {student.name} has no adapters to leave out, so it cannot be its own "
+            "teacher here; pass a copy: leaf.Model(copy.deepcopy(model), tokenizer)"
+        )
+    if isinstance(teacher, Model):
         other: Loaded = source_of(teacher).held
         of_teacher, held_of_teacher = _as_it_is(teacher, other)
         held = held + held_of_teacher
@@ -123,7 +135,7 @@ def pair_of(student: Model, teacher: Model | None, options: dict[str, Any]) -> P
         while len(pairs) >= _MOST_PAIRS:
             del pairs[next(iter(pairs))]
         pairs[name] = (held, _pair(student, loaded, teacher, section, dtype))
-        if teacher is not None:
+        if isinstance(teacher, Model):
             held.append(weakref.ref(teacher, _forget(weakref.ref(student), name)))
     return pairs[name][1]
 
@@ -153,21 +165,23 @@ def _as_it_is(model: Model, loaded: Loaded) -> tuple[list[Any], list[Any]]:
 def _pair(
     student: Model,
     loaded: Loaded,
-    teacher: Model | None,
+    teacher: Model | Itself | None,
     section: DistillSection,
     dtype: torch.dtype,
 ) -> Pair:
     own = PromptFormat(student.tokenizer, name=student.name, system=student.system)
     aligner: Aligner | None = None
-    source: Teacher | None = None
-    if teacher is not None and section.needs_teacher:
+    source: Teacher | type[OwnTeacher] | None = None
+    if isinstance(teacher, str):
+        source = OwnTeacher
+    elif teacher is not None and section.needs_teacher:
         other = PromptFormat(teacher.tokenizer, name=teacher.name, system=teacher.system)
-        source = _teacher(source_of(teacher).held, loaded.device)
+        source = theirs = _teacher(source_of(teacher).held, loaded.device)
         if not same_tokenizer(own.tokenizer, other.tokenizer):
             check_tokenizers(own, other, section)
             aligner = Aligner(own, other, common_tokens(own, other))
             entries = len(loaded.model.get_output_embeddings().weight)
-            source = AlignedTeacher.of(source, aligner.common, entries, section.chunk_tokens)
+            source = AlignedTeacher.of(theirs, aligner.common, entries, section.chunk_tokens)
     distiller = Distiller(loaded, source, section, compute_dtype=dtype, learn=False)
     return Pair(distiller=distiller, prompt_format=own, aligner=aligner, section=section)
 
@@ -185,7 +199,9 @@ def _teacher(loaded: Loaded, device: torch.device) -> HiddenTeacher:
     return HiddenTeacher(states=lent_states, head=head.to(device))
 
 
-def checked_section(options: dict[str, Any], teacher: Model | None, what: str) -> DistillSection:
+def checked_section(
+    options: dict[str, Any], teacher: Model | Itself | None, what: str
+) -> DistillSection:
     """Return a recipe's `distill` with a call's options; `what` is the call's name."""
     values = {
         name.rstrip("_") if name == "lambda_" else name: each for name, each in options.items()

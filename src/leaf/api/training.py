@@ -5,14 +5,14 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from leaf.api.arguments import check_models
 from leaf.api.model import Model, section_of, source_of
-from leaf.api.pair import checked_section, left_out_text, limit_text, pair_of
+from leaf.api.pair import Itself, checked_section, left_out_text, limit_text, pair_of
 from leaf.api.undisturbed import undisturbed
 from leaf.distill import TrainingExample, encode_rows, hold_out, plan_steps, split_rows
 from leaf.distill.export import round_weights
@@ -28,7 +28,7 @@ from leaf.store.keys import digest, plain
 
 
 def distillation_loss(
-    student: Model, teacher: Model | None, rows: Iterable[Any], **options: Any
+    student: Model, teacher: Model | Itself | None, rows: Iterable[Any], **options: Any
 ) -> Tensor:
     """Return the loss of some rows, for a training loop that you have.
 
@@ -40,8 +40,8 @@ def distillation_loss(
     Args:
         student: Whom you train. Gradients go to its parameters that want some; its mode, its
             dropout and its flags are yours. Keep the object: what is known of it is kept with it.
-        teacher: Whom it learns from, never changed; of any tokenizer. None: the cross-entropy of
-            the responses.
+        teacher: Whom it learns from, never changed; of any tokenizer. "self": the student without
+            its PEFT adapters. None: the cross-entropy of the responses.
         rows: Dicts or records with `question` (or `prompt`) and `response`; where there are,
             `teacher_question` (or `teacher_prompt`: what the teacher sees in its place), `changed`
             (whether the question was changed, for lambda; without it, whether the teacher sees
@@ -55,7 +55,8 @@ def distillation_loss(
         computes in the dtype of `torch.autocast` where that is on, else in the student's own.
 
     Raises:
-        UsageError: no parameter of the student wants a gradient, outside of `torch.no_grad()`.
+        UsageError: no parameter of the student wants a gradient, outside of `torch.no_grad()`; or
+            "self" for a student without adapters.
         DataError: no rows, a row that lacks something or is longer than `cutoff` tokens, or than
             the student was made for.
         RecipeError: an unknown option, or one out of the rules.
@@ -74,11 +75,6 @@ def distillation_loss(
         >>> loss.ndim, student.model.get_output_embeddings().weight.grad is not None
         (0, True)
     """
-    if isinstance(teacher, str) and teacher == "self":
-        raise UsageError(
-            "leaf.distillation_loss: of a student that you train nobody keeps what it was; pass a "
-            "copy, leaf.Model(copy.deepcopy(model), tokenizer), or call leaf.distill"
-        )
     pair = pair_of(student, teacher, options)
     learning = any(each.requires_grad for each in pair.distiller.student.model.parameters())
     if torch.is_grad_enabled() and not learning:
@@ -91,7 +87,7 @@ def distillation_loss(
 
 def distill(
     student: Model,
-    teacher: Model | Literal["self"] | None,
+    teacher: Model | Itself | None,
     rows: Iterable[Any],
     *,
     out: str | Path | None = None,

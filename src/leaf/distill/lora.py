@@ -44,17 +44,27 @@ def add_adapters(model: Any, section: LoraSection, *, seed: int) -> None:
 @contextmanager
 def adapters_off(model: Any) -> Iterator[None]:
     """Let a model compute without its adapters for a block: as it was before they learnt."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    layers: list[Any] = [each for each in model.modules() if isinstance(each, BaseTunerLayer)]
+    layers = [(layer, layer._disable_adapters) for layer in _adapted(model)]
     try:
-        for layer in layers:
+        for layer, _ in layers:
             # Not by PEFT's switch, which also freezes them: sharding keeps the flags it saw first.
             layer._disable_adapters = True
         yield
     finally:
-        for layer in layers:
-            layer._disable_adapters = False
+        for layer, disabled in layers:
+            layer._disable_adapters = disabled
+
+
+def has_adapters(model: Any) -> bool:
+    """Whether a model has adapters that lie beside its weights, and none that is part of them."""
+    layers = _adapted(model)
+    return bool(layers) and not any(layer.merged for layer in layers)
+
+
+def _adapted(model: Any) -> list[Any]:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    return [each for each in model.modules() if isinstance(each, BaseTunerLayer)]
 
 
 def merge(model: Any) -> None:

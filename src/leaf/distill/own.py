@@ -63,13 +63,15 @@ class OwnTeacher:
 
     def _states(self, items: Sequence[EncodedExample]) -> Tensor:
         student = self._student
-        learns = student.training
+        # Not `lent`, which freezes it meanwhile: sharding keeps the flags that it saw first.
+        modes = [(module, module.training) for module in student.modules()]
         student.eval()
         try:
             with torch.no_grad(), adapters_off(student.model):
                 hidden_RD: Tensor = student(pad(items), lambda states_RD: states_RD)
         finally:
-            student.train(learns)
+            for module, learns in modes:
+                module.training = learns
             if self._ranks.world > 1:
                 reshard(student)
         return hidden_RD

@@ -73,14 +73,25 @@ def check_memory(
         )
     section = recipe.distill
     dtype = student_dtype(section, load.own_dtype(student.config), load.best_device())
-    training = training_bytes(trained, section, dtype) + _beside(recipe, teacher)
+    training = training_bytes(trained, section, dtype) + _beside(recipe, student, teacher)
     yield _memory_for(
         "training", training, training // 10, "activations", way_out=less_room(section)
     )
 
 
-def _beside(recipe: Recipe, teacher: ModelFiles) -> int:
-    """Return the bytes of the teacher that are in memory while the student learns."""
+def _beside(recipe: Recipe, student: ModelFiles, teacher: ModelFiles) -> int:
+    """Return the bytes of teacher and anchor that are in memory while the student learns."""
+    section = recipe.distill
+    anchor = 0
+    is_teacher = recipe.alone and section.cross_entropy < 1.0
+    if section.anchor and section.tuning == "full" and not is_teacher:
+        hidden = section.model_copy(update={"teacher": "hidden"})
+        held = section.teacher == "online"
+        anchor = student.weights if held else kept_bytes(hidden, student, 0)[1]
+    return anchor + _of_teacher(recipe, teacher)
+
+
+def _of_teacher(recipe: Recipe, teacher: ModelFiles) -> int:
     section = recipe.distill
     if recipe.alone and section.tuning == "lora" and section.teacher == "online":
         return 0  # its own weights without the adapters

@@ -40,7 +40,22 @@ def jsd(
     """Return beta KL(p || m) + (1 - beta) KL(q || m), m = beta p + (1 - beta) q: bounded.
 
     p is the teacher, q the student, 0 < beta < 1; at 1/2 the plain Jensen-Shannon divergence, at
-    most ln 2. All else is as `over_positions` has it.
+    most ln 2.
+
+    Args:
+        student_logits: [.., T, V].
+        teacher_logits: [.., T, W]; where W is not V, both are cut to their common first part.
+        labels: [.., T], -100 where nothing is learned; None: every position counts.
+        beta: Share of the teacher in the mixture, 0 < beta < 1.
+        shift: Whether logits at t predict the label at t + 1; False: the label at t.
+        temperature: Divides both models' logits, > 0; the loss is multiplied by its square.
+
+    Returns:
+        A scalar in nats, the mean over the positions that count; see `over_positions`.
+
+    Raises:
+        UsageError: shapes that do not fit, no position that counts, a temperature or a beta out of
+            range.
 
     Example:
         >>> import torch, leaf.losses

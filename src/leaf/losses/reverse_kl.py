@@ -21,7 +21,19 @@ def reverse_kl(
 ) -> Tensor:
     """Return KL(student || teacher): a small student concentrates on what it can say well.
 
-    Arguments, result and errors are those of `over_positions`.
+    Args:
+        student_logits: [.., T, V].
+        teacher_logits: [.., T, W]; where W is not V, both are cut to their common first part.
+        labels: [.., T], -100 where nothing is learned; None: every position counts.
+        shift: Whether logits at t predict the label at t + 1; False: the label at t.
+        temperature: Divides both models' logits, > 0; the loss is multiplied by its square.
+
+    Returns:
+        A scalar in nats, the mean over the positions that count; see `over_positions`.
+
+    Raises:
+        UsageError: shapes that do not fit, no position that counts, or a temperature that is not
+            above 0.
 
     Example:
         >>> import torch, leaf.losses

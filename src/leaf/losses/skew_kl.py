@@ -38,7 +38,22 @@ def skew_kl(
     """Return KL(p || m), m = skew p + (1 - skew) q: as `kl`, but at most -log(skew).
 
     p is the teacher, q the student, 0 <= skew < 1. The mixture keeps the loss small where the
-    student gives a token next to no chance. All else is as `over_positions` has it.
+    student gives a token next to no chance.
+
+    Args:
+        student_logits: [.., T, V].
+        teacher_logits: [.., T, W]; where W is not V, both are cut to their common first part.
+        labels: [.., T], -100 where nothing is learned; None: every position counts.
+        skew: Share of the teacher in the mixture, 0 <= skew < 1.
+        shift: Whether logits at t predict the label at t + 1; False: the label at t.
+        temperature: Divides both models' logits, > 0; the loss is multiplied by its square.
+
+    Returns:
+        A scalar in nats, the mean over the positions that count; see `over_positions`.
+
+    Raises:
+        UsageError: shapes that do not fit, no position that counts, a temperature or a skew out of
+            range.
 
     Example:
         >>> import torch, leaf.losses

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from leaf.api.model import Model
-from leaf.api.pair import Pair, left_out_text, pair_of
+from leaf.api.pair import Itself, Pair, left_out_text, pair_of
 from leaf.distill import TrainingExample
 from leaf.distill.rows import rows_from
 from leaf.distill.weights import Amounts, token_weight
@@ -31,7 +31,8 @@ class LeafTrainer(SFTTrainer):  # type: ignore[misc]  # TRL's types are not read
     Args:
         model: The student, as `SFTTrainer` takes it: a model, a PEFT model or a name.
         teacher: Whom it learns from: a `leaf.Model`, or a model of transformers with the student's
-            tokenizer; never changed. None: cross-entropy on the responses.
+            tokenizer; never changed. "self": the student without its PEFT adapters. None:
+            cross-entropy on the responses.
         args: An `SFTConfig`. Rows longer than its `max_length` are left out, and it is said how
             many; what it says of preparing texts does not apply.
         train_dataset: Rows as `leaf.distillation_loss` takes them, or a `datasets.Dataset` of such.
@@ -63,7 +64,7 @@ class LeafTrainer(SFTTrainer):  # type: ignore[misc]  # TRL's types are not read
         *,
         processing_class: Any,
         train_dataset: Any,
-        teacher: Model | PreTrainedModel | None = None,
+        teacher: Model | PreTrainedModel | Itself | None = None,
         eval_dataset: Any = None,
         args: Any = None,
         distill: Mapping[str, Any] | None = None,
@@ -73,7 +74,7 @@ class LeafTrainer(SFTTrainer):  # type: ignore[misc]  # TRL's types are not read
         args = copy.copy(args) if args is not None else SFTConfig()
         args.dataset_kwargs = {**(args.dataset_kwargs or {}), "skip_prepare_dataset": True}
         args.remove_unused_columns = False
-        if teacher is not None and not isinstance(teacher, Model):
+        if teacher is not None and not isinstance(teacher, Model | str):
             teacher = Model(teacher, processing_class, system=system)
         self._teacher = teacher
         self._options = dict(distill or {})

@@ -42,6 +42,19 @@ def test_both_arms_validate_on_the_same_problems_that_neither_learns(
         assert (folder / "model" / "config.json").is_file()
 
 
+def test_arms_take_as_many_steps_or_see_as_many_originals(cue_pair: Path, store: Path) -> None:
+    steps = {
+        same: {
+            arm: len(metrics(folder))
+            for arm, folder in run(cue_pair, store, same=same).results.students.items()
+        }
+        for same in ("steps", "originals")
+    }
+    assert steps["steps"]["kd"] == steps["steps"]["leaf"] == steps["originals"]["leaf"] > 4
+    # Two passes over eight originals, four a step.
+    assert steps["originals"]["kd"] == 4
+
+
 def test_adapters_end_merged_in_a_folder_that_transformers_alone_loads(
     cue_pair: Path, store: Path
 ) -> None:
