@@ -314,6 +314,27 @@ def test_rows_that_share_a_context_share_its_forward(models: tuple[Any, Any]) ->
     assert seen == [8 + 4 + 3 + 8]
 
 
+def test_they_share_it_where_a_step_takes_several_forwards(models: tuple[Any, Any]) -> None:
+    student, teacher = models
+    # Rows of 7, 12 and 8 tokens. Packed by length alone 12 and 8 go together, and 7 by itself.
+    samples = [
+        sample((5, 9, 22), None, (40, 3, 18, 2)),
+        sample((5, 9, 31, 32, 33, 34, 35, 22), (5, 9, 22), (40, 3, 18, 2)),
+        sample((11, 4, 6, 7, 8), None, (58, 44, 2)),
+    ]
+    section = DistillSection(token_budget=20)
+    made = Distiller(loaded(student), online_teacher(loaded(teacher)), section)
+    whole = made.backward(samples, 0.3)
+    seen: list[int] = []
+
+    def counted(_: Any, inputs: Any, options: dict[str, Any]) -> None:
+        seen.append(options["input_ids"].numel())
+
+    teacher.model.register_forward_pre_hook(counted, with_kwargs=True)
+    assert made.backward(samples, 0.3).loss == pytest.approx(whole.loss)
+    assert sorted(seen) == [7, 8]
+
+
 def test_what_is_computed_once_is_laid_out_for_every_row() -> None:
     a, b = (EncodedExample(ids=(1, n, 3), prompt_length=1) for n in (5, 6))
     asked: list[Sequence[EncodedExample]] = []

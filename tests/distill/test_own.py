@@ -68,7 +68,9 @@ def test_it_teaches_what_a_frozen_copy_of_the_start_does(
     tiny_model: Callable[..., Any], checkpointing: bool
 ) -> None:
     copy = online_teacher(loaded(tiny_model("llama", seed=1, dtype=torch.float32)))
-    section = DistillSection(anchor=0.5, gradient_checkpointing=checkpointing, **SETTINGS)
+    section = DistillSection(
+        anchor=0.5, gradient_checkpointing=checkpointing, hidden={"cosine": 0.2}, **SETTINGS
+    )
     found = []
     for teacher in (copy, OwnTeacher):
         student = adapted(tiny_model)

@@ -26,6 +26,7 @@ from leaf.losses import HIDDEN_LOSSES, LOSSES
 from leaf.models.batching import is_out_of_memory, pack_batches, plan_batches
 from leaf.models.load import Loaded, release_memory, resolve_dtype
 from leaf.models.padding import Batch, pad
+from leaf.models.prompt_format import EncodedExample
 from leaf.progress import say
 from leaf.recipe import DistillSection, Lambda
 
@@ -199,10 +200,15 @@ class Distiller:
         return list(groups.values())
 
     def _plan(self, samples: Sequence[Sample]) -> list[list[int]]:
+        budget = self.token_budget
         lengths = [sample.longest for sample in samples]
-        if self.module.packs:
-            return pack_batches(lengths, token_budget=self.token_budget)
-        return plan_batches(lengths, token_budget=self.token_budget, max_items=len(samples))
+        if not self.module.packs:
+            return plan_batches(lengths, token_budget=budget, max_items=len(samples))
+        units = _seen_alike(samples, lengths, budget)
+        packed = pack_batches(
+            [sum(lengths[at] for at in one) for one in units], token_budget=budget
+        )
+        return [[at for number in batch for at in units[number]] for batch in packed]
 
     def _halve_budget(self, longest: int) -> None:
         if self.token_budget <= longest:
@@ -279,3 +285,23 @@ class Distiller:
             f"the loss is {float(total.detach())} ({self.compute_dtype}), "
             f"{f'of problem {first_of(named, 5)}' if named else 'of a batch'}"
         )
+
+
+def _seen_alike(samples: Sequence[Sample], lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Return the places of rows that belong into one forward, as far as it has room for them.
+
+    Those that a teacher sees alike while the student does not: it computes them once.
+    """
+    units: list[list[int]] = []
+    filled: list[int] = []
+    newest: dict[EncodedExample, int] = {}
+    two_contexts = any(sample.apart for sample in samples)
+    for at, sample in enumerate(samples):
+        number = newest.get(sample.teacher_tokens) if two_contexts else None
+        if number is None or filled[number] + lengths[at] > budget:
+            number = newest[sample.teacher_tokens] = len(units)
+            units.append([])
+            filled.append(0)
+        units[number].append(at)
+        filled[number] += lengths[at]
+    return units
