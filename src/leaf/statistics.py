@@ -1,6 +1,7 @@
 """Every interval and comparison, once: shares, means, paired differences, exact tests."""
 
 import dataclasses
+import statistics
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from leaf.errors import LeafError
-from leaf.records import STORED_AS, Outcome, Score
+from leaf.records import STORED_AS, Answer, Outcome, Score
 
 _RESAMPLES_AT_ONCE = 500
 """Bounds the bootstrap's memory: this many times the number of items, in float64."""
@@ -59,6 +60,23 @@ class Estimate(Interval):
     def mean(self) -> float:
         """The value."""
         return self.value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Lengths:
+    """How long one model's answers to one benchmark are, of those that it gave."""
+
+    mean: float
+    """Tokens an answer, end-of-turn token included, as whoever generated it counts them."""
+    median: float
+    truncated: int
+    """Answers cut at the token limit: part of `n`."""
+    n: int
+
+    @property
+    def share_cut(self) -> float:
+        """Share of the answers that were cut at the limit, in [0, 1]."""
+        return self.truncated / self.n
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +141,20 @@ def bootstrap(
     if not np.isfinite([interval.low, interval.high]).all():
         return None
     return float(interval.low), float(interval.high)
+
+
+def lengths(answers: Sequence[Answer]) -> Lengths | None:
+    """Say how long answers are; one that was never given has no length. None: none was given."""
+    given = [answer for answer in answers if answer.failure is None]
+    if not given:
+        return None
+    tokens = [answer.response_tokens for answer in given]
+    return Lengths(
+        mean=statistics.fmean(tokens),
+        median=statistics.median(tokens),
+        truncated=sum(answer.truncated for answer in given),
+        n=len(given),
+    )
 
 
 def wilson(count: int, n: int) -> tuple[float, float]:

@@ -13,6 +13,7 @@ def results_of(run: dict[str, Any]) -> Results:
         for role in ("student", "teacher")
     }
     return Results(
+        alone=run["recipe"].alone,
         problems=run["problems"],
         **answers,
         attributions=run["attributions"],
@@ -29,6 +30,10 @@ def results_of(run: dict[str, Any]) -> Results:
         comparisons=run["comparisons"],
         robustness=run.get("robustness", {}),
         entered=run.get("entered"),
+        lengths=run.get("lengths", {}),
+        others=run.get("others", {}),
+        rows=run.get("rows", {}),
+        beside=run.get("beside", {}),
         drops=run["drops"],
         notes=run.get("notes", []),
     )

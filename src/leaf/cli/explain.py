@@ -187,8 +187,8 @@ def _entry(ledger: Path, problem: str) -> Entry:
     if not entries:
         known = [entry.problem_id for entry in read_ledger(ledger)]
         raise UsageError(
-            f"{ledger}: has no problem {problem}; it holds those that the student failed and the "
-            "teacher solved, and those that a transplant went into"
+            f"{ledger}: has no problem {problem}; it holds those that entered detection, and those "
+            "that something was put into"
             f"{nearest(problem, known) or ';'} `leaf explain {ledger.parent}` lists them"
         )
     return entries[0]

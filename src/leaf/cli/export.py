@@ -25,7 +25,7 @@ def export(  # noqa: D417 - `AsJson` says what it is
     *,
     format_: Annotated[Format, Parameter(name="--format")],
     out: Path,
-    what: Literal["leaf", "kd"] = "leaf",
+    what: str = "leaf",
     overwrite: Annotated[bool, Parameter(negative=())] = False,
     json_: AsJson = False,
 ) -> None:
@@ -35,17 +35,18 @@ def export(  # noqa: D417 - `AsJson` says what it is
     No model and no store is needed; a run with `--until verify` has all that is asked for.
 
     Args:
-        run_folder: What `leaf run` wrote; its rows.parquet is read.
+        run_folder: What `leaf run` wrote; its rows.parquet is read, or that of the arm.
         format_: trl (conversational prompt and completion: its SFTTrainer learns the completion
             alone), sharegpt or alpaca.
         out: File to write: .jsonl (one record a line) or .json (one list).
-        what: The rows of LeaF, or of plain distillation (kd): the originals alone.
+        what: Whose rows: leaf; its baseline, kd (the originals alone) or rft (the student's own
+            right answers); or an arm that the recipe names.
         overwrite: Replace a file that is there.
     """
     from leaf.store.store import write_whole
 
     _check_out(out, overwrite=overwrite)
-    chosen = choose(_rows(run_folder), what)
+    chosen = choose(_rows(run_folder, what), what)
     records = [FORMATS[format_](row) | _named(row) for row in chosen.rows]
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, _as_json(records, lines=out.suffix == ".jsonl").encode())
@@ -87,13 +88,15 @@ HELD_OUT = "of held-out problems, which serve validation alone"
 BEGUN = "in the response: a chat turn that is half context and half answer has no place here"
 
 
-def choose(rows: "Sequence[TrainingRow]", what: Literal["leaf", "kd"]) -> Chosen:
+def choose(rows: "Sequence[TrainingRow]", what: str) -> Chosen:
     """Return the rows of one arm that a chat format can hold, and why others are left out.
+
+    Of LeaF's rows `kd` has the originals; any other arm has rows of its own.
 
     Raises:
         UsageError: nothing would be left.
     """
-    ours = [row for row in rows if what == "leaf" or not row.strategy]
+    ours = [row for row in rows if what != "kd" or not row.strategy]
     reasons = [HELD_OUT if row.held_out else BEGUN if row.response_prefix else "" for row in ours]
     chosen = [row for row, reason in zip(ours, reasons, strict=True) if not reason]
     if not chosen:
@@ -152,8 +155,23 @@ def _check_out(out: Path, *, overwrite: bool) -> None:
         raise UsageError(f"--out {out}: is there already; name another, or add --overwrite")
 
 
-def _rows(run_folder: Path) -> "list[TrainingRow]":
-    from leaf.store.run_folder import ROWS, TrainingRow, read_records, repeat
+def _rows(run_folder: Path, what: str) -> "list[TrainingRow]":
+    """Read what an arm trains on.
 
-    way_out = f"`{repeat(run_folder)} --until verify` writes it; nothing is computed twice"
-    return read_records(run_folder / ROWS, TrainingRow, way_out)
+    Raises:
+        UsageError: the run has no such arm, or its rows are not there.
+    """
+    from leaf.recipe.reading import trained_arms
+    from leaf.store.run_folder import TrainingRow, read_records, recipe_of, repeat, rows_name
+
+    path = run_folder / rows_name(what)
+    if (run_folder / "recipe.yaml").is_file():
+        recipe = recipe_of(run_folder)
+        arms = trained_arms(recipe)
+        if what not in arms:
+            raise UsageError(f"--what {what}: this run trains {', '.join(arms)}")
+        until = "verify" if what in (recipe.baseline, "leaf") else "distill"
+    else:
+        until = "verify"
+    way_out = f"`{repeat(run_folder)} --until {until}` writes it; nothing is computed twice"
+    return read_records(path, TrainingRow, way_out)

@@ -5,9 +5,9 @@ Exit codes: 0 done, 1 the work failed, 2 the words, the recipe or the input file
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.markup import escape
@@ -15,6 +15,8 @@ from rich.markup import escape
 from leaf.cli.options import AsJson, Overrides, out_console, refuse_file, run_app, say_line
 from leaf.errors import UsageError
 from leaf.progress import print_table, table
+from leaf.recipe import Recipe
+from leaf.recipe.base import leaves
 from leaf.recipe.reading import describe, dump_recipe, load_recipe, recipe_names
 
 if TYPE_CHECKING:  # it imports torch
@@ -85,7 +87,7 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
 
 def _print_run(results: "Results", folder: Path) -> None:
     """Print what came of a run, and name what it wrote."""
-    from leaf.report import print_results, robustness_table
+    from leaf.report import lengths_table, print_results, robustness_table
     from leaf.store.arms import arm_of
 
     if results.estimates and results.comparisons:
@@ -97,6 +99,8 @@ def _print_run(results: "Results", folder: Path) -> None:
             baseline=baseline,
             others=results.others,
         )
+        if results.lengths:
+            print_table(out_console, lengths_table(results.lengths))
         if results.robustness:
             print_table(out_console, robustness_table(results.robustness))
         beside = ", ".join(
@@ -153,9 +157,21 @@ def show(  # noqa: D417
     if json_:
         print(json.dumps(resolved.model_dump(by_alias=True), indent=1))
         return
-    for key, value, meaning in describe(resolved):
+    for key, value, meaning in _lines(resolved):
         text = json.dumps(value, ensure_ascii=False)
         out_console.print(f"{key}: {text}  [dim]# {escape(meaning)}[/dim]", soft_wrap=True)
+
+
+def _lines(recipe: Recipe) -> Iterator[tuple[str, Any, str]]:
+    """Yield key, value and meaning of every line; an arm has one for each key that differs."""
+    meanings = {key: meaning for key, _, meaning in describe(recipe)}
+    for key, value, meaning in describe(recipe):
+        if key != "arms" or not value:
+            yield key, value, meaning
+            continue
+        for name, changes in value.items():
+            for inner, own in leaves(changes):
+                yield f"arms.{name}.{inner}", own, meanings.get(inner, "")
 
 
 @app.command

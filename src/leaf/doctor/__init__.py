@@ -4,7 +4,8 @@ Every check goes on by itself: a fault is a finding, and the next check runs. Mo
 brought to this machine as a run would bring them, but no weights are loaded.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import ParamSpec, TypeVar
 
 from leaf.distill.room import count_parameters
@@ -42,6 +43,8 @@ from leaf.errors import LeafError
 from leaf.models.prompt_format import PromptFormat
 from leaf.models.vocabulary import same_tokenizer
 from leaf.recipe import DataSection, Recipe
+from leaf.recipe.reading import arm_recipes
+from leaf.recipe.schema import NOTHING_TAUGHT
 from leaf.records import Problem
 from leaf.tasks import read_problems
 
@@ -52,20 +55,41 @@ __all__ = ["Finding", "examine"]
 
 
 def examine(recipe: Recipe) -> list[Finding]:
-    """Check a recipe on this machine; faults of any part become findings, in reading order."""
+    """Check a recipe on this machine; faults of any part become findings, in reading order.
+
+    Of an arm that the recipe names only what is special of it is told.
+    """
+    findings = _examine(recipe)
+    told = {_told(finding) for finding in findings}
+    no_benchmark = recipe.evaluate.model_copy(update={"benchmarks": {}})
+    for name, own in arm_recipes(recipe).items():
+        found = _examine(own.model_copy(update={"evaluate": no_benchmark}))
+        special = [
+            finding
+            for finding in found
+            # The recipe's own lines are for all its students.
+            if _told(finding) not in told and not finding.text.startswith(("disk: ", "time, train"))
+        ]
+        if not special:
+            special = [Finding("good", "nothing else to look at than above")]
+        findings += [Finding(one.level, f"arm {name}: {one.text}") for one in special]
+    return findings
+
+
+def _told(finding: Finding) -> tuple[str, str]:
+    """Return what tells findings apart; what is free on this machine differs at every look."""
+    return finding.level, re.split(r"; |, of |, but ", finding.text)[0]
+
+
+def _examine(recipe: Recipe) -> list[Finding]:
     findings = [*check_devices(recipe), *check_runner(recipe), *check_extras(recipe)]
     student = _attempt(findings, look, recipe.student, "student")
     teacher = student if recipe.alone else _attempt(findings, look, recipe.teacher, "teacher")
-    chats: dict[str, tuple[ModelFiles, PromptFormat]] = {}
-    for model in (student,) if recipe.alone else (student, teacher):
-        if model:
-            findings.append(describe(model))
-            chat = _attempt(findings, open_chat, model)
-            if chat:
-                chats[model.role] = (model, chat)
-                findings.append(check_template(model, chat))
+    chats = _describe(findings, [student] if recipe.alone else [student, teacher])
     if student and recipe.alone:
         findings.append(describe_self(recipe.distill))
+    if recipe.teaches_nothing:
+        findings.append(Finding("warn", NOTHING_TAUGHT))
     tokenizers = [chat.tokenizer for _, chat in chats.values()]
     if (
         student
@@ -98,6 +122,21 @@ def examine(recipe: Recipe) -> list[Finding]:
     findings.extend(check_engines(recipe))
     findings.extend(check_served(recipe))
     return findings
+
+
+def _describe(
+    findings: list[Finding], models: Sequence[ModelFiles | None]
+) -> dict[str, tuple[ModelFiles, PromptFormat]]:
+    """Describe the models that were found; return those whose chat template can be used."""
+    chats = {}
+    for model in models:
+        if model:
+            findings.append(describe(model))
+            chat = _attempt(findings, open_chat, model)
+            if chat:
+                chats[model.role] = (model, chat)
+                findings.append(check_template(model, chat))
+    return chats
 
 
 def _read(findings: list[Finding], label: str, section: DataSection) -> list[Problem] | None:

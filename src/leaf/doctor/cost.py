@@ -14,6 +14,7 @@ from leaf.doctor.finding import Finding
 from leaf.models import load
 from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import DistillSection, Recipe
+from leaf.recipe.reading import trained_arms
 from leaf.records import Problem
 from leaf.report.formats import duration
 from leaf.store.memory import size_of
@@ -83,6 +84,12 @@ def training_operations(
     return float(a_token * tokens)
 
 
+def students(recipe: Recipe) -> str:
+    """Say how many students a recipe trains."""
+    count = len(trained_arms(recipe))
+    return f"{'two' if count == 2 else count} students"
+
+
 def check_cost(
     recipe: Recipe,
     student: ModelFiles,
@@ -103,14 +110,15 @@ def check_cost(
             seconds = 2 * teacher.parameters * rows.tokens / product_rate(device, teacher.dtype)
             yield Finding("good", f"time, {_what(section)}: about {duration(seconds)}, once")
     rate = product_rate(device, learns)
-    seconds = 2 * training_operations(section, rows, student, teacher) / rate
+    count = len(trained_arms(recipe))
+    seconds = count * training_operations(section, rows, student, teacher) / rate
     longer = ""
     if section.max_steps is None and section.max_tokens is None:
         longer = "; longer by their changed questions"
     yield Finding(
         "good",
-        f"time, training: about {duration(seconds)} for two students on {rows.count} original rows "
-        f"at {rate / 1e12:.2g} trillion operations a second{longer}",
+        f"time, training: about {duration(seconds)} for {students(recipe)} on {rows.count} "
+        f"original rows at {rate / 1e12:.2g} trillion operations a second{longer}",
     )
 
 

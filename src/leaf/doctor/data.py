@@ -124,7 +124,8 @@ def check_cutoff(
         for problem, response in zip(rows, responses, strict=True)
     ]
     longer = sum(length > cutoff for length in lengths)
-    what = "rows" if gold else "rows without their response (the teacher writes it)"
+    writes = "teacher" if recipe.attribute.reference == "teacher" else "student"
+    what = "rows" if gold else f"rows without their response (the {writes} writes it)"
     text = f"training {what}: longest {max(lengths)} tokens, distill.cutoff {cutoff}"
     if longer:
         yield Finding("warn", f"{text}: {longer} of {len(rows)} are longer and left out")

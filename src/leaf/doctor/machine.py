@@ -14,12 +14,13 @@ from leaf.distill.room import (
     student_dtype,
     training_bytes,
 )
-from leaf.doctor.cost import kept_bytes
+from leaf.doctor.cost import kept_bytes, students
 from leaf.doctor.files import ModelFiles
 from leaf.doctor.finding import Finding
 from leaf.models import load
 from leaf.pipeline.requirements import missing_to_train
 from leaf.recipe import Recipe
+from leaf.recipe.reading import trained_arms
 from leaf.store.memory import memory_of, size_of
 from leaf.store.ray import missing_ray
 
@@ -121,9 +122,10 @@ def check_disk(recipe: Recipe, student: ModelFiles, trained: Parameters) -> Find
     here = Path.cwd()
     saved = load.DTYPES.get(recipe.distill.save_dtype) or load.own_dtype(student.config)
     # While a checkpoint is written, the one before it is still there.
-    need = 2 * checkpoint_bytes(trained, recipe.distill) + 2 * student.parameters * saved.itemsize
+    kept = len(trained_arms(recipe)) * student.parameters * saved.itemsize
+    need = 2 * checkpoint_bytes(trained, recipe.distill) + kept
     free = shutil.disk_usage(here).free
-    text = f"disk: about {size_of(need)} for checkpoints and two students"
+    text = f"disk: about {size_of(need)} for checkpoints and {students(recipe)}"
     if need > free:
         return Finding("bad", f"{text}, but {here} has {size_of(free)} free: name another --out")
     return Finding("good", f"{text}, of {size_of(free)} free in {here}")

@@ -20,7 +20,13 @@ from leaf.report import build_report, write_report
 from leaf.store.arms import arm_of
 from leaf.store.ledger import write_ledger
 from leaf.store.results import Results
-from leaf.store.run_folder import ROWS, VALUES, QuestionValue, TrainingRow, write_records
+from leaf.store.run_folder import (
+    VALUES,
+    QuestionValue,
+    TrainingRow,
+    rows_name,
+    write_records,
+)
 from leaf.store.store import Store, write_whole
 
 
@@ -56,7 +62,9 @@ def run_recipe(
         # Stage 1 is done then; the stages after it change nothing in what it leaves.
         if pipeline.results.verified and not pipeline.results.students:
             write_ledger(folder / "ledger.parquet", pipeline.results.entries())
-            _write_rows(pipeline.training_sets["leaf"], folder / ROWS)
+        for arm, trained_on in pipeline.training_sets.items():
+            if arm != "kd" and pipeline.results.estimates is None:
+                _write_rows(trained_on, folder / rows_name(arm))
         _write_values(pipeline.results, folder / VALUES)
         training = _training(pipeline.results.students)
         _write_metrics(training, folder / "metrics.jsonl")
@@ -121,8 +129,8 @@ def _claim(out: Path, recipe: bytes) -> None:
     """Write the recipe; what another one left goes, since its ledger would not be this run's."""
     path = out / "recipe.yaml"
     if not path.is_file() or path.read_bytes() != recipe:
-        for name in ("ledger.parquet", ROWS, VALUES):
-            (out / name).unlink(missing_ok=True)
+        for left in (out / "ledger.parquet", out / VALUES, *out.glob("rows*.parquet")):
+            left.unlink(missing_ok=True)
         write_whole(path, recipe)
 
 

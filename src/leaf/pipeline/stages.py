@@ -5,16 +5,17 @@ stage computes it hands to `Session.compute`, which finds it in the store or has
 comes of it stands in `Results`. A stage of one's own: docs/extending.md.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from leaf.attribute import normalise_scores
 from leaf.errors import DataError, LeafError, UsageError
 from leaf.generate import check_trainable
 from leaf.grade import check_sandbox
-from leaf.models.files import find, trained
+from leaf.models.files import find
 from leaf.models.vocabulary import check_tokenizers
-from leaf.pipeline.benchmarks import Benchmark, load_benchmarks, robustness_of
+from leaf.pipeline.arms import evaluate_arms, ungradable
+from leaf.pipeline.benchmarks import Benchmark, load_benchmarks
 from leaf.pipeline.detection import Detection
 from leaf.pipeline.entering import in_words
 from leaf.pipeline.requirements import check_needs
@@ -23,26 +24,25 @@ from leaf.pipeline.training_sets import (
     ON_OWN_ANSWERS,
     Responses,
     TrainingSet,
+    count_rows,
     own_responses,
     training_arms,
 )
 from leaf.progress import say
 from leaf.recipe import Recipe
 from leaf.recipe.reading import arm_recipes
+from leaf.recipe.schema import NOTHING_TAUGHT
 from leaf.records import (
     Counterfactual,
     Drop,
     NormalisedScores,
-    Outcome,
     Problem,
-    Score,
 )
 from leaf.report import control
-from leaf.statistics import compare_values
 from leaf.store.arms import in_order
-from leaf.store.results import Cuts, Graded, Results
+from leaf.store.results import Cuts, Results
 from leaf.store.store import Store
-from leaf.store.work import About, StageLog
+from leaf.store.work import StageLog
 from leaf.tasks import read_problems
 from leaf.tasks.overlap import overlap
 
@@ -55,7 +55,8 @@ class Pipeline:
         self.results = Results()
         self.session = Session(recipe, store)
         self.training_sets: dict[str, TrainingSet] = {}
-        """Arm (`kd`, `leaf`) to what it trains on; there after verification."""
+        """Arm (`kd`, `leaf`) to what it trains on: there after verification, those of arms that
+        the recipe names after distillation."""
         self._benchmarks: dict[str, Benchmark] = {}
 
     @property
@@ -111,7 +112,7 @@ class Pipeline:
         for role, (answers, scores) in graded.items():
             right = sum(score.right for score in scores)
             say(f"{role}: {right} of {len(scores)} right")
-            self._drop_ungradable("answers", role, (answers, scores))
+            self.results.drops += ungradable("answers", role, (answers, scores))
 
     def attribute(self) -> None:
         """Score the questions that the student failed and the teacher solved (Eq. 2 to 5)."""
@@ -174,6 +175,7 @@ class Pipeline:
             self.session, self.detection, responses, self.results.student[1], self._main.kept
         )
         self.results.drops += drops
+        self.results.rows = {arm: count_rows(one.rows) for arm, one in self.training_sets.items()}
 
     def distill(self) -> None:
         """Train students from the same start: the baseline (`kd`, or `rft` alone), LeaF, others.
@@ -191,6 +193,8 @@ class Pipeline:
             )
         if not any(row.counterfactual for row in (*arms["leaf"].rows, *arms["leaf"].held_out)):
             self.note("no changed question to train on, so LeaF trained on the originals alone")
+        if self.recipe.teaches_nothing:
+            self.note(NOTHING_TAUGHT)
         # LeaF's rows hold those of the other: a teacher that is kept on disk is loaded once.
         for name in sorted(arms, key=lambda name: len(arms[name].rows), reverse=True):
             arm = arms[name]
@@ -220,54 +224,14 @@ class Pipeline:
         pipeline.session.called = {"leaf": name}
         results = pipeline.run(until="distill", after_stage=lambda: None)
         self.session.logs += pipeline.session.logs
+        for arm, trained_on in pipeline.training_sets.items():
+            self.training_sets.setdefault(pipeline.session.called.get(arm, arm), trained_on)
         say("-- all arms")
         return results
 
     def evaluate(self) -> None:
         """Score the student before and after, by plain distillation and by LeaF."""
-        section = self.recipe.evaluate
-        arms = {"before": (self.recipe.student, self.session.sources["student"])}
-        for arm, folder in self.results.students.items():
-            arms[arm] = (self.recipe.student, trained(arm, folder))
-        if section.teacher and not self.recipe.alone:
-            arms["teacher"] = (self.recipe.teaching, self.session.sources["teacher"])
-        results, options = self.results, section.model_dump(include={"resamples", "seed"})
-        results.estimates, results.comparisons = {}, {}
-        scores: dict[str, dict[str, list[Score]]] = {arm: {} for arm in arms}
-        for name, benchmark in self._benchmarks.items():
-            generate = benchmark.generate(self.recipe.generate)
-            for arm, (model, source) in arms.items():
-                about = About(role=arm, asked=name)
-                graded = self.session.answers(
-                    model, source, benchmark.asked, about, generate=generate
-                )
-                scores[arm][name] = graded[1]
-                self._drop_ungradable("evaluate", arm, graded)
-                for label, values in benchmark.measures(graded[1]).items():
-                    results.questions[label] = benchmark.digests
-                    results.bases[label] = benchmark.bases
-                    results.values.setdefault(label, {})[arm] = values
-                for label, estimate in benchmark.estimates(graded[1], section).items():
-                    results.estimates.setdefault(label, {})[arm] = estimate
-        for label, values_of in results.values.items():
-            for arm, against in self._pairs(values_of):
-                compared = compare_values(
-                    values_of[arm], values_of[against], base_of=results.bases[label], **options
-                )
-                if (arm, against) == ("leaf", self.recipe.baseline):
-                    results.comparisons[label] = compared
-                else:
-                    results.others.setdefault(label, {})[arm, against] = compared
-        for arm in arms:
-            for name, cost in robustness_of(self._benchmarks, scores[arm], **options).items():
-                results.robustness.setdefault(name, {})[arm] = cost
-
-    def _pairs(self, arms: Collection[str]) -> Iterator[tuple[str, str]]:
-        """Yield which arms are held against which: LeaF and others against each baseline."""
-        yield "leaf", self.recipe.baseline
-        for name, recipe in arm_recipes(self.recipe).items():
-            baselines = [recipe.baseline, self.recipe.baseline]
-            yield from ((name, against) for against in dict.fromkeys(baselines) if against in arms)
+        self.results.drops += evaluate_arms(self.session, self._benchmarks, self.results)
 
     # What the stages share.
 
@@ -354,12 +318,6 @@ class Pipeline:
             self.drop("problems", place, reason)
         if lines:
             self.note(f"{len(lines)} records of {where} are left out, the first: {lines[0]}")
-
-    def _drop_ungradable(self, stage: str, who: str, graded: Graded) -> None:
-        for answer, score in zip(*graded, strict=True):
-            if score.outcome is Outcome.UNGRADABLE:
-                reason = answer.failure or score.reason or "not gradable"
-                self.drop(stage, score.problem_id, f"{who}: {reason}")
 
     def drop(self, stage: str, problem_id: str, reason: str) -> None:
         """Count something that leaves the run, with its reason, for the report."""

@@ -1,5 +1,6 @@
 """What each arm trains on: originals for all, verified changed questions for LeaF alone."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -37,6 +38,11 @@ class TrainingSet:
     """Trained on."""
     held_out: list[TrainingExample]
     """Of held-out problems, for validation."""
+
+
+def count_rows(rows: Sequence[TrainingExample]) -> dict[str, int]:
+    """Count rows by how they were made, the originals first."""
+    return dict(Counter(row.strategy or "original" for row in rows))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,7 @@
 """What all sections of a recipe are."""
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,3 +28,12 @@ class Section(BaseModel):
     def inner_section(cls, key: str) -> "type[Section] | None":
         """Return the section below a key that is no field of this one."""
         return None
+
+
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of nested mappings as (dotted key, value)."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

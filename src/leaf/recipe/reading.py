@@ -140,6 +140,14 @@ def arm_recipes(recipe: Recipe, source: str | None = None) -> dict[str, Recipe]:
     return made
 
 
+def trained_arms(recipe: Recipe) -> list[str]:
+    """Return the arms that a recipe trains, baselines of other arms among them."""
+    arms = {recipe.baseline: None, "leaf": None}
+    for name, own in arm_recipes(recipe).items():
+        arms |= {own.baseline: None, name: None}
+    return list(arms)
+
+
 def check_section(kind: type[S], values: Mapping[str, Any], *, source: str) -> S:
     """Validate plain values into one section of a recipe.
 

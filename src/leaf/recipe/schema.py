@@ -40,6 +40,13 @@ SELF = "self"
 """What `teacher` says where there is none: the student as it was teaches."""
 
 
+NOTHING_TAUGHT = (
+    "teacher: self on the student's own prompt teaches nothing, the two agree: set "
+    "distill.teacher_sees: cut, or a distill.cross_entropy"
+)
+"""Said of a recipe that `teaches_nothing`."""
+
+
 def _teacher(values: Any) -> Any:
     """Read `teacher: self` as a section."""
     return {"model": SELF} if values == SELF else values
@@ -260,6 +267,13 @@ class Recipe(Section):
     def baseline(self) -> str:
         """The arm that LeaF is held against: `kd`, or `rft` without a teacher."""
         return "rft" if self.alone else "kd"
+
+    @property
+    def teaches_nothing(self) -> bool:
+        """Whether LeaF is held against itself on its own prompt alone: a loss of 0."""
+        section = self.distill
+        shares = [section.cross_entropy_of(changed=changed) for changed in (False, True)]
+        return self.alone and section.teacher_sees == "same" and not any(shares)
 
     @model_validator(mode="after")
     def _self_is_the_student(self) -> "Recipe":

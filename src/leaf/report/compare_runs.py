@@ -1,12 +1,13 @@
 """Several runs side by side: what differs in their recipes, and what came of it."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from leaf.errors import UsageError
+from leaf.recipe.base import leaves
 from leaf.report.content import FORMAT
 from leaf.report.plain import plain
 from leaf.report.readings import reading
@@ -111,7 +112,7 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
 
 def differences(runs: Sequence[Run]) -> list[tuple[str, list[Any]]]:
     """Return each recipe key whose values differ, with the value of every run; None: has none."""
-    flat = [dict(_leaves(run.report["recipe"])) for run in runs]
+    flat = [dict(leaves(run.report["recipe"])) for run in runs]
     keys = dict.fromkeys(key for values in flat for key in values)
     found = [(key, [values.get(key) for values in flat]) for key in keys]
     return [(key, values) for key, values in found if any(one != values[0] for one in values[1:])]
@@ -222,12 +223,3 @@ def _named(questions: Sequence[tuple[str, int]], values: Questions) -> Values:
 def _name(question: tuple[str, int]) -> str:
     digest, time = question
     return f"{digest} {time}"
-
-
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of nested mappings as (dotted key, value)."""
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

@@ -8,15 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leaf.recipe import Recipe
-from leaf.recipe.reading import describe
+from leaf.recipe.reading import describe, trained_arms
+from leaf.records import Drop
 from leaf.report.control import controlled
 from leaf.report.counts import outcome_table, steps
 from leaf.report.detectors import detectors
 from leaf.report.drops import drop_counts, passed_over
 from leaf.report.one_problem import distractions
 from leaf.report.plain import plain
-from leaf.report.scores import SMALL_N, others, scores, variants
+from leaf.report.scores import SMALL_N, lengths, others, scores, variants
 from leaf.report.training import overhead, training_arms, training_rows
+from leaf.report.ways import ways
+from leaf.store.arms import arm_of
 from leaf.store.results import Results
 from leaf.store.work import StageLog
 
@@ -52,29 +55,43 @@ def build_report(
         "recipe": recipe.model_dump(by_alias=True),
         "command": command,
         "manifest": manifest,
-        "notes": [*results.notes, *_small(results)],
+        "notes": [*results.notes, *_of_arms(results), *_small(results)],
         "problems": None if results.problems is None else len(results.problems),
         "baseline": recipe.baseline,
         "results": scores(recipe, results),
         "others": others(results),
+        "lengths": lengths(results),
         "robustness": variants(results),
-        "steps": steps(results, entries, own, training_rows(logs)),
-        "outcomes": outcome_table(results.student, results.teacher),
-        "passed_over": drop_counts(
-            passed_over(results.student, results.teacher, results.entered), results, entries, own
-        ),
+        "steps": steps(results, entries, own, training_rows(logs), recipe.baseline),
+        "outcomes": outcome_table(results.student, results.teacher, alone=results.alone),
+        "passed_over": drop_counts(_passed_over(results), results, entries, own),
         "drops": drop_counts(results.drops, results, entries, own),
         "detectors": detectors(results, entries, own) or None,
         "control": controlled(results, entries, recipe) or None,
         "distraction": None if results.attributions is None else distractions(entries, own),
         "training": training_arms(training or None),
+        "ways": ways(recipe, results, training),
         "cost": _cost(logs),
-        "overhead": overhead(logs, recipe.attribute.controls),
+        "overhead": overhead(logs, recipe.attribute.controls, recipe.baseline),
         "seeds": _seeds(recipe),
         "missing": _missing(recipe, results, training),
     }
     values: dict[str, Any] = plain(report)
     return values
+
+
+def _passed_over(results: Results) -> list[Drop]:
+    return passed_over(results.student, results.teacher, results.entered, alone=results.alone)
+
+
+def _of_arms(results: Results) -> list[str]:
+    """Return the notes of other arms that are not the recipe's own, too."""
+    return [
+        f"{arm_of(arm).title}: {note}"
+        for arm, beside in results.beside.items()
+        for note in beside.notes
+        if note not in results.notes
+    ]
 
 
 def _small(results: Results) -> list[str]:
@@ -105,7 +122,7 @@ def _missing(recipe: Recipe, results: Results, training: Mapping[str, object]) -
         "attribution": results.attributions is not None,
         "pruning": bool(results.cuts),
         "verification": results.verified,
-        "distillation": {recipe.baseline, "leaf", *recipe.arms} <= set(training),
+        "distillation": set(trained_arms(recipe)) <= set(training),
         "evaluation": results.estimates is not None,
     }
     return next((stage for stage, is_there in there.items() if not is_there), None)

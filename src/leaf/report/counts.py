@@ -23,13 +23,17 @@ def origins(found: Sequence[Change]) -> set[str]:
 
 
 def steps(
-    results: Results, entries: Sequence[Entry], detector: str, rows: Mapping[str, int]
+    results: Results,
+    entries: Sequence[Entry],
+    detector: str,
+    rows: Mapping[str, int],
+    baseline: str = "kd",
 ) -> list[dict[str, Any]]:
     """Count what is left after each step: `step`, `unit` and `count` (None: not reached).
 
     Transplants, fillers and the response level have steps of their own, where there are some; a
-    problem whose response was cut as well is one problem. `rows` maps the arms `kd` and `leaf` to
-    the rows that they train on.
+    problem whose response was cut as well is one problem. `rows` maps `baseline` and `leaf` to the
+    rows that they train on. Without a teacher the student alone says who enters.
     """
     cut = changes(entries, detector, "removal") if results.cuts else None
     kept = None
@@ -40,8 +44,8 @@ def steps(
     asked = results.attributions is not None
     counts: list[tuple[str, str, int | None]] = [
         ("problems", "problem", None if results.problems is None else len(results.problems)),
-        ("answered", "problem", _answered_by_both(results.student, results.teacher)),
-        ("student_wrong_teacher_right", "problem", _entered(results)),
+        ("answered", "problem", _answered(results)),
+        (entry_step(alone=results.alone), "problem", _entered(results)),
         *_by_kind(results),
         ("attributed", "problem", len({entry.origin for entry in scored}) if asked else None),
     ]
@@ -63,7 +67,7 @@ def steps(
     for kind in ("transplant", "injection"):
         moved = [item for _, item in changes(entries, detector, kind)]
         counts += [(f"{kind}s{name}", kind, count) for name, count in _put_in(moved)]
-    counts += [(f"rows_{arm}", "row", rows.get(arm)) for arm in ("kd", "leaf")]
+    counts += [(f"rows_{arm}", "row", rows.get(arm)) for arm in (baseline, "leaf")]
     return [{"step": step, "unit": unit, "count": count} for step, unit, count in counts]
 
 
@@ -86,10 +90,21 @@ def _put_in(moved: Sequence[Variant]) -> Iterator[tuple[str, int]]:
         yield "_failed", len(failed)
 
 
+def entry_step(*, alone: bool) -> str:
+    """Return the name of the step that counts what enters detection."""
+    return "student_wrong" if alone else "student_wrong_teacher_right"
+
+
 def outcome_table(
-    student: Graded | None, teacher: Graded | None
+    student: Graded | None, teacher: Graded | None, *, alone: bool = False
 ) -> dict[str, dict[str, int]] | None:
-    """Count problems by the student's outcome (outer key) and the teacher's (inner key)."""
+    """Count problems by the student's outcome (outer key) and the teacher's (inner key).
+
+    `alone`, without a teacher, the inner key is `all`.
+    """
+    if student is not None and alone:
+        counts = Counter(score.outcome for score in student[1])
+        return {row.value: {"all": counts[row]} for row in Outcome}
     if student is None or teacher is None:
         return None
     table = {row.value: {column.value: 0 for column in Outcome} for row in Outcome}
@@ -113,14 +128,15 @@ def _filled(found: Sequence[Change]) -> int:
     return sum(item.strategy == "substitute" for _, item in found)
 
 
-def _answered_by_both(student: Graded | None, teacher: Graded | None) -> int | None:
-    if student is None or teacher is None:
-        return None
-    by_student, by_teacher = (
+def _answered(results: Results) -> int | None:
+    """Count the problems that every model answered."""
+    models = (results.student,) if results.alone else (results.student, results.teacher)
+    given = [
         {answer.problem_id for answer in graded[0] if answer.failure is None}
-        for graded in (student, teacher)
-    )
-    return len(by_student & by_teacher)
+        for graded in models
+        if graded
+    ]
+    return len(set.intersection(*given)) if len(given) == len(models) else None
 
 
 def _by_kind(results: Results) -> Iterator[tuple[str, str, int | None]]:
@@ -134,5 +150,6 @@ def _by_kind(results: Results) -> Iterator[tuple[str, str, int | None]]:
 def _entered(results: Results) -> int | None:
     if results.entered is not None:
         return len(results.entered)
-    table = outcome_table(results.student, results.teacher)
-    return None if table is None else table[Outcome.WRONG.value][Outcome.RIGHT.value]
+    table = outcome_table(results.student, results.teacher, alone=results.alone)
+    right = "all" if results.alone else Outcome.RIGHT.value
+    return None if table is None else table[Outcome.WRONG.value][right]

@@ -49,15 +49,20 @@ class DropCount:
 
 
 def passed_over(
-    student: Graded | None, teacher: Graded | None, entered: Collection[str] | None = None
+    student: Graded | None,
+    teacher: Graded | None,
+    entered: Collection[str] | None = None,
+    *,
+    alone: bool = False,
 ) -> list[Drop]:
     """Return the problems that do not enter detection, each with the one reason why.
 
-    `entered` are those that do; None: those that the student got wrong and the teacher right.
+    `entered` are those that do; None: those that the student got wrong and the teacher right, or
+    `alone`, without a teacher, all that it got wrong.
     """
-    if student is None or teacher is None:
+    if student is None or (teacher is None and not alone):
         return []
-    right = {score.problem_id for score in teacher[1] if score.right}
+    right = {score.problem_id for score in teacher[1] if score.right} if teacher else None
     drops = []
     for score in student[1]:
         if score.problem_id in (entered or ()):
@@ -66,7 +71,7 @@ def passed_over(
             reason = "the student is right"
         elif score.outcome is Outcome.UNGRADABLE:
             reason = "the student’s answer could not be graded"
-        elif score.problem_id not in right:
+        elif right is not None and score.problem_id not in right:
             reason = "the student is wrong, and the teacher is not right either"
         else:
             continue

@@ -16,7 +16,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from leaf.report.formats import visible
-from leaf.store.arms import arm_of
+from leaf.store.arms import ARMS, arm_of
 
 _MARKERS = {"before": "o", "kd": "s", "leaf": "D", "rft": "v", "self": "P", "teacher": "^"}
 _DASHES: dict[str, Any] = {"kd": (0, (5, 2)), "rft": (0, (1, 2)), "self": (0, (7, 2, 1, 2))}
@@ -56,9 +56,9 @@ _NAME_LENGTH = 28
 
 
 def arm_name(arm: str) -> str:
-    """Return an arm's title with a capital letter."""
+    """Return an arm's title with a capital letter; a recipe's own arm is called as it says."""
     title = arm_of(arm).title
-    return title[0].upper() + title[1:]
+    return title[0].upper() + title[1:] if arm in ARMS else title
 
 
 def accuracy_plot(results: Sequence[Mapping[str, Any]], description: str) -> Markup:

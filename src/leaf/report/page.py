@@ -15,6 +15,8 @@ import yaml
 from markupsafe import Markup
 
 from leaf.errors import StoreError, UsageError
+from leaf.recipe.base import leaves
+from leaf.recipe.schema import SELF
 from leaf.report.content import FORMAT
 from leaf.report.figures import accuracy_plot, arm_name, curve_plot
 from leaf.report.formats import duration, number, percent, points, visible, whole
@@ -58,6 +60,9 @@ def render(report: dict[str, Any]) -> str:
         .render(
             report=report,
             baseline=arm_name(report.get("baseline", "kd")),
+            arms_in_words=listed([arm_name(arm) for arm in report["recipe"].get("arms", {})]),
+            alone=not _has_teacher(report["recipe"]),
+            two_contexts=report["recipe"]["distill"].get("teacher_sees") == "cut",
             arms={arm: arm_name(arm) for arm in [*ARMS, *report["recipe"].get("arms", {})]},
             settings=inert(_settings(report, single=False)),
             index=inert([index_entry(problem) for problem in problems]),
@@ -83,6 +88,7 @@ def write_explanation(page: Mapping[str, Any], path: Path) -> Path:
         .get_template("explain.html.j2")
         .render(
             report=page,
+            alone=not _has_teacher(page["recipe"]),
             settings=inert(_settings(page, single=True)),
             problems=[problem_data(page["problem"])],
         )
@@ -97,9 +103,15 @@ def _settings(report: Mapping[str, Any], *, single: bool) -> dict[str, Any]:
     cut_by = ["token"] if detector == "oracle" else units
     return {
         "single": single,
+        "alone": not _has_teacher(report["recipe"]),
         "ranked": detector == "gradient",
         "unit": cut_by[0] if len(cut_by) == 1 else "unit",
     }
+
+
+def _has_teacher(recipe: Mapping[str, Any]) -> bool:
+    """Whether there is another model: `leaf.explain` without one calls it `none`."""
+    return bool(recipe["teacher"]) and recipe["teacher"]["model"] not in (SELF, "none")
 
 
 @cache
@@ -183,15 +195,8 @@ def _yaml(values: Any) -> str:
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """List the leaves of nested mappings as (dotted key, value)."""
-    leaves: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        if isinstance(value, dict):
-            leaves += _flat(value, f"{prefix}{key}.")
-        else:
-            leaves.append((f"{prefix}{key}", value))
-    return leaves
+def _flat(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return list(leaves(values))
 
 
 def _file(name: str) -> str:

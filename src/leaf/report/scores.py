@@ -54,6 +54,15 @@ def variants(results: Results) -> list[dict[str, Any]]:
     ]
 
 
+def lengths(results: Results) -> list[dict[str, Any]]:
+    """Return a line for every benchmark and arm: how long its answers are."""
+    return [
+        {"benchmark": name, "arm": arm, **plain(found[arm]), "share_cut": found[arm].share_cut}
+        for name, found in results.lengths.items()
+        for arm in in_order(found)
+    ]
+
+
 def _by_arm(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"arm": arm, **plain(found[arm])} for arm in in_order(found)]
 

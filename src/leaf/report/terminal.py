@@ -10,7 +10,7 @@ from rich.text import Text
 
 from leaf.progress import print_table, table
 from leaf.report.readings import in_words, reading
-from leaf.statistics import Comparison, Estimate
+from leaf.statistics import Comparison, Estimate, Lengths
 from leaf.store.arms import arm_of, in_order
 
 ROOM = 100
@@ -61,6 +61,26 @@ def _others_table(others: Others) -> Table:
         cells = (_difference(compared.get(pair), " ") for pair in pairs)
         shown.add_row(Text(benchmark), *cells)
     return shown
+
+
+def lengths_table(found: Mapping[str, Mapping[str, Lengths]]) -> Table:
+    """Lay out how long every arm's answers are, and which share was cut at the limit.
+
+    Args:
+        found: Benchmark to arm to what it has.
+    """
+    arms = in_order(arm for lengths in found.values() for arm in lengths)
+    shown = table("tokens (cut at limit)", *(arm_of(arm).title for arm in arms))
+    for benchmark, lengths in found.items():
+        cells = (_length(lengths.get(arm)) for arm in arms)
+        shown.add_row(Text(benchmark), *cells)
+    return shown
+
+
+def _length(found: Lengths | None) -> str:
+    if found is None:
+        return "-"
+    return f"{found.mean:.1f} ({_percent(found.share_cut)}%)"
 
 
 def robustness_table(found: Mapping[str, Mapping[str, Any]]) -> Table:

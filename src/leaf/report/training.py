@@ -29,30 +29,46 @@ def training_arms(
 
 def training_rows(logs: Sequence[StageLog]) -> dict[str, int]:
     """Return how many rows each arm trains on, of those whose training is there."""
-    return {log.about.role: log.items for log in logs if log.kind == "students"}
+    # The baseline of an arm that the recipe names may have the same name: the recipe's own counts.
+    return {log.about.role: log.items for log in reversed(logs) if log.kind == "students"}
 
 
-def overhead(logs: Sequence[StageLog], controls: Sequence[str]) -> dict[str, float] | None:
-    """Compare what LeaF and plain distillation cost to the trained student, in seconds.
+def overhead(
+    logs: Sequence[StageLog], controls: Sequence[str], baseline: str = "kd"
+) -> dict[str, float] | None:
+    """Compare what LeaF and its baseline cost to the trained student, in seconds.
 
     `stage_1` is all that comes before training (answers, detection, verification) without what
-    only detectors run as `controls` needed. Plain distillation needs none of it. None until both
-    students are trained.
+    only detectors run as `controls` needed. Plain distillation needs none of it; RFT needs the
+    student's own `answers`. None until both students are trained.
     """
-    trained = {log.about.role: log.seconds for log in logs if log.kind == "students"}
-    if not {"kd", "leaf"} <= trained.keys():
+    trained = {log.about.role: log.seconds for log in reversed(logs) if log.kind == "students"}
+    if not {baseline, "leaf"} <= trained.keys():
         return None
-    kd, leaf = trained["kd"], trained["leaf"]
-    stage_1 = sum(log.seconds for log in before_training(logs) if not _is_alone(log, controls))
-    found = {"kd_seconds": kd, "leaf_seconds": leaf, "stage_1_seconds": stage_1}
-    if kd:
-        found |= {"training": leaf / kd - 1.0, "whole": (stage_1 + leaf) / kd - 1.0}
+    plain, leaf = trained[baseline], trained["leaf"]
+    before = [log for log in before_training(logs) if not _is_alone(log, controls)]
+    stage_1 = sum(log.seconds for log in before)
+    answers = sum(log.seconds for log in before if baseline == "rft" and _is_of_originals(log))
+    found = {
+        "baseline_seconds": plain,
+        "leaf_seconds": leaf,
+        "stage_1_seconds": stage_1,
+        "answers_seconds": answers,
+    }
+    if plain:
+        whole = (stage_1 + leaf) / (answers + plain) - 1.0
+        found |= {"training": leaf / plain - 1.0, "whole": whole}
     return found
 
 
 def before_training(logs: Sequence[StageLog]) -> Iterator[StageLog]:
     """Yield what became of the stages up to the first training."""
     return itertools.takewhile(lambda log: log.kind != "students", logs)
+
+
+def _is_of_originals(log: StageLog) -> bool:
+    """Whether a result is what was answered to whole training problems, once or more often."""
+    return log.kind in ("answers", "scores") and not log.about.changed
 
 
 def _is_alone(log: StageLog, controls: Sequence[str]) -> bool:

@@ -16,7 +16,7 @@ from leaf.records import (
     Score,
     Verdict,
 )
-from leaf.statistics import Comparison, Estimate, Values
+from leaf.statistics import Comparison, Estimate, Lengths, Values
 from leaf.store.arms import arm_of, in_order
 from leaf.store.ledger import Control, Entry, Ranking, Said, Unit, Variant
 
@@ -84,6 +84,9 @@ class Results:
     """Problem to what each detector ranked in it; there with `cuts`."""
     students: dict[str, Path] = dataclasses.field(default_factory=dict)
     """Arm (`kd`, `leaf`) to the trained student's stage folder."""
+    rows: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    """Arm (`kd`, `leaf`) to how its training rows were made (`original`, `span`, ...) to how many
+    there are, held-out problems left out; there after verification."""
     beside: dict[str, "Results"] = dataclasses.field(default_factory=dict)
     """Arm that the recipe names to what its own way found up to its training."""
     estimates: dict[str, dict[str, Estimate]] | None = None
@@ -98,6 +101,8 @@ class Results:
     """Benchmark and measure to problem id to a digest of the question and its answer."""
     bases: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     """Benchmark and measure to problem id to its base problem (`Problem.base`)."""
+    lengths: dict[str, dict[str, Lengths]] = dataclasses.field(default_factory=dict)
+    """Benchmark to arm to how long its answers are."""
     robustness: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     """Benchmark of variants to arm to what they cost (`leaf.evaluate.Robustness`)."""
     drops: list[Drop] = dataclasses.field(default_factory=list)

@@ -25,9 +25,14 @@ ROWS, VALUES = "rows.parquet", "values.parquet"
 """Names in the run folder; `ROWS` is there after verification, `VALUES` after evaluation."""
 
 
+def rows_name(arm: str) -> str:
+    """Name the file of an arm's training rows; those of plain distillation are among LeaF's."""
+    return ROWS if arm in ("leaf", "kd") else f"rows-{arm}.parquet"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingRow:
-    """One prompt with its response, as LeaF trains on it; plain distillation has the originals."""
+    """One prompt with its response; plain distillation trains on the originals among LeaF's."""
 
     id: str
     """Of the problem, or of the changed question."""

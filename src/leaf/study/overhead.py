@@ -21,12 +21,13 @@ def overhead(lab: Lab) -> Finding:
     # Without controls there is nothing but what the recipe's own detector needs.
     runs = lab.runs(until="distill", label="both trainings")
     paper = of_student(lab.recipe, "4").get("training", {})
-    whole = merged([whole_of(run.pipeline.logs, paper.get("overhead")) for run in runs])
+    baseline = lab.recipe.baseline
+    whole = merged([whole_of(run.pipeline.logs, paper.get("overhead"), baseline) for run in runs])
     parts = merged([parts_of(run.pipeline.logs) for run in runs])
     stages = merged([_stages(run.pipeline.logs) for run in runs])
     return Finding(
         study="overhead",
-        says=_says(whole, kept=lab.recipe.distill.teacher != "online"),
+        says=_says(whole, baseline, kept=lab.recipe.distill.teacher != "online"),
         tables=(whole, parts, stages),
         paper=(printed_table("4"),),
         differs=differs(lab.recipe, "4"),
@@ -35,20 +36,25 @@ def overhead(lab: Lab) -> Finding:
     )
 
 
-def whole_of(logs: Sequence[StageLog], paper: float | None = None) -> Table:
-    """Return how much more LeaF takes than plain distillation.
+_WHO = {"kd": "plain distillation", "rft": "training on its own right answers (RFT)"}
+
+
+def whole_of(logs: Sequence[StageLog], paper: float | None = None, baseline: str = "kd") -> Table:
+    """Return how much more LeaF takes than its baseline.
 
     Args:
         logs: Of a run that trained both students, without controls.
         paper: The paper's overhead of training, for this student.
+        baseline: `kd`, or `rft`, which needs the student's answers to the original questions.
     """
-    took = overhead_of(logs, ())
+    plain = arm_of(baseline).title
+    took = overhead_of(logs, (), baseline)
     assert took is not None  # noqa: S101 - both are trained
     rows = [
         Row(
             labels={"compared": "the training alone"},
             cells={
-                "KD": took["kd_seconds"],
+                plain: took["baseline_seconds"],
                 "LeaF": took["leaf_seconds"],
                 "overhead": took.get("training"),
             },
@@ -57,15 +63,15 @@ def whole_of(logs: Sequence[StageLog], paper: float | None = None) -> Table:
         Row(
             labels={"compared": "with all before it"},
             cells={
-                "KD": took["kd_seconds"],
+                plain: took["answers_seconds"] + took["baseline_seconds"],
                 "LeaF": took["stage_1_seconds"] + took["leaf_seconds"],
                 "overhead": took.get("whole"),
             },
         ),
     ]
     return Table(
-        title="Time of LeaF against plain distillation",
-        columns={"KD": "seconds", "LeaF": "seconds", "overhead": "share"},
+        title=f"Time of LeaF against {_WHO[baseline]}",
+        columns={plain: "seconds", "LeaF": "seconds", "overhead": "share"},
         rows=tuple(rows),
     )
 
@@ -101,18 +107,21 @@ def _cost(logs: Sequence[StageLog]) -> dict[str, Cell]:
     }
 
 
-def _says(whole: Table, *, kept: bool) -> tuple[str, ...]:
+def _says(whole: Table, baseline: str, *, kept: bool) -> tuple[str, ...]:
     training, everything = [row.cells for row in whole.rows]
+    plain = arm_of(baseline).title
     lines = [
-        f"LeaF's training took {written(training['overhead'], 'share')} more time than plain "
-        f"distillation ({written(training['LeaF'], 'seconds')} against "
-        f"{written(training['KD'], 'seconds')}); with all before it, "
+        f"LeaF's training took {written(training['overhead'], 'share')} more time than "
+        f"{_WHO[baseline]} ({written(training['LeaF'], 'seconds')} against "
+        f"{written(training[plain], 'seconds')}); with all before it, "
         f"{written(everything['overhead'], 'share')} more.",
         "Stage 1 is answering the training problems, detection, pruning and verification. Times "
         "are those of the process that computed a result, also where it was found in the store: "
         "compare them only if nothing else ran beside it.",
     ]
-    if kept:
+    if baseline == "rft":
+        lines.append("RFT needs the answers to the training problems as well, and no more.")
+    elif kept:
         lines.append(
             "What the teacher says is kept on disk here. LeaF is trained first and computes it for "
             "both, so that it bears this cost of plain distillation too."
@@ -121,11 +130,12 @@ def _says(whole: Table, *, kept: bool) -> tuple[str, ...]:
 
 
 def _draw(figure: Figure, parts: Table) -> None:
-    """Draw plain distillation's time above LeaF's, what comes before training beside it."""
+    """Draw the baseline's time above LeaF's, what comes before training beside it."""
     axes = figure.subplots()
-    stage_1, kd, leaf = (_seconds(row.cells["time"]) for row in parts.rows)
-    axes.barh(["KD", "LeaF"], [0.0, stage_1], color="#b0b0b0", label="stage 1")
-    axes.barh(["KD", "LeaF"], [kd, leaf], left=[0.0, stage_1], color="#0072b2", label="training")
+    stage_1, plain, leaf = (_seconds(row.cells["time"]) for row in parts.rows)
+    names = [row.labels["part"].removeprefix("training ") for row in parts.rows[1:]]
+    axes.barh(names, [0.0, stage_1], color="#b0b0b0", label="stage 1")
+    axes.barh(names, [plain, leaf], left=[0.0, stage_1], color="#0072b2", label="training")
     axes.invert_yaxis()
     axes.set_xlabel("seconds")
     axes.grid(axis="y", visible=False)

@@ -93,7 +93,7 @@ def test_a_prompt_of_ones_own_needs_no_run(cue_pair: Path, capsys: Output) -> No
     ("words", "said"),
     [
         (["nowhere"], "nowhere/ledger.parquet: not there; `leaf run` with its recipe"),
-        (["RUN", "train-44"], "has no problem train-44; it holds those that the student failed"),
+        (["RUN", "train-44"], "has no problem train-44; it holds those that entered"),
         (["RUN", "train-44"], "did you mean `train-4`?"),
         ([], "missing RUN"),
         (["--student", "m", "--teacher", "m", "--question", "q"], "missing --reference"),

@@ -128,7 +128,7 @@ function context(problem) {
   if (!problem.prompt) return [];
   const asked = make("p", { class: "asked muted", dir: "auto" },
     make("span", { class: "small" }, "Asked:"), " ", problem.prompt.text, omitted(problem.prompt.omitted));
-  const rest = "what is scored and cut; its rest is what the models must still say:";
+  const rest = `what is scored and cut; its rest is what the ${settings.alone ? "student" : "models"} must still say:`;
   const place = make("p", { class: "muted small" });
   if (problem.earlier) {
     place.append("The response went on, after ", make("q", { dir: "auto" }, problem.earlier.text), `, with ${rest}`);
@@ -140,10 +140,13 @@ function context(problem) {
 
 // What was tried.
 
+// Nothing is said of a teacher where there is none.
+const ofTeacher = (build) => (settings.alone ? [] : [build()]);
+
 const fact = (name, value) => make("div", {}, make("dt", {}, name), make("dd", {}, value));
 
 function judged({ verdict, judgement }) {
-  const outcomes = verdict ? [fact("Student", outcome(verdict.student)), fact("Teacher", outcome(verdict.teacher))] : [];
+  const outcomes = verdict ? [fact("Student", outcome(verdict.student)), ...ofTeacher(() => fact("Teacher", outcome(verdict.teacher)))] : [];
   return [...outcomes, fact(...judgement)];
 }
 
@@ -199,8 +202,8 @@ function answer(model, found, said) {
   return make("div", {}, name, text);
 }
 
-function pair(title, student, teacher) {
-  return [make("h5", { class: "row" }, ...title), make("div", { class: "two" }, student, teacher)];
+function pair(title, student, build) {
+  return [make("h5", { class: "row" }, ...title), make("div", { class: "two" }, student, ...ofTeacher(build))];
 }
 
 function answersTo({ pieces, verdict }) {
@@ -208,7 +211,7 @@ function answersTo({ pieces, verdict }) {
   const come = pieces.filter((piece) => piece.inserted).map((piece) => marked("ins", piece.text));
   const title = come.length ? ["With ", ...come, gone.length ? " instead of " : "", ...gone] : ["Without ", ...gone];
   return pair(title, answer("Student", verdict.student_text, verdict.student),
-    answer("Teacher", verdict.teacher_text, verdict.teacher));
+    () => answer("Teacher", verdict.teacher_text, verdict.teacher));
 }
 
 function answers(problem) {
@@ -218,7 +221,7 @@ function answers(problem) {
   const others = judgedOnes.filter((one) => !one.verdict.kept);
   return [
     ...pair(["The whole question"], answer("Student", student, student && student.outcome),
-      answer("Teacher", teacher, teacher && teacher.outcome)),
+      () => answer("Teacher", teacher, teacher && teacher.outcome)),
     ...kept.flatMap(answersTo),
     others.length
       ? make("details", { class: "others" }, make("summary", {}, "Answers to the prompts that did not pass"), ...others.flatMap(answersTo))

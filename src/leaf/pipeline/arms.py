@@ -1,0 +1,88 @@
+"""Every arm on every benchmark: scores, what they differ by, how long the answers are."""
+
+from collections.abc import Collection, Iterator, Mapping
+
+from leaf.models.files import trained
+from leaf.pipeline.benchmarks import Benchmark, robustness_of
+from leaf.pipeline.session import Session
+from leaf.recipe import Recipe
+from leaf.recipe.reading import arm_recipes
+from leaf.records import Drop, Outcome, Score
+from leaf.statistics import compare_values, lengths
+from leaf.store.results import Graded, Results
+from leaf.store.work import About
+
+
+def evaluate_arms(
+    session: Session, benchmarks: Mapping[str, Benchmark], results: Results
+) -> list[Drop]:
+    """Let every arm answer every benchmark and fill in what `results` says of it.
+
+    Returns:
+        The answers that could not be graded.
+    """
+    recipe, section = session.recipe, session.recipe.evaluate
+    arms = {"before": (recipe.student, session.sources["student"])}
+    for arm, folder in results.students.items():
+        arms[arm] = (recipe.student, trained(arm, folder))
+    if section.teacher and not recipe.alone:
+        arms["teacher"] = (recipe.teaching, session.sources["teacher"])
+    results.estimates = {}
+    scores: dict[str, dict[str, list[Score]]] = {arm: {} for arm in arms}
+    drops = []
+    for name, benchmark in benchmarks.items():
+        generate = benchmark.generate(recipe.generate)
+        for arm, (model, source) in arms.items():
+            about = About(role=arm, asked=name)
+            graded = session.answers(model, source, benchmark.asked, about, generate=generate)
+            scores[arm][name] = graded[1]
+            if found := lengths(graded[0]):
+                results.lengths.setdefault(name, {})[arm] = found
+            drops += ungradable("evaluate", arm, graded)
+            for label, values in benchmark.measures(graded[1]).items():
+                results.questions[label] = benchmark.digests
+                results.bases[label] = benchmark.bases
+                results.values.setdefault(label, {})[arm] = values
+            for label, estimate in benchmark.estimates(graded[1], section).items():
+                results.estimates.setdefault(label, {})[arm] = estimate
+    options = section.model_dump(include={"resamples", "seed"})
+    for arm in arms:
+        for name, cost in robustness_of(benchmarks, scores[arm], **options).items():
+            results.robustness.setdefault(name, {})[arm] = cost
+    _compare(recipe, results, options)
+    return drops
+
+
+def ungradable(stage: str, who: str, graded: Graded) -> list[Drop]:
+    """Return the answers of a model that could not be graded, each with its reason."""
+    return [
+        Drop(
+            stage=stage,
+            problem_id=score.problem_id,
+            reason=f"{who}: {answer.failure or score.reason or 'not gradable'}",
+        )
+        for answer, score in zip(*graded, strict=True)
+        if score.outcome is Outcome.UNGRADABLE
+    ]
+
+
+def _compare(recipe: Recipe, results: Results, options: Mapping[str, int]) -> None:
+    """Hold arms against their baselines, question by question; `options` are the bootstrap's."""
+    results.comparisons = {}
+    for label, values_of in results.values.items():
+        for arm, against in _pairs(recipe, values_of):
+            compared = compare_values(
+                values_of[arm], values_of[against], base_of=results.bases[label], **options
+            )
+            if (arm, against) == ("leaf", recipe.baseline):
+                results.comparisons[label] = compared
+            else:
+                results.others.setdefault(label, {})[arm, against] = compared
+
+
+def _pairs(recipe: Recipe, arms: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield which arms are held against which: LeaF and others against each baseline."""
+    yield "leaf", recipe.baseline
+    for name, own in arm_recipes(recipe).items():
+        baselines = [own.baseline, recipe.baseline]
+        yield from ((name, against) for against in dict.fromkeys(baselines) if against in arms)
