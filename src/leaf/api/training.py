@@ -34,8 +34,9 @@ def distillation_loss(
 
     L = lambda D(original rows) + (1 - lambda) D(changed rows), D the mean over the response tokens
     of the rows of that kind (end of the turn included) of the divergence from the teacher, in nats.
-    All rows go through both models in one forward, and no [T, V] tensor ever exists: the memory is
-    that of the models' own forward and of `chunk_tokens` positions' logits.
+    All rows whose loss has the same terms (with `cross_entropy_changed` each kind by itself) go
+    through both models in one forward, and no [T, V] tensor ever exists: the memory is that of the
+    models' own forward and of `chunk_tokens` positions' logits.
 
     Args:
         student: Whom you train. Gradients go to its parameters that want some; its mode, its

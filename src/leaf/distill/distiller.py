@@ -111,7 +111,10 @@ class Distiller:
         }
 
     def loss(self, samples: Sequence[Sample], lambda_: Lambda) -> Tensor:
-        """Return the loss of a batch in one forward, differentiable; see `backward`."""
+        """Return the loss of a batch, differentiable; see `backward`.
+
+        All rows whose loss has the same terms go through the student in one forward.
+        """
         return self.weighted_loss(samples, self._weights(samples, lambda_))
 
     def weighted_loss(self, samples: Sequence[Sample], weights: Sequence[TokenWeight]) -> Tensor:
