@@ -174,8 +174,7 @@ def test_data_in_which_nothing_can_be_put_is_one_line(finished: Run, tmp_path: P
     settings = ["data.task=table", f"data.path={data}", "prune.inject.hosts=all"]
     results = finished(*settings, "evaluate.benchmarks={}", "attribute.reference=teacher")
     assert results.notes == [
-        "nothing was put into any of 8 problems: nothing to put in: there is only the sentence "
-        "that asks (8 problems)"
+        "nothing was put into any of 8 problems: there is only the sentence that asks (8 problems)"
     ]
     assert [drop.reason for drop in results.drops if drop.stage == "inject"] == [
         "nothing to put in: there is only the sentence that asks"

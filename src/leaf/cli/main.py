@@ -206,10 +206,11 @@ def doctor(  # noqa: D417
 
 @app.command
 def tasks(*, json_: AsJson = False) -> None:
-    """List the tasks: data to train on and benchmarks.
+    """List the tasks: data to train on and benchmarks; and what may be put into their questions.
 
     Example: leaf tasks
     """
+    from leaf.prune.inject import about as about_sources
     from leaf.tasks import about
 
     found = about()
@@ -218,6 +219,10 @@ def tasks(*, json_: AsJson = False) -> None:
         return
     rows = table("task", "what it is")
     for name, line in found.items():
+        rows.add_row(name, escape(line))
+    print_table(out_console, rows)
+    rows = table("prune.inject.sources", "what it puts into questions")
+    for name, line in about_sources().items():
         rows.add_row(name, escape(line))
     print_table(out_console, rows)
     out_console.print("Next: `leaf evaluate --model M --benchmark TASK --out DIR`, or `data.task`.")

@@ -13,6 +13,7 @@ from leaf.doctor.cost import check_cost
 from leaf.doctor.data import (
     check_cutoff,
     check_golds,
+    check_injections,
     check_lengths,
     check_overlap,
     check_programs,
@@ -103,6 +104,7 @@ def _examine(recipe: Recipe) -> list[Finding]:
     train = _read(findings, "training data", recipe.data)
     if train:
         findings.extend(check_solutions(recipe, train))
+        findings.extend(_guarded(check_injections(recipe, train)))
         findings.extend(_guarded(check_lengths("training data", train, recipe, chats)))
         if "student" in chats:
             findings.extend(_guarded(check_cutoff(recipe, train, chats["student"][1])))

@@ -1,5 +1,6 @@
 """Checks of the data: what loads, what fits, what overlaps."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from leaf.doctor.files import ModelFiles
@@ -7,12 +8,16 @@ from leaf.doctor.finding import Finding
 from leaf.errors import LeafError
 from leaf.grade import GRADERS, check_sandbox, open_graders
 from leaf.models.prompt_format import PromptFormat
+from leaf.prune import injections
 from leaf.recipe import GradeSection, Recipe
 from leaf.records import Answer, Problem
 from leaf.tasks.overlap import overlap
 
 _GOLDS = 300
 """Gold answers that are tried of each data set: symbolic comparisons take their time."""
+
+_HOSTS = 500
+"""Problems that something is put into, to see whether it can be."""
 
 _OTHER = "\\boxed{61803398}"
 """An answer that no gold is."""
@@ -36,6 +41,32 @@ def check_solutions(recipe: Recipe, problems: Sequence[Problem]) -> Iterator[Fin
             f"training data: {bare} of {len(problems)} problems have no solution and are left out "
             "of detection and training (attribute.reference: gold)",
         )
+
+
+def check_injections(recipe: Recipe, problems: Sequence[Problem]) -> Iterator[Finding]:
+    """Put something into some problems, and count those that take nothing, with the reason."""
+    section = recipe.prune.inject
+    # Verified cuts are not there before the run.
+    sources = [name for name in section.sources if name != "verified"]
+    if "inject" not in recipe.prune.strategies or not sources:
+        return
+    section = section.model_copy(update={"sources": sources, "per": 1})
+    tried = {problem.id: problem for problem in problems[:_HOSTS]}
+    found = injections(tried, [], list(tried.values()), section)
+    reasons = Counter(item.skipped for item in found if item.skipped)
+    none = sum(reasons.values())
+    text = f"prune.inject: {len(found) - none} of {len(found)} problems take a text"
+    if not none:
+        yield Finding("good", text)
+        return
+    (reason, count), *_ = reasons.most_common(1)
+    what = f"{text}; of the others mostly: {str(reason).partition(': ')[2]} ({count})"
+    if none == len(found):
+        alone = recipe.prune.strategies == {"inject"}
+        way_out = "; name other prune.inject.sources, or another strategy"
+        yield Finding("bad" if alone else "warn", what + way_out)
+    else:
+        yield Finding("good" if none < len(found) / 2 else "warn", what)
 
 
 def check_refused(

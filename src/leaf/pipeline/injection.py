@@ -126,7 +126,7 @@ def _nothing(found: Sequence[Counterfactual], nothing: Sequence[Counterfactual])
     """Say why no problem at all took something."""
     if not found or len(nothing) < len(found):
         return []
-    reasons = Counter(item.skipped for item in nothing)
+    reasons = Counter(str(item.skipped).partition(": ")[2] for item in nothing)
     said = "; ".join(f"{reason} ({count} problems)" for reason, count in reasons.most_common(2))
     return [f"nothing was put into any of {len(found)} problems: {said}"]
 

@@ -23,7 +23,7 @@ def _as_list(value: Any) -> Any:
 class InjectSection(Section):
     """Distractors that strategy `inject` puts into questions, where nothing was taken out.
 
-    `topic`, `role` and `number` are the axes of GSM-IC (Shi et al., 2023); they are of `templates`.
+    `topic`, `role` and `number` are the axes of GSM-IC (Shi et al., 2023).
     """
 
     sources: Annotated[list[SourceName], Field(min_length=1)] = Field(
@@ -51,8 +51,8 @@ class InjectSection(Section):
     )
     number: Annotated[list[Literal["in", "out", "none"]], Field(min_length=1)] = Field(
         ["in", "out", "none"],
-        description="templates: with a number in the range of the problem's own, out of it, or"
-        " without one",
+        description="templates, problems: with a number in the range of the problem's, out of it,"
+        " or without one",
     )
     seed: int = Field(0, description="seed of what goes where")
 

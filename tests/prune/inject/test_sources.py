@@ -82,6 +82,27 @@ def test_what_asks_is_never_put_in() -> None:
 
 
 @pytest.mark.parametrize(
+    ("number", "texts_"),
+    [
+        ("in", {" Ben sold 7 hats."}),
+        ("out", {" Carl sold 70 hats."}),
+        ("none", {" Kim sold hats."}),
+    ],
+)
+def test_sentences_go_by_their_numbers(number: str, texts_: set[str]) -> None:
+    others = [
+        problem("b", "Ben sold 7 hats. How many?"),
+        problem("c", "Carl sold 70 hats. How many?"),
+        problem("d", "Kim sold hats. How many?"),
+    ]
+    every = {one.id: one for one in (APPLES, *others)}
+    section = InjectSection.model_validate({"number": [number]})
+    offers = problems(Material(problems=every, verified=[], section=section))
+    found = [item for seed in range(9) for item in offers(Host(APPLES), random.Random(seed))]
+    assert texts(found) == texts_
+
+
+@pytest.mark.parametrize(
     ("asks", "comes"),
     [
         ("How many apples does Ada have?", True),

@@ -1,5 +1,6 @@
 """Insertions for a list of questions: what the sources offer, drawn so that no order matters."""
 
+import inspect
 import random
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -20,6 +21,12 @@ SOURCES: dict[str, Source] = {
 }
 """Name in a recipe to source. To add one: a file beside this one, and a line here; or, from a
 script or a plugin of yours, `SOURCES["mine"] = mine`."""
+
+
+def about() -> dict[str, str]:
+    """Return what each source offers, in one line."""
+    texts = {name: inspect.getdoc(source) or "" for name, source in SOURCES.items()}
+    return {name: text.partition("\n")[0] for name, text in texts.items()}
 
 
 def injections(
@@ -111,6 +118,8 @@ def _none(host: Host) -> Counterfactual:
 
 def _reason(host: Host) -> str:
     """Say why nothing was put into a question."""
+    if host.has_passages and not host.problem.answer.strip():
+        return "nothing to put in: nobody knows what a passage gives away without an answer"
     if host.has_passages:
         return "nothing to put in: no passage of prune.inject.sources fits"
     if len(host.sentences) < 2:

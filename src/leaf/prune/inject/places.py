@@ -147,6 +147,13 @@ class Host:
         """The whole numbers of the right answers, ascending."""
         return _whole(" ; ".join((self.problem.answer, *self.problem.golds)))
 
+    def side_of(self, text: str) -> str:
+        """Say where a text's numbers lie: one `in` the range of the question's, `out` or `none`."""
+        said = numbers(text)
+        own = self.numbers
+        inside = own and any(own[0] <= number <= own[-1] for number in said)
+        return "none" if not said else "in" if inside else "out"
+
     @cached_property
     def is_english(self) -> bool:
         """Whether it reads as English: the texts of our own bank are."""

@@ -78,6 +78,8 @@ def problems(material: Material) -> Offers:
         for _ in range(_DRAWS if pool and host.borders else 0):
             drawn = rng.choice(pool)
             known = not drawn.names.isdisjoint(names_in(host.text))
+            if host.side_of(drawn.text) not in material.section.number:
+                continue
             if known or not (asks_for_one or asked.isdisjoint(_content(drawn.text))):
                 continue
             places = [
