@@ -126,6 +126,14 @@ def test_nothing_comes_between_a_sentence_and_one_that_takes_it_up() -> None:
     assert {question[: item.place] for item in found} == {"Ada has 12 pens. They cost 5 dollars."}
 
 
+@pytest.mark.parametrize("follows", ["the pens", "a third of it", "the old pens", "40%"])
+def test_nothing_is_said_of_things_before_a_sentence_about_just_those(follows: str) -> None:
+    question = f"Ada has 12 pens. Ada sells {follows}. How many pens does Ada have now?"
+    found = over_seeds(question, forms=["sentence"], topic=["in"])
+    assert {question[: item.place] for item in found} <= {question[: question.index(" How")]}
+    assert any(item.place == len("Ada has 12 pens.") for item in over_seeds(question))
+
+
 @pytest.mark.parametrize(
     ("question", "names"),
     [

@@ -58,7 +58,8 @@ AVOID = {
     "dream": "dream|sleep|slept|night|imagin",
     "tale": "story|stories|tale|newspaper|magazine|article|read|book|writ|wrote|page|chapter",
     "cost": "cost|price|pay|paid|money|dollar|cent|buy|bought|sell|sold|sale|earn|spen|worth|cheap"
-    "|expens|charg|fee|wage|salar|euro|profit|bill|budget|sav|discount|coin|store|shop|owe|bank",
+    "|expens|charg|fee|wage|salar|euro|rupee|profit|bill|budget|sav|discount|coin|store|shop|owe|bank|penn"
+    "|dime|nickel|quarter",
     "eyes": "eye|blue|color|colour",
     "dog": "dog|bark|pet|pup|animal",
     "bus": "bus|train|rout|ride|driv|drove|car|travel|passenger|number",

@@ -30,15 +30,24 @@ _SHORT = re.compile(
 """A point that ends a short form more often than a sentence."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_AUXILIARY = "is|are|was|were|will|would|do|does|did|can|could|has|have|had|should|must|left|remain"
 _BACK = re.compile(
-    r"\s*(?:(?:and|but|so|then|also|however|of)\W+)*(?:each|both|all|some|half|another|others?|these"
-    r"|those|this|that|it|its|they|them|their|one|two|three|such|the\s+(?:rest|others?|remaining"
-    r"|remainder|first|second|third|latter|former|same|next|last)"
-    r"|(?:\w+\s+){0,3}(?:it|its|they|them|their|these|those|theirs)\b)\b",
-    re.IGNORECASE,
+    r"\s*(?:(?:and|then|of)\W+)*(?:(?:but|so|also|however|still|instead|otherwise|therefore|thus|hence"
+    r"|similarly|likewise|each|both|all|some|half|another|others?|these|those|this|that|it|its|they"
+    r"|them|their|one|two|three|such|the\s+(?:rest|others?|remaining|remainder|first|second|third"
+    r"|latter|former|same|next|last))\b"
+    # Who or what is meant stands before; and of what there are `how many`.
+    r"|(?:\w+\s+){0,3}(?:it|its|they|them|their|these|those|theirs)\b"
+    r"|.*\bof\s+(?:them|these|those|which)\b"
+    rf"|how\s+many\s+(?:more\s+)?(?:{_AUXILIARY})\b)",
+    re.IGNORECASE | re.DOTALL,
 )
 """A sentence that takes up what the one before it named."""
 
+_PART = re.compile(
+    r"%|\bpercent|\b(?:half|third|quarter|fourth|fifth|tenth|remaining|rest|left|[0-9]+/[0-9]+)\b",
+    re.IGNORECASE,
+)
 _HE = re.compile(r"\b(?:he|him|his|himself)\b", re.IGNORECASE)
 _SHE = re.compile(r"\b(?:she|her|hers|herself)\b", re.IGNORECASE)
 _THEY = re.compile(
@@ -182,6 +191,14 @@ class Host:
 def takes_up(sentence: str) -> bool:
     """Whether a sentence begins with what only the one before it explains: `They cost`, `Each`."""
     return bool(_BACK.match(sentence))
+
+
+def speaks_of(sentence: str, things: str) -> bool:
+    """Whether a sentence means some things that were told of: `the pens`, or a part of them."""
+    return bool(
+        re.search(rf"\bthe\s+(?:\w+\s+)?{re.escape(things.rstrip('s'))}", sentence, re.IGNORECASE)
+        or _PART.search(sentence)
+    )
 
 
 def may_meet(rest: str, names: Collection[str]) -> bool:

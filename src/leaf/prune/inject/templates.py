@@ -7,7 +7,7 @@ from functools import cache
 from itertools import product
 
 from leaf.prune.inject.bank import TEMPLATES, Template
-from leaf.prune.inject.places import SUBJECT, Host, may_meet, subject, takes_up
+from leaf.prune.inject.places import SUBJECT, Host, may_meet, speaks_of, subject, takes_up
 from leaf.prune.inject.source import Insertion, Material, Offers
 from leaf.prune.inject.words import COUNTING, LARGE, NAMES, SMALL
 from leaf.recipe import InjectSection
@@ -104,7 +104,9 @@ def _sentence(template: Template, host: Host) -> Iterator[Filled]:
         elif "{who}" in template.text:
             rest = host.text[border.at :]
             people = [who for who in NEWCOMERS if who not in host.text and may_meet(rest, [who])]
-        things = _things(host) if "{things}" in template.text else [""]
+        things = [""]
+        if "{things}" in template.text:
+            things = [name for name in _things(host) if not speaks_of(border.after, name)]
         for who, thing in product(people, things):
             yield border.at, " " + template.text.replace("{who}", who).replace("{things}", thing)
 
