@@ -143,7 +143,10 @@ def training_arms(
     """
     section = session.recipe.distill
     whole = list(detection.problems.values())
-    reason = f"no {session.recipe.attribute.reference} reference response to train on"
+    reference = session.recipe.attribute.reference
+    reason = f"no {reference} reference response to train on"
+    if reference == "self":
+        reason = "no right answer of the student's own to train on"
     drops = [
         Drop(stage="distill", problem_id=problem.id, reason=reason)
         for problem in whole

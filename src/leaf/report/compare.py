@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from leaf.progress import print_table, table
-from leaf.report.figures import arm_name
+from leaf.report.figures import arm_name, looks_of
 from leaf.report.formats import duration, percent, points
 from leaf.report.page import environment, write_text
 from leaf.report.readings import listed
@@ -32,7 +32,7 @@ def write_comparison(found: Mapping[str, Any], path: Path) -> Path:
     scores = (one for benchmark in found["benchmarks"] for one in benchmark["scores"])
     names = in_order(arm["arm"] for one in scores for arm in one["arms"])
     arms = {name: arm_name(name) for name in names}
-    return write_text(path, template.render(found=found, arms=arms))
+    return write_text(path, template.render(found=found, arms=arms, looks=looks_of(names)))
 
 
 def print_comparison(found: Mapping[str, Any], console: Console) -> None:

@@ -4,9 +4,11 @@ Text stays text, so that it follows the page's font and its light or dark colour
 """
 
 import io
+import itertools
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib as mpl
@@ -20,6 +22,10 @@ from leaf.store.arms import ARMS, arm_of
 
 _MARKERS = {"before": "o", "kd": "s", "leaf": "D", "rft": "v", "self": "P", "teacher": "^"}
 _DASHES: dict[str, Any] = {"kd": (0, (5, 2)), "rft": (0, (1, 2)), "self": (0, (7, 2, 1, 2))}
+_OWN = {"own-0": "X", "own-1": "h", "own-2": "<", "own-3": ">"}
+"""Looks of arms that only a recipe knows, with their markers."""
+_MARKERS |= _OWN
+_DASHES |= dict(zip(_OWN, ((0, (3, 1)), (0, (9, 2)), (0, (2, 2, 6, 2)), (0, (1, 1))), strict=True))
 
 # Placeholders that matplotlib accepts; each becomes a CSS variable in the finished SVG.
 _INK, _MUTED, _RULE = "#010101", "#010102", "#010103"
@@ -30,6 +36,7 @@ _ARM_INK = {
     "teacher": "#010107",
     "rft": "#010108",
     "self": "#010109",
+    **{look: f"#01010{digit}" for look, digit in zip(_OWN, "abcd", strict=True)},
 }
 _VARIABLES = {_INK: "ink", _MUTED: "muted", _RULE: "rule"} | {
     colour: f"arm-{arm}" for arm, colour in _ARM_INK.items()
@@ -61,8 +68,21 @@ def arm_name(arm: str) -> str:
     return title[0].upper() + title[1:] if arm in ARMS else title
 
 
-def accuracy_plot(results: Sequence[Mapping[str, Any]], description: str) -> Markup:
-    """Draw each arm's accuracy and 95% interval, one row an arm, benchmarks from top to bottom."""
+def looks_of(arms: Iterable[str]) -> dict[str, str]:
+    """Return the look of each arm that only a recipe knows, in the order given."""
+    own = dict.fromkeys(arm for arm in arms if arm not in ARMS)
+    return dict(zip(own, itertools.cycle(_OWN)))
+
+
+def accuracy_plot(
+    results: Sequence[Mapping[str, Any]],
+    description: str,
+    looks: Mapping[str, str] = MappingProxyType({}),
+) -> Markup:
+    """Draw each arm's accuracy and 95% interval, one row an arm, benchmarks from top to bottom.
+
+    `looks` are those of `looks_of`, the same for all plots of a page.
+    """
     rows = sum(len(result["arms"]) + 1 for result in results)
 
     def draw(axes: Axes) -> None:
@@ -72,7 +92,7 @@ def accuracy_plot(results: Sequence[Mapping[str, Any]], description: str) -> Mar
             axes.text(0, row, _short(result["benchmark"]), va="center", weight="bold")
             for arm in result["arms"]:
                 row += 1
-                _interval(axes, row, arm)
+                _interval(axes, row, arm, looks.get(arm["arm"], arm["arm"]))
                 labels.append((row, arm_name(arm["arm"])))
             row += 1
         axes.set_yticks([place for place, _ in labels], [name for _, name in labels])
@@ -87,15 +107,23 @@ def accuracy_plot(results: Sequence[Mapping[str, Any]], description: str) -> Mar
     return _svg("accuracy", draw, description, height=0.8 + 0.34 * rows)
 
 
-def curve_plot(arms: Sequence[Mapping[str, Any]], key: str, unit: str, description: str) -> Markup:
-    """Draw the values `key` of every arm that has some, over optimiser steps."""
+def curve_plot(
+    arms: Sequence[Mapping[str, Any]],
+    key: str,
+    unit: str,
+    description: str,
+    looks: Mapping[str, str] = MappingProxyType({}),
+) -> Markup:
+    """Draw the values `key` of every arm that has some, over optimiser steps; `looks` as above."""
 
     def draw(axes: Axes) -> None:
         for arm in arms:
             points = [(p["step"], p[key]) for p in arm["curve"] if p[key] is not None]
             if points:
-                _curve(axes, arm["arm"], points)
-        axes.set_ylim(bottom=0)
+                _curve(axes, arm["arm"], looks.get(arm["arm"], arm["arm"]), points)
+        # Nats below a millionth are rounding: they are drawn as the 0 that they stand for.
+        flat = unit and all((p[key] or 0) < 1e-6 for arm in arms for p in arm["curve"])
+        axes.set_ylim(0, 1 if flat else None)
         # Every step of the training, also where only few of them have this value.
         steps = [p["step"] for arm in arms for p in arm["curve"]]
         margin = max(0.5, 0.02 * max(steps, default=1))
@@ -113,20 +141,20 @@ def curve_plot(arms: Sequence[Mapping[str, Any]], key: str, unit: str, descripti
     return _svg(key, draw, description, height=3.1)
 
 
-def _interval(axes: Axes, row: float, arm: Mapping[str, Any]) -> None:
+def _interval(axes: Axes, row: float, arm: Mapping[str, Any], look: str) -> None:
     # Not clipped: at 0% and 100% half of a marker stands outside the axes.
-    style: Any = {"color": _ARM_INK.get(arm["arm"], _INK), "clip_on": False}
+    style: Any = {"color": _ARM_INK.get(look, _INK), "clip_on": False}
     axes.plot([arm["low"], arm["high"]], [row, row], linewidth=2.2, zorder=2, **style)
-    axes.plot([arm["mean"]], [row], _MARKERS.get(arm["arm"], "X"), markersize=7, zorder=3, **style)
+    axes.plot([arm["mean"]], [row], _MARKERS.get(look, "X"), markersize=7, zorder=3, **style)
 
 
-def _curve(axes: Axes, arm: str, points: Sequence[tuple[int, float]]) -> None:
+def _curve(axes: Axes, arm: str, look: str, points: Sequence[tuple[int, float]]) -> None:
     axes.plot(
         *zip(*points, strict=True),
-        color=_ARM_INK.get(arm, _INK),
-        linestyle=_DASHES.get(arm, "-"),
+        color=_ARM_INK.get(look, _INK),
+        linestyle=_DASHES.get(look, "-"),
         linewidth=1.8,
-        marker=_MARKERS.get(arm, "X") if len(points) <= 30 else None,
+        marker=_MARKERS.get(look, "X") if len(points) <= 30 else None,
         markersize=4,
         label=arm_name(arm),
     )

@@ -18,7 +18,7 @@ from leaf.errors import StoreError, UsageError
 from leaf.recipe.base import leaves
 from leaf.recipe.schema import SELF
 from leaf.report.content import FORMAT
-from leaf.report.figures import accuracy_plot, arm_name, curve_plot
+from leaf.report.figures import accuracy_plot, arm_name, curve_plot, looks_of
 from leaf.report.formats import duration, number, percent, points, visible, whole
 from leaf.report.inert import index_entry, inert, problem_data
 from leaf.report.one_problem import by_gradient
@@ -64,6 +64,7 @@ def render(report: dict[str, Any]) -> str:
             alone=not _has_teacher(report["recipe"]),
             two_contexts=report["recipe"]["distill"].get("teacher_sees") == "cut",
             arms={arm: arm_name(arm) for arm in [*ARMS, *report["recipe"].get("arms", {})]},
+            looks=looks_of(report["recipe"].get("arms", {})),
             settings=inert(_settings(report, single=False)),
             index=inert([index_entry(problem) for problem in problems]),
             problems=map(problem_data, problems),
