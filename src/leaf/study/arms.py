@@ -1,7 +1,8 @@
-"""Students that several settings of a recipe make, beside plain distillation (KD) of each.
+"""Students that several settings of a recipe make, beside the baseline of each.
 
-KD takes as many steps as LeaF, and LeaF's steps follow from how many changed questions a setting
-gives; so each setting has a KD of its own, unless `distill.max_steps` fixes the steps.
+The baseline is plain distillation (KD), or without a teacher RFT: the student trained on its own
+right answers. It takes as many steps as LeaF, and LeaF's steps follow from how many changed
+questions a setting gives; so each setting has its own, unless `distill.max_steps` fixes the steps.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,13 +12,19 @@ from typing import Any
 from leaf.errors import StudyError
 from leaf.evaluate import Robustness
 from leaf.recipe import EvaluateSection
-from leaf.report.training import training_rows
 from leaf.statistics import Interval
+from leaf.store.arms import arm_of
 from leaf.study.finding import Cell, Row, Table
 from leaf.study.lab import Lab, Run
 from leaf.study.output import written
 from leaf.study.paper import AVERAGE
 from leaf.study.scores import Bases, Scores, difference_of, mean_of, wins_and_losses
+
+WHO = {
+    "kd": "plain distillation (KD)",
+    "rft": "training on its own right answers (RFT)",
+}
+"""A baseline in words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,15 +36,22 @@ class Trained:
     section: EvaluateSection
     """Resamples and seed of the bootstrap."""
     students: Mapping[str, tuple[Scores, ...]]
-    """Arm (`before`, `kd`, `leaf`, perhaps `teacher`) to what it got right."""
+    """Arm (`before`, the baseline, `leaf`, perhaps `teacher`) to what it got right."""
     changed: tuple[int, ...]
     """Changed questions that LeaF learned from besides the originals."""
     made: Mapping[str, tuple[str, ...]]
-    """Arm (`kd`, `leaf`) to its students' names in the store: two of the same name are one."""
+    """Arm (the baseline, `leaf`) to its students' names in the store; one name, one student."""
     robustness: tuple[Mapping[str, Mapping[str, Robustness]], ...]
     """As in `Results`."""
     bases: Bases = field(default_factory=dict)
     """Of the first seed's questions."""
+    baseline: str = "kd"
+    """The arm that LeaF is held against: `kd`, or `rft` without a teacher."""
+
+    @property
+    def plain(self) -> str:
+        """The baseline's title: KD or RFT."""
+        return arm_of(self.baseline).title
 
     @property
     def labels(self) -> list[str]:
@@ -49,20 +63,21 @@ class Trained:
         return mean_of(self.students[arm], labels, self.section, self.bases)
 
     def gain(self, labels: Sequence[str], over: "Trained | None" = None) -> Interval:
-        """Return how much better LeaF is than its own KD, or than LeaF of another setting."""
-        baseline = over.students["leaf"] if over else self.students["kd"]
+        """Return how much better LeaF is than its own baseline, or than LeaF of another setting."""
+        baseline = over.students["leaf"] if over else self.students[self.baseline]
         return difference_of(self.students["leaf"], baseline, labels, self.section, self.bases)
 
-    def against_kd(self, labels: Sequence[str], heading: str) -> dict[str, Cell]:
-        """Return the cells that compare LeaF with its own KD; the difference under `heading`."""
-        wins, losses = wins_and_losses(self.students["leaf"], self.students["kd"], labels)
+    def against_baseline(self, labels: Sequence[str], heading: str) -> dict[str, Cell]:
+        """Return the cells of LeaF against its own baseline; the difference under `heading`."""
+        baseline = self.students[self.baseline]
+        wins, losses = wins_and_losses(self.students["leaf"], baseline, labels)
         return {heading: self.gain(labels), "wins": wins, "losses": losses}
 
 
 def train(lab: Lab, name: str, changes: Mapping[str, Any]) -> Trained:
     """Train and ask the students of one setting, for each seed.
 
-    The recipe's controls are left out: nothing is trained on what they cut.
+    The recipe's controls are left out: nothing is trained on what they cut. So are its arms.
 
     Args:
         lab: Recipe, store and seeds.
@@ -79,6 +94,7 @@ def train(lab: Lab, name: str, changes: Mapping[str, Any]) -> Trained:
         )
     runs = lab.runs(changes, until="evaluate", label=name)
     results = [run.results for run in runs]
+    baseline = lab.recipe.baseline
     return Trained(
         name=name,
         section=lab.recipe.evaluate,
@@ -87,9 +103,10 @@ def train(lab: Lab, name: str, changes: Mapping[str, Any]) -> Trained:
             for arm in next(iter(results[0].values.values()))
         },
         changed=tuple(_changed(run) for run in runs),
-        made={arm: tuple(one.students[arm].name for one in results) for arm in ("kd", "leaf")},
+        made={arm: tuple(one.students[arm].name for one in results) for arm in (baseline, "leaf")},
         robustness=tuple(one.robustness for one in results),
         bases=results[0].bases,
+        baseline=baseline,
     )
 
 
@@ -106,32 +123,34 @@ Beside = Callable[[str, str], Mapping[str, float]]
 def settings_table(
     heading: str, settings: Sequence[Trained], paper: Beside = lambda name, label: {}
 ) -> Table:
-    """Compare settings on every benchmark and on average: LeaF, its KD, and LeaF of the first.
+    """Compare settings on every benchmark and on average: LeaF, its baseline, the first LeaF.
 
     Args:
         heading: What the settings are.
         settings: Later ones are compared with the first one.
         paper: Where to find the paper's values.
     """
-    first = settings[0]
+    first, plain = settings[0], settings[0].plain
     versus = f"LeaF minus {first.name}"
     rows = []
     for label, labels in with_average(first.labels).items():
         for setting in settings:
             right = setting.right("leaf", labels)
             cells: dict[str, Cell] = {
-                "KD": setting.right("kd", labels),
+                plain: setting.right(setting.baseline, labels),
                 "LeaF": right,
-                **setting.against_kd(labels, "LeaF minus KD"),
+                **setting.against_baseline(labels, f"LeaF minus {plain}"),
                 "n": right.n,
             }
             if setting is not first:
                 cells[versus] = setting.gain(labels, over=first)
             labelled = {"benchmark": label, heading: setting.name}
             rows.append(Row(labels=labelled, cells=cells, paper=paper(setting.name, label)))
-    columns = {"KD": "share", "LeaF": "share", "LeaF minus KD": "points"}
+    columns = {plain: "share", "LeaF": "share", f"LeaF minus {plain}": "points"}
     columns |= {"wins": "count", "losses": "count", versus: "points", "n": "count"}
-    return Table(title="Share right after KD and after LeaF", columns=columns, rows=tuple(rows))
+    return Table(
+        title=f"Share right after {plain} and after LeaF", columns=columns, rows=tuple(rows)
+    )
 
 
 def data_table(heading: str, settings: Sequence[Trained]) -> Table:
@@ -148,8 +167,8 @@ def data_table(heading: str, settings: Sequence[Trained]) -> Table:
 
 
 def says_gains(lab: Lab, settings: Sequence[Trained]) -> tuple[str, ...]:
-    """Say of each setting how LeaF did against its KD, and how to read that."""
-    first = settings[0]
+    """Say of each setting how LeaF did against its baseline, and how to read that."""
+    first, plain = settings[0], settings[0].plain
     benchmarks = first.labels
     where = f"the average of {len(benchmarks)} benchmarks" if len(benchmarks) > 1 else benchmarks[0]
     lines = [_gain_line(setting, where) for setting in settings]
@@ -162,7 +181,8 @@ def says_gains(lab: Lab, settings: Sequence[Trained]) -> tuple[str, ...]:
     idle = [setting.name for setting in settings if not any(setting.changed)]
     if idle:
         lines.append(
-            f"No changed question was verified with {', '.join(idle)}: LeaF trained as KD did."
+            f"No changed question was verified with {', '.join(idle)}: LeaF trained on the "
+            "originals alone."
         )
     same: dict[tuple[str, ...], list[str]] = {}
     for setting in settings:
@@ -173,10 +193,15 @@ def says_gains(lab: Lab, settings: Sequence[Trained]) -> tuple[str, ...]:
         if len(names) > 1
     ]
     by_epochs = lab.recipe.distill.max_steps is None and lab.recipe.distill.max_tokens is None
-    if by_epochs and len({setting.made["kd"] for setting in settings}) > 1:
+    if by_epochs and len({setting.made[setting.baseline] for setting in settings}) > 1:
         lines.append(
-            "Each setting has a KD of its own, of as many steps as its LeaF; distill.max_steps "
-            "gives all the same."
+            f"Each setting has a {plain} of its own, of as many steps as its LeaF; "
+            "distill.max_steps gives all the same."
+        )
+    if lab.recipe.alone:
+        lines.append(
+            "There is no teacher: RFT is the same start trained on its own right answers to the "
+            "original questions."
         )
     seeds = len(lab.seeds)
     over = f"over {seeds} seeds (Student's t)" if seeds > 1 else "over the questions of one seed"
@@ -187,7 +212,9 @@ def _gain_line(setting: Trained, where: str) -> str:
     """Say the gain on all, then where it differs clearly from 0 if there are several."""
     labels = setting.labels
     gain = setting.gain(labels)
-    line = f"{setting.name}: LeaF minus KD is {written(gain, 'points')} points on {where}"
+    line = (
+        f"{setting.name}: LeaF minus {setting.plain} is {written(gain, 'points')} points on {where}"
+    )
     line += f", {_verdict(gain) or 'no clear difference'}"
     clear: dict[str, list[str]] = {}
     for label in labels if len(labels) > 1 else []:
@@ -203,6 +230,5 @@ def _verdict(gain: Interval) -> str | None:
 
 
 def _changed(run: Run) -> int:
-    """Return how many more rows LeaF had than KD, which has all but the changed questions."""
-    rows = training_rows(run.pipeline.logs)
-    return rows["leaf"] - rows["kd"]
+    """Return how many rows of changed questions LeaF had."""
+    return sum(n for kind, n in run.results.rows["leaf"].items() if kind != "original")

@@ -72,6 +72,7 @@ class Case:
 
 def case(lab: Lab) -> Finding:
     """Show the verified problems on whose reference the student is worst against the teacher."""
+    lab.check_teacher("cases are those on which the student is worst against it")
     run = lab.run({"attribute.controls": []}, until="distill", seed=lab.seeds[0], label="students")
     cases = _cases(run)
     if not cases:

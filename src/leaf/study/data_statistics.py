@@ -50,7 +50,7 @@ def data_statistics(lab: Lab) -> Finding:
             f"{counts['originals']} original questions, verified changed questions: "
             f"{', '.join(made) or 'none'}.",
             "Tokens of the student's tokenizer, of the question alone. In detection: those that "
-            "the student fails and the teacher solves.",
+            f"the student fails{'' if lab.recipe.alone else ' and the teacher solves'}.",
         ),
         tables=(table,),
         paper=(printed_table(name),),

@@ -14,6 +14,7 @@ from leaf.errors import StudyError
 from leaf.pipeline.benchmarks import load_benchmarks
 from leaf.records import Problem, Score
 from leaf.statistics import Interval, Values
+from leaf.store.arms import arm_of
 from leaf.store.results import Graded
 from leaf.study.finding import Finding, Table
 from leaf.study.lab import Lab, Run
@@ -29,8 +30,8 @@ _TRAINED = "training: verified confounders"
 
 
 def focus_audit(lab: Lab) -> Finding:
-    """Measure where four models look: the student before, after KD, after LeaF, the teacher."""
-    seeds = []
+    """Measure where models look: the student before, after the baseline and LeaF, the teacher."""
+    seeds, plain = [], arm_of(lab.recipe.baseline).title
     for run in lab.runs(until="distill", label="students"):
         seeds.append(_audits(run, [*_training(run), *_benchmarks(run)]))
     if not any(one.tokens for audits in seeds for one in audits):
@@ -44,7 +45,7 @@ def focus_audit(lab: Lab) -> Finding:
     joined = merged([associations(audits, section) for audits in seeds])
     return Finding(
         study="focus-audit",
-        says=(*_says(changes), *_notes(seeds)),
+        says=(*_says(changes, plain), *_notes(seeds, plain)),
         tables=(table, changes, joined),
         differs=("The paper shows attention of one case (Fig. 11) and measures none.",),
         draw=lambda figure: _draw(figure, table),
@@ -97,7 +98,8 @@ def _benchmarks(run: Run) -> list[_Scope]:
         graded = {
             arm: run.answers(arm, benchmark.asked, benchmark.name, generate) for arm in run.sources
         }
-        references = references_of(benchmark.problems, graded["teacher"])
+        # Without a teacher, what the student as it came says rightly.
+        references = references_of(benchmark.problems, graded.get("teacher", graded["before"]))
         asked = [
             Asked(problem=problem, reference=references[problem.id], places=problem.distractors)
             for problem in benchmark.problems
@@ -109,12 +111,10 @@ def _benchmarks(run: Run) -> list[_Scope]:
     return scopes
 
 
-def references_of(problems: Sequence[Problem], teacher: Graded) -> dict[str, str]:
-    """Return each question's reference: the data's solution, else what the teacher rightly said."""
+def references_of(problems: Sequence[Problem], graded: Graded) -> dict[str, str]:
+    """Return each question's reference: the data's solution, else what a model rightly said."""
     answers = {
-        answer.problem_id: answer.text
-        for answer, score in zip(*teacher, strict=True)
-        if score.right
+        answer.problem_id: answer.text for answer, score in zip(*graded, strict=True) if score.right
     }
     return {problem.id: problem.solution or answers.get(problem.id, "") for problem in problems}
 
@@ -144,27 +144,27 @@ def _audits(run: Run, scopes: Sequence[_Scope]) -> list[Audit]:
     return audits
 
 
-def _says(changes: Table) -> tuple[str, ...]:
-    """Say for each scope how LeaF's focus differs from plain distillation's."""
+def _says(changes: Table, plain: str) -> tuple[str, ...]:
+    """Say for each scope how LeaF's focus differs from its baseline's."""
     lines = []
     for row in changes.rows:
-        if row.labels["difference"] != "LeaF minus KD":
+        if row.labels["difference"] != f"LeaF minus {plain}":
             continue
         of = {name: written(row.cells[name], unit) for name, unit in changes.columns.items()}
         lines.append(
-            f"{row.labels['where']}: LeaF minus KD is {of['of attention']} points of attention, "
-            f"{of['of gradient']} of gradient, {of['right']} of accuracy."
+            f"{row.labels['where']}: LeaF minus {plain} is {of['of attention']} points of "
+            f"attention, {of['of gradient']} of gradient, {of['right']} of accuracy."
         )
     return tuple(lines)
 
 
-def _notes(seeds: Sequence[Sequence[Audit]]) -> tuple[str, ...]:
+def _notes(seeds: Sequence[Sequence[Audit]], plain: str) -> tuple[str, ...]:
     lines = [
         "Attention: what the reference's tokens pay to the question's, mean over layers and heads. "
         "Gradient: norms of the loss by each token's embedding (Eq. 2), added up.",
-        "Verified confounders were chosen by the untrained student's gradient, which is high there "
-        "by choice: compare KD with LeaF. Both were trained on those problems; planted distractors "
-        "are in questions that nobody was trained on.",
+        "Verified confounders were chosen on the untrained student, whose share is high there by "
+        f"choice: compare {plain} with LeaF. Both were trained on those problems; planted "
+        "distractors are in questions that nobody was trained on.",
         f"A benchmark's first {MOST} questions at most. A share is no cause: the last table says "
         "where both moved, not why.",
     ]

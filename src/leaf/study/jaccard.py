@@ -56,9 +56,8 @@ def similarity(lab: Lab) -> Finding:
         raise StudyError("no question was pruned, so there is no answer to compare")
     table = merged([similarities(groups, lab.recipe.evaluate) for groups, _ in seeds])
     wordless = sum(count for _, count in seeds)
-    reference = (
-        "data's solution" if lab.recipe.attribute.reference == "gold" else "teacher's answer"
-    )
+    taught = lab.recipe.attribute.reference == "teacher"
+    reference = "teacher's answer" if taught else "data's solution"
     helped, *_, everything = [row.cells for row in table.rows]
     says = (
         f"Where pruning helped, the similarity of the student's answers to the {reference} changed "
@@ -81,7 +80,7 @@ def similarity(lab: Lab) -> Finding:
 
 
 _GROUPS = {
-    "helped": "verified: both models right",
+    "helped": "verified",
     "not helped": "pruned in vain: the student never right",
     "all": "all pruned problems",
 }

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from leaf.errors import StudyError
 from leaf.models.files import Source, trained
 from leaf.pipeline.stages import Pipeline
 from leaf.progress import say
@@ -56,7 +57,8 @@ class Run:
     def sources(self) -> dict[str, Source | None]:
         """Arm to its weights; None where they are the recipe's own student or teacher."""
         students = {arm: trained(arm, folder) for arm, folder in self.results.students.items()}
-        return {"before": None, **students, "teacher": None}
+        teacher = {} if self.recipe.alone else {"teacher": None}
+        return {"before": None, **students, **teacher}
 
     def answers(
         self,
@@ -91,7 +93,8 @@ class Lab:
         taus: Sequence[float] | None = None,
         rules: Sequence[str] | None = None,
     ) -> None:
-        self.recipe = recipe
+        # Other students than the recipe's own would be trained and tested at every setting.
+        self.recipe = recipe.model_copy(update={"arms": {}})
         self.store = store
         self.seeds = tuple(seeds)
         """Seed 0 is the recipe as it is."""
@@ -99,6 +102,15 @@ class Lab:
         """Thresholds of a study that sweeps over them; None: its own."""
         self.rules = None if rules is None else tuple(rules)
         """Rules (`leaf.prune.RULES`) of a study that sweeps over them; None: all."""
+
+    def check_teacher(self, why: str) -> None:
+        """Refuse a recipe without a teacher; `why` it is needed.
+
+        Raises:
+            StudyError: `teacher: self`.
+        """
+        if self.recipe.alone:
+            raise StudyError(f"recipe {self.recipe.name} has no teacher (teacher: self), and {why}")
 
     def variant(self, changes: Mapping[str, Any], seed: int = 0) -> Recipe:
         """Return the recipe with dotted keys changed and `seed` added to its random choices.

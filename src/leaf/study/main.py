@@ -1,10 +1,11 @@
-"""Does LeaF help? Before, plain distillation and LeaF at one or both levels (Tables 1 and 2)."""
+"""Does LeaF help? Before, the baseline and LeaF at one or both levels (Tables 1 and 2)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from leaf.store.arms import arm_of
 from leaf.study import paper
-from leaf.study.arms import Trained, data_table, says_gains, train, with_average
+from leaf.study.arms import WHO, Trained, data_table, says_gains, train, with_average
 from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.lab import Lab
 from leaf.study.plot import draw_pair, size_of_pair
@@ -32,7 +33,10 @@ def main(lab: Lab) -> Finding:
     settings = {
         level: train(lab, _NAMES[level], {"prune.levels": _LEVELS[level]}) for level in levels
     }
-    name = paper.nearest_table(lab.recipe, "1 math", "1 code", "2")
+    name, plain = (
+        paper.nearest_table(lab.recipe, "1 math", "1 code", "2"),
+        arm_of(lab.recipe.baseline).title,
+    )
     table = _table(lab, _compared_students(settings), name)
     says = list(says_gains(lab, list(settings.values())))
     if "both" not in settings:
@@ -47,26 +51,31 @@ def main(lab: Lab) -> Finding:
         paper=paper.shown(lab.recipe, name),
         differs=paper.differs(lab.recipe, name, swept=("prune.levels",)),
         draw=lambda figure: draw_pair(
-            figure, table, ("right", "share right"), ("minus KD", "LeaF minus KD"), widths=(3, 2)
+            figure,
+            table,
+            ("right", "share right"),
+            (f"minus {plain}", f"LeaF minus {plain}"),
+            widths=(3, 2),
         ),
         size=size_of_pair(table),
     )
 
 
 def _compared_students(settings: Mapping[str, Trained]) -> list[_ComparedStudent]:
-    """Return who is compared; a KD that is the same for both levels is there once."""
+    """Return who is compared; a baseline that is the same for both levels is there once."""
     first = settings["instruction"]
+    arm, plain = first.baseline, first.plain
     students = [
-        _ComparedStudent(name=arm, row=arm, setting=first, arm=arm)
-        for arm in ("teacher", "before")
-        if arm in first.students
+        _ComparedStudent(name=who, row=who, setting=first, arm=who)
+        for who in ("teacher", "before")
+        if who in first.students
     ]
-    if len({setting.made["kd"] for setting in settings.values()}) == 1:
-        students.append(_ComparedStudent(name="KD", row="kd", setting=first, arm="kd"))
+    if len({setting.made[arm] for setting in settings.values()}) == 1:
+        students.append(_ComparedStudent(name=plain, row=arm, setting=first, arm=arm))
     else:
         students += [
             _ComparedStudent(
-                name=f"KD, steps of {setting.name}", row="kd", setting=setting, arm="kd"
+                name=f"{plain}, steps of {setting.name}", row=arm, setting=setting, arm=arm
             )
             for setting in settings.values()
         ]
@@ -78,13 +87,13 @@ def _compared_students(settings: Mapping[str, Trained]) -> list[_ComparedStudent
 
 
 def _table(lab: Lab, students: Sequence[_ComparedStudent], name: str) -> Table:
-    rows = []
+    rows, plain = [], students[0].setting.plain
     for label, averaged in with_average(students[0].setting.labels).items():
         for student in students:
             right = student.setting.right(student.arm, averaged)
             cells: dict[str, Cell] = {"right": right, "n": right.n}
             if student.arm == "leaf":
-                cells |= student.setting.against_kd(averaged, "minus KD")
+                cells |= student.setting.against_baseline(averaged, f"minus {plain}")
             value = paper.beside(lab.recipe, name, student.row, label)
             rows.append(
                 Row(
@@ -93,9 +102,9 @@ def _table(lab: Lab, students: Sequence[_ComparedStudent], name: str) -> Table:
                     paper={} if value is None else {"right": value},
                 )
             )
-    columns = {"right": "share", "minus KD": "points", "wins": "count", "losses": "count"}
+    columns = {"right": "share", f"minus {plain}": "points", "wins": "count", "losses": "count"}
     return Table(
-        title="Share right before, after plain distillation (KD) and after LeaF",
+        title=f"Share right before, after {WHO[students[0].setting.baseline]} and after LeaF",
         columns={**columns, "n": "count"},
         rows=tuple(rows),
     )

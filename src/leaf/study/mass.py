@@ -17,8 +17,6 @@ from leaf.study.scores import apart, drawn
 MEASURES = ("attention", "gradient")
 """Detectors that say how much of a model goes to each token."""
 
-_DIFFERENCES = (("kd", "before"), ("leaf", "before"), ("leaf", "kd"))
-
 
 class Place(Protocol):
     """A piece of a question, such as a `Span` or a `Distractor`."""
@@ -58,6 +56,11 @@ class Audit:
     """Question to its base problem (`Problem.base`)."""
     left_out: int
     """Questions without scores, or whose scores are all 0."""
+
+    @property
+    def baseline(self) -> str:
+        """The arm that LeaF is held against: `kd`, or `rft` without a teacher."""
+        return "kd" if "kd" in self.right else "rft"
 
 
 def share_on(
@@ -151,7 +154,9 @@ def differences(audits: Sequence[Audit], section: EvaluateSection) -> Table:
     """Return how two students differ on the same questions."""
     rows = []
     for one in audits:
-        for student, baseline in _DIFFERENCES if one.tokens else ():
+        plain = one.baseline
+        pairs = ((plain, "before"), ("leaf", "before"), ("leaf", plain))
+        for student, baseline in pairs if one.tokens else ():
             cells: dict[str, Cell] = {
                 column: compare_values(
                     arms[student], arms[baseline], base_of=one.bases, **drawn(section)
@@ -175,16 +180,17 @@ def _by_column(one: Audit) -> dict[str, Mapping[str, Values]]:
 
 
 def associations(audits: Sequence[Audit], section: EvaluateSection) -> Table:
-    """Return how far the share fell from KD to LeaF where LeaF alone is right, and elsewhere.
+    """Return how far the share fell from the baseline to LeaF where LeaF alone is right, or not.
 
     The difference of the two means has a bootstrap interval over questions (no pairs).
     """
-    rows = []
+    rows, plain_name = [], arm_of(audits[0].baseline if audits else "kd").title
     for one in audits:
-        gained = {key for key in one.tokens if one.right["leaf"][key] > one.right["kd"][key]}
+        before = one.right[one.baseline]
+        gained = {key for key in one.tokens if one.right["leaf"][key] > before[key]}
         for measure in MEASURES:
-            kd, leaf = one.mass[measure]["kd"], one.mass[measure]["leaf"]
-            falls = {key: kd[key] - leaf[key] for key in one.tokens}
+            plain, leaf = one.mass[measure][one.baseline], one.mass[measure]["leaf"]
+            falls = {key: plain[key] - leaf[key] for key in one.tokens}
             alone = {key: fall for key, fall in falls.items() if key in gained}
             others = {key: fall for key, fall in falls.items() if key not in gained}
             cells: dict[str, Cell] = {
@@ -199,7 +205,7 @@ def associations(audits: Sequence[Audit], section: EvaluateSection) -> Table:
             }
             rows.append(Row(labels={"where": one.scope, "of": measure}, cells=cells))
     return Table(
-        title="Fall of the share from KD to LeaF, percentage points",
+        title=f"Fall of the share from {plain_name} to LeaF, percentage points",
         columns={
             "LeaF alone right": "count",
             "their fall": "points",

@@ -9,6 +9,7 @@ from leaf.report.training import overhead as overhead_of
 from leaf.statistics import Interval
 from leaf.store.arms import arm_of, in_order
 from leaf.store.work import StageLog
+from leaf.study.arms import WHO
 from leaf.study.finding import Cell, Finding, Row, Table
 from leaf.study.lab import Lab
 from leaf.study.output import written
@@ -34,9 +35,6 @@ def overhead(lab: Lab) -> Finding:
         draw=lambda figure: _draw(figure, parts),
         size=(7.0, 2.4),
     )
-
-
-_WHO = {"kd": "plain distillation", "rft": "training on its own right answers (RFT)"}
 
 
 def whole_of(logs: Sequence[StageLog], paper: float | None = None, baseline: str = "kd") -> Table:
@@ -70,7 +68,7 @@ def whole_of(logs: Sequence[StageLog], paper: float | None = None, baseline: str
         ),
     ]
     return Table(
-        title=f"Time of LeaF against {_WHO[baseline]}",
+        title=f"Time of LeaF against {WHO[baseline]}",
         columns={plain: "seconds", "LeaF": "seconds", "overhead": "share"},
         rows=tuple(rows),
     )
@@ -112,7 +110,7 @@ def _says(whole: Table, baseline: str, *, kept: bool) -> tuple[str, ...]:
     plain = arm_of(baseline).title
     lines = [
         f"LeaF's training took {written(training['overhead'], 'share')} more time than "
-        f"{_WHO[baseline]} ({written(training['LeaF'], 'seconds')} against "
+        f"{WHO[baseline]} ({written(training['LeaF'], 'seconds')} against "
         f"{written(training[plain], 'seconds')}); with all before it, "
         f"{written(everything['overhead'], 'share')} more.",
         "Stage 1 is answering the training problems, detection, pruning and verification. Times "
@@ -132,8 +130,10 @@ def _says(whole: Table, baseline: str, *, kept: bool) -> tuple[str, ...]:
 def _draw(figure: Figure, parts: Table) -> None:
     """Draw the baseline's time above LeaF's, what comes before training beside it."""
     axes = figure.subplots()
-    stage_1, plain, leaf = (_seconds(row.cells["time"]) for row in parts.rows)
-    names = [row.labels["part"].removeprefix("training ") for row in parts.rows[1:]]
+    times = {row.labels["part"]: _seconds(row.cells["time"]) for row in parts.rows}
+    stage_1 = times.pop("stage 1")
+    names = sorted((part.removeprefix("training ") for part in times), key="LeaF".__eq__)
+    plain, leaf = (times[f"training {name}"] for name in names)
     axes.barh(names, [0.0, stage_1], color="#b0b0b0", label="stage 1")
     axes.barh(names, [plain, leaf], left=[0.0, stage_1], color="#0072b2", label="training")
     axes.invert_yaxis()

@@ -115,8 +115,8 @@ def printed_table(name: str) -> Table:
 
 
 def of_student(recipe: Recipe, name: str) -> Mapping[str, Mapping[str, float]]:
-    """Return the table's rows for the recipe's student; nothing where the paper has another."""
-    return _of_model(recipe.student.model, name)
+    """Return the table's rows for the recipe's student; nothing where the paper has another way."""
+    return {} if recipe.alone else _of_model(recipe.student.model, name)
 
 
 def beside(recipe: Recipe, name: str, row: str, label: str) -> float | None:
@@ -131,6 +131,9 @@ def beside(recipe: Recipe, name: str, row: str, label: str) -> float | None:
         label: A benchmark with its measure, as in `Results.estimates`; or `AVERAGE`: there is a
             value only if the recipe has all benchmarks of the table and no other.
     """
+    if recipe.alone:
+        # The paper has a teacher everywhere.
+        return None
     model = recipe.teacher.model if row == "teacher" else recipe.student.model
     found = _of_model(model, name).get(row, {})
     one = paper_table(name)
@@ -227,7 +230,9 @@ def _models(recipe: Recipe, one: PaperTable) -> list[str]:
     if student is None:
         lines.append(f"The student is {recipe.student.model}; the paper's: {', '.join(students)}.")
     wanted = list(dict.fromkeys([teachers[student]] if student else teachers.values()))
-    if last_part(recipe.teacher.model) not in [teacher.lower() for teacher in wanted]:
+    if recipe.alone:
+        lines.append(f"There is no teacher; the paper's: {', '.join(wanted)}.")
+    elif last_part(recipe.teacher.model) not in [teacher.lower() for teacher in wanted]:
         lines.append(f"The teacher is {recipe.teacher.model}; the paper's: {', '.join(wanted)}.")
     return lines
 

@@ -22,8 +22,8 @@ LOOKS: tuple[dict[str, Any], ...] = (
 )
 """Colours that colour-blind readers tell apart, and markers for print; for any number of series."""
 
-_STUDENTS = ("before", "KD", "LeaF", "teacher")
-"""Have the first looks of those, in this order, in every picture."""
+_STUDENTS = {"before": 0, "KD": 1, "RFT": 1, "LeaF": 2, "teacher": 3}
+"""Have the looks at these places in every picture; a baseline looks like a baseline."""
 
 _AXES = {"share": "share right, %", "points": "percentage points"}
 
@@ -176,7 +176,7 @@ def _looks(series: Series) -> dict[str, dict[str, Any]]:
     own: dict[str, int] = {}
     for name in series:
         student = name.partition(" (")[0]
-        if student in _STUDENTS and (place := _STUDENTS.index(student)) not in own.values():
+        if student in _STUDENTS and (place := _STUDENTS[student]) not in own.values():
             own[name] = place
     left = cycle([place for place in range(len(LOOKS)) if place not in own.values()])
     return {name: LOOKS[own[name] if name in own else next(left)] for name in series}

@@ -39,7 +39,7 @@ class Freed:
     span: frozenset[str]
     """The student is right once one of its spans is cut, whichever."""
     verified: frozenset[str]
-    """With one of these the teacher stays right as well (condition ii)."""
+    """With one of these the teacher, if there is one, stays right as well (condition ii)."""
     collective: frozenset[str]
     """The student is right once all that is marked is cut."""
 
@@ -80,7 +80,8 @@ def pruning_gain(lab: Lab) -> Finding:
     seeds = [_prune(lab, seed) for seed in lab.seeds]
     if not any(pruned.entered for pruned in seeds):
         raise StudyError(
-            "there is no problem that the student fails and the teacher solves, so nothing is cut"
+            "there is no problem that the student fails"
+            f"{'' if lab.recipe.alone else ' and the teacher solves'}, so nothing is cut"
         )
     options = drawn(lab.recipe.evaluate)
     shares = merged([shares_of(pruned) for pruned in seeds])
@@ -90,7 +91,7 @@ def pruning_gain(lab: Lab) -> Finding:
     return Finding(
         study="pruning-gain",
         says=(
-            *_says(shares, accuracy),
+            *_says(shares, accuracy, alone=lab.recipe.alone),
             *says_of(placebos),
             *map(rests_on, seeds if len(seeds) == 1 else ()),
         ),
@@ -185,8 +186,7 @@ def shares_of(pruned: Pruned) -> Table:
         rows.append(Row(labels={"detector": detector, "part": name}, cells=cells))
     shares = ("one span cut", "of these verified", "all marked cut")
     return Table(
-        title="Solved by the student once pruned, of the problems that it fails and the teacher "
-        "solves",
+        title="Solved by the student once pruned, of the problems that enter detection",
         columns={
             "problems": "count",
             "spans a problem": "number",
@@ -251,8 +251,8 @@ def accuracy_of(pruned: Pruned) -> Table:
         }
         rows.append(Row(labels={"part": name}, cells=cells))
     return Table(
-        title="Accuracy of the student on all training problems; those that it fails and the "
-        f"teacher solves are pruned by {pruned.own}",
+        title="Accuracy of the student on all training problems; those that enter detection are "
+        f"pruned by {pruned.own}",
         columns={
             "problems": "count",
             "before": "share",
@@ -264,17 +264,18 @@ def accuracy_of(pruned: Pruned) -> Table:
     )
 
 
-def _says(shares: Table, accuracy: Table) -> tuple[str, ...]:
+def _says(shares: Table, accuracy: Table, *, alone: bool) -> tuple[str, ...]:
     whole, detector = accuracy.rows[0].cells, shares.rows[0].labels["detector"]
     return (
-        "Without any training, of the problems that the student fails and the teacher solves, it "
-        f"solves {_by_detector(shares, 'one span cut')} once one span that {detector} marks is "
+        "Without any training, of the problems that the student fails"
+        f"{'' if alone else ' and the teacher solves'}, it solves "
+        f"{_by_detector(shares, 'one span cut')} once one span that {detector} marks is "
         f"cut, and {_by_detector(shares, 'all marked cut')} once all of them are.",
         f"On all training problems that is {written(whole['before'], 'share')} before and "
         f"{written(whole['all marked cut'], 'share')} after. Only failed problems are pruned and "
         "asked again, so it cannot fall.",
         "One span cut: right after at least one of its spans is cut by itself; more spans are more "
-        "tries. Verified: the teacher is still right as well.",
+        "tries." + ("" if alone else " Verified: the teacher is still right as well."),
     )
 
 
@@ -307,7 +308,7 @@ def _draw(figure: Figure, shares: Table) -> None:
         way: [cell if isinstance(cell, Interval) else None for cell in column]
         for way, column in cells.items()
     }
-    title = "Solved once pruned, of what the student fails and the teacher solves"
+    title = "Solved once pruned, of what enters detection"
     draw_dots(axes, names, series, unit="share", title=title)
     axes.set_xlim(-1, 101)
     add_legend(figure, axes)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from leaf.errors import StudyError
 from leaf.evaluate import Robustness
+from leaf.store.arms import arm_of
 from leaf.study import paper
 from leaf.study.arms import Trained, train
 from leaf.study.finding import Cell, Finding, Row, Table
@@ -13,15 +14,17 @@ from leaf.study.plot import draw_pair, size_of_pair
 from leaf.study.scores import apart
 from leaf.study.seeds import over_seeds, within
 
-_ARMS = {"teacher": "teacher", "before": "before", "kd": "KD", "leaf": "LeaF"}
+_ARMS = ("teacher", "before", "kd", "rft", "leaf")
 
-_COLUMNS = {
-    "unchanged": "share",
-    "variants": "share",
-    "drop": "points",
-    "variants minus KD": "points",
-    "n": "count",
-}
+
+def _columns(trained: Trained) -> dict[str, str]:
+    return {
+        "unchanged": "share",
+        "variants": "share",
+        "drop": "points",
+        f"variants minus {trained.plain}": "points",
+        "n": "count",
+    }
 
 
 def robustness(lab: Lab) -> Finding:
@@ -49,7 +52,7 @@ def robustness(lab: Lab) -> Finding:
         how = "Drops are paired: each variant against the question it is made of."
     return Finding(
         study="robustness",
-        says=(*_says(table), how),
+        says=(*_says(table, trained.plain), how),
         tables=(table,),
         paper=paper.shown(lab.recipe, "5"),
         differs=paper.differs(lab.recipe, "5", swept=("prune.levels",)),
@@ -83,7 +86,7 @@ def paired_table(lab: Lab, trained: Trained, benchmarks: Sequence[str]) -> Table
 
     return Table(
         title="Share right on the questions that have variants, and on the variants",
-        columns={**_COLUMNS, "lost": "count", "gained": "count"},
+        columns={**_columns(trained), "lost": "count", "gained": "count"},
         rows=_rows(lab, trained, benchmarks, cost),
     )
 
@@ -107,7 +110,7 @@ def unpaired_table(lab: Lab, trained: Trained, base: str, others: Sequence[str])
 
     return Table(
         title=f"Share right on `{base}` (unchanged) and where something distracts",
-        columns=_COLUMNS,
+        columns=_columns(trained),
         rows=_rows(lab, trained, others, cost),
     )
 
@@ -126,16 +129,16 @@ def _rows(
     wanted += [(paper.AVERAGE, list(names), average)] if len(names) > 1 else []
     rows = []
     for name, labels, cells_of in wanted:
-        for arm, heading in _ARMS.items():
+        for arm in _ARMS:
             if arm not in trained.students:
                 continue
             cells = cells_of(name, arm)
             if arm == "leaf":
-                cells["variants minus KD"] = trained.gain(labels)
+                cells[f"variants minus {trained.plain}"] = trained.gain(labels)
             value = paper.beside(lab.recipe, "5", levels if arm == "leaf" else arm, name)
             rows.append(
                 Row(
-                    labels={"variants": name, "student": heading},
+                    labels={"variants": name, "student": arm_of(arm).title},
                     cells=cells,
                     paper={} if value is None else {"variants": value},
                 )
@@ -155,8 +158,8 @@ def _over_seeds(costs: Sequence[Robustness]) -> dict[str, Cell]:
     }
 
 
-def _says(table: Table) -> tuple[str, ...]:
-    """Say of each benchmark what variants cost plain distillation and LeaF."""
+def _says(table: Table, plain: str) -> tuple[str, ...]:
+    """Say of each benchmark what variants cost the baseline and LeaF."""
     drops = {
         (row.labels["variants"], row.labels["student"]): written(row.cells["drop"], "points")
         for row in table.rows
@@ -164,6 +167,6 @@ def _says(table: Table) -> tuple[str, ...]:
     }
     names = dict.fromkeys(name for name, _ in drops)
     return tuple(
-        f"{name}: it costs KD {drops[name, 'KD']} points and LeaF {drops[name, 'LeaF']}."
+        f"{name}: it costs {plain} {drops[name, plain]} points and LeaF {drops[name, 'LeaF']}."
         for name in names
     )

@@ -1,4 +1,4 @@
-"""Studies of several settings that train: each compares LeaF with its KD, setting by setting."""
+"""Studies of several settings that train: each compares LeaF with the setting's baseline."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -41,6 +41,7 @@ class Sweep:
             self.check(lab)
         trained = [train(lab, name, changes) for name, changes in self.settings.items()]
         compared = settings_table(self.heading, trained, partial(self._paper_values, lab))
+        plain = trained[0].plain
         swept = [key for changes in self.settings.values() for key in changes]
         return Finding(
             study=self.study,
@@ -49,7 +50,10 @@ class Sweep:
             paper=() if self.rows is None else paper.shown(lab.recipe, self.table),
             differs=paper.differs(lab.recipe, self.table, swept=swept),
             draw=lambda figure: draw_pair(
-                figure, compared, ("LeaF", "share right"), ("LeaF minus KD", "LeaF minus its KD")
+                figure,
+                compared,
+                ("LeaF", "share right"),
+                (f"LeaF minus {plain}", f"LeaF minus its {plain}"),
             ),
             size=size_of_pair(compared),
         )
@@ -61,6 +65,10 @@ class Sweep:
             for column, row in wanted.items()
         }
         return {column: value for column, value in values.items() if value is not None}
+
+
+def _check_masks(lab: Lab) -> None:
+    lab.check_teacher("the gradient's mask, with which others are compared, needs two models")
 
 
 def _check_splits(lab: Lab) -> None:
@@ -84,6 +92,7 @@ masking = Sweep(
     settings={mask: {"attribute.detector": mask} for mask in ("gradient", "random", "perplexity")},
     table="1 math",
     says=("The paper shows this as a picture (Fig. 7) that prints no values.",),
+    check=_check_masks,
 )
 
 splits = Sweep(
@@ -117,5 +126,5 @@ contrastive = Sweep(
     },
     table="6",
     rows={"with": "with", "without": "without"},
-    says=("Without them KD, too, trains on none of them.",),
+    says=("Without them the baseline, too, trains on none of them.",),
 )

@@ -1,4 +1,4 @@
-"""What each threshold teaches: LeaF against its KD (Fig. 9, 10, Table 7).
+"""What each threshold teaches: LeaF against its baseline (Fig. 9, 10, Table 7).
 
 What thresholds cut, without training, is the study `thresholds`.
 """
@@ -82,6 +82,8 @@ def _draw(
             label: [setting.gain(labels) for setting in settings]
             for label, labels in with_average(settings[0].labels).items()
         }
-        draw_lines(axes, taus, series, unit="points", title=f"{level}: LeaF minus its KD")
+        draw_lines(
+            axes, taus, series, unit="points", title=f"{level}: LeaF minus its {settings[0].plain}"
+        )
         axes.set_xlabel(f"threshold ({lab.recipe.prune.rule} rule)")
     add_legend(figure, every[0])
