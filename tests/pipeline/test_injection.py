@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from leaf.pipeline.run import run_recipe
+from leaf.playground import SPLITS, puzzles
 from leaf.recipe.reading import load_recipe
 from leaf.records import Counterfactual, Outcome
 from leaf.store.ledger import read_ledger
@@ -163,6 +165,30 @@ def test_a_run_trains_on_what_was_put_in_and_its_ledger_shows_it(
     assert {item.id for item in shown} == {item.id for item in put_in(results)}
     assert {(item.kind, item.kept, item.student) for item in shown} == {("injection", True, None)}
     assert all(item.donor for item in shown)
+
+
+def test_what_was_put_into_a_problem_without_a_response_is_counted_and_not_trained_on(
+    finished: Run, tmp_path: Path
+) -> None:
+    data = tmp_path / "data.jsonl"
+    world = islice(puzzles(SPLITS["clean"], test=False, seed=3), 20)
+    rows = [
+        {
+            "question": made.question,
+            "answer": str(made.answer),
+            # Every other problem has none.
+            "solution": made.solution * (at % 2),
+        }
+        for at, made in enumerate(world)
+    ]
+    data.write_text("\n".join(map(json.dumps, rows)))
+    table = ["data.task=table", f"data.path={data}", "data.columns.solution=solution"]
+    results = finished(*table, "verify.injections=unasked", "prune.share=1", until="distill")
+    dropped = {drop.problem_id for drop in results.drops if drop.stage == "distill"}
+    without = {item.id for item in kept(results) if int(item.problem_id.rpartition("-")[2]) % 2}
+    assert without and without <= dropped
+    assert {item.id for item in kept(results)} - without
+    assert not dropped & {item.id for item in kept(results)} - without
 
 
 def test_data_in_which_nothing_can_be_put_is_one_line(finished: Run, tmp_path: Path) -> None:

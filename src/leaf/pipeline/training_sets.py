@@ -153,9 +153,11 @@ def training_arms(
         if problem.id not in responses.whole
     ]
     by_id = {score.problem_id: score for score in scores}
+    changed, without = _changed_rows(session, detection, responses, kept)
+    drops += [Drop(stage="distill", problem_id=item.id, reason=reason) for item in without]
     made = {
         "originals": original_rows(whole, responses.whole, by_id, section),
-        "changed": _changed_rows(session, detection, responses, kept),
+        "changed": changed,
     }
     if responses.own is not None and responses.own is not responses.whole:
         made["own"] = original_rows(whole, responses.own, by_id, section)
@@ -184,8 +186,11 @@ def _changed_rows(
     detection: Detection,
     responses: Responses,
     kept: Sequence[Counterfactual],
-) -> list[TrainingExample]:
-    """Return the rows of the changed questions that the recipe's strategies train on."""
+) -> tuple[list[TrainingExample], list[Counterfactual]]:
+    """Return the rows of the changed questions that the recipe's strategies train on.
+
+    Apart come those without a response: something was put into a problem that has none.
+    """
     problems = detection.every_problem
     rest = {name: problems[name].solution for name in detection.origins}
     references = {**responses.instead, **responses.whole, **rest}
@@ -194,14 +199,13 @@ def _changed_rows(
         for item in kept
         for level in [problems[item.problem_id].level]
         if item.strategy in at_level(session.recipe.prune, level).strategies
-        # A host that only the student solved has no response of the teacher's.
-        and item.problem_id in references
     ]
     rows = counterfactual_rows(
         problems,
         references,
-        trained_on,
+        [item for item in trained_on if item.problem_id in references],
         detection.origins,
         teacher_sees=session.recipe.distill.teacher_sees,
     )
-    return [replace(row, response=responses.changed.get(row.id, row.response)) for row in rows]
+    rows = [replace(row, response=responses.changed.get(row.id, row.response)) for row in rows]
+    return rows, [item for item in trained_on if item.problem_id not in references]
