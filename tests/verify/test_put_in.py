@@ -199,6 +199,22 @@ def test_nothing_is_known_of_texts_that_the_student_was_not_asked_about() -> Non
     assert screen(items, verdicts, 1.0) == verdicts
 
 
+def test_only_what_the_student_solves_without_a_text_tells_what_it_does() -> None:
+    items = [injected(f"p{at}", "age") for at in range(4)]
+    verdicts = said(items, [WRONG, RIGHT, WRONG, WRONG])
+    solved = {"p0", "p1"}
+    assert effects(items, verdicts) == {"age": 0.75}
+    assert effects(items, verdicts, solved) == {"age": 0.5}
+    assert kept(screen(items, verdicts, 0.6, solved)) == []
+    # p0 was misled; p2 and p3 had failed before, and are no harder than p1.
+    assert kept(limit(items, verdicts, 1, 0, solved)) == ["p0/in0"]
+    seconds = {kept(limit(items, verdicts, 2, seed, solved))[-1] for seed in range(20)}
+    assert seconds == {"p1/in0", "p2/in0", "p3/in0"}
+    # Of two hosts nothing is known, of four it would be.
+    assert clear(items, said(items, [WRONG] * 4), solved) == said(items, [WRONG] * 4)
+    assert kept(clear(items, said(items, [WRONG] * 4))) == []
+
+
 def test_a_text_that_misleads_everywhere_may_say_something() -> None:
     hosts = 10
     items = [injected(f"p{at}", "says") for at in range(hosts)]

@@ -47,13 +47,13 @@ def put_in(detection: "Detection", cuts: Cuts) -> list[str]:
             tried = _drawn(tried, int(share), section.inject.seed)
         judged = _verdicts(detection, tried, "injected")
         if section.share is None:
-            judged = limit(tried, judged, share, section.inject.seed)
+            judged = limit(tried, judged, share, section.inject.seed, _solved(detection))
         nothing = [item for item in found if item.skipped]
         notes += _nothing(found, nothing)
         made, verdicts = [*made, *tried, *nothing], [*verdicts, *judged]
     if section.share is not None:
         asked = [item for item in made if not item.skipped]
-        verdicts = limit(asked, verdicts, share, section.inject.seed)
+        verdicts = limit(asked, verdicts, share, section.inject.seed, _solved(detection))
     cuts.counterfactuals = [*cuts.counterfactuals, *made]
     cuts.verdicts = [*(cuts.verdicts or ()), *verdicts]
     return [*notes, *_refused(detection, verdicts)]
@@ -63,6 +63,10 @@ def _hosts(detection: "Detection") -> Sequence[Problem]:
     if detection.session.recipe.prune.inject.hosts == "solved":
         return detection.solved
     return list(detection.problems.values())
+
+
+def _solved(detection: "Detection") -> set[str]:
+    return {problem.id for problem in detection.solved}
 
 
 def _drawn(tried: Sequence[Counterfactual], most: int, seed: int) -> list[Counterfactual]:
@@ -102,8 +106,8 @@ def _verdicts(
         for item in tried
     ]
     if alone and ambiguity != "off":
-        verdicts = clear(tried, verdicts)
-    return screen(tried, verdicts, rules.effect)
+        verdicts = clear(tried, verdicts, _solved(detection))
+    return screen(tried, verdicts, rules.effect, _solved(detection))
 
 
 def _answers(

@@ -8,7 +8,7 @@ import dataclasses
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from leaf.records import Answer, Counterfactual, Outcome, Score, Verdict
 
@@ -49,10 +49,14 @@ def judge_put_in(
     )
 
 
-def effects(tried: Sequence[Counterfactual], verdicts: Sequence[Verdict]) -> dict[str, float]:
+def effects(
+    tried: Sequence[Counterfactual],
+    verdicts: Sequence[Verdict],
+    solved: Collection[str] | None = None,
+) -> dict[str, float]:
     """Return how often each inserted text misled the student and not the teacher, in [0, 1].
 
-    Only insertions count: their problem was solved by the student without the text. An estimate of
+    Only insertions into problems that the student solves without the text count. An estimate of
     the effect of do(insert text) on the student; by chance verified spans have little. An injection
     goes by its donor: a template has another number in each host. A teacher that was not asked does
     not contradict.
@@ -60,23 +64,27 @@ def effects(tried: Sequence[Counterfactual], verdicts: Sequence[Verdict]) -> dic
     Args:
         tried: Counterfactuals; those that insert nothing into a whole question are passed over.
         verdicts: One for each of `tried`, in that order.
+        solved: Problems that the student solves; None: all that something was inserted into.
     """
     misled = {
         text: [verdict.student is not Outcome.RIGHT and not _refused(verdict) for verdict in found]
-        for text, found in _by_text(tried, verdicts).items()
+        for text, found in _by_text(tried, verdicts, solved).items()
     }
     return {text: sum(found) / len(found) for text, found in misled.items()}
 
 
 def screen(
-    tried: Sequence[Counterfactual], verdicts: Sequence[Verdict], effect: float
+    tried: Sequence[Counterfactual],
+    verdicts: Sequence[Verdict],
+    effect: float,
+    solved: Collection[str] | None = None,
 ) -> list[Verdict]:
     """Let go of kept transplants and injections whose text has less than this effect (`effects`).
 
     Of a replacement both texts count, what came in and what went out. Where the student was not
     asked nothing is known, and nothing goes.
     """
-    known = effects(tried, verdicts)
+    known = effects(tried, verdicts, solved)
     reason = f"its text misled the student in less than {effect:.0%} of its insertions"
     return [
         _let_go(verdict, reason)
@@ -86,7 +94,11 @@ def screen(
     ]
 
 
-def clear(tried: Sequence[Counterfactual], verdicts: Sequence[Verdict]) -> list[Verdict]:
+def clear(
+    tried: Sequence[Counterfactual],
+    verdicts: Sequence[Verdict],
+    solved: Collection[str] | None = None,
+) -> list[Verdict]:
     """Let go of texts that may say something, where there is no teacher to ask (ambiguity).
 
     With a text that says nothing the student is still right in some of its hosts: in at least
@@ -94,7 +106,7 @@ def clear(tried: Sequence[Counterfactual], verdicts: Sequence[Verdict]) -> list[
     """
     unclear = {
         text
-        for text, found in _by_text(tried, verdicts).items()
+        for text, found in _by_text(tried, verdicts, solved).items()
         if len(found) >= LEAST_HOSTS
         and sum(verdict.student is Outcome.RIGHT for verdict in found) < STILL_RIGHT * len(found)
     }
@@ -106,18 +118,30 @@ def clear(tried: Sequence[Counterfactual], verdicts: Sequence[Verdict]) -> list[
 
 
 def limit(
-    tried: Sequence[Counterfactual], verdicts: Sequence[Verdict], most: float, seed: int
+    tried: Sequence[Counterfactual],
+    verdicts: Sequence[Verdict],
+    most: float,
+    seed: int,
+    solved: Collection[str] | None = None,
 ) -> list[Verdict]:
     """Keep at most so many: first one a problem, and those first that mislead the student most.
 
-    Hard is what the student fails, then what has misled it in more of its hosts; the rest is drawn.
+    Hard is what the student fails though it solves the problem, then what has misled it in more of
+    its hosts; the rest is drawn.
     Transplants and injections take turns, so that neither crowds out the other.
     """
-    known = effects(tried, verdicts)
+    known = effects(tried, verdicts, solved)
+
+    def misled(at: int) -> bool:
+        known_host = (
+            solved is None or tried[at].problem_id in solved or bool(tried[at].spans[0].text)
+        )
+        return known_host and verdicts[at].student not in {None, Outcome.RIGHT}
+
     hard = sorted(
         (at for at, verdict in enumerate(verdicts) if verdict.kept),
         key=lambda at: (
-            verdicts[at].student is Outcome.RIGHT,
+            not misled(at),
             -_least_effect(tried[at], known),
             *drawn_by(seed, tried[at].id),
         ),
@@ -147,12 +171,15 @@ def _text(item: Counterfactual) -> str:
 
 
 def _by_text(
-    tried: Sequence[Counterfactual], verdicts: Sequence[Verdict]
+    tried: Sequence[Counterfactual],
+    verdicts: Sequence[Verdict],
+    solved: Collection[str] | None,
 ) -> dict[str, list[Verdict]]:
     """Return the verdicts of each text's insertions that the student was asked about."""
     found: dict[str, list[Verdict]] = {}
     for item, verdict in zip(tried, verdicts, strict=True):
-        if item.inserted and not item.spans[0].text and verdict.student is not None:
+        known_host = solved is None or item.problem_id in solved
+        if item.inserted and not item.spans[0].text and verdict.student is not None and known_host:
             found.setdefault(_text(item), []).append(verdict)
     return found
 
