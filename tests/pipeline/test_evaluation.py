@@ -50,6 +50,19 @@ def test_a_model_gets_its_share_of_right_answers_with_a_wilson_interval(
     assert (teacher["test"].right, teacher["train"].right) == (4, 8)
 
 
+def test_answers_have_a_length_and_those_cut_at_the_limit_are_counted(
+    cue_pair: Path, tmp_path: Path
+) -> None:
+    whole = recipe_of(cue_pair, "teacher")
+    found = evaluate_model(whole, tmp_path / "a").lengths["test"]
+    assert (found.n, found.truncated) == (4, 0)
+    short = whole.generate.model_copy(update={"max_new_tokens": 1})
+    cut = evaluate_model(whole.model_copy(update={"generate": short}), tmp_path / "b").lengths
+    assert (cut["test"].mean, cut["test"].share_cut) == (1.0, 1.0)
+    written = json.loads((tmp_path / "b" / "scores.json").read_text())["lengths"]["test"]
+    assert written == {"mean": 1.0, "median": 1, "truncated": 4, "n": 4}
+
+
 def test_the_command_writes_its_scores_and_reuses_its_answers(
     cue_pair: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

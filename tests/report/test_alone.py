@@ -10,6 +10,7 @@ from playwright.sync_api import Page
 
 from leaf.recipe.reading import check_recipe
 from leaf.records import Drop, Outcome, RankedUnit
+from leaf.report.figures import curve_plot, looks_of
 from leaf.report.page import render
 from leaf.statistics import Lengths
 from leaf.store.ledger import Ranking
@@ -169,3 +170,18 @@ def test_each_arms_way_is_counted_by_how_questions_were_changed(run: dict[str, A
 
 def test_outcomes_of_two_models_keep_both(run: dict[str, Any]) -> None:
     assert build_report(**run)["outcomes"]["wrong"][Outcome.RIGHT] == 1
+
+
+def test_arms_that_only_a_recipe_knows_look_different() -> None:
+    looks = looks_of(["kd", "self", "lens", "on_policy", "lens"])
+    assert looks == {"lens": "own-0", "on_policy": "own-1"}
+    arms = [{"arm": arm, "curve": [{"step": 1, "loss": 1.0}]} for arm in looks]
+    drawn = str(curve_plot(arms, "loss", "nats", "", looks))
+    assert "var(--arm-own-0)" in drawn
+    assert "var(--arm-own-1)" in drawn
+
+
+def test_a_kl_of_rounding_alone_is_told_as_0(alone: dict[str, Any]) -> None:
+    alone["training"]["leaf"] = [line(1, -2e-9, 3e-9), line(2, 4e-9, 0.25)]
+    text = text_of(render(build_report(**alone)))
+    assert "LeaF 0 → 0 0 → 0.25" in text

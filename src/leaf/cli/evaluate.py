@@ -9,7 +9,7 @@ from leaf.errors import RecipeError, UsageError
 from leaf.progress import print_table, table
 from leaf.recipe import DataSection, GenerateSection, Recipe
 from leaf.recipe.reading import check_recipe
-from leaf.statistics import Estimate
+from leaf.statistics import Estimate, Lengths
 
 if TYPE_CHECKING:  # it imports torch
     from leaf.pipeline.benchmarks import Evaluation
@@ -81,7 +81,7 @@ def _print_evaluation(found: "Evaluation", out: Path) -> None:
 
     rows = table("benchmark", *_ESTIMATE)
     for name, estimate in found.estimates.items():
-        rows.add_row(name, *_cells(estimate))
+        rows.add_row(name, *_cells(estimate, found.lengths.get(name)))
     print_table(out_console, rows)
     if found.robustness:
         costs = {name: {"": cost} for name, cost in found.robustness.items()}
@@ -123,9 +123,10 @@ def _whole_numbers(text: str, option: str) -> list[int]:
         raise UsageError(f"{option} {text}: must be whole numbers with commas between") from None
 
 
-_ESTIMATE = ("right", "95% interval", "not gradable", "n")
+_ESTIMATE = ("right", "95% interval", "not gradable", "n", "tokens an answer", "cut at limit")
 
 
-def _cells(estimate: Estimate) -> tuple[str, ...]:
+def _cells(estimate: Estimate, length: Lengths | None) -> tuple[str, ...]:
     interval = f"{estimate.low:.1%} to {estimate.high:.1%}"
-    return f"{estimate.mean:.1%}", interval, str(estimate.ungradable), str(estimate.n)
+    long = ("-", "-") if length is None else (f"{length.mean:.1f}", f"{length.share_cut:.1%}")
+    return f"{estimate.mean:.1%}", interval, str(estimate.ungradable), str(estimate.n), *long

@@ -164,7 +164,8 @@ def show(  # noqa: D417
 
 def _lines(recipe: Recipe) -> Iterator[tuple[str, Any, str]]:
     """Yield key, value and meaning of every line; an arm has one for each key that differs."""
-    meanings = {key: meaning for key, _, meaning in describe(recipe)}
+    meanings = {name: field.description or "" for name, field in Recipe.model_fields.items()}
+    meanings |= {key: meaning for key, _, meaning in describe(recipe)}
     for key, value, meaning in describe(recipe):
         if key != "arms" or not value:
             yield key, value, meaning

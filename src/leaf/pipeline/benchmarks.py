@@ -17,7 +17,7 @@ from leaf.progress import say
 from leaf.recipe import BenchmarkSection, EvaluateSection, GenerateSection, Recipe
 from leaf.records import Outcome, Problem, Score
 from leaf.report.plain import plain
-from leaf.statistics import Estimate, estimate
+from leaf.statistics import Estimate, Lengths, estimate, lengths
 from leaf.store.keys import digest
 from leaf.store.results import Graded
 from leaf.store.store import Store, write_whole
@@ -183,6 +183,8 @@ class Evaluation:
     """Benchmark of variants to what they cost against their base problems."""
     refused: dict[str, list[str]]
     """Benchmark to the records that are left out, one line each."""
+    lengths: dict[str, Lengths]
+    """As `estimates`, to how long the answers are; nothing where none was given."""
 
 
 def evaluate_model(recipe: Recipe, out: Path) -> Evaluation:
@@ -203,6 +205,7 @@ def evaluate_model(recipe: Recipe, out: Path) -> Evaluation:
     source = find_for(recipe.student, recipe.generate)
     session = Session(recipe, Store(out / "store"))
     estimates: dict[str, Estimate] = {}
+    long: dict[str, Lengths] = {}
     graded: dict[str, Graded] = {}
     for name, benchmark in benchmarks.items():
         graded[name] = session.answers(
@@ -212,7 +215,10 @@ def evaluate_model(recipe: Recipe, out: Path) -> Evaluation:
             About(asked=name),
             generate=benchmark.generate(recipe.generate),
         )
-        estimates |= benchmark.estimates(graded[name][1], section)
+        found = benchmark.estimates(graded[name][1], section)
+        estimates |= found
+        if length := lengths(graded[name][0]):
+            long |= dict.fromkeys(found, length)
         _write_answers(out / "answers" / f"{_file_name(name)}.jsonl", benchmark, graded[name])
     scores = {name: found[1] for name, found in graded.items()}
     evaluation = Evaluation(
@@ -221,9 +227,11 @@ def evaluate_model(recipe: Recipe, out: Path) -> Evaluation:
             benchmarks, scores, resamples=section.resamples, seed=section.seed
         ),
         refused={name: one.refused for name, one in benchmarks.items() if one.refused},
+        lengths=long,
     )
     content = {
         "scores": plain(estimates),
+        "lengths": plain(long),
         "robustness": plain(evaluation.robustness),
         "refused": evaluation.refused,
         "answers": {log.title: log.key for log in session.logs},

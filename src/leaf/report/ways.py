@@ -28,6 +28,9 @@ class Way:
     arm: str
     taught_by: str
     """`teacher` or `itself` (as it was), by KL; `responses`, by cross-entropy; or both."""
+    teacher_sees: str
+    """What whoever teaches sees in a changed question's row: `same` as the student, or `cut`, where
+    the KL on changed questions is between two contexts."""
     differs: dict[str, Any]
     """Keys of the recipe that this arm has otherwise, with their values."""
     detector: str | None
@@ -74,6 +77,7 @@ def _of(
             Way(
                 arm=name,
                 taught_by=_taught_by(recipe, arm),
+                teacher_sees=recipe.distill.teacher_sees if leaf else "same",
                 differs=_differs(recipe, whole) if leaf and whole else {},
                 detector=recipe.attribute.detector if leaf else None,
                 entered=len(results.entered or ()) if leaf else None,
