@@ -45,7 +45,7 @@ def recipe(train: Path, test: Path) -> leaf.Recipe:
                 "units": ["clause"],
                 "rule": "quantile",
                 "threshold": 0.4,
-                "strategy": "transplant",
+                "strategy": ["transplant"],
             },
             "verify": {"transplants": "student_wrong"},
             "distill": {"max_steps": 25, "batch_size": 16, "learning_rate": 5e-4},

@@ -85,6 +85,19 @@ def test_bridging_is_taken_from_the_recipe() -> None:
     assert [item.question for item in found] == ["Tom "]
 
 
+def test_spans_alone_and_together_are_cut_where_both_are_named() -> None:
+    section = PruneSection(threshold=0.10, strategy=["collective", "span"])
+    found = prune(PROBLEM, scores(*GAP), section)
+    alone = prune(PROBLEM, scores(*GAP), PruneSection(threshold=0.10))
+    (together,) = prune(
+        PROBLEM, scores(*GAP), PruneSection(threshold=0.10, strategy=["collective"])
+    )
+    assert [(item.strategy, item.spans, item.question) for item in found] == [
+        (item.strategy, item.spans, item.question) for item in (*alone, together)
+    ]
+    assert len({item.id for item in distinct(found)}) == len(found)
+
+
 @pytest.mark.parametrize("strategy", ["span", "collective"])
 def test_without_a_ranking_the_reason_is_the_only_record(strategy: str) -> None:
     section = PruneSection.model_validate({"strategy": strategy})
