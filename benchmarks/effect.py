@@ -3,16 +3,22 @@
     python -m benchmarks.effect --json --seeds 5
 
 For each seed a new sample of training problems is made (models and test problems stay), and one
-student is distilled by each method: with as many optimiser steps as plain distillation (KD), and
-with as many training tokens. A figure is a mean over seeds; `minus_kd` is the mean paired
-difference, `low` and `high` are its 95% t-interval over seeds, `mean_low` and `mean_high` that of
-the mean. `pruning.*` is Fig. 1 of the paper: of the problems that the student fails and the teacher
-solves, the share that the student solves once all that a detector marks is cut (Eq. 5, tau 0.10,
-tokens); `pruning_clause.*` is the same with clauses for tokens.
+student is trained by each method: with as many optimiser steps as plain distillation (KD), and with
+as many training tokens. Methods without a teacher (`self`, `self_ce`, `lens`) have a baseline of
+their own, `rft`, trained on its own right answers. A figure `<split>.<method>` is a mean over
+seeds; `minus_kd` is the mean paired difference, `low` and `high` are its 95% t-interval over seeds,
+`minus_rft`, `rft_low` and `rft_high` those against `rft`, `mean_low` and `mean_high` the interval
+of the mean. `small.*` is the same with 250 training problems. `verified.precision.greedy` is the
+share of verified cuts that lie where a distractor is planted, `.controlled` that of cuts that
+placebos and samples verify as well (`verify.placebos`, `verify.samples`). `pruning.*` is Fig. 1 of
+the paper: of the problems that the student fails and the teacher solves, the share that the student
+solves once all that a detector marks is cut (Eq. 5, tau 0.10, tokens); `pruning_clause.*` is the
+same with clauses for tokens.
 """
 
 import contextlib
 import json
+import math
 import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
@@ -33,28 +39,79 @@ from leaf.progress import table
 from leaf.recipe import Recipe
 from leaf.recipe.reading import load_recipe
 from leaf.records import Outcome
+from leaf.report.control import precision
 from leaf.store.results import Results
 from leaf.store.store import Store
 from leaf.store.work import About
 from leaf.tasks import load_problems
 
-METHODS = {
-    "gradient": {"attribute.detector": "gradient", "prune.strategy": "span"},
-    "transplant": {"attribute.detector": "gradient", "prune.strategy": "transplant"},
-    "random": {"attribute.detector": "random", "prune.strategy": "span"},
-    "perplexity": {"attribute.detector": "perplexity", "prune.strategy": "span"},
-    "oracle": {"attribute.detector": "oracle", "prune.strategy": "span"},
+SEES = {"": "same", "_cut": "cut"}
+"""How names of methods end, and what the teacher sees then."""
+
+ALONE = {"teacher": "self", "attribute.reference": "self"}
+"""No teacher anywhere: `rft` comes with these methods, `kd` with all others."""
+
+METHODS: dict[str, dict[str, str]] = {
+    **{
+        f"{strategy}{end}": {"prune.strategy": f"[{strategy}]", "distill.teacher_sees": sees}
+        for strategy in ("span", "transplant")
+        for end, sees in SEES.items()
+    },
+    "inject": {"prune.strategy": "[inject]"},
+    "leaf": {},
+    "self": {**ALONE, "distill.cross_entropy": "0.0"},
+    "self_ce": {**ALONE, "distill.cross_entropy": "1.0"},
+    "lens": {
+        **ALONE,
+        "distill.cross_entropy": "1.0",
+        "prune.strategy": "[span]",
+        "distill.teacher_sees": "cut",
+    },
+    "on_policy": {
+        "distill.rounds": "2",
+        "distill.validation.share": "0.1",
+        "distill.round.learning_rate": "1e-4",
+    },
+    "oracle": {"attribute.detector": "oracle"},
 }
-"""What each method changes in the recipe; `before` and `kd` come with every one of them."""
+"""What each method changes in the recipe; `before` comes with every one of them."""
+
+PARTS: dict[str, dict[str, str]] = {
+    "leaf_without_transplant": {"prune.strategy": "[inject]"},
+    "leaf_without_inject": {"prune.strategy": "[transplant]"},
+    "leaf_without_contexts": {"distill.teacher_sees": "same"},
+    "leaf_without_ablation": {"attribute.detector": "gradient"},
+    "leaf_without_effect": {"verify.effect": "0.0"},
+}
+"""The recipe's own method without one of its parts each; on demand."""
+
+EVERY = {**METHODS, **PARTS}
 
 DETECTORS = ("gradient", "random", "perplexity", "oracle")
 """Those whose cuts are compared without training."""
 
+RIVALS = {"kd": "", "rft": "rft_"}
+"""Whom methods are held against, and how the ends of that interval begin."""
+
 PRUNED = {"pruning": "token", "pruning_clause": "clause"}
 """How those figures begin, and the unit that is cut."""
 
-SHORT = ["evaluate.teacher=false", "evaluate.resamples=100", "attribute.controls=[]"]
-"""What this benchmark does not need: it has its own intervals and controls."""
+SHORT = [
+    "evaluate.teacher=false",
+    "evaluate.resamples=100",
+    "attribute.controls=[]",
+    "arms={}",
+    "verify.placebos=0",
+    "distill.teacher=hidden",
+]
+"""What this benchmark does not need: it has its own intervals, controls and arms. What the teacher
+says is kept on disk, which changes nothing but the time."""
+
+SMALL = ["data.world.size=250"]
+"""Few problems: `small.*`."""
+
+CONTROLLED = ["verify.placebos=2", "verify.samples=8", "prune.strategy=[span]"]
+"""Verification under control: what `verified.precision.controlled` is of."""
 
 app = cyclopts.App(help=__doc__)
 
@@ -69,6 +126,7 @@ class Job:
     methods: tuple[str, ...]
     test_size: int
     equal_tokens: bool
+    small: bool
     store: Path
 
 
@@ -82,6 +140,7 @@ def main(  # noqa: D417 - `AsJson` says what it is
     methods: str = ",".join(METHODS),
     test_size: int = 1000,
     equal_tokens: bool = True,
+    small: bool = True,
     workers: int = 2,
     store: Path = Path("runs/effect"),
     json_: AsJson = False,
@@ -94,18 +153,21 @@ def main(  # noqa: D417 - `AsJson` says what it is
             models were made from seed 0.
         recipe: The setting; a recipe of the task `playground`.
         set_: Change one value of the recipe, for every method.
-        methods: Which of gradient, transplant, random, perplexity, oracle.
+        methods: Which of span, span_cut, transplant, transplant_cut, inject, leaf, self, self_ce,
+            lens, on_policy, oracle, or of leaf_without_transplant and others, the recipe's own
+            method without one of its parts.
         test_size: Problems of each split.
         equal_tokens: Also train with KD's number of training tokens.
+        small: Also train on 250 problems.
         workers: Seeds at the same time, one core each.
         store: Where stage results are kept, so that a killed benchmark resumes.
     """
     chosen = tuple(methods.split(","))
     for method in chosen:
-        if method not in METHODS:
+        if method not in EVERY:
             raise UsageError(
-                f"--methods {method}: unknown{nearest(method, METHODS) or ';'} "
-                f"there are: {', '.join(METHODS)}"
+                f"--methods {method}: unknown{nearest(method, EVERY) or ';'} "
+                f"there are: {', '.join(EVERY)}"
             )
     if seeds < 1:
         raise UsageError(f"--seeds {seeds}: must be at least 1")
@@ -117,6 +179,7 @@ def main(  # noqa: D417 - `AsJson` says what it is
             methods=chosen,
             test_size=test_size,
             equal_tokens=equal_tokens,
+            small=small,
             store=store,
         )
         for seed in range(first_seed, first_seed + seeds)
@@ -154,16 +217,21 @@ def run_seed(job: Job) -> dict[str, float]:
         values: dict[str, float] = {}
         for scope, unit in PRUNED.items():
             values |= _freed(job, scope, unit)
+        values |= _precision(job)
         tokens = None
         for method in job.methods:
-            results = _run(_recipe(job, METHODS[method]), job.store, "evaluate")
-            values |= _means(results, method, "") | _counts(results, method)
-            tokens = tokens or _tokens(results)
-        if job.equal_tokens:
+            results = _run(_recipe(job, EVERY[method]), job.store, "evaluate")
+            values |= _means(results, method) | _counts(results, method)
+            if "kd" in results.students:
+                tokens = tokens or _tokens(results)
+        if job.equal_tokens and tokens:
             same = [f"distill.max_tokens={tokens}", "distill.max_steps=null"]
             for method in job.methods:
-                results = _run(_recipe(job, METHODS[method], same), job.store, "evaluate")
+                results = _run(_recipe(job, EVERY[method], same), job.store, "evaluate")
                 values |= _means(results, method, "equal_tokens.")
+        for method in job.methods if job.small else ():
+            results = _run(_recipe(job, EVERY[method], SMALL), job.store, "evaluate")
+            values |= _means(results, method, scope="small.")
     return values
 
 
@@ -175,11 +243,13 @@ def summarise(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
         scope = name.rpartition(".")[0]
         figures[f"{name}.mean"], low, high = mean_interval(values)
         figures |= {f"{name}.mean_low": low, f"{name}.mean_high": high}
-        rival = "random" if scope in PRUNED else "kd"
-        if f"{scope}.{rival}" in found[0]:
+        for rival, ends in ({"random": ""} if scope in PRUNED else RIVALS).items():
+            if f"{scope}.{rival}" not in found[0]:
+                continue
             differences = values - np.array([seed[f"{scope}.{rival}"] for seed in found])
             mean, low, high = mean_interval(differences)
-            figures |= {f"{name}.minus_{rival}": mean, f"{name}.low": low, f"{name}.high": high}
+            figures[f"{name}.minus_{rival}"] = mean
+            figures |= {f"{name}.{ends}low": low, f"{name}.{ends}high": high}
     return figures
 
 
@@ -195,33 +265,51 @@ def mean_interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float,
 
 def show(figures: Mapping[str, float], methods: Sequence[str]) -> None:
     """Print the comparison for people, in points."""
-    for kind, title in (("", "equal optimiser steps"), ("equal_tokens.", "equal training tokens")):
-        if f"clean.{kind}kd.mean" not in figures:
-            continue
+    kinds = {
+        "{}.": "equal optimiser steps",
+        "{}.equal_tokens.": "equal training tokens",
+        "small.{}.": "250 training problems",
+    }
+    for place, title in kinds.items():
+        named = {split: place.format(split) for split in SPLITS}
         rows = table(title, *SPLITS)
-        for method in ("before", "kd", *methods):
-            rows.add_row(method, *(_cell(figures, f"{split}.{kind}{method}") for split in SPLITS))
-        out_console.print(rows)
+        for method in ("before", "kd", "rft", *methods):
+            cells = [_cell(figures, f"{scope}{method}", method) for scope in named.values()]
+            if any(cells):
+                rows.add_row(method, *cells)
+        if rows.row_count:
+            out_console.print(rows)
+    for how in ("greedy", "controlled"):
+        name = f"verified.precision.{how}"
+        if f"{name}.mean" in figures:
+            out_console.print(
+                f"verified cuts that are planted, {how}: {100 * figures[f'{name}.mean']:.1f}%"
+            )
     for scope, unit in PRUNED.items():
         rows = table(f"solved once {unit}s are pruned", "share", "minus random")
         for detector in DETECTORS:
             name = f"{scope}.{detector}"
             low, high = figures[f"{name}.mean_low"], figures[f"{name}.mean_high"]
             share = f"{100 * figures[f'{name}.mean']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
-            rows.add_row(detector, share, _difference(figures, name, "minus_random"))
+            rows.add_row(detector, share, _difference(figures, name, "random"))
         out_console.print(rows)
 
 
-def _cell(figures: Mapping[str, float], name: str) -> str:
+def _cell(figures: Mapping[str, float], name: str, method: str) -> str:
+    """Return a mean in percent and its difference, of a method alone from `rft`; "" without."""
+    if f"{name}.mean" not in figures:
+        return ""
     mean = f"{100 * figures[f'{name}.mean']:.1f}"
-    if name.endswith(("before", "kd")):
+    if method in ("before", *RIVALS):
         return mean
-    return f"{mean}  {_difference(figures, name, 'minus_kd')}"
+    rival = "rft" if "teacher" in EVERY[method] else "kd"
+    return f"{mean}  {_difference(figures, name, rival)}"
 
 
-def _difference(figures: Mapping[str, float], name: str, label: str) -> str:
-    low, high = 100 * figures[f"{name}.low"], 100 * figures[f"{name}.high"]
-    return f"{100 * figures[f'{name}.{label}']:+.1f} ({low:+.1f} to {high:+.1f})"
+def _difference(figures: Mapping[str, float], name: str, rival: str) -> str:
+    ends = RIVALS.get(rival, "")
+    low, high = 100 * figures[f"{name}.{ends}low"], 100 * figures[f"{name}.{ends}high"]
+    return f"{100 * figures[f'{name}.minus_{rival}']:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 def _recipe(job: Job, method: Mapping[str, str], more: Sequence[str] = ()) -> Recipe:
@@ -260,13 +348,24 @@ def _freed(job: Job, scope: str, unit: str) -> dict[str, float]:
     } | {"counts.entered": float(entered)}
 
 
-def _means(results: Results, method: str, kind: str) -> dict[str, float]:
-    """Return the accuracies by split: `before` and `kd` beside the method's."""
+def _precision(job: Job) -> dict[str, float]:
+    """Return which share of verified cuts is planted, by greedy answers and under control."""
+    results = _run(_recipe(job, {}, CONTROLLED), job.store, "verify")
+    found = precision(results, next(iter(results.cuts)))
+    shares = {"greedy": found.greedy, "controlled": found.controlled} if found else {}
+    return {
+        f"verified.precision.{how}": share.value if share else math.nan
+        for how, share in shares.items()
+    }
+
+
+def _means(results: Results, method: str, kind: str = "", scope: str = "") -> dict[str, float]:
+    """Return the accuracies by split: `before` and the baseline beside the method's."""
     assert results.estimates is not None
     return {
-        f"{split}.{kind}{name}": arms[arm].mean
+        f"{scope}{split}.{kind}{method if arm == 'leaf' else arm}": estimate.mean
         for split, arms in results.estimates.items()
-        for name, arm in (("before", "before"), ("kd", "kd"), (method, "leaf"))
+        for arm, estimate in arms.items()
     }
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.effect import METHODS, mean_interval, summarise
+from benchmarks.effect import EVERY, METHODS, SHORT, mean_interval, summarise
 from leaf.playground import SPLITS
 from leaf.recipe.reading import load_recipe
 
@@ -55,13 +55,39 @@ def test_pruning_is_compared_with_random_pruning() -> None:
     assert "counts.x.minus_kd" not in figures
 
 
+def test_methods_without_a_teacher_are_compared_with_rft_as_well() -> None:
+    seeds = [{"clean.kd": 0.5, "clean.rft": 0.7, "clean.self": 0.8}] * 2
+    figures = summarise(seeds)
+    assert figures["clean.self.minus_kd"] == pytest.approx(0.3)
+    assert figures["clean.self.minus_rft"] == pytest.approx(0.1)
+    assert figures["clean.self.rft_low"] == pytest.approx(0.1)
+    assert figures["clean.rft.minus_kd"] == pytest.approx(0.2)
+
+
+def test_few_problems_have_baselines_of_their_own() -> None:
+    seeds = [{"clean.kd": 0.5, "small.clean.kd": 0.4, "small.clean.leaf": 0.7}] * 2
+    assert summarise(seeds)["small.clean.leaf.minus_kd"] == pytest.approx(0.3)
+
+
 def test_methods_and_splits_are_those_that_readers_know() -> None:
-    assert list(METHODS) == ["gradient", "transplant", "random", "perplexity", "oracle"]
+    assert list(METHODS) == [
+        "span",
+        "span_cut",
+        "transplant",
+        "transplant_cut",
+        "inject",
+        "leaf",
+        "self",
+        "self_ce",
+        "lens",
+        "on_policy",
+        "oracle",
+    ]
     assert list(SPLITS) == ["clean", "agree", "conflict", "numeric", "both"]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EVERY)
 def test_every_method_is_a_recipe(method: str) -> None:
-    recipe = load_recipe("demo", [f"{key}={value}" for key, value in METHODS[method].items()])
-    expected = "gradient" if method == "transplant" else method
-    assert recipe.attribute.detector == expected
+    overrides = [f"{key}={value}" for key, value in EVERY[method].items()]
+    recipe = load_recipe("demo", [*SHORT, *overrides])
+    assert recipe.alone is (method in ("self", "self_ce", "lens"))

@@ -186,6 +186,10 @@ class Detection:
             control(self.session, detector, self.every_problem, found, asked)
         return put_in(self, cuts[self.detectors[0]])
 
+    def said(self, role: str, problem: Problem) -> str:
+        """Return what a model answered to a whole question."""
+        return self._said[role][problem.id]
+
     def drafts(self, role: str, tried: Sequence[Counterfactual]) -> dict[str, str]:
         """Return a likely answer to each changed question.
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from leaf.prune import injections, transplants
+from leaf.prune import injections, removable, transplants
 from leaf.records import Answer, Counterfactual, Problem, Score, Verdict
 from leaf.store.results import Cuts
 from leaf.store.work import About
@@ -12,9 +12,6 @@ from leaf.verify import clear, drawn_by, judge_put_in, limit, pruned_problems, s
 
 if TYPE_CHECKING:  # it imports this module
     from leaf.pipeline.detection import Detection
-
-INJECTED = 0.5
-"""`prune.share` of injections where the recipe names none: half of the problems at most."""
 
 
 def put_in(detection: "Detection", cuts: Cuts) -> list[str]:
@@ -36,27 +33,66 @@ def put_in(detection: "Detection", cuts: Cuts) -> list[str]:
     made: list[Counterfactual] = []
     verdicts: list[Verdict] = []
     notes: list[str] = []
-    share = len(detection.problems) * (INJECTED if section.share is None else section.share)
+    most = len(detection.problems) * section.inject.share
     if "transplant" in section.strategies:
         made = transplants(detection.problems, removals, detection.solved, section)
         verdicts = _verdicts(detection, made, "transplanted")
     if "inject" in section.strategies:
-        found = injections(detection.problems, removals, _hosts(detection), section.inject, made)
+        found = injections(
+            detection.problems,
+            removals,
+            _hosts(detection),
+            section.inject,
+            made,
+            _needless(detection) if "needless" in section.inject.sources else (),
+        )
         tried = [item for item in found if not item.skipped]
         if detection.session.recipe.verify.injections == "unasked":
-            tried = _drawn(tried, int(share), section.inject.seed)
+            tried = _drawn(tried, int(most), section.inject.seed)
         judged = _verdicts(detection, tried, "injected")
-        if section.share is None:
-            judged = limit(tried, judged, share, section.inject.seed, _solved(detection))
+        judged = limit(
+            tried, judged, most, section.inject.seed, _solved(detection), "prune.inject.share"
+        )
         nothing = [item for item in found if item.skipped]
         notes += _nothing(found, nothing)
         made, verdicts = [*made, *tried, *nothing], [*verdicts, *judged]
     if section.share is not None:
         asked = [item for item in made if not item.skipped]
-        verdicts = limit(asked, verdicts, share, section.inject.seed, _solved(detection))
+        most = len(detection.problems) * section.share
+        verdicts = limit(asked, verdicts, most, section.inject.seed, _solved(detection))
     cuts.counterfactuals = [*cuts.counterfactuals, *made]
     cuts.verdicts = [*(cuts.verdicts or ()), *verdicts]
     return [*notes, *_refused(detection, verdicts)]
+
+
+def _needless(detection: "Detection") -> list[Counterfactual]:
+    """Return pieces of solved problems that do nothing for the student's right answer.
+
+    By ablation: question and answer fit as well, or better, without them. That a greedy answer
+    stays right says less: a guess is right now and then, and such pieces would be taken for hard.
+    Units are those of `prune.units` that are wider than a word, or sentences.
+    """
+    session = detection.session
+    section = session.recipe.prune
+    units = [unit for unit in section.units if unit not in ("token", "word")] or ["sentence"]
+    drawn = sorted(detection.solved, key=lambda item: drawn_by(section.inject.seed, item.id))
+    looked_at = sorted(drawn[: section.inject.looked_at], key=lambda problem: problem.id)
+    said = {item.id: detection.said("student", item) for item in looked_at}
+    measured = session.sensitivities(
+        "student", "ablation", [(item, said[item.id]) for item in looked_at]
+    )
+    worth = {
+        (item.problem_id, start, end): score
+        for item in measured
+        for start, end, score in zip(item.starts, item.ends, item.scores, strict=True)
+    }
+    return [
+        item
+        for problem in looked_at
+        for item in removable(problem, units)
+        for span in item.spans
+        if worth.get((problem.id, span.start, span.end), 1.0) <= 0.0
+    ]
 
 
 def _hosts(detection: "Detection") -> Sequence[Problem]:

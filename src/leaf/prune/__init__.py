@@ -1,6 +1,6 @@
 """Spans cut out of questions and responses, and what is put in: fillers, transplants, and more."""
 
-from leaf.prune.cut import distinct, prune, spans
+from leaf.prune.cut import distinct, prune, removable, spans
 from leaf.prune.guards import refusal
 from leaf.prune.inject import injections
 from leaf.prune.segments import segments
@@ -16,6 +16,7 @@ __all__ = [
     "injections",
     "prune",
     "refusal",
+    "removable",
     "remove",
     "segments",
     "spans",

@@ -8,7 +8,7 @@ from leaf.prune.select import Bools, candidates
 from leaf.prune.substitute import substitutes
 from leaf.recipe import PruneSection
 from leaf.records import Counterfactual, Problem, RankedUnits, Span
-from leaf.text.units import remove
+from leaf.text.units import may_go, pieces, remove
 
 
 def spans(
@@ -110,6 +110,27 @@ def distinct(found: Sequence[Counterfactual]) -> list[Counterfactual]:
 
 _PREFIX = {"substitute": "sb"}
 """How ids begin; those of removals with `cf`, those of what was refused with `no`."""
+
+
+def removable(problem: Problem, units: Sequence[str]) -> list[Counterfactual]:
+    """Return the question without each piece that may go, whatever any detector says.
+
+    Args:
+        problem: Its sentence that asks and what is protected stay.
+        units: Kinds of pieces, keys of `leaf.text.units.BORDERS`.
+    """
+    found = {
+        (start, end): Span(start=start, end=end, text=question[start:end], gap=0.0, units=1)
+        for question in [problem.question]
+        for unit in units
+        for start, end in pieces(question, unit)
+        if may_go(question[start:end]) and problem.asked.start <= start
+    }
+    return [
+        _counterfactual(problem, "span", number, (span,))
+        for number, span in enumerate(found.values())
+        if not refusal(problem, span, ())
+    ]
 
 
 def _adjoin(

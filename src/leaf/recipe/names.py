@@ -50,7 +50,10 @@ DetectorName = Annotated[str, OneOf(SHIPPED, "leaf.recipe.detectors:DETECTORS")]
 LossName = Annotated[str, OneOf(("kl", "reverse_kl", "jsd", "skew_kl", "tv"), "leaf.losses:LOSSES")]
 
 SourceName = Annotated[
-    str, OneOf(("verified", "templates", "problems", "passages"), "leaf.prune.inject:SOURCES")
+    str,
+    OneOf(
+        ("verified", "needless", "templates", "problems", "passages"), "leaf.prune.inject:SOURCES"
+    ),
 ]
 
 HiddenLossName = Annotated[str, OneOf(("cosine",), "leaf.losses:HIDDEN_LOSSES")]

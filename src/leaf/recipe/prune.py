@@ -28,15 +28,22 @@ class InjectSection(Section):
 
     sources: Annotated[list[SourceName], Field(min_length=1)] = Field(
         ["templates", "problems"],
-        description="where texts come from: verified (verified cuts of this run), templates (our"
-        " own bank), problems (sentences of other problems), passages (of other records, for"
+        description="where texts come from: verified (verified cuts of this run), needless (pieces"
+        " of solved problems that do nothing for the answer, by ablation), templates (our own"
+        " bank), problems (sentences of other problems), passages (of other records, for"
         " questions with passages)",
+    )
+    looked_at: Count = Field(
+        500, description="needless: so many problems that the student solves are looked through"
     )
     per: Count = Field(2, description="insertions that are tried for each question")
     hosts: Literal["solved", "all"] = Field(
         "solved",
         description="questions that take some: those that the student answers right, where a"
         " failure shows that the text misleads it, or all",
+    )
+    share: Share = Field(
+        0.5, description="at most so many insertions are kept, as a share of all problems"
     )
     forms: Annotated[list[Literal["sentence", "clause"]], Field(min_length=1)] = Field(
         ["sentence", "clause"],
@@ -98,8 +105,7 @@ class PruneSection(Section):
     share: Share | None = Field(
         None,
         description="at most so many transplants and insertions are kept, as a share of all"
-        " problems, hard ones first and first one a problem; null: insertions of inject at most"
-        " 0.5, transplants without a limit",
+        " problems, hard ones first and first one a problem; null: as many as there are",
     )
     seed: int = Field(0, description="seed of transplants and substitutes")
     bridge_whitespace: bool = Field(

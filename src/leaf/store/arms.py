@@ -21,8 +21,8 @@ ARMS = {
     for arm in (
         Arm(name="before", title="before"),
         Arm(name="kd", title="KD", folder="student-kd"),
-        Arm(name="leaf", title="LeaF", folder="student"),
         Arm(name="rft", title="RFT", folder="student-rft"),
+        Arm(name="leaf", title="LeaF", folder="student"),
         Arm(name="self", title="LeaF-self", folder="student-self"),
         Arm(name="teacher", title="teacher"),
     )

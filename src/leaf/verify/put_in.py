@@ -123,8 +123,11 @@ def limit(
     most: float,
     seed: int,
     solved: Collection[str] | None = None,
+    key: str = "prune.share",
 ) -> list[Verdict]:
     """Keep at most so many: first one a problem, and those first that mislead the student most.
+
+    `key` is the recipe's that says how many.
 
     Hard is what the student fails though it solves the problem, then what has misled it in more of
     its hosts; the rest is drawn.
@@ -155,7 +158,7 @@ def limit(
         of_problem[item.problem_id] += 1
         of_kind[item.strategy, round_] += 1
     over = set(sorted(hard, key=turns.__getitem__)[math.floor(most) :])
-    reason = "more than prune.share allows"
+    reason = f"more than {key} allows"
     return [
         _let_go(verdict, reason) if at in over else verdict for at, verdict in enumerate(verdicts)
     ]

@@ -4,17 +4,18 @@ import inspect
 import random
 from collections.abc import Iterator, Mapping, Sequence
 
+from leaf.prune.inject import verified as of_run
 from leaf.prune.inject.passages import passages
 from leaf.prune.inject.places import Host
 from leaf.prune.inject.problems import problems
 from leaf.prune.inject.source import Insertion, Material, Offers, Source
 from leaf.prune.inject.templates import templates
-from leaf.prune.inject.verified import verified
 from leaf.recipe import InjectSection
 from leaf.records import Counterfactual, Problem, Span
 
 SOURCES: dict[str, Source] = {
-    "verified": verified,
+    "verified": of_run.verified,
+    "needless": of_run.needless,
     "templates": templates,
     "problems": problems,
     "passages": passages,
@@ -35,6 +36,7 @@ def injections(
     hosts: Sequence[Problem],
     section: InjectSection,
     made: Sequence[Counterfactual] = (),
+    needless: Sequence[Counterfactual] = (),
 ) -> list[Counterfactual]:
     """Return `section.per` insertions for each host, or one record that says why there is none.
 
@@ -48,8 +50,9 @@ def injections(
         hosts: Problems to put something into, of the instruction level.
         section: Sources, axes, how many insertions a host, and the seed.
         made: Changed questions that there are already.
+        needless: Removals of one span from solved problems, which does nothing there.
     """
-    material = Material(problems=every, verified=verified, section=section)
+    material = Material(problems=every, verified=verified, needless=needless, section=section)
     sources = {name: SOURCES[name](material) for name in dict.fromkeys(section.sources)}
     seen = {problem.question for problem in every.values()} | {item.question for item in made}
     found: list[Counterfactual] = []

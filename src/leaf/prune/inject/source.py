@@ -32,6 +32,8 @@ class Material:
     """Every training problem by id."""
     verified: Sequence[Counterfactual]
     """Removals of one span that passed verification."""
+    needless: Sequence[Counterfactual] = ()
+    """Removals of one span from solved problems, which does nothing for the answer."""
     section: InjectSection
 
 
