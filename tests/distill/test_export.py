@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -156,6 +157,16 @@ def test_the_card_says_where_the_student_comes_from_and_how(student):
     assert settings["lambda"] == 0.3
     assert settings["loss"] == "kl"
     assert f"torch {torch.__version__}" in text
+
+
+@pytest.mark.parametrize("changed", [0, 5])
+def test_the_card_of_a_student_without_a_teacher_names_none(changed: int) -> None:
+    card = replace(CARD, teacher=CARD.student, counterfactuals=changed)
+    text = model_card(card, DistillSection(cross_entropy=1.0)).split("```yaml")[0]
+    assert "distilled from" not in text
+    assert "No teacher." in text
+    assert ("taught to ignore distractors" in text) == bool(changed)
+    assert ("a baseline of LeaF" in text) != bool(changed)
 
 
 def test_the_card_says_nothing_about_this_machine():

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from leaf.errors import StudyError
+from leaf.pipeline.manifest import build_manifest
 from leaf.recipe.reading import load_recipe
 from leaf.store.store import Store
 from leaf.study.finding import Finding
@@ -89,3 +90,8 @@ def test_changed_questions_are_counted_by_the_rows_that_leaf_trained_on(lab: Lab
     assert results.student
     right = sum(score.right for score in results.student[1])
     assert results.rows["rft"] == {"original": right}
+
+
+def test_the_manifest_has_no_model_for_a_teacher(lab: Lab) -> None:
+    sources = lab.run(until="problems", label="manifest").pipeline.session.sources
+    assert set(build_manifest(lab.recipe, sources)["models"]) == {"student"}

@@ -1,6 +1,7 @@
 """The trained student as a plain Hugging Face folder, with a model card."""
 
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -120,12 +121,15 @@ def model_card(card: Card, section: DistillSection) -> str:
         template_str=files("leaf.distill").joinpath("card.md").read_text(encoding="utf-8"),
         student=student,
         teacher=teacher,
+        # The student as it was is no teacher of its own.
+        alone=card.teacher == card.student,
+        taught=section.needs_teacher,
         task=_line(card.task),
         card=card,
         settings=yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).strip(),
         versions={name: version(name) for name in _LIBRARIES},
     )
-    return str(made)
+    return re.sub(r"\n{3,}", "\n\n", str(made))
 
 
 def shown_name(name: str) -> str:

@@ -52,6 +52,8 @@ def build_manifest(recipe: Recipe, sources: Mapping[str, Source]) -> dict[str, A
                 "dtype": dtype_name(resolve_dtype(sections[role].dtype, device)),
             }
             for role, source in sources.items()
+            # Where the student is its own teacher there is one model.
+            if role == "student" or not recipe.alone
         },
         "seeds": {
             "data": recipe.data.seed,
