@@ -185,3 +185,22 @@ def test_a_kl_of_rounding_alone_is_told_as_0(alone: dict[str, Any]) -> None:
     alone["training"]["leaf"] = [line(1, -2e-9, 3e-9), line(2, 4e-9, 0.25)]
     text = text_of(render(build_report(**alone)))
     assert "LeaF 0 → 0 0 → 0.25" in text
+
+
+def test_where_nobody_teaches_the_loss_stands_in_the_place_of_the_kl(alone: dict[str, Any]) -> None:
+    for arm in ("rft", "leaf"):
+        lines = alone["training"][arm]
+        alone["training"][arm] = [
+            one | {"kl_original": None, "kl_counterfactual": None, "loss": 0.5} for one in lines
+        ]
+    text = text_of(render(build_report(**alone)))
+    assert "All students learn from responses alone, by cross-entropy" in text
+    assert "Student Loss Steps Rows" in text
+    assert "LeaF 0.5 → 0.5 2" in text
+
+
+def test_arms_that_learn_from_responses_alone_are_named_together(run: dict[str, Any]) -> None:
+    untaught = line(1, 0.5, None) | {"kl_original": None}
+    run["training"] |= {"rft": [untaught], "self": [untaught]}
+    text = text_of(render(build_report(**run)))
+    assert "RFT and LeaF-self learn from responses alone, so there is no KL." in text

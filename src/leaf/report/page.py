@@ -143,6 +143,7 @@ def environment(*scripts: str) -> jinja2.Environment:
         "anchor": _anchor,
         "by_gradient": by_gradient,
         "strategies": _strategies,
+        "listed": listed,
         "of_kind": _of_kind,
     }
     environment.globals |= {

@@ -84,6 +84,7 @@ def _arm(arm: str, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "rows": sum(line["rows"] for line in lines),
         "response_tokens": sum(line["response_tokens"] for line in lines),
         "seconds": sum(line["seconds"] for line in lines),
+        "loss": _ends(lines, "loss"),
         "kl_original": _ends(lines, "kl_original"),
         "kl_counterfactual": _ends(lines, "kl_counterfactual"),
         "validation_loss": _ends(lines, "validation_loss"),
