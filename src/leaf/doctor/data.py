@@ -30,10 +30,11 @@ def check_solutions(recipe: Recipe, problems: Sequence[Problem]) -> Iterator[Fin
         return
     bare = sum(not problem.solution for problem in problems)
     if bare == len(problems):
+        other = "self" if recipe.alone else "teacher"
         yield Finding(
             "bad",
             "training data: no problem has a solution, which attribute.reference: gold needs; name "
-            "its column in data.columns.solution, or set attribute.reference: teacher",
+            f"its column in data.columns.solution, or set attribute.reference: {other}",
         )
     elif bare:
         yield Finding(

@@ -61,7 +61,7 @@ def render(report: dict[str, Any]) -> str:
             report=report,
             baseline=arm_name(report.get("baseline", "kd")),
             arms_in_words=listed([arm_name(arm) for arm in report["recipe"].get("arms", {})]),
-            alone=not _has_teacher(report["recipe"]),
+            alone=_alone(report),
             two_contexts=report["recipe"]["distill"].get("teacher_sees") == "cut",
             arms={arm: arm_name(arm) for arm in [*ARMS, *report["recipe"].get("arms", {})]},
             looks=looks_of(report["recipe"].get("arms", {})),
@@ -89,7 +89,7 @@ def write_explanation(page: Mapping[str, Any], path: Path) -> Path:
         .get_template("explain.html.j2")
         .render(
             report=page,
-            alone=not _has_teacher(page["recipe"]),
+            alone=_alone(page),
             settings=inert(_settings(page, single=True)),
             problems=[problem_data(page["problem"])],
         )
@@ -104,15 +104,17 @@ def _settings(report: Mapping[str, Any], *, single: bool) -> dict[str, Any]:
     cut_by = ["token"] if detector == "oracle" else units
     return {
         "single": single,
-        "alone": not _has_teacher(report["recipe"]),
+        "alone": _alone(report),
         "ranked": detector == "gradient",
         "unit": cut_by[0] if len(cut_by) == 1 else "unit",
     }
 
 
-def _has_teacher(recipe: Mapping[str, Any]) -> bool:
-    """Whether there is another model: `leaf.explain` without one calls it `none`."""
-    return bool(recipe["teacher"]) and recipe["teacher"]["model"] not in (SELF, "none")
+def _alone(report: Mapping[str, Any]) -> bool:
+    """Whether there is no teacher; a prompt of one's own then has the student in its place."""
+    student, teacher = (report["recipe"][role]["model"] for role in ("student", "teacher"))
+    asked = "problem" in report and report["problem"]["before"]["teacher"] is not None
+    return teacher == SELF or ("problem" in report and student == teacher and not asked)
 
 
 @cache

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from leaf.recipe import Recipe
+from leaf.recipe.reading import check_recipe
 from leaf.report import write_explanation
 from leaf.report.formats import visible
 from leaf.report.one_problem import explanation
@@ -171,3 +172,19 @@ def test_the_page_needs_nothing_outside_itself(
     page = written(entry, recipe, tmp_path).read_text()
     assert not re.search(r"(src|href)=\"(?!data:|#)", page)
     assert "default-src &#39;none&#39;" in page
+
+
+def test_a_prompt_explained_without_a_teacher_has_no_place_for_one(
+    entry: Entry, recipe: Recipe, tmp_path: Path, browser: Browser
+) -> None:
+    values = {**recipe.model_dump(by_alias=True), "teacher": {"model": recipe.student.model}}
+    values["attribute"]["detector"] = "ablation"
+    values["attribute"]["controls"] = []
+    variants = [
+        dataclasses.replace(item, detector="ablation", teacher=None) for item in entry.variants
+    ]
+    alone = dataclasses.replace(entry, teacher=None, variants=tuple(variants))
+    page, seen = opened(browser, written(alone, check_recipe(values, source="alone"), tmp_path))
+    assert seen == []
+    said = page.inner_text("header.page") + page.inner_text("#tried") + page.inner_text("#answers")
+    assert "eacher" not in said
