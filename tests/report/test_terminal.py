@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from leaf.report import print_results
+from leaf.report import print_lengths, print_results
 from leaf.report.terminal import ROOM
-from leaf.statistics import Comparison, Estimate
+from leaf.statistics import Comparison, Estimate, Lengths
 
 NAMES = ("clean", "agree", "conflict", "numeric", "both")
 
@@ -143,3 +143,33 @@ def test_a_name_is_shown_as_it_is() -> None:
     assert lines[1].startswith("[red]x[/red] ")
     assert lines[1].endswith("(-2.0 to +2.1)")
     assert lines[2] == "No difference between LeaF and KD is shown on [red]x[/red]."
+
+
+MANY = ("before", "kd", "rft", "leaf", "self", "self_ce", "lens", "teacher")
+
+
+def test_many_arms_have_a_row_each_where_their_columns_do_not_fit() -> None:
+    file = io.StringIO()
+    console = Console(file=file, highlight=False, **on_terminal(80))
+    others = {name: {("self", "rft"): BETTER, ("self", "kd"): WIDEST} for name in NAMES}
+    found = {name: dict.fromkeys(MANY, USUAL) for name in NAMES}
+    print_results(found, dict.fromkeys(NAMES, BETTER), console, others=others)
+    lines = file.getvalue().splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[0].split() == ["right", "-", "KD,", "points", "-", "RFT,", "points"]
+    (leaf, *_) = [line for line in lines if line.lstrip().startswith("LeaF ")]
+    assert leaf.split() == ["LeaF", "51.0%", "+20.0"]
+    (own, *_) = [line for line in lines if line.lstrip().startswith("LeaF-self")]
+    assert own.split() == ["LeaF-self", "51.0%", "-20.0", "+20.0"]
+    assert not any("…" in line for line in lines)
+
+
+@pytest.mark.parametrize(("width", "rows"), [(80, 9), (200, 6)])
+def test_lengths_turn_round_where_arms_do_not_fit_as_columns(width: int, rows: int) -> None:
+    file = io.StringIO()
+    length = Lengths(mean=192.25, median=180.0, truncated=20, n=500)
+    found = {name: dict.fromkeys(MANY, length) for name in NAMES}
+    print_lengths(found, Console(file=file, highlight=False, **on_terminal(width)))
+    lines = file.getvalue().splitlines()
+    assert len(lines) == rows
+    assert file.getvalue().count("192.2 (4.0%)") == len(MANY) * len(NAMES)

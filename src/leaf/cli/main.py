@@ -87,7 +87,7 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
 
 def _print_run(results: "Results", folder: Path) -> None:
     """Print what came of a run, and name what it wrote."""
-    from leaf.report import lengths_table, print_results, robustness_table
+    from leaf.report import print_lengths, print_results, robustness_table
     from leaf.store.arms import arm_of
 
     if results.estimates and results.comparisons:
@@ -100,7 +100,7 @@ def _print_run(results: "Results", folder: Path) -> None:
             others=results.others,
         )
         if results.lengths:
-            print_table(out_console, lengths_table(results.lengths))
+            print_lengths(results.lengths, out_console)
         if results.robustness:
             print_table(out_console, robustness_table(results.robustness))
         beside = ", ".join(

@@ -32,8 +32,8 @@ def print_results(
     """Print every benchmark's accuracies and difference, what was not gradable, and a sentence.
 
     The teacher's column, then wide gaps, then the place beside a number are given up where the
-    terminal is too narrow. In a file a benchmark is always one line. `baseline` is the arm that
-    LeaF is held against.
+    terminal is too narrow; with many arms each has a row of its own then. In a file a benchmark is
+    always one line. `baseline` is the arm that LeaF is held against.
     """
     trained = (arm for found in estimates.values() for arm in found)
     every = in_order(["before", baseline, "leaf", *trained])
@@ -44,9 +44,15 @@ def print_results(
         _table(estimates, comparisons, arms, baseline, between=between, gap=gap)
         for between, arms, gap in ways
     ]
+    if terminal and others:
+        pairs = {
+            name: {("leaf", baseline): found, **others.get(name, {})}
+            for name, found in comparisons.items()
+        }
+        layouts += [_by_arm(estimates, pairs, every, between) for between in (" ", "\n")]
     shown = print_table(console, *layouts, room=None if terminal else ROOM)
-    _, arms, _ = ways[shown]
-    if others:
+    arms = ways[shown][1] if shown < len(ways) else every
+    if others and shown < len(ways):
         print_table(console, _others_table(others))
     for line in _lines(estimates, comparisons, arms, baseline):
         console.print(line, markup=False, soft_wrap=not console.is_terminal)
@@ -63,18 +69,49 @@ def _others_table(others: Others) -> Table:
     return shown
 
 
-def lengths_table(found: Mapping[str, Mapping[str, Lengths]]) -> Table:
-    """Lay out how long every arm's answers are, and which share was cut at the limit.
+def _by_arm(
+    estimates: Mapping[str, Mapping[str, Estimate]],
+    others: Others,
+    arms: Sequence[str],
+    between: str,
+) -> Table:
+    """Lay out a row for every benchmark and arm; a column for each arm that some are held against.
+
+    `others` has LeaF against its baseline as well.
+    """
+    every = [pair for compared in others.values() for pair in compared]
+    against = in_order(pair[1] for pair in every)
+    minus = (f"- {arm_of(arm).title}, points" for arm in against)
+    shown = table("", "", "right", *minus)
+    shown.padding = (0, 1, 0, 0)
+    for benchmark, found in estimates.items():
+        for number, arm in enumerate(one for one in arms if one in found):
+            compared = others.get(benchmark, {})
+            cells = (
+                _difference(compared[arm, other], between) if (arm, other) in compared else ""
+                for other in against
+            )
+            name = Text("" if number else benchmark)
+            shown.add_row(name, arm_of(arm).title, _accuracy(found[arm], between), *cells)
+    return shown
+
+
+def print_lengths(found: Mapping[str, Mapping[str, Lengths]], console: Console) -> None:
+    """Print how long every arm's answers are, and which share was cut at the limit.
 
     Args:
         found: Benchmark to arm to what it has.
+        console: Where to; where it is too narrow, arms are the rows.
     """
     arms = in_order(arm for lengths in found.values() for arm in lengths)
-    shown = table("tokens (cut at limit)", *(arm_of(arm).title for arm in arms))
+    title = "tokens (cut at limit)"
+    wide, high = table(title, *(arm_of(arm).title for arm in arms)), table("tokens (cut)", *found)
+    high.padding = (0, 1, 0, 0)
     for benchmark, lengths in found.items():
-        cells = (_length(lengths.get(arm)) for arm in arms)
-        shown.add_row(Text(benchmark), *cells)
-    return shown
+        wide.add_row(Text(benchmark), *(_length(lengths.get(arm)) for arm in arms))
+    for arm in arms:
+        high.add_row(arm_of(arm).title, *(_length(one.get(arm)) for one in found.values()))
+    print_table(console, wide, *([high] if console.is_terminal else []))
 
 
 def _length(found: Lengths | None) -> str:
