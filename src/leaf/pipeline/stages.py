@@ -26,6 +26,7 @@ from leaf.pipeline.training_sets import (
     TrainingSet,
     count_rows,
     own_responses,
+    references_of,
     training_arms,
 )
 from leaf.progress import say
@@ -254,23 +255,9 @@ class Pipeline:
         return self.results.problems
 
     def _references(self) -> dict[str, str]:
-        """Return the reference response of each problem that has one, for detection.
-
-        What the student failed has no own right answer yet: the data's solution stands in, or where
-        there is none the bare answer.
-        """
+        """Return the reference response of each problem that has one, for detection."""
         reference = self.recipe.attribute.reference
-        if reference != "teacher":
-            short = reference == "self"
-            found = {item.id: item.solution or short * item.answer for item in self._problems}
-            return {problem_id: text for problem_id, text in found.items() if text}
-        assert self.results.teacher  # noqa: S101 - stages run in order
-        answers, scores = self.results.teacher
-        return {
-            answer.problem_id: answer.text
-            for answer, score in zip(answers, scores, strict=True)
-            if score.right
-        }
+        return references_of(self._problems, reference, self.results.teacher)
 
     def _in_response(self, found: Sequence[Counterfactual]) -> str:
         """Say how many of some counterfactuals are of the response, where that level is cut."""

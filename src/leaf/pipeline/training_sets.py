@@ -59,6 +59,28 @@ class Responses:
     """Problem id to what a changed question takes whose problem has no y in `whole`."""
 
 
+def references_of(
+    problems: Sequence[Problem], reference: str, teacher: Graded | None
+) -> dict[str, str]:
+    """Return the reference response of each problem that has one, for detection.
+
+    What the student failed has no own right answer yet: the data's solution stands in, or where
+    there is none the bare answer.
+
+    Args:
+        problems: The training problems.
+        reference: `attribute.reference`.
+        teacher: What the teacher answered; needed for `teacher`.
+    """
+    if reference == "teacher":
+        assert teacher  # noqa: S101 - stages run in order
+        pairs = zip(*teacher, strict=True)
+        return {answer.problem_id: answer.text for answer, score in pairs if score.right}
+    short = reference == "self"
+    found = {item.id: item.solution or short * item.answer for item in problems}
+    return {problem_id: text for problem_id, text in found.items() if text}
+
+
 def own_responses(
     session: Session,
     problems: Sequence[Problem],
