@@ -259,7 +259,7 @@ def _parse(text: str, source: str) -> dict[str, Any]:
 
 
 def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay `above` over `below`, mapping by mapping; `benchmarks` is replaced as a whole.
+    """Lay `above` over `below`, mapping by mapping; `benchmarks` and `arms` as a whole.
 
     So is `grader` by another one: its options are not the other's.
     """
@@ -267,7 +267,7 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         other = key == "grader" and both and value.keys() != merged[key].keys()
-        if both and key != "benchmarks" and not other:
+        if both and key not in ("benchmarks", "arms") and not other:
             merged[key] = _merge(merged[key], value)
         else:
             merged[key] = value
