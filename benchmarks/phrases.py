@@ -10,7 +10,6 @@ different pieces a question has, which is what ablation takes away. Borders were
 20 pairs of either kind, which do not count here.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,8 @@ import cyclopts
 from benchmarks.common import ROOT, AsJson, Measure, mean, measure, out_console, print_json, start
 from leaf.errors import DataError
 from leaf.progress import table
-from leaf.text.units import Piece, pieces
+from leaf.text.added import WORD, added
+from leaf.text.units import pieces
 
 UNITS = {
     name: tuple(name.split("+"))
@@ -32,12 +32,8 @@ UNITS = {
 CHOSEN_ON = 20
 """Pairs of either kind on which the borders of phrases were chosen."""
 
-_SHORTEST = 3
-"""Words of the shortest distraction that counts."""
-
 _NEAR = 0.75
 
-_WORD = re.compile(r"\w+(?:[.,'’:/]\w+)*")
 _PROMPT = re.compile(r"<<Passage>>(.*?)<<Question>>(.*)", re.S)
 
 app = cyclopts.App(help=__doc__)
@@ -94,32 +90,13 @@ def overlaps(distracted: str, clean: str, units: Sequence[str]) -> tuple[list[fl
     An overlap is the share of words in common, of the words of both, in [0, 1].
     """
     every = {place for unit in units for place in pieces(distracted, unit)}
-    at_W = [found.start() for found in _WORD.finditer(distracted)]
-    words = [{w for w, at in enumerate(at_W) if start <= at < end} for start, end in every]
-    best = [
-        max(len(one & piece) / len(one | piece) for piece in words)
-        for one in distractions(distracted, clean)
-    ]
-    return best, len(every)
-
-
-def distractions(distracted: str, clean: str) -> list[set[int]]:
-    """Return the numbers of the words of each distraction: of one sentence, three or more."""
-    found, kept = ([*_WORD.finditer(text)] for text in (distracted, clean))
-    ours, theirs = ([word[0].lower() for word in words] for words in (found, kept))
-    matcher = difflib.SequenceMatcher(None, ours, theirs, autojunk=False)
-    runs = [
-        (first, last)
-        for kind, first, last, came, went in matcher.get_opcodes()
-        if kind in ("delete", "replace") and went - came <= 1
-    ]
-    sentences: list[Piece] = pieces(distracted, "sentence")
-    parts = (
-        {word for word in range(*run) if start <= found[word].start() < end}
-        for run in runs
-        for start, end in sentences
+    at_W = [found.start() for found in WORD.finditer(distracted)]
+    words, distractions = (
+        [{w for w, at in enumerate(at_W) if start <= at < end} for start, end in places]
+        for places in (every, added(distracted, clean))
     )
-    return [part for part in parts if len(part) >= _SHORTEST]
+    best = [max(len(one & piece) / len(one | piece) for piece in words) for one in distractions]
+    return best, len(every)
 
 
 def _question(prompt: str) -> str:

@@ -1,8 +1,8 @@
-"""Which words distract, and how well pieces fit them."""
+"""How well pieces fit what distracts."""
 
 import pytest
 
-from benchmarks.phrases import app, distractions, overlaps
+from benchmarks.phrases import app, overlaps
 from leaf.errors import DataError
 
 CLEAN = "Joan found 6 shells and Jo found 8. How many did they find?"
@@ -10,15 +10,6 @@ DISTRACTED = (
     "Joan found 6 shells, which raised her weight to 60 kg. Now it rains a lot. Jo found 8. "
     "How many did they find?"
 )
-
-
-def words_of(text: str, found: set[int]) -> list[str]:
-    return [text.replace(",", "").replace(".", "").split()[word] for word in sorted(found)]
-
-
-def test_what_only_the_distracted_question_says_distracts_sentence_by_sentence() -> None:
-    found = [" ".join(words_of(DISTRACTED, one)) for one in distractions(DISTRACTED, CLEAN)]
-    assert found == ["which raised her weight to 60 kg", "Now it rains a lot"]
 
 
 def test_an_overlap_is_of_the_words_of_both() -> None:

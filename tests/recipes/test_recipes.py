@@ -2,8 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from leaf.recipe.reading import dump_recipe, load_recipe, recipe_names
-from leaf.tasks import TASKS, load_problems
+from leaf.pipeline.benchmarks import load_benchmarks
+from leaf.recipe.reading import arm_recipes, dump_recipe, load_recipe, recipe_names
+from leaf.tasks import TASKS, load_problems, read_problems
+from leaf.tasks.overlap import overlap
+from tests.marks import DATA, needs_data
 
 SHIPPED = {
     "demo",
@@ -111,3 +114,33 @@ def test_the_demo_needs_nothing_from_elsewhere() -> None:
     assert {recipe.data.task, *(p.task for p in recipe.evaluate.benchmarks.values())} == {
         "playground"
     }
+
+
+@needs_data
+@pytest.mark.parametrize("name", ["distracted", "distracted-cpu"])
+def test_a_student_that_is_to_be_less_distracted_is_tested_on_pairs_that_nobody_trained_on(
+    name: str,
+) -> None:
+    folder = str(DATA / "problemathic")
+    whole = load_recipe(name)
+    tests = whole.evaluate.benchmarks
+    words = [f"evaluate.benchmarks.{each}.path={folder}" for each in tests]
+    recipe = load_recipe(name, [f"data.path={folder}", *words])
+
+    benchmarks = load_benchmarks(recipe.evaluate, recipe.generate)  # each variant has its base
+
+    trained, _ = read_problems(recipe.data)
+    assert not any(one.base for one in trained)
+    assert {one.id.partition("-")[0] for one in trained} == {"simple", "complex"}
+    for one in benchmarks.values():
+        shared = overlap(one.problems, trained)
+        assert not (shared.exact or shared.near)
+    assert {each: part.against for each, part in tests.items()} == {
+        "simple": None,
+        "simple_distracted": "simple",
+        "complex": None,
+        "complex_distracted": "complex",
+    }
+    arms = arm_recipes(recipe)
+    assert arms["self"].alone
+    assert arms["augment"].distill == recipe.distill.model_copy(update={"teacher_sees": "same"})

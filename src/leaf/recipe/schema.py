@@ -83,11 +83,15 @@ class DataSection(Section):
         " task's own",
     )
     name: str | None = Field(None, description="configuration of a hub data set")
-    split: str | None = Field(None, description="split of a hub data set; null: the task's own")
+    split: str | None = Field(
+        None, description="split of a hub data set, or of the task; null: the task's own"
+    )
     columns: ColumnsSection = Field(ColumnsSection(), description="columns of a table")
     world: WorldSection = Field(WorldSection(), description="problems of the playground")
     sources: list[str] | None = Field(
-        None, description="numina_math: parts to take, such as amc_aime; null: all of the task's"
+        None,
+        description="numina_math, problemathic: parts to take, such as amc_aime or simple; null:"
+        " all of the task's",
     )
     per_source: Count | None = Field(
         None, description="numina_math: problems of each part, drawn by `seed`; null: all"
