@@ -42,8 +42,6 @@ from leaf.records import Outcome
 from leaf.report.control import precision
 from leaf.store.results import Results
 from leaf.store.store import Store
-from leaf.store.work import About
-from leaf.tasks import load_problems
 
 SEES = {"": "same", "_cut": "cut"}
 """How names of methods end, and what the teacher sees then."""
@@ -180,12 +178,13 @@ def main(  # noqa: D417 - `AsJson` says what it is
             test_size=test_size,
             equal_tokens=equal_tokens,
             small=small,
-            store=store,
+            # Each its own: what a teacher says is kept in one place of a store, one at a time.
+            store=store / f"seed-{seed}",
         )
         for seed in range(first_seed, first_seed + seeds)
     ]
-    store.mkdir(parents=True, exist_ok=True)
-    answer_before(jobs[0])
+    for job in jobs:
+        job.store.mkdir(parents=True, exist_ok=True)
     os.environ["OMP_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
@@ -202,17 +201,9 @@ def main(  # noqa: D417 - `AsJson` says what it is
         print_json("effect", setting, figures)
 
 
-def answer_before(job: Job) -> None:
-    """Let the untrained student answer the test problems: all seeds, side by side, share that."""
-    pipeline = Pipeline(_recipe(job, {}), Store(job.store))
-    pipeline.run(until="problems", after_stage=lambda: None)
-    for split, section in pipeline.recipe.evaluate.benchmarks.items():
-        pipeline.session.answers_of("student", load_problems(section), About(asked=split))
-
-
 def run_seed(job: Job) -> dict[str, float]:
     """Return every number of one seed by name, such as `conflict.kd`; output goes to a log file."""
-    log = job.store / f"seed-{job.seed}.log"
+    log = job.store / "log.txt"
     with log.open("a") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
         values: dict[str, float] = {}
         for scope, unit in PRUNED.items():
