@@ -8,7 +8,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from leaf.study.finding import Measured, Row, Table
-from leaf.study.plot import Series, add_legend, draw_dots, draw_lines, height_of, series_of
+from leaf.study.plot import (
+    Place,
+    Series,
+    add_legend,
+    draw_dots,
+    draw_lines,
+    draw_plane,
+    height_of,
+    series_of,
+    spread,
+)
 
 A = Measured(value=0.5, low=0.4, high=0.7, n=10)
 B = Measured(value=0.25, low=None, high=None, n=10)
@@ -94,3 +104,30 @@ def test_a_column_is_split_by_label_in_the_order_of_the_rows() -> None:
     )
     table = Table(title="t", columns={"right": "share"}, rows=rows)
     assert series_of(table, "way", "right") == {"x": [A, None], "y": [B, A]}
+
+
+def test_a_plane_has_both_intervals_of_each_place_and_rings_some() -> None:
+    made = figure()
+    series = {
+        "LeaF (by share)": [Place(text="few", x=A, y=B), Place(text="many", x=B, y=A, ringed=True)],
+        "KD": [Place(text="KD", x=B, y=B)],
+    }
+    draw_plane(made, series, x="right", y="up", ring="best")
+    (axes,) = made.axes
+    (x, y, ends), (x2, y2, _) = bars(axes)
+    assert (x, y, x2, y2) == ([50, 25], [25, 50], [25], [25])
+    # A is 40 to 70 to the right, B has no interval.
+    assert [[round(a) for a, _ in bar] for bar in ends] == [[40, 70], [25, 25]]
+    rings: Any = axes.collections[-1]
+    assert rings.get_offsets().tolist() == [[25, 50]]
+    names = {text.get_text(): text.xyann[1] for text in axes.texts}
+    # From below: those at 25%, the farther to the right first, then the one at 50%.
+    assert sorted(names, key=names.__getitem__) == ["few", "KD", "many"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("right", "up")
+
+
+def test_names_of_places_stand_apart_as_near_as_they_can() -> None:
+    assert spread([0.5, 0.5, 0.5], 0.1) == pytest.approx([0.4, 0.5, 0.6])
+    assert spread([0.1, 0.3, 0.35], 0.1) == pytest.approx([0.1, 0.275, 0.375])
+    # Nothing stands above the axes.
+    assert spread([0.2, 0.99, 1.0], 0.1) == pytest.approx([0.2, 0.9, 1.0])

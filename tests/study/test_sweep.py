@@ -13,7 +13,7 @@ from leaf.statistics import Interval
 from leaf.store.results import Results
 from leaf.store.store import Store
 from leaf.study.finding import Finding
-from leaf.study.lab import Lab
+from leaf.study.lab import Choices, Lab
 from leaf.study.output import write_finding
 from leaf.study.sweep import collective, contrastive, masking, splits
 from leaf.study.threshold_accuracy import threshold_accuracy
@@ -113,7 +113,7 @@ def run_right(path: Path, store: Store, name: str) -> float:
 
 
 def test_thresholds_asked_for_are_those_trained(path: Path, store: Store) -> None:
-    lab = Lab(load_recipe(str(path)), store, taus=(0.6, 0.304, 0.3))
+    lab = Lab(load_recipe(str(path)), store, choices=Choices(taus=(0.6, 0.304, 0.3)))
     found = threshold_accuracy(lab)
     settings = [row.labels["level and threshold"] for row in found.tables[0].rows]
     assert settings == ["instruction 0.30", "instruction 0.304", "instruction 0.60"]
@@ -121,14 +121,14 @@ def test_thresholds_asked_for_are_those_trained(path: Path, store: Store) -> Non
 
 def test_the_response_has_thresholds_where_the_recipe_cuts_it(path: Path, store: Store) -> None:
     both = load_recipe(str(path), ["prune.levels=[instruction, response]"])
-    found = threshold_accuracy(Lab(both, store, taus=(0.6,)))
+    found = threshold_accuracy(Lab(both, store, choices=Choices(taus=(0.6,))))
     settings = [row.labels["level and threshold"] for row in found.tables[0].rows]
     assert settings == ["instruction 0.60", "response 0.60"]
 
 
 def test_thresholds_alone_train_nothing(path: Path, tmp_path: Path) -> None:
     store = Store(tmp_path)
-    thresholds(Lab(load_recipe(str(path)), store, taus=(0.3,)))
+    thresholds(Lab(load_recipe(str(path)), store, choices=Choices(taus=(0.3,))))
     assert (store.root / "answers").is_dir()
     assert not (store.root / "students").exists()
 

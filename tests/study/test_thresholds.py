@@ -12,7 +12,7 @@ from leaf.pipeline.stages import Pipeline
 from leaf.recipe import Recipe
 from leaf.recipe.reading import load_recipe
 from leaf.store.store import Store
-from leaf.study.lab import Lab
+from leaf.study.lab import Choices, Lab
 from leaf.study.output import write_finding
 from leaf.study.thresholds import Yield, count_yield, thresholds
 
@@ -118,7 +118,7 @@ def test_the_command_writes_numbers_and_pictures(
 def test_the_same_finding_gives_the_same_files(
     recipe: Recipe, store: Store, tmp_path: Path
 ) -> None:
-    found = thresholds(Lab(recipe, store, taus=TAUS))
+    found = thresholds(Lab(recipe, store, choices=Choices(taus=TAUS)))
     written = [
         [path.read_bytes() for path in write_finding(found, tmp_path / name, {"seeds": [0]})]
         for name in ("a", "b")
@@ -131,7 +131,8 @@ def test_the_same_finding_gives_the_same_files(
 def test_one_rule_gives_what_it_gives_beside_the_other(
     recipe: Recipe, store: Store, found: Yield
 ) -> None:
-    (table,) = thresholds(Lab(recipe, store, taus=TAUS, rules=("quantile",))).tables
+    choices = Choices(taus=TAUS, rules=("quantile",))
+    (table,) = thresholds(Lab(recipe, store, choices=choices)).tables
     beside = [point for point in found.points if point.rule == "quantile"]
     assert {row.labels["rule"] for row in table.rows} == {"quantile"}
     assert [row.cells["verified"] for row in table.rows] == [one.verified for one in beside]

@@ -3,7 +3,7 @@
 import inspect
 import shlex
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +13,12 @@ from leaf.cli.options import AsJson, Overrides, out_console, refuse_file, say_li
 from leaf.errors import StudyError, UsageError
 from leaf.recipe import Recipe
 from leaf.recipe.reading import dump_recipe, load_recipe
+from leaf.study.lab import Choices, Lab
 from leaf.study.studies import STUDIES, Study
 
 app = App(name="study")
+
+_CHOICES = tuple(field.name for field in fields(Choices))
 
 _SEEDS = (
     "How often it is done, each time with other random choices (order of training, draws of data, "
@@ -29,6 +32,22 @@ _TAUS = (
 _RULES = (
     "Rules to try, as in --rules value; of value (Eq. 5) and quantile. Default: both. Only "
     "`thresholds` looks at them."
+)
+_DOSES = (
+    "Values of prune.share to try, as in --shares 0.25,0.5, beside the recipe's own; each in [0, "
+    "1]. Default: 0.25, 0.33, 0.5 and 1. Each trains a student."
+)
+_WEIGHTS = (
+    "Values of distill.lambda to try, as in --weights rows,0.7, beside the recipe's own; from 0 to "
+    "1, rows or add. Default: rows, add and 0.5. Each trains a student."
+)
+_CLEAN = (
+    "Benchmarks in which nothing distracts, as in --clean gsm8k. Default: those that the "
+    "distracted ones are `against`, and of the demo world the split clean."
+)
+_DISTRACTED = (
+    "Benchmarks in which something distracts, as in --distracted gsm_ic. Default: those that are "
+    "`against` another one and no paraphrase, and of the demo world conflict, numeric and both."
 )
 
 
@@ -44,6 +63,10 @@ def _command(studies: dict[str, Study]) -> Callable[..., None]:
         set_: Overrides = None,
         taus: Annotated[str | None, Parameter(help=_TAUS)] = None,
         rules: Annotated[str | None, Parameter(help=_RULES)] = None,
+        shares: Annotated[str | None, Parameter(help=_DOSES)] = None,
+        weights: Annotated[str | None, Parameter(help=_WEIGHTS)] = None,
+        clean: Annotated[str | None, Parameter(help=_CLEAN)] = None,
+        distracted: Annotated[str | None, Parameter(help=_DISTRACTED)] = None,
         store: Path | None = None,
         json_: AsJson = False,
     ) -> None:
@@ -53,15 +76,21 @@ def _command(studies: dict[str, Study]) -> Callable[..., None]:
             recipe=recipe,
             overrides=set_ or [],
             seeds=range(first_seed, first_seed + seeds),
-            taus=None if taus is None else _shares(taus),
-            rules=None if rules is None else _rules(rules),
+            choices=Choices(
+                taus=None if taus is None else _shares("taus", taus),
+                rules=None if rules is None else _rules(rules),
+                shares=None if shares is None else _shares("shares", shares),
+                weights=None if weights is None else _weights(weights),
+                clean=None if clean is None else tuple(clean.split(",")),
+                distracted=None if distracted is None else tuple(distracted.split(",")),
+            ),
         )
         _run(studies, sweep, out, store, as_json=json_)
 
     used = {option for study in studies.values() for option in study.options}
     signature = inspect.signature(study)
     every = signature.parameters.values()
-    unused = {"seeds", "first_seed", "taus", "rules"} - used
+    unused = {"seeds", "first_seed", *_CHOICES} - used
     kept = [parameter for parameter in every if parameter.name not in unused]
     study.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
     return study
@@ -99,8 +128,7 @@ class _Sweep:
     recipe: str
     overrides: list[str]
     seeds: range
-    taus: tuple[float, ...] | None
-    rules: tuple[str, ...] | None
+    choices: Choices
 
     def words(self, name: str) -> list[str]:
         """Return the words that run one study so again."""
@@ -109,8 +137,8 @@ class _Sweep:
         words += [word for override in self.overrides for word in ("--set", override)]
         if "seeds" in options:
             words += ["--seeds", str(len(self.seeds)), "--first-seed", str(self.seeds.start)]
-        for option in ("taus", "rules"):
-            values = getattr(self, option)
+        for option in _CHOICES:
+            values = getattr(self.choices, option)
             if option in options and values is not None:
                 words += [f"--{option}", ",".join(map(str, values))]
         return words
@@ -136,14 +164,13 @@ def _run(
     as_json: bool,
 ) -> None:
     from leaf.store.store import Store, write_whole
-    from leaf.study.lab import Lab
     from leaf.study.output import print_finding, write_finding
 
     recipe = load_recipe(sweep.recipe, sweep.overrides)
     folder = out or Path("runs") / "studies" / recipe.name
     refuse_file(folder)
     kept = Store(store or Path("runs") / "store")
-    lab = Lab(recipe, kept, sweep.seeds, sweep.taus, sweep.rules)
+    lab = Lab(recipe, kept, sweep.seeds, sweep.choices)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "recipe.yaml", dump_recipe(recipe).encode())
     left_out, written = [], []
@@ -168,14 +195,27 @@ def _run(
             say_line(f"wrote:    {path}")
 
 
-def _shares(taus: str) -> tuple[float, ...]:
+def _shares(option: str, words: str) -> tuple[float, ...]:
+    place = f"--{option} {words}"
     try:
-        shares = tuple(float(word) for word in taus.split(","))
+        shares = tuple(float(word) for word in words.split(","))
     except ValueError:
-        raise UsageError(f"--taus {taus}: must be numbers, as in --taus 0.05,0.10") from None
-    if not all(0 <= tau <= 1 for tau in shares):
-        raise UsageError(f"--taus {taus}: each must lie in [0, 1]")
+        raise UsageError(f"{place}: must be numbers, as in --{option} 0.05,0.10") from None
+    if not all(0 <= share <= 1 for share in shares):
+        raise UsageError(f"{place}: each must lie in [0, 1]")
     return shares
+
+
+def _weights(words: str) -> tuple[float | str, ...]:
+    every = words.split(",")
+    numbers = [word for word in every if word not in ("rows", "add")]
+    try:
+        ok = all(0 <= float(word) <= 1 for word in numbers)
+    except ValueError:
+        ok = False
+    if not ok:
+        raise UsageError(f"--weights {words}: each must be from 0 to 1, rows or add")
+    return tuple(float(word) if word in numbers else word for word in every)
 
 
 def _rules(words: str) -> tuple[str, ...]:

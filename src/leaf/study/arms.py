@@ -26,6 +26,9 @@ WHO = {
 }
 """A baseline in words."""
 
+UNCLEAR = "no clear difference"
+"""Of a gain whose interval has 0 in it."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
@@ -168,7 +171,7 @@ def data_table(heading: str, settings: Sequence[Trained]) -> Table:
 
 def says_gains(lab: Lab, settings: Sequence[Trained]) -> tuple[str, ...]:
     """Say of each setting how LeaF did against its baseline, and how to read that."""
-    first, plain = settings[0], settings[0].plain
+    first = settings[0]
     benchmarks = first.labels
     where = f"the average of {len(benchmarks)} benchmarks" if len(benchmarks) > 1 else benchmarks[0]
     lines = [_gain_line(setting, where) for setting in settings]
@@ -176,8 +179,14 @@ def says_gains(lab: Lab, settings: Sequence[Trained]) -> tuple[str, ...]:
         versus = setting.gain(benchmarks, over=first)
         lines.append(
             f"{setting.name} against {first.name}: LeaF differs by {written(versus, 'points')} "
-            f"points on {where}, {_verdict(versus) or 'no clear difference'}."
+            f"points on {where}, {verdict_of(versus) or UNCLEAR}."
         )
+    return (*lines, "Wins and losses: questions of all seeds.", *says_how(lab, settings))
+
+
+def says_how(lab: Lab, settings: Sequence[Trained]) -> tuple[str, ...]:
+    """Say how to read what settings gave: who learned the same, steps, the baseline, intervals."""
+    plain, lines = settings[0].plain, []
     idle = [setting.name for setting in settings if not any(setting.changed)]
     if idle:
         lines.append(
@@ -205,7 +214,7 @@ def says_gains(lab: Lab, settings: Sequence[Trained]) -> tuple[str, ...]:
         )
     seeds = len(lab.seeds)
     over = f"over {seeds} seeds (Student's t)" if seeds > 1 else "over the questions of one seed"
-    return (*lines, f"Intervals are 95%, {over}; wins and losses: questions of all seeds.")
+    return (*lines, f"Intervals are 95%, {over}.")
 
 
 def _gain_line(setting: Trained, where: str) -> str:
@@ -215,17 +224,18 @@ def _gain_line(setting: Trained, where: str) -> str:
     line = (
         f"{setting.name}: LeaF minus {setting.plain} is {written(gain, 'points')} points on {where}"
     )
-    line += f", {_verdict(gain) or 'no clear difference'}"
+    line += f", {verdict_of(gain) or UNCLEAR}"
     clear: dict[str, list[str]] = {}
     for label in labels if len(labels) > 1 else []:
-        if verdict := _verdict(setting.gain([label])):
+        if verdict := verdict_of(setting.gain([label])):
             clear.setdefault(verdict, []).append(label)
     for verdict, benchmarks in clear.items():
         line += f"; {verdict} on {', '.join(benchmarks)}"
     return f"{line}."
 
 
-def _verdict(gain: Interval) -> str | None:
+def verdict_of(gain: Interval) -> str | None:
+    """Say `better` or `worse` where the whole interval does; else None."""
     return {1: "better", -1: "worse"}.get(gain.side_of_zero)
 
 

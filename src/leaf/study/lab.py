@@ -82,6 +82,24 @@ class Run:
         return self.pipeline.session.sensitivities(role, measure, pairs, source=self.sources[arm])
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choices:
+    """What is named on the command line of what a study goes over; None: the study's own."""
+
+    taus: tuple[float, ...] | None = None
+    """Thresholds."""
+    rules: tuple[str, ...] | None = None
+    """Of `leaf.prune.RULES`."""
+    shares: tuple[float, ...] | None = None
+    """Of `prune.share`."""
+    weights: tuple[float | str, ...] | None = None
+    """Of `distill.lambda`."""
+    clean: tuple[str, ...] | None = None
+    """Benchmarks in which nothing distracts."""
+    distracted: tuple[str, ...] | None = None
+    """Benchmarks in which something does."""
+
+
 class Lab:
     """Runs variants of one recipe."""
 
@@ -90,18 +108,14 @@ class Lab:
         recipe: Recipe,
         store: Store,
         seeds: Sequence[int] = (0,),
-        taus: Sequence[float] | None = None,
-        rules: Sequence[str] | None = None,
+        choices: Choices = Choices(),
     ) -> None:
         # Other students than the recipe's own would be trained and tested at every setting.
         self.recipe = recipe.model_copy(update={"arms": {}})
         self.store = store
         self.seeds = tuple(seeds)
         """Seed 0 is the recipe as it is."""
-        self.taus = None if taus is None else tuple(taus)
-        """Thresholds of a study that sweeps over them; None: its own."""
-        self.rules = None if rules is None else tuple(rules)
-        """Rules (`leaf.prune.RULES`) of a study that sweeps over them; None: all."""
+        self.choices = choices
 
     def check_teacher(self, why: str) -> None:
         """Refuse a recipe without a teacher; `why` it is needed.

@@ -1,13 +1,16 @@
-"""Pictures of studies: dots with intervals, lines over thresholds, shares up to each value."""
+"""Pictures of studies: dots with intervals, lines over thresholds, shares up to values, planes."""
 
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import cycle, pairwise
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.optimize import isotonic_regression
 
 from leaf.statistics import Interval
 from leaf.study.finding import Table, Unit
@@ -132,6 +135,82 @@ def draw_lines(
         axes.axhline(0, color="#3d3d3d", linewidth=1)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """One point of a plane."""
+
+    text: str
+    """What it is, at the right."""
+    x: Interval
+    y: Interval
+    ringed: bool = False
+
+
+def draw_plane(
+    figure: Figure, series: Mapping[str, Sequence[Place]], *, x: str, y: str, ring: str
+) -> None:
+    """Draw shares against shares, each point with both intervals; the first series as a path.
+
+    Args:
+        figure: Empty.
+        series: Each with a colour and a marker.
+        x: What is to the right.
+        y: What is upwards.
+        ring: What a ring around a point means.
+    """
+    axes = figure.subplots()
+    looks = _looks(series)
+    for number, (name, places) in enumerate(series.items()):
+        right, up = (
+            [100 * one.value for one in cells]
+            for cells in zip(*((one.x, one.y) for one in places), strict=True)
+        )
+        bars = axes.errorbar(
+            right, up,
+            xerr=_errors([one.x for one in places]), yerr=_errors([one.y for one in places]),
+            linestyle="none", elinewidth=1, capsize=2.5, markersize=7, label=_literal(name),
+            **looks[name],
+        )  # fmt: skip
+        for bar in bars[2]:
+            bar.set_alpha(0.5)
+        if number == 0:
+            axes.plot(right, up, color=looks[name]["color"], linewidth=1, alpha=0.6)
+    _name_places(axes, series, looks)
+    ringed = [one for places in series.values() for one in places if one.ringed]
+    axes.scatter(
+        [100 * one.x.value for one in ringed], [100 * one.y.value for one in ringed],
+        s=190, facecolors="none", edgecolors="#3d3d3d", linewidths=1.2, label=ring,
+    )  # fmt: skip
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    add_legend(figure, axes)
+
+
+def _name_places(
+    axes: Axes, series: Mapping[str, Sequence[Place]], looks: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Write what points are to the right of the axes, in their order upwards, a line to each."""
+    drawn = [(one, looks[name]["color"]) for name, places in series.items() for one in places]
+    drawn.sort(key=lambda item: (item[0].y.value, -item[0].x.value))
+    low, high = axes.get_ylim()
+    at = spread([(100 * one.y.value - low) / (high - low) for one, _ in drawn], gap=0.055)
+    for (one, color), height in zip(drawn, at, strict=True):
+        axes.annotate(
+            _literal(one.text), (100 * one.x.value, 100 * one.y.value), (1.03, height),
+            textcoords="axes fraction", va="center", fontsize=9, color=color,
+            arrowprops={
+                "arrowstyle": "-", "color": "#9a9a9a", "linestyle": ":", "relpos": (0, 0.5)
+            },
+        )  # fmt: skip
+
+
+def spread(wanted: Sequence[float], gap: float) -> list[float]:
+    """Return numbers a gap apart or more, nearest to rising ones in squares, then below 1."""
+    gaps = gap * np.arange(len(wanted))
+    nearest = isotonic_regression(np.array(wanted) - gaps).x + gaps
+    return [float(at) for at in np.minimum(nearest, 1.0 - gaps[::-1])]
+
+
 def _drawn(
     places: Sequence[float], series: Series, step: float
 ) -> list[tuple[str, dict[str, Any], list[float], list[Interval]]]:
@@ -171,7 +250,7 @@ def height_of(rows: int, series: int) -> float:
     return 1.4 + rows * max(0.45, 0.2 * series)
 
 
-def _looks(series: Series) -> dict[str, dict[str, Any]]:
+def _looks(series: Mapping[str, object]) -> dict[str, dict[str, Any]]:
     """Return the look of each series: students have their own, others take what is left."""
     own: dict[str, int] = {}
     for name in series:

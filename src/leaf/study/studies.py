@@ -19,7 +19,7 @@ class Study:
     trains: bool = False
     """Whether students are trained."""
     options: tuple[str, ...] = ("seeds", "first_seed")
-    """What of `leaf study` it goes by: of `seeds`, `first_seed`, `taus`, `rules`."""
+    """What of `leaf study` it goes by: `seeds`, `first_seed`, names of `leaf.study.lab.Choices`."""
     example: str = "demo"
     """A shipped recipe that it can be tried on."""
 
@@ -57,6 +57,13 @@ STUDIES: dict[str, Study] = {
         place="leaf.study.threshold_accuracy:threshold_accuracy",
         trains=True,
         options=("seeds", "first_seed", "taus"),
+    ),
+    "dose": Study(
+        about="How many distractors to put in and how they weigh: clean against distracted "
+        "questions (not in the paper).",
+        place="leaf.study.dose:dose",
+        trains=True,
+        options=("seeds", "first_seed", "shares", "weights", "clean", "distracted"),
     ),
     "span-vs-collective": Study(
         about="LeaF cutting one span at a time, or all marked at once (Table 3).",

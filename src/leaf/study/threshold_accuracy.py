@@ -27,7 +27,7 @@ _BENCHES = {"1 math": "MathBench", "1 code": "CodeBench"}
 
 def threshold_accuracy(lab: Lab) -> Finding:
     """Train LeaF with each threshold of the recipe's own rule, one level at a time."""
-    taus = sorted(set(TAUS if lab.taus is None else lab.taus))
+    taus = sorted(set(lab.choices.taus or TAUS))
     levels = ["instruction", *(["response"] if "response" in lab.recipe.prune.levels else [])]
     by_level = {
         level: [

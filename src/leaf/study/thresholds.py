@@ -74,7 +74,8 @@ _COLUMNS = {
 
 def thresholds(lab: Lab) -> Finding:
     """Count what each rule and threshold cuts, and how much of it is verified."""
-    counted = count_yield(lab.recipe, lab.store, lab.taus or TAUS, lab.rules or tuple(RULES))
+    taus, rules = lab.choices.taus or TAUS, lab.choices.rules or tuple(RULES)
+    counted = count_yield(lab.recipe, lab.store, taus, rules)
     rows = tuple(
         Row(
             labels={"rule": point.rule, "threshold": threshold_text(point.threshold)},
