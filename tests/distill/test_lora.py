@@ -4,9 +4,10 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from leaf.distill.lora import add_adapters, merge
+from leaf.distill.lora import add_adapters
 from leaf.distill.optim import make_optimizer
 from leaf.errors import RecipeError
+from leaf.models.adapters import merge
 from leaf.models.output_head import backbone, output_head
 from leaf.recipe import DistillSection, LoraSection
 

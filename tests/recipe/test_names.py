@@ -55,7 +55,9 @@ def test_every_table_may_be_added_to(
     with pytest.raises(RecipeError, match=key):
         load_recipe("demo", [f"{key}=mine"])
 
-    monkeypatch.setitem(table, "mine", SimpleNamespace(Options=Section, formerly={}))
+    # Of a detector the recipe's arm `self` asks whether it can do without a teacher.
+    stand_in = SimpleNamespace(Options=Section, formerly={}, roles=lambda teacher: ())
+    monkeypatch.setitem(table, "mine", stand_in)
 
     load_recipe("demo", [f"{key}=mine"])
 

@@ -20,6 +20,7 @@ def evaluate(  # noqa: D417
     model: str,
     benchmark: str,
     out: Path,
+    adapter: str | None = None,
     limit: int | None = None,
     max_new_tokens: int = 512,
     dtype: str = "auto",
@@ -39,6 +40,7 @@ def evaluate(  # noqa: D417
         model: Hub id, local folder or GGUF file; with --engine openai, its name at the server.
         benchmark: Comma-separated: a task (`leaf tasks`) or task=path of its data.
         out: Folder for scores.json, the answers with their scores, and the store behind them.
+        adapter: Folder of a LoRA adapter that is put onto the model, as PEFT and our runs save it.
         limit: Problems of each benchmark; default all.
         max_new_tokens: Longest answer in tokens.
         dtype: auto, bfloat16, float16 or float32.
@@ -65,6 +67,8 @@ def evaluate(  # noqa: D417
         split = EVALUATION_SPLITS.get(task, "test")
         benchmarks[name] = {"task": task, "path": path or None, "split": split, **own}
     section: dict[str, Any] = {"model": model, "dtype": dtype, "engine": engine}
+    if adapter is not None:
+        section["adapter"] = adapter
     if url is not None:
         section["server"] = {"url": url}
     recipe = _evaluation_recipe(section, benchmarks, max_new_tokens, set_ or ())

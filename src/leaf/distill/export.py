@@ -3,7 +3,8 @@
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
@@ -15,8 +16,8 @@ import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
 from leaf.distill.checkpoint import flush
-from leaf.distill.lora import merge
 from leaf.distill.sample import Sample
+from leaf.models.adapters import merge, save_adapter
 from leaf.models.files import PACKAGE
 from leaf.models.load import DTYPES, Tokenizer, to_dtype
 from leaf.models.quiet import quiet
@@ -69,10 +70,11 @@ def export(
     own: torch.dtype,
     section: DistillSection,
     card: Card,
+    adapter: Path | None = None,
 ) -> None:
     """Save a student so that `from_pretrained(folder)` of transformers alone loads it.
 
-    The folder appears whole, in place of one that was there. Adapters are merged and the weights
+    A folder appears whole, in place of one that was there. Adapters are merged and the weights
     rounded to the saved dtype in place: the model is of no more use for training.
 
     Args:
@@ -82,15 +84,27 @@ def export(
         own: What the student came in, which `save_dtype: auto` saves.
         section: How it was trained.
         card: What else the card says.
+        adapter: Where the adapters go by themselves, as PEFT saves them; None: nowhere.
     """
+    if adapter is not None:
+        with _appearing(adapter) as aside:
+            save_adapter(model, aside, base=shown_name(card.student))
     round_weights(model, section, own)
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    for old in folder.parent.glob(f".{folder.name}.*.tmp"):
-        shutil.rmtree(old)  # a kill left it
-    with space_guard(folder), quiet():
+    with _appearing(folder) as aside, quiet():
         model.save_pretrained(aside)
         tokenizer.save_pretrained(aside)
         (aside / "README.md").write_text(model_card(card, section), encoding="utf-8")
+
+
+@contextmanager
+def _appearing(folder: Path) -> Iterator[Path]:
+    """Yield a folder to fill, which then stands in the place of `folder`."""
+    for old in folder.parent.glob(f".{folder.name}.*.tmp"):
+        shutil.rmtree(old)  # a kill left it
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    with space_guard(folder):
+        aside.mkdir(parents=True)
+        yield aside
         flush(aside)
         if folder.exists():
             shutil.rmtree(folder)

@@ -67,28 +67,6 @@ def _adapted(model: Any) -> list[Any]:
     return [each for each in model.modules() if isinstance(each, BaseTunerLayer)]
 
 
-def merge(model: Any) -> None:
-    """Add every adapter to its layer's weight, which becomes float32, and take the adapters out.
-
-    What is left is the model as it was loaded, of the same class, with other weights.
-    """
-    from peft.tuners.tuners_utils import BaseTunerLayer
-    from peft.utils.other import AuxiliaryTrainingWrapper
-
-    for name, layer in list(model.named_modules()):
-        if isinstance(layer, BaseTunerLayer):
-            base = layer.get_base_layer()
-            # The sum is rounded once, to the dtype that is saved, and not to the frozen weight's.
-            base.weight.data = base.weight.data.float()
-            layer.merge(safe_merge=True)
-            model.set_submodule(name, base)
-        elif isinstance(layer, AuxiliaryTrainingWrapper):  # a whole layer that learnt beside them
-            whole = layer.unload_and_optionally_merge_module(True, True, None)
-            model.set_submodule(name, whole)
-    del model.peft_config
-    model._hf_peft_config_loaded = False  # else `save_pretrained` would look for adapters
-
-
 def _targets(model: Any, section: LoraSection) -> list[str]:
     """Return the full names of the layers that get an adapter."""
     head = model.get_output_embeddings()

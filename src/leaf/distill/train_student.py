@@ -17,7 +17,7 @@ from leaf.distill.aligned import AlignedTeacher
 from leaf.distill.checkpoint import gathered
 from leaf.distill.export import card_of, export
 from leaf.distill.loop import Trained, finish
-from leaf.distill.lora import add_adapters, merge
+from leaf.distill.lora import add_adapters
 from leaf.distill.own import OwnTeacher
 from leaf.distill.ranks import ALONE, Ranks, ranks_here
 from leaf.distill.room import check_room, student_dtype
@@ -27,6 +27,7 @@ from leaf.distill.teacher import HiddenTeacher, Teacher
 from leaf.distill.teacher_cache import TeacherCacheSpec, open_teacher
 from leaf.errors import LeafError
 from leaf.models import load
+from leaf.models.adapters import merge
 from leaf.models.files import Source
 from leaf.models.load import Loaded
 from leaf.models.prompt_format import PromptFormat, prompt_format_of
@@ -272,7 +273,13 @@ def _kept(
 def export_student(
     job: TrainingJob, student: Loaded, samples: Sequence[Sample], trained: Trained
 ) -> None:
-    """Lay a trained student into its job's folder; it is of no more use for training."""
+    """Lay a trained student into its job's folder; it is of no more use for training.
+
+    Adapters stand beside it as well, where their base is a model that others have: those of a
+    second round have the student of the first below them.
+    """
+    alone = job.after is None and job.student_source.adapter is None
+    adapter = job.distill.tuning == "lora" and alone
     export(
         job.folder / "model",
         student.model,
@@ -280,6 +287,7 @@ def export_student(
         own=load.dtype_of(job.student_source),
         section=job.distill,
         card=card_of(job.student.model, job.teacher.model, job.task, samples, steps=trained.kept),
+        adapter=job.folder / "adapter" if adapter else None,
     )
 
 

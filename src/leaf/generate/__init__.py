@@ -66,6 +66,7 @@ def find_for(section: ModelSection, generate: GenerateSection) -> Source:
     file at all; as a GGUF file for llama.cpp, no converted weights.
     """
     engine = engine_of(section, generate)
+    _check_adapter(section, engine)
     if engine == "openai":
         access = access_of(section)
         return Source(name=access.model, fingerprint=f"{access.url}: {access.model}")
@@ -76,4 +77,13 @@ def open_engine(
     section: ModelSection, source: Source, generate: GenerateSection, tick: Ticker | None = None
 ) -> AbstractContextManager[Engine]:
     """Bring up the engine that a model's section, else `generate.engine`, names."""
-    return ENGINES[engine_of(section, generate)](section, source, generate, tick)
+    engine = engine_of(section, generate)
+    _check_adapter(section, engine)
+    return ENGINES[engine](section, source, generate, tick)
+
+
+def _check_adapter(section: ModelSection, engine: str) -> None:
+    if section.adapter is not None and engine != "hf":
+        raise ModelError(
+            f"{section.adapter}: engine {engine} answers without adapters; use engine hf"
+        )

@@ -15,7 +15,7 @@ import shutil
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -34,6 +34,9 @@ _MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
 """What is fetched from a hub repository: never a pickle, never code."""
 
 
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+"""What a folder with an adapter holds, as PEFT names it."""
+
 PACKAGE = "package:"
 """Starts the name of what lies inside the installed package."""
 
@@ -51,6 +54,8 @@ class Source:
     """The folder of its files; None of a model in memory or on a server."""
     fingerprint: str
     """Names the content: a hub commit, or a hash over the files."""
+    adapter: Path | None = None
+    """The folder of an adapter that is put onto it."""
     held: Any = field(default=None, repr=False, compare=False)
     """The `leaf.models.load.Loaded` of a model that is in memory already; None: it is loaded."""
 
@@ -71,8 +76,13 @@ def find(section: ModelSection, *, weights: bool = True) -> Source:
             configuration alone, for who reads the file itself.
 
     Raises:
-        ModelError: no such model, or one without safetensors weights.
+        ModelError: no such model or adapter, or one without safetensors weights.
     """
+    source = _find(section, weights=weights)
+    return source if section.adapter is None else _with_adapter(source, section.adapter)
+
+
+def _find(section: ModelSection, *, weights: bool) -> Source:
     name = section.model
     if name.startswith(PACKAGE):
         return find_bundled(name, Path(str(resources.files("leaf"))))
@@ -84,6 +94,18 @@ def find(section: ModelSection, *, weights: bool = True) -> Source:
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ModelError(f"{name}: no such model folder or GGUF file")
     return _find_on_hub(section)
+
+
+def _with_adapter(source: Source, name: str) -> Source:
+    folder = Path(name).expanduser()
+    for file in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
+        if not (folder / file).is_file():
+            raise ModelError(
+                f"{name}: an adapter's folder must hold {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}, "
+                f"but {file} is not there; pickled weights are not loaded"
+            )
+    fingerprint = f"{source.fingerprint}+{_hash_files(folder)}"
+    return replace(source, name=f"{source.name}+{name}", fingerprint=fingerprint, adapter=folder)
 
 
 def trained(arm: str, folder: Path) -> Source:

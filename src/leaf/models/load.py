@@ -16,6 +16,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from leaf.errors import ModelError
+from leaf.models.adapters import put_on
 from leaf.models.files import Source, find, readable
 from leaf.models.lent import lent
 from leaf.models.quiet import quiet
@@ -90,6 +91,9 @@ def load(
             f"{source.name}: {source.folder} lacks {len(info['missing_keys'])} of the model's "
             f"weights, such as {min(info['missing_keys'])}; they would be random"
         )
+    if source.adapter is not None:
+        put_on(model, source.adapter, name=section.model)
+        to_dtype(model, dtype)
     model.to(device).eval().requires_grad_(False)
     return Loaded(
         source=source, model=model, tokenizer=load_tokenizer(source), device=device, dtype=dtype

@@ -175,15 +175,21 @@ def _write_values(results: Results, path: Path) -> None:
 
 
 def publish_students(students: Mapping[str, Path], out: Path) -> None:
-    """Lay the trained students into the run folder (hard links where the disk allows)."""
+    """Lay students and their adapters into the run folder (hard links where the disk allows)."""
     for arm, folder in students.items():
         if not (folder / "model").is_dir():
             continue
         target = out / arm_of(arm).folder
-        aside = target.with_name(f".{target.name}.tmp")
-        for old in (aside, target):
-            shutil.rmtree(old, ignore_errors=True)
-        shutil.copytree(folder / "model", aside, copy_function=_link)
+        for part, name in (("model", target.name), ("adapter", f"{target.name}-adapter")):
+            _publish(folder / part, target.with_name(name))
+
+
+def _publish(source: Path, target: Path) -> None:
+    aside = target.with_name(f".{target.name}.tmp")
+    for old in (aside, target):
+        shutil.rmtree(old, ignore_errors=True)
+    if source.is_dir():
+        shutil.copytree(source, aside, copy_function=_link)
         aside.replace(target)
 
 

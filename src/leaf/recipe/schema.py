@@ -22,6 +22,9 @@ class ModelSection(Section):
 
     model: str = Field(description="hub id, local folder or GGUF file")
     revision: str | None = Field(None, description="branch, tag or commit of a hub id")
+    adapter: str | None = Field(
+        None, description="folder of a LoRA adapter, as PEFT saves them, that is put onto it"
+    )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         "auto", description="weights while answering and scoring; auto: bfloat16 where it is fast"
     )
