@@ -14,7 +14,7 @@ SMALL = ["data.world.size=40"]
 
 def test_a_recipe_is_named_in_every_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    recipe = leaf.load_recipe("demo", SMALL)
+    recipe = leaf.load_recipe("demo-0.1", SMALL)
     (tmp_path / "own.yaml").write_text(leaf.dump_recipe(recipe))
     values = recipe.model_dump(by_alias=True)
     ways: list[Any] = [recipe, values, "own.yaml", tmp_path / "own.yaml"]
@@ -25,7 +25,7 @@ def test_a_recipe_is_named_in_every_way(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_wrong_key_of_a_dict_is_one_line(tmp_path: Path) -> None:
-    values = leaf.load_recipe("demo", SMALL).model_dump(by_alias=True)
+    values = leaf.load_recipe("demo-0.1", SMALL).model_dump(by_alias=True)
     with pytest.raises(RecipeError, match="unknown key `datta`; did you mean `data`"):
         leaf.run_recipe({**values, "datta": {}}, out=tmp_path / "run")
 
@@ -54,7 +54,7 @@ def test_a_recipe_is_one_line() -> None:
 
 
 def test_results_and_entries_are_short(tmp_path: Path) -> None:
-    recipe = leaf.load_recipe("demo", SMALL)
+    recipe = leaf.load_recipe("demo-0.1", SMALL)
     results = leaf.run_recipe(recipe, out=tmp_path / "run", until="verify")
     assert repr(results).startswith("Results(40 problems; ")
     assert len(repr(results)) < 250

@@ -9,7 +9,7 @@ import pytest
 from tests.command_line import complaint, leaf
 
 RECIPE = """
-extends: demo
+extends: demo-0.1
 name: arms
 data: {world: {size: 120}}
 attribute: {detector: ablation, controls: []}

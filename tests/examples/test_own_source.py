@@ -38,4 +38,4 @@ def test_without_the_file_the_name_is_refused(capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit, match=r"^2$"):
         main(["show", "demo", "--set", "prune.inject.sources=[weather]"])
     said = capsys.readouterr().err
-    assert "`prune.inject.sources.0` must be 'verified', 'templates', 'problems' or" in said
+    assert "`prune.inject.sources.0` must be 'verified', 'needless', " in said

@@ -28,7 +28,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
     def run(*settings: str, out: Path | None = None, until: str = "verify") -> Results:
         base = [f"data.world.size={SIZE}", "attribute.controls=[]", "distill.max_steps=2"]
-        recipe = load_recipe("demo", [*base, "prune.strategy=[inject]", *settings])
+        recipe = load_recipe("demo-0.1", [*base, "prune.strategy=[inject]", *settings])
         folder = out or tmp_path_factory.mktemp("run")
         return run_recipe(recipe, out=folder, store=store, until=until)
 

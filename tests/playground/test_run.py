@@ -30,7 +30,7 @@ def package_files() -> dict[str, tuple[int, int]]:
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("playground")
     recipe = load_recipe(
-        "demo",
+        "demo-0.1",
         [
             "data.world.size=300",
             "prune.strategy=span+transplant",

@@ -32,7 +32,8 @@ SMALL = [
 def small(benchmarks: Sequence[str], *more: str) -> Recipe:
     """Return the demo with few problems and six questions of each of some benchmarks."""
     recipe = load_recipe(
-        "demo", [*SMALL, *(f"evaluate.benchmarks.{one}.world.size=6" for one in benchmarks), *more]
+        "demo-0.1",
+        [*SMALL, *(f"evaluate.benchmarks.{one}.world.size=6" for one in benchmarks), *more],
     )
     left = {one: recipe.evaluate.benchmarks[one] for one in benchmarks}
     evaluate = recipe.evaluate.model_copy(update={"benchmarks": left})
