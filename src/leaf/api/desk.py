@@ -12,7 +12,7 @@ from leaf.api.records import Cut, MeasuredUnit, Said, ScoredUnit, Scores, Verifi
 from leaf.api.settings import check_name
 from leaf.attribute import Evidence
 from leaf.attribute.ranking import of_kind
-from leaf.pipeline.detectors import Measured, evidence_of, proposed, rank
+from leaf.pipeline.detectors import Measured, evidence_of, measure, needs_gradient, rank, unmeasured
 from leaf.pipeline.session import Session
 from leaf.prune import distinct, prune
 from leaf.recipe import PruneSection, Recipe
@@ -133,41 +133,19 @@ class Desk:
         session = self.session
         detector = session.detector(session.recipe.attribute.detector)
         pairs = [(problem, problem.solution) for problem in problems]
-        roles = detector.roles(teacher="teacher" in self.roles)
-        name = detector.goes_by or detector.name
-        gradient: list[Attribution] = []
-        if "teacher" in self.roles and (
-            name == "gradient" or detector.counts_as_gradient or detector.chooses_places
-        ):
+        teacher = "teacher" in self.roles
+        if teacher and (needs_gradient(detector) or detector.counts_as_gradient):
             gradient = session.attributions("gradient", pairs)
-        measured: Sequence[Measured | None] = [None] * len(pairs)
-        if name == "gradient":
-            measured = gradient
-        elif roles == ("student",):
-            measured = session.sensitivities("student", name, pairs)
-        elif roles:
-            places = None
-            if detector.chooses_places:
-                places = {
-                    problem.id: proposed(detector, problem, found)
-                    for found, problem in zip(gradient, problems, strict=True)
-                }
-            measured = session.attributions(name, pairs, places)
-        if gradient:
-            return [
-                evidence_of(problem, scores, found)
-                for problem, scores, found in zip(problems, gradient, measured, strict=True)
-            ]
+        else:
+            gradient = [unmeasured(session, *pair) for pair in pairs]
+        measured: Sequence[Measured | None] = measure(
+            session, detector, pairs, gradient, teacher=teacher
+        )
+        measured = measured or [None] * len(pairs)
         return [
-            found.skipped
-            if found is not None and found.skipped
-            else Evidence(problem=problem, tokens=self._tokens(problem), measured=found)
-            for problem, found in zip(problems, measured, strict=True)
+            evidence_of(problem, scores, found)
+            for problem, scores, found in zip(problems, gradient, measured, strict=True)
         ]
-
-    def _tokens(self, problem: Problem) -> tuple[Piece, ...]:
-        units = self.session.student_chat.prompt(problem).units
-        return tuple((unit.start, unit.end) for unit in units)
 
     def answers(
         self, problems: Sequence[Problem], about: About | None = None

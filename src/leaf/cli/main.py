@@ -80,18 +80,17 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
     if json_:
         print((folder / "report.json").read_text(encoding="utf-8"))
         return
-    _print_run(results, folder)
+    _print_run(results, folder, resolved.baseline)
     if until != "evaluate":
         say_line(f"stopped after {until}; go on with: {_repeat(recipe, set_ or [], out, store)}")
 
 
-def _print_run(results: "Results", folder: Path) -> None:
-    """Print what came of a run, and name what it wrote."""
+def _print_run(results: "Results", folder: Path, baseline: str) -> None:
+    """Print what came of a run, and name what it wrote; `baseline` is what LeaF is held against."""
     from leaf.report import print_lengths, print_results, robustness_table
     from leaf.store.arms import arm_of
 
     if results.estimates and results.comparisons:
-        baseline = "rft" if results.alone else "kd"
         print_results(
             results.estimates,
             results.comparisons,

@@ -28,7 +28,8 @@ def tv(
         temperature: Divides both models' logits, > 0; the loss is multiplied by its square.
 
     Returns:
-        A scalar in nats, the mean over the positions that count; see `over_positions`.
+        A scalar, 0 to 1 at temperature 1, the mean over the positions that count; see
+        `over_positions`.
 
     Raises:
         UsageError: shapes that do not fit, no position that counts, or a temperature that is not

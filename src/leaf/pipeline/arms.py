@@ -1,6 +1,6 @@
 """Every arm on every benchmark: scores, what they differ by, how long the answers are."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from leaf.models.files import trained
 from leaf.pipeline.benchmarks import Benchmark, robustness_of
@@ -69,8 +69,9 @@ def ungradable(stage: str, who: str, graded: Graded) -> list[Drop]:
 def _compare(recipe: Recipe, results: Results, options: Mapping[str, int]) -> None:
     """Hold arms against their baselines, question by question; `options` are the bootstrap's."""
     results.comparisons = {}
+    pairs = list(_pairs(recipe))
     for label, values_of in results.values.items():
-        for arm, against in _pairs(recipe, values_of):
+        for arm, against in pairs:
             compared = compare_values(
                 values_of[arm], values_of[against], base_of=results.bases[label], **options
             )
@@ -80,9 +81,8 @@ def _compare(recipe: Recipe, results: Results, options: Mapping[str, int]) -> No
                 results.others.setdefault(label, {})[arm, against] = compared
 
 
-def _pairs(recipe: Recipe, arms: Collection[str]) -> Iterator[tuple[str, str]]:
+def _pairs(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Yield which arms are held against which: LeaF and others against each baseline."""
     yield "leaf", recipe.baseline
     for name, own in arm_recipes(recipe).items():
-        baselines = [own.baseline, recipe.baseline]
-        yield from ((name, against) for against in dict.fromkeys(baselines) if against in arms)
+        yield from ((name, against) for against in dict.fromkeys([own.baseline, recipe.baseline]))

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from leaf.errors import RecipeError, nearest
@@ -12,7 +12,7 @@ from leaf.evaluate import Robustness, measures, robustness
 from leaf.generate import find_for
 from leaf.grade import check_sandbox
 from leaf.pipeline.manifest import build_manifest
-from leaf.pipeline.session import Session
+from leaf.pipeline.session import Session, as_sample
 from leaf.progress import say
 from leaf.recipe import BenchmarkSection, EvaluateSection, GenerateSection, Recipe
 from leaf.records import Outcome, Problem, Score
@@ -39,9 +39,7 @@ class Benchmark:
     def asked(self) -> list[Problem]:
         """Every problem, `samples` times one after another; the first keeps its id."""
         return [
-            problem
-            if sample == 0
-            else replace(problem, id=f"{problem.id}/s{sample}", sample=sample)
+            problem if sample == 0 else as_sample(problem, sample)
             for problem in self.problems
             for sample in range(self.section.samples)
         ]

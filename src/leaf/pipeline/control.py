@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from leaf.pipeline.session import Session
+from leaf.pipeline.session import Session, as_sample
 from leaf.prune import refusal
 from leaf.records import Answer, Counterfactual, Problem, Score, Verdict
 from leaf.store.results import Cuts, Graded
@@ -101,9 +101,7 @@ def _answers(
         sampled = {"temperature": section.temperature, "seed": section.seed}
         generate = generate.model_copy(update=sampled)
         asked = [
-            replace(problem, id=f"{problem.id}/s{sample}", sample=sample)
-            for problem in problems
-            for sample in range(section.samples)
+            as_sample(problem, sample) for problem in problems for sample in range(section.samples)
         ]
         drafts = {}
     student = session.recipe.student

@@ -22,16 +22,14 @@ from leaf.pipeline.workers import CutWorker
 from leaf.prune import segments
 from leaf.recipe import PruneSection
 from leaf.records import (
-    Answer,
     Attribution,
     Counterfactual,
     Problem,
-    Score,
     Verdict,
 )
 from leaf.store.keys import digest, plain, user_code_digest
 from leaf.store.ledger import Ranking
-from leaf.store.results import Cuts, Graded
+from leaf.store.results import Cuts, Graded, by_id
 from leaf.store.work import About
 from leaf.verify import judge, pruned_problems
 
@@ -132,7 +130,13 @@ class Detection:
             else:
                 gradient = [unmeasured(self.session, *pair) for pair in pairs]
             for detector in self.detectors:
-                found = measure(self.session, self.session.detector(detector), pairs, gradient)
+                found = measure(
+                    self.session,
+                    self.session.detector(detector),
+                    pairs,
+                    gradient,
+                    teacher=not self.session.recipe.alone,
+                )
                 measured = self._measured.setdefault(detector, {})
                 measured.update({item.problem_id: item for item in found})
             every += gradient
@@ -317,7 +321,7 @@ class Detection:
     def _verdicts_at_level(self, tried: Sequence[Counterfactual], about: About) -> list[Verdict]:
         changed = pruned_problems(self.every_problem, tried)
         drafts = self.drafts("student", tried)
-        student = _by_id(self.session.answers_of("student", changed, about, drafts))
+        student = by_id(self.session.answers_of("student", changed, about, drafts))
         asked = changed
         if self.session.recipe.verify.teacher == "if_student_right":
             asked = [problem for problem in changed if student[problem.id][1].right]
@@ -325,7 +329,7 @@ class Detection:
         teacher = {}
         if not alone:
             drafts = self.drafts("teacher", tried)
-            teacher = _by_id(self.session.answers_of("teacher", asked, about, drafts))
+            teacher = by_id(self.session.answers_of("teacher", asked, about, drafts))
         return [
             in_time(verdict, student[verdict.counterfactual_id][0], self.entered)
             if alone
@@ -333,7 +337,3 @@ class Detection:
             for item in tried
             for verdict in [judge(item, student[item.id], teacher.get(item.id), alone=alone)]
         ]
-
-
-def _by_id(graded: Graded) -> dict[str, tuple[Answer, Score]]:
-    return {answer.problem_id: (answer, score) for answer, score in zip(*graded, strict=True)}

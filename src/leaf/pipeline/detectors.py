@@ -20,18 +20,19 @@ def measure(
     detector: Detector,
     pairs: Sequence[tuple[Problem, str]],
     gradient: Sequence[Attribution],
+    *,
+    teacher: bool = True,
 ) -> Sequence[Measured]:
     """Return what a detector goes by other than the gradient, one a pair; nothing where it does.
-
-    Without a teacher the student alone is measured.
 
     Args:
         session: The models and the store.
         detector: Who goes by it.
         pairs: Problems and their reference responses.
         gradient: What the gradient found of each pair.
+        teacher: Whether there is one; else the student alone is measured.
     """
-    roles = detector.roles(teacher=not session.recipe.alone)
+    roles = detector.roles(teacher=teacher)
     name = detector.goes_by or detector.name
     if not roles or name == "gradient":
         return []

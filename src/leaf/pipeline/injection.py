@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from leaf.prune import injections, removable, transplants
 from leaf.records import Answer, Counterfactual, Problem, Score, Verdict
-from leaf.store.results import Cuts
+from leaf.store.results import Cuts, by_id
 from leaf.store.work import About
 from leaf.verify import clear, drawn_by, judge_put_in, limit, pruned_problems, screen
 
@@ -78,9 +78,8 @@ def _needless(detection: "Detection") -> list[Counterfactual]:
     drawn = sorted(detection.solved, key=lambda item: drawn_by(section.inject.seed, item.id))
     looked_at = sorted(drawn[: section.inject.looked_at], key=lambda problem: problem.id)
     said = {item.id: detection.said("student", item) for item in looked_at}
-    measured = session.sensitivities(
-        "student", "ablation", [(item, said[item.id]) for item in looked_at]
-    )
+    pairs = [(item, said[item.id]) for item in looked_at]
+    measured = session.sensitivities("student", "ablation", pairs)
     worth = {
         (item.problem_id, start, end): score
         for item in measured
@@ -154,12 +153,7 @@ def _answers(
         return {}
     about = About(detector=detection.detectors[0], changed=changed)
     asked = pruned_problems(detection.problems, items)
-    answers, scores = detection.session.answers_of(
-        role, asked, about, detection.drafts(role, items)
-    )
-    return {
-        answer.problem_id: (answer, score) for answer, score in zip(answers, scores, strict=True)
-    }
+    return by_id(detection.session.answers_of(role, asked, about, detection.drafts(role, items)))
 
 
 def _nothing(found: Sequence[Counterfactual], nothing: Sequence[Counterfactual]) -> list[str]:

@@ -34,6 +34,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+def as_sample(problem: Problem, number: int) -> Problem:
+    """Return a problem asked for one of several sampled answers, under an id of its own."""
+    return replace(problem, id=f"{problem.id}/s{number}", sample=number)
+
+
 class Session:
     """Computes answers, scores, sensitivities and students of one recipe over a store."""
 

@@ -15,7 +15,7 @@ from leaf.distill import (
 )
 from leaf.pipeline.detection import Detection
 from leaf.pipeline.levels import at_level
-from leaf.pipeline.session import Session
+from leaf.pipeline.session import Session, as_sample
 from leaf.records import Counterfactual, Drop, Problem, Score
 from leaf.store.results import Cuts, Graded
 from leaf.store.work import About
@@ -126,9 +126,7 @@ def _most_worked(session: Session, problems: Sequence[Problem], student: Graded)
     more = session.recipe.attribute.samples - 1
     if more:
         asked = [
-            replace(problem, id=f"{problem.id}/s{sample}", sample=sample)
-            for problem in problems
-            for sample in range(1, more + 1)
+            as_sample(problem, sample) for problem in problems for sample in range(1, more + 1)
         ]
         generate = session.recipe.generate
         if not generate.temperature:

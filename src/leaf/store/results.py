@@ -24,6 +24,11 @@ Graded = tuple[list[Answer], list[Score]]
 """Answers and their scores, in the same order."""
 
 
+def by_id(graded: Graded) -> dict[str, tuple[Answer, Score]]:
+    """Return each answer with its score by the id of what was asked."""
+    return {answer.problem_id: (answer, score) for answer, score in zip(*graded, strict=True)}
+
+
 @dataclasses.dataclass(kw_only=True)
 class Cuts:
     """What one detector led to."""
