@@ -5,26 +5,9 @@ import dataclasses
 import pytest
 
 from leaf.errors import LeafError
-from leaf.records import Answer, Counterfactual, Outcome, Problem, Score, Span
+from leaf.records import Counterfactual, Outcome, Problem
 from leaf.verify import judge, pruned_problems
-
-RIGHT, WRONG, UNGRADABLE = Outcome.RIGHT, Outcome.WRONG, Outcome.UNGRADABLE
-
-COUNTERFACTUAL = Counterfactual(
-    id="p1/cf0",
-    problem_id="p1",
-    strategy="span",
-    spans=(Span(start=4, end=8, text="red ", gap=0.0, units=2),),
-    question="Tom pens?",
-)
-
-
-def graded(text: str, outcome: Outcome) -> tuple[Answer, Score]:
-    answer = Answer(
-        problem_id="p1/cf0", text=text, prompt_tokens=9, response_tokens=3, truncated=False
-    )
-    score = Score(problem_id="p1/cf0", outcome=outcome, extracted=None, reason=None)
-    return answer, score
+from tests.verify.judged import REMOVAL, RIGHT, UNGRADABLE, WRONG, graded
 
 
 @pytest.mark.parametrize(
@@ -42,7 +25,7 @@ def graded(text: str, outcome: Outcome) -> tuple[Answer, Score]:
 def test_only_two_right_answers_keep_a_counterfactual(
     student: Outcome, teacher: Outcome, kept: bool, reason: str
 ) -> None:
-    verdict = judge(COUNTERFACTUAL, graded("is 4", student), graded("is 5", teacher))
+    verdict = judge(REMOVAL, graded("is 4", student), graded("is 5", teacher))
     assert (verdict.kept, verdict.reason) == (kept, reason)
     assert (verdict.student, verdict.teacher) == (student, teacher)
     assert (verdict.student_text, verdict.teacher_text) == ("is 4", "is 5")
@@ -51,19 +34,19 @@ def test_only_two_right_answers_keep_a_counterfactual(
 
 @pytest.mark.parametrize("student", [WRONG, UNGRADABLE])
 def test_a_teacher_that_was_not_asked_is_neither_right_nor_wrong(student: Outcome) -> None:
-    verdict = judge(COUNTERFACTUAL, graded("is 4", student), None)
+    verdict = judge(REMOVAL, graded("is 4", student), None)
     assert (verdict.kept, verdict.reason) == (False, f"student {student.value}")
     assert (verdict.student, verdict.teacher, verdict.teacher_text) == (student, None, None)
 
 
 def test_a_right_student_without_the_teachers_word_is_refused() -> None:
     with pytest.raises(LeafError) as caught:
-        judge(COUNTERFACTUAL, graded("is 4", RIGHT), None)
+        judge(REMOVAL, graded("is 4", RIGHT), None)
     assert str(caught.value) == "p1/cf0: the teacher's answer decides, so it must be asked"
 
 
 def test_removing_all_spans_together_needs_both_models_as_one_span_does() -> None:
-    collective = dataclasses.replace(COUNTERFACTUAL, strategy="collective")
+    collective = dataclasses.replace(REMOVAL, strategy="collective")
     assert judge(collective, graded("is 4", RIGHT), graded("is 5", RIGHT)).kept
     assert not judge(collective, graded("is 4", WRONG), graded("is 5", RIGHT)).kept
 
@@ -86,7 +69,7 @@ def test_a_pruned_problem_is_the_problem_with_its_question_shortened() -> None:
         question="Tom red pens?",
         skipped="no candidate token",
     )
-    assert pruned_problems({"p1": problem}, [skipped, COUNTERFACTUAL]) == [
+    assert pruned_problems({"p1": problem}, [skipped, REMOVAL]) == [
         Problem(
             id="p1/cf0",
             question="Tom pens?",

@@ -5,19 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from leaf.records import Answer, Counterfactual, Outcome, Score, Span, Verdict
+from leaf.records import Counterfactual, Outcome, Span, Verdict
 from leaf.verify import clear, effects, judge_put_in, limit, screen
 from leaf.verify.put_in import LEAST_HOSTS, STILL_RIGHT
-
-RIGHT, WRONG, UNGRADABLE = Outcome.RIGHT, Outcome.WRONG, Outcome.UNGRADABLE
-
-REMOVAL = Counterfactual(
-    id="p1/cf0",
-    problem_id="p1",
-    strategy="span",
-    spans=(Span(start=4, end=8, text="red ", gap=0.0, units=2),),
-    question="Tom pens?",
-)
+from tests.verify.judged import REMOVAL, RIGHT, UNGRADABLE, WRONG, graded
 
 TRANSPLANT = dataclasses.replace(
     REMOVAL,
@@ -27,14 +18,6 @@ TRANSPLANT = dataclasses.replace(
     inserted="slow",
     donor="p2/cf0",
 )
-
-
-def graded(text: str, outcome: Outcome) -> tuple[Answer, Score]:
-    answer = Answer(
-        problem_id="p1/tp0", text=text, prompt_tokens=9, response_tokens=3, truncated=False
-    )
-    score = Score(problem_id="p1/tp0", outcome=outcome, extracted=None, reason=None)
-    return answer, score
 
 
 @pytest.mark.parametrize("student", Outcome)
