@@ -158,6 +158,9 @@ def test_problems_without_solution_are_counted(values: dict[str, Any], tmp_path:
     assert text.startswith("training data: 3 of 8 problems have no solution")
     values["attribute"] = {"reference": "teacher"}
     assert found(values, "warn") == []
+    values["attribute"]["fallback"] = "gold"
+    said = "training data: 5 of 8 problems have a solution, y where attribute.reference: teacher"
+    assert f"{said} has no right answer" in found(values, "good")
 
 
 def test_data_without_any_solution_cannot_be_the_gold_reference(values: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from leaf.recipe.reading import arm_recipes, load_recipe
 from leaf.records import Outcome
 from leaf.store.ledger import read_ledger
 from leaf.store.results import Results
+from leaf.store.run_folder import ROWS, TrainingRow, read_records
 from leaf.store.store import Store
 
 SMALL = [
@@ -109,6 +110,51 @@ def test_of_several_own_answers_the_longest_right_one_is_trained_on(tmp_path: Pa
     rows = {row.problem_id: row.response for row in pipeline.training_sets["rft"].rows}
     assert greedy.keys() <= rows.keys()
     assert all(len(rows[name]) >= len(text) for name, text in greedy.items())
+
+
+def test_what_nobody_solved_trains_on_the_solution_only_if_asked_to(tmp_path: Path) -> None:
+    own = [*SMALL, *ALONE, "attribute.reference=self", "arms={}", "prune.strategy=span"]
+    rows = {}
+    for fallback in ("null", "gold"):
+        recipe = load_recipe("demo", [*own, f"attribute.fallback={fallback}"])
+        pipeline = Pipeline(recipe, Store(tmp_path))
+        pipeline.run(until="verify", after_stage=lambda: None)
+        rows[fallback] = {row.id: row.response for row in pipeline.training_sets["leaf"].rows}
+        baseline = {row.id: row.response for row in pipeline.training_sets["rft"].rows}
+        originals = pipeline.results.rows["rft"]["original"]
+        # The baseline has the same originals with the same y.
+        assert baseline == {name: rows[fallback][name] for name in baseline}
+        assert len(baseline) == originals == pipeline.results.rows["leaf"]["original"]
+    problems = {problem.id: problem for problem in pipeline.results.problems or ()}
+    assert pipeline.results.student
+    scores = pipeline.results.student[1]
+    failed = {score.problem_id for score in scores if not score.right}
+    assert failed
+    added = {name: text for name, text in rows["gold"].items() if name not in rows["null"]}
+    assert added == {name: problems[name].solution for name in failed}
+    assert rows["null"].items() <= rows["gold"].items()
+    expected = {"self": len(problems) - len(failed), "gold": len(failed)}
+    assert pipeline.results.responses == {"rft": expected, "leaf": expected}
+    assert not [drop for drop in pipeline.results.drops if drop.stage == "distill"]
+
+
+def test_a_teachers_right_answer_comes_before_the_solution(tmp_path: Path) -> None:
+    # The student's twin as teacher, since the demo's own is always right.
+    twin = ["teacher.model=package:playground/models/student", "attribute.fallback=gold"]
+    few = [*SMALL, "arms={}", "attribute.reference=teacher", "prune.strategy=span"]
+    recipe = load_recipe("demo", [*few, *twin])
+    results = run_recipe(recipe, out=tmp_path / "run", store=Store(tmp_path / "store"))
+    assert results.teacher and results.problems
+    pairs = list(zip(*results.teacher, strict=True))
+    right = {answer.problem_id: answer.text for answer, score in pairs if score.right}
+    y = {problem.id: right.get(problem.id, problem.solution) for problem in results.problems}
+    rows = read_records(tmp_path / "run" / ROWS, TrainingRow, "")
+    assert {row.id: row.response for row in rows if not row.strategy} == y
+    ways = json.loads((tmp_path / "run" / "report.json").read_text())["ways"]
+    gold = len(y) - len(right)
+    assert gold
+    for way in ways:
+        assert way["responses"] == {"teacher": len(right), "gold": gold}
 
 
 def test_the_ledger_and_the_page_say_that_nobody_else_was_asked(

@@ -26,9 +26,15 @@ _OTHER = "\\boxed{61803398}"
 def check_solutions(recipe: Recipe, problems: Sequence[Problem]) -> Iterator[Finding]:
     """Count training problems, and those without the solution that `gold` needs."""
     yield Finding("good", f"training data: {len(problems)} problems")
-    if recipe.attribute.reference != "gold":
-        return
     bare = sum(not problem.solution for problem in problems)
+    if recipe.attribute.reference != "gold":
+        if recipe.attribute.fallback:
+            yield Finding(
+                "warn" if bare == len(problems) else "good",
+                f"training data: {len(problems) - bare} of {len(problems)} problems have a solution"
+                f", y where attribute.reference: {recipe.attribute.reference} has no right answer",
+            )
+        return
     if bare == len(problems):
         other = "self" if recipe.alone else "teacher"
         yield Finding(

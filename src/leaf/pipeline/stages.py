@@ -22,11 +22,11 @@ from leaf.pipeline.requirements import check_needs
 from leaf.pipeline.session import Session
 from leaf.pipeline.training_sets import (
     ON_OWN_ANSWERS,
-    Responses,
     TrainingSet,
+    count_responses,
     count_rows,
-    own_responses,
     references_of,
+    responses_of,
     training_arms,
 )
 from leaf.progress import say
@@ -166,17 +166,16 @@ class Pipeline:
         for line in control.in_lines(self.results, self.recipe):
             say(line)
         assert self.results.student  # noqa: S101 - stages run in order
-        references = self._references()
-        responses = Responses(whole=references)
-        if self.recipe.alone or self.recipe.attribute.reference == "self":
-            responses = own_responses(
-                self.session, self._problems, self.results.student, self._main, references
-            )
+        responses = responses_of(
+            self.session, self._problems, self.results.student, self._main, self._references()
+        )
         self.training_sets, drops = training_arms(
             self.session, self.detection, responses, self.results.student[1], self._main.kept
         )
         self.results.drops += drops
-        self.results.rows = {arm: count_rows(one.rows) for arm, one in self.training_sets.items()}
+        for arm, one in self.training_sets.items():
+            self.results.rows[arm] = count_rows(one.rows)
+            self.results.responses[arm] = count_responses(arm, one.rows, self.recipe, responses)
 
     def distill(self) -> None:
         """Train students from the same start: the baseline (`kd`, or `rft` alone), LeaF, others.

@@ -16,6 +16,8 @@ from leaf.distill import (
 from leaf.pipeline.detection import Detection
 from leaf.pipeline.levels import at_level
 from leaf.pipeline.session import Session, as_sample
+from leaf.progress import say
+from leaf.recipe import Recipe
 from leaf.records import Counterfactual, Drop, Problem, Score
 from leaf.store.results import Cuts, Graded
 from leaf.store.work import About
@@ -54,9 +56,21 @@ class Responses:
     changed: Mapping[str, str] = field(default_factory=dict)
     """Id of a changed question to its y; that of the problem where it is not here."""
     own: Mapping[str, str] | None = None
-    """Problem id to the student's own right answer, what `rft` trains on; None with a teacher."""
+    """Problem id to what `rft` trains on, the student's own right answer; None with a teacher."""
     instead: Mapping[str, str] = field(default_factory=dict)
     """Problem id to what a changed question takes whose problem has no y in `whole`."""
+    fallen_back: frozenset[str] = frozenset()
+    """Problems whose y in `whole` is the data's solution, since the model that the recipe names has
+    no right answer."""
+
+
+def count_responses(
+    arm: str, rows: Sequence[TrainingExample], recipe: Recipe, responses: Responses
+) -> dict[str, int]:
+    """Count an arm's original rows by who wrote y: `teacher`, `self` or `gold`."""
+    who = "self" if arm == "rft" else recipe.attribute.reference
+    originals = [row.problem_id for row in rows if not row.counterfactual]
+    return dict(Counter("gold" if name in responses.fallen_back else who for name in originals))
 
 
 def references_of(
@@ -81,18 +95,18 @@ def references_of(
     return {problem_id: text for problem_id, text in found.items() if text}
 
 
-def own_responses(
+def responses_of(
     session: Session,
     problems: Sequence[Problem],
     student: Graded,
     cuts: Cuts,
     references: Mapping[str, str],
 ) -> Responses:
-    """Return responses of the student's own, of which `attribute.reference: self` trains on all.
+    """Return the response of every row, as `attribute.reference` and `attribute.fallback` say.
 
-    A question that the student solves has its own right answer, and so has a question changed where
-    a verified cut was: what the student said to the question without that piece. Only a changed
-    question that has neither takes the reference.
+    With `self`, a question that the student solves has its own right answer, and so has a question
+    changed where a verified cut was: what the student said to the question without that piece. Only
+    a changed question that has neither takes the reference.
 
     Args:
         session: Answers again, where several answers are asked for.
@@ -101,11 +115,17 @@ def own_responses(
         cuts: What the recipe's detector led to.
         references: Problem id to the reference that detection took.
     """
-    section = session.recipe.attribute
-    own = _most_worked(session, problems, student)
-    alone = own if session.recipe.alone else None
-    if section.reference != "self":
-        return Responses(whole=references, own=alone)
+    section, alone = session.recipe.attribute, session.recipe.alone
+    by_self = section.reference == "self"
+    own = _most_worked(session, problems, student) if alone or by_self else {}
+    given = own if by_self else references
+    solutions = {item.id: item.solution for item in problems if item.solution and section.fallback}
+    whole = {**solutions, **given}
+    fallen_back = frozenset(whole.keys() - given.keys())
+    if fallen_back:
+        say(f"the data's solution is y of {len(fallen_back)} problems that nobody solved")
+    if not by_self:
+        return Responses(whole=whole, own=own if alone else None, fallen_back=fallen_back)
     verdicts = {verdict.counterfactual_id: verdict for verdict in cuts.verdicts or ()}
     without = {
         (item.problem_id, item.spans): verdicts[item.id].student_text
@@ -117,7 +137,13 @@ def own_responses(
         for item in cuts.kept
         if (item.problem_id, item.spans) in without
     }
-    return Responses(whole=own, changed=changed, own=alone, instead=references)
+    return Responses(
+        whole=whole,
+        changed=changed,
+        own=whole if alone else None,
+        instead=references,
+        fallen_back=fallen_back,
+    )
 
 
 def _most_worked(session: Session, problems: Sequence[Problem], student: Graded) -> dict[str, str]:

@@ -47,6 +47,11 @@ class AttributeSection(Section):
         description="response y: the data set's solution, the teacher's right answer, or the"
         " student's own right answer (to the question or to its verified cut)",
     )
+    fallback: Literal["gold"] | None = Field(
+        None,
+        description="y of training rows where the reference is a model's and it has no right answer"
+        " to a problem. gold: the data's solution; null: the problem is left out",
+    )
     samples: Count = Field(
         1,
         description="reference self: so many answers to each question, the first greedy, of which"

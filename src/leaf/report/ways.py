@@ -43,6 +43,9 @@ class Way:
     """The same of those that verification kept."""
     rows: dict[str, int]
     """How rows were made, `original` or as above, to how many were trained on."""
+    responses: dict[str, int]
+    """Who wrote the responses, `teacher`, `self` or `gold` (the data's solution), to how many of
+    the originals that is."""
     left: list[Left]
     """What left its way, the most frequent first; empty of an arm that has a section of its own."""
 
@@ -84,6 +87,7 @@ def _of(
                 tried=_count(item.strategy for item in own.tried) if leaf and own else {},
                 kept=_count(item.strategy for item in own.kept) if leaf and own else {},
                 rows=results.rows.get(arm, {}),
+                responses=results.responses.get(arm, {}),
                 left=_left(results) if leaf and whole else [],
             ),
         )

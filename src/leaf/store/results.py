@@ -92,6 +92,8 @@ class Results:
     rows: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
     """Arm (`kd`, `leaf`) to how its training rows were made (`original`, `span`, ...) to how many
     there are, held-out problems left out; there after verification."""
+    responses: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    """Arm to who wrote y (`gold`, `teacher`, `self`) to how many of its original rows that is."""
     beside: dict[str, "Results"] = dataclasses.field(default_factory=dict)
     """Arm that the recipe names to what its own way found up to its training."""
     estimates: dict[str, dict[str, Estimate]] | None = None
