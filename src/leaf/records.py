@@ -302,6 +302,10 @@ class Span:
     """How many units it covers."""
 
 
+BETWEEN = "\n+\n"
+"""Stands between texts that were put into one question, and between their donors."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Counterfactual:
     """One changed question: X without A, with other text for A, or with text where nothing was."""
@@ -317,9 +321,11 @@ class Counterfactual:
     question: str
     """The question after the change."""
     inserted: str = ""
-    """What came in at its only span; an injection is `question[start : start + len(inserted)]`."""
+    """What came in at its only span; an injection is `question[start : start + len(inserted)]`.
+    Of several texts put in, one a span, the texts with `BETWEEN` between them."""
     donor: str = ""
-    """Whose verified span it was, the problem that it stood in, the template, the placebo's cut."""
+    """Whose verified span it was, the problem that it stood in, the template, the placebo's cut;
+    one of each text put in, with `BETWEEN` between them."""
     skipped: str | None = None
     """Why it is no question to ask, else None."""
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from leaf.records import Counterfactual, Outcome, Span, Verdict
+from leaf.records import BETWEEN, Counterfactual, Outcome, Span, Verdict
 from leaf.verify import clear, effects, judge_put_in, limit, screen
 from leaf.verify.put_in import LEAST_HOSTS, STILL_RIGHT
 from tests.verify.judged import REMOVAL, RIGHT, UNGRADABLE, WRONG, graded
@@ -263,3 +263,26 @@ def test_equals_are_drawn_by_the_seed_and_not_by_their_order() -> None:
     there = {seed: set(kept(limit(items, verdicts, 8, seed))) for seed in range(2)}
     back = set(kept(limit(items[::-1], verdicts[::-1], 8, seed=0)))
     assert there[0] == back != there[1]
+
+
+def test_texts_put_in_together_count_for_none_of_them_and_stay_with_one_that_misleads() -> None:
+    place = Span(start=3, end=3, text="", gap=0.0, units=0)
+    alone = dataclasses.replace(
+        TRANSPLANT, strategy="inject", spans=(place,), inserted=" slow", donor="misleads"
+    )
+    tried = [
+        dataclasses.replace(alone, id="p1/in0"),
+        dataclasses.replace(alone, id="p1/in1", donor="harmless"),
+        dataclasses.replace(
+            alone, id="p1/in2", spans=(place, place), donor=BETWEEN.join(("harmless", "misleads"))
+        ),
+        dataclasses.replace(
+            alone, id="p1/in3", spans=(place, place), donor=BETWEEN.join(("harmless", "unknown"))
+        ),
+    ]
+    verdicts = [
+        judge_put_in(item, graded("4", outcome), None, student_wrong=False)
+        for item, outcome in zip(tried, (WRONG, RIGHT, WRONG, WRONG), strict=True)
+    ]
+    assert effects(tried, verdicts) == {"misleads": 1.0, "harmless": 0.0}
+    assert [verdict.kept for verdict in screen(tried, verdicts, 0.5)] == [True, False, True, False]

@@ -37,6 +37,11 @@ class InjectSection(Section):
         500, description="needless: so many problems that the student solves are looked through"
     )
     per: Count = Field(2, description="insertions that are tried for each question")
+    together: Count = Field(
+        1,
+        description="at most so many texts are put into one question: with 2, every second"
+        " insertion of a question holds two, at places of their own",
+    )
     hosts: Literal["solved", "all"] = Field(
         "solved",
         description="questions that take some: those that the student answers right, where a"

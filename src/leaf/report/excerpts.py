@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from leaf.records import Span
+from leaf.records import BETWEEN, Span
 from leaf.report.plain import TEXT_LIMIT
 from leaf.store.ledger import Variant
 
@@ -26,24 +26,29 @@ def excerpt(question: str, cut: Variant) -> list[Piece]:
     return list(_pieces(question, cut.spans, _inserted(question, cut)))
 
 
-def _inserted(question: str, cut: Variant) -> str:
-    """Return what came in, read off the question: with the spaces that came along."""
+def _inserted(question: str, cut: Variant) -> list[str]:
+    """Return what came in after each span, read off the question: with the spaces that came along.
+
+    Of texts put in together, each is as long as it says: it has its spaces.
+    """
     if not cut.inserted:
-        return ""
+        return [""] * len(cut.spans)
+    if len(cut.spans) > 1:
+        return cut.inserted.split(BETWEEN)
     (span,) = cut.spans
-    return cut.question[span.start : len(cut.question) - (len(question) - span.end)]
+    return [cut.question[span.start : len(cut.question) - (len(question) - span.end)]]
 
 
-def _pieces(question: str, spans: Sequence[Span], inserted: str) -> Iterator[Piece]:
-    """Yield the pieces in order; `inserted` follows the last span."""
+def _pieces(question: str, spans: Sequence[Span], inserted: Sequence[str]) -> Iterator[Piece]:
+    """Yield the pieces in order; what came in follows its span."""
     place = 0
-    for span in spans:
+    for span, text in zip(spans, inserted, strict=True):
         yield from _context(question[place : span.start], first=place == 0)
         if span.start < span.end:
             yield Piece(text=question[span.start : span.end][:TEXT_LIMIT], removed=True)
+        if text:
+            yield Piece(text=text[:TEXT_LIMIT], inserted=True)
         place = span.end
-    if inserted:
-        yield Piece(text=inserted[:TEXT_LIMIT], inserted=True)
     rest = question[place:]
     yield Piece(text=_head(rest))
     if len(rest) > CONTEXT:

@@ -8,9 +8,9 @@ import dataclasses
 import math
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from leaf.records import Answer, Counterfactual, Outcome, Score, Verdict
+from leaf.records import BETWEEN, Answer, Counterfactual, Outcome, Score, Verdict
 
 LEAST_HOSTS = 3
 """So many questions a text must stand in before the student's answers tell what it says."""
@@ -58,8 +58,8 @@ def effects(
 
     Only insertions into problems that the student solves without the text count. An estimate of
     the effect of do(insert text) on the student; by chance verified spans have little. An injection
-    goes by its donor: a template has another number in each host. A teacher that was not asked does
-    not contradict.
+    goes by its donor: a template has another number in each host; one of several texts says nothing
+    of either. A teacher that was not asked does not contradict.
 
     Args:
         tried: Counterfactuals; those that insert nothing into a whole question are passed over.
@@ -81,8 +81,8 @@ def screen(
 ) -> list[Verdict]:
     """Let go of kept transplants and injections whose text has less than this effect (`effects`).
 
-    Of a replacement both texts count, what came in and what went out. Where the student was not
-    asked nothing is known, and nothing goes.
+    Of a replacement both texts count, what came in and what went out; of texts put in together one
+    is enough. Where the student was not asked nothing is known, and nothing goes.
     """
     known = effects(tried, verdicts, solved)
     reason = f"its text misled the student in less than {effect:.0%} of its insertions"
@@ -112,7 +112,9 @@ def clear(
     }
     reason = f"ambiguous: the student is right in less than {STILL_RIGHT:.0%} of its text's hosts"
     return [
-        _let_go(verdict, reason) if verdict.kept and _text(item) in unclear else verdict
+        _let_go(verdict, reason)
+        if verdict.kept and not unclear.isdisjoint(_texts(item))
+        else verdict
         for item, verdict in zip(tried, verdicts, strict=True)
     ]
 
@@ -169,8 +171,9 @@ def drawn_by(seed: int, name: str) -> tuple[int, str]:
     return zlib.crc32(f"{seed} {name}".encode()), name
 
 
-def _text(item: Counterfactual) -> str:
-    return item.donor if item.strategy == "inject" else item.inserted
+def _texts(item: Counterfactual) -> list[str]:
+    """Return what names each text that was put in."""
+    return (item.donor if item.strategy == "inject" else item.inserted).split(BETWEEN)
 
 
 def _by_text(
@@ -182,8 +185,9 @@ def _by_text(
     found: dict[str, list[Verdict]] = {}
     for item, verdict in zip(tried, verdicts, strict=True):
         known_host = solved is None or item.problem_id in solved
-        if item.inserted and not item.spans[0].text and verdict.student is not None and known_host:
-            found.setdefault(_text(item), []).append(verdict)
+        alone = item.inserted and not item.spans[0].text and len(item.spans) == 1
+        if alone and verdict.student is not None and known_host:
+            found.setdefault(_texts(item)[0], []).append(verdict)
     return found
 
 
@@ -192,8 +196,9 @@ def _refused(verdict: Verdict) -> bool:
 
 
 def _least_effect(item: Counterfactual, known: Mapping[str, float]) -> float:
-    texts: Iterable[str] = [_text(item), *(span.text.strip() for span in item.spans)]
-    return min(known.get(text, 0.0) for text in texts if text)
+    came = max(known.get(text, 0.0) for text in _texts(item))
+    went = [known.get(span.text.strip(), 0.0) for span in item.spans if span.text.strip()]
+    return min([came, *went])
 
 
 def _let_go(verdict: Verdict, reason: str) -> Verdict:

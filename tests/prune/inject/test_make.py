@@ -14,7 +14,7 @@ from leaf.prune.inject.places import Host
 from leaf.prune.inject.words import numbers
 from leaf.recipe import InjectSection
 from leaf.recipe.names import SourceName
-from leaf.records import Counterfactual, Problem, Span
+from leaf.records import BETWEEN, Counterfactual, Problem, Span
 from leaf.text.units import pieces
 
 
@@ -52,6 +52,31 @@ def test_what_was_put_in_is_known_to_the_character_and_nothing_else_changed() ->
         assert remove(item.question, [put_in]) == questions[item.problem_id]
         assert (item.strategy, item.skipped) == ("inject", None)
         assert item.donor
+
+
+def test_every_second_insertion_holds_two_texts_where_two_belong_together() -> None:
+    hosts = world()
+    questions = {one.id: one.question for one in hosts}
+    found = make(hosts, per=4, together=2)
+    held = [len(item.spans) for item in found]
+    assert held.count(2) > len(hosts)
+    for item in found:
+        texts, donors = item.inserted.split(BETWEEN), item.donor.split(BETWEEN)
+        assert len(item.spans) == len(texts) == len(donors) == len(set(donors))
+        if item.id.endswith(("/in0", "/in2")):
+            assert len(item.spans) == 1
+        # Each text stands at its place of the host, after those that stand before it there.
+        question = questions[item.problem_id]
+        for span, text in reversed(list(zip(item.spans, texts, strict=True))):
+            question = question[: span.start] + text + question[span.start :]
+        assert question == item.question
+        assert remove(questions[item.problem_id], item.spans) == questions[item.problem_id]
+
+
+def test_one_text_a_question_is_what_it_was_before_there_could_be_two() -> None:
+    one = {item.id: item for item in make(world(), per=4)}
+    two = {item.id: item for item in make(world(), per=4, together=2)}
+    assert all(one[name] == item for name, item in two.items() if name.endswith("/in0"))
 
 
 def test_what_stands_first_and_what_asks_stay_as_they_are() -> None:

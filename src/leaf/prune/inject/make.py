@@ -3,6 +3,7 @@
 import inspect
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from leaf.prune.inject import verified as of_run
 from leaf.prune.inject.passages import passages
@@ -11,7 +12,7 @@ from leaf.prune.inject.problems import problems
 from leaf.prune.inject.source import Insertion, Material, Offers, Source
 from leaf.prune.inject.templates import templates
 from leaf.recipe import InjectSection
-from leaf.records import Counterfactual, Problem, Span
+from leaf.records import BETWEEN, Counterfactual, Problem, Span
 
 SOURCES: dict[str, Source] = {
     "verified": of_run.verified,
@@ -42,7 +43,9 @@ def injections(
 
     The sources of the recipe take turns. What a host gets depends on the seed, the host and the
     material, not on the order of the problems; the result is ordered by id. No question is made
-    twice, and none equals a question of `every`; no insertion says its host's right answer.
+    twice, and none equals a question of `every`; no insertion says its host's right answer. With
+    `section.together` every second insertion of a host holds two texts, every third three, each of
+    another donor.
 
     Args:
         every: Every training problem by id.
@@ -60,12 +63,16 @@ def injections(
         host = Host(problem)
         donors: set[str] = set()
         for insertion in _drawn(host, sources, section.seed):
-            question = insertion.question or _changed(host.text, insertion)
-            said = host.gives_away(insertion.text)
-            if question in seen or insertion.donor in donors or said:
+            if insertion.donor in donors or host.gives_away(insertion.text):
+                continue
+            texts: Sequence[Insertion] = [insertion]
+            for _ in range(len(donors) % section.together):
+                texts = _with_one_more(host, texts, sources, f"{section.seed} {len(donors)}")
+            question = _changed(host.text, texts)
+            if question in seen:
                 continue
             seen.add(question)
-            found.append(_counterfactual(host, len(donors), insertion, question))
+            found.append(_counterfactual(host, len(donors), texts, question))
             donors.add(insertion.donor)
             if len(donors) == section.per:
                 break
@@ -74,7 +81,38 @@ def injections(
     return found
 
 
-def _drawn(host: Host, sources: Mapping[str, Offers], seed: int) -> Iterator[Insertion]:
+def _with_one_more(
+    host: Host, texts: Sequence[Insertion], sources: Mapping[str, Offers], seed: str
+) -> Sequence[Insertion]:
+    """Add a text of another donor to those of a question, where one fits; all in text order."""
+    if texts[0].question:
+        return texts  # documents are numbered anew: no place is what it was
+    full = Host(replace(host.problem, question=_changed(host.text, texts)), is_full=True)
+    taken = {text.donor for text in texts}
+    for found in _drawn(full, sources, seed):
+        at, place = _in_host(found.place, texts)
+        inside = place < (texts[at - 1].place if at else 0)
+        if found.donor in taken or found.question or inside or host.gives_away(found.text):
+            continue
+        return [*texts[:at], replace(found, place=place), *texts[at:]]
+    return texts
+
+
+def _in_host(place: int, texts: Sequence[Insertion]) -> tuple[int, int]:
+    """Return how many texts stand before a place of the changed question, and where it is.
+
+    That is in the host; a place inside what was put in comes out before that text's own.
+    """
+    at = 0
+    for text in texts:
+        if place <= text.place:
+            break
+        place -= len(text.text)
+        at += 1
+    return at, place
+
+
+def _drawn(host: Host, sources: Mapping[str, Offers], seed: int | str) -> Iterator[Insertion]:
     """Yield what the sources offer, one after the other; which begins is drawn."""
     rng = random.Random(f"{seed} {host.problem.id}")
     offers = [
@@ -91,20 +129,28 @@ def _drawn(host: Host, sources: Mapping[str, Offers], seed: int) -> Iterator[Ins
                 yield insertion
 
 
-def _changed(question: str, insertion: Insertion) -> str:
-    return question[: insertion.place] + insertion.text + question[insertion.place :]
+def _changed(question: str, texts: Sequence[Insertion]) -> str:
+    """Return the question with the texts, which are in text order."""
+    if texts[0].question:
+        return texts[0].question
+    for text in reversed(texts):
+        question = question[: text.place] + text.text + question[text.place :]
+    return question
 
 
-def _counterfactual(host: Host, number: int, insertion: Insertion, question: str) -> Counterfactual:
-    place = insertion.place
+def _counterfactual(
+    host: Host, number: int, texts: Sequence[Insertion], question: str
+) -> Counterfactual:
     return Counterfactual(
         id=f"{host.problem.id}/in{number}",
         problem_id=host.problem.id,
         strategy="inject",
-        spans=(Span(start=place, end=place, text="", gap=0.0, units=0),),
+        spans=tuple(
+            Span(start=text.place, end=text.place, text="", gap=0.0, units=0) for text in texts
+        ),
         question=question,
-        inserted=insertion.text,
-        donor=insertion.donor,
+        inserted=BETWEEN.join(text.text for text in texts),
+        donor=BETWEEN.join(text.donor for text in texts),
     )
 
 

@@ -89,10 +89,14 @@ class Border:
 
 
 class Host:
-    """A question that may take a text, and what has to be known of it. Places are characters."""
+    """A question that may take a text, and what has to be known of it. Places are characters.
 
-    def __init__(self, problem: Problem) -> None:
+    `is_full` says that something was put in already, so that what pulls in it is meant to.
+    """
+
+    def __init__(self, problem: Problem, *, is_full: bool = False) -> None:
         self.problem = problem
+        self.is_full = is_full
         self.text = problem.question
 
     @cached_property
