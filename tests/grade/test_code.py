@@ -67,6 +67,15 @@ def test_of_a_whole_program_the_last_python_block_counts() -> None:
     assert found(text, name="") == "n = 1"
 
 
+@pytest.mark.parametrize("example", ["3 4\n7", "print(3)", "Input: 3"])
+def test_of_a_whole_program_a_block_that_says_python_counts_before_one_that_says_nothing(
+    example: str,
+) -> None:
+    program = "print(sum(map(int, input().split())))"
+    assert found(f"{block(program)}\nExample:\n{block(example, '')}", name="") == program
+    assert found(f"{block(example, '')}\n```\npy\n{program}\n```", name="") == program
+
+
 @pytest.mark.parametrize("language", ["", "py", "Python", "python3", "python title=a.py", "java"])
 def test_any_language_of_a_block_that_defines_the_entry_point_is_taken(language: str) -> None:
     assert found(block(PROGRAM, language)) == PROGRAM

@@ -2,7 +2,7 @@ r"""Programs: found in an answer here, judged by running them in `leaf.grade.san
 
 The program of an answer is, in this order:
   1. the last code block that defines the entry point (a program for standard input: the last one
-     that is Python);
+     that says it is Python, or else the last one that says no language);
   2. the longest block, where none defines it;
   3. without blocks, the answer from its first line of code on, where that defines the entry point;
   4. without blocks, an answer that begins indented: it goes on where the question's code ends, as
@@ -63,6 +63,8 @@ class Block:
     code: str
     python: bool
     """Whether its language is Python, or not said."""
+    said: bool
+    """Whether it says that it is Python."""
     closed: bool
 
 
@@ -109,7 +111,8 @@ def find_program(
         return None
     python = [block for block in blocks if block.python] or blocks
     if not name:
-        return python[-1].code
+        # What says no language is often an example of the input or the output.
+        return ([block for block in python if block.said] or python)[-1].code
     longest = max(python, key=lambda block: len(block.code)).code
     return _continued(longest, name, signature) or longest
 
@@ -122,12 +125,13 @@ def code_blocks(text: str) -> list[Block]:
 
     def end(*, closed: bool) -> None:
         # Small models write the language below the fence; as a statement it is a NameError.
-        if fence and not fence["language"] and lines and lines[0].strip().lower() in _NAMED:
-            del lines[0]
+        language = fence["language"].lower() if fence else ""
+        if fence and not language and lines and lines[0].strip().lower() in _NAMED:
+            language = lines.pop(0).strip().lower()
         code = "\n".join(lines)
         if fence and code.strip():
-            python = fence["language"].lower() in _PYTHON
-            blocks.append(Block(code=code, python=python, closed=closed))
+            python, said = language in _PYTHON, language in _NAMED
+            blocks.append(Block(code=code, python=python, said=said, closed=closed))
         lines.clear()
 
     for line in text.split("\n"):

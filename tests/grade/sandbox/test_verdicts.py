@@ -113,6 +113,93 @@ def test_a_right_program_passes(name: str, pool: SandboxPool) -> None:
     assert one(pool, source, tests) == Judgement(outcome=Outcome.RIGHT, extracted=source)
 
 
+CLOSE = "import numpy as np\nassert np.allclose(candidate(1), {}, atol=1e-6)"
+
+
+@pytest.mark.parametrize(
+    ("returned", "expected", "outcome"),
+    [
+        ("[]", "2.5", "wrong"),
+        ("np.array([])", "2.5", "wrong"),
+        ("[2.5]", "2.5", "wrong"),
+        ("2.5", "[2.5, 2.5]", "wrong"),
+        ("[[]]", "[2.5]", "wrong"),
+        ("[5.0]", "[]", "wrong"),
+        ("2.5000001", "2.5", "right"),
+        ("[1, 2.5]", "(1, 2.5)", "right"),
+        ("[]", "[]", "right"),
+        ("np.array([1e-9, 0])", "0", "right"),
+    ],
+)
+def test_nothing_of_another_shape_is_close(
+    returned: str, expected: str, outcome: str, pool: SandboxPool
+) -> None:
+    tests = Tests(entry_point="f", program=CLOSE.format(expected))
+    judgement = one(pool, f"import numpy as np\ndef f(x): return {returned}", tests)
+    assert judgement.outcome == outcome
+
+
+SCRIPTS = {
+    "a thread that is not joined": (
+        "import threading, time\n"
+        "def run(): time.sleep(0.1); print(sum(map(int, input().split())))\n"
+        "threading.Thread(target=run).start()"
+    ),
+    "a class of its own for output": (
+        "import os, sys, io\n"
+        "class Fast(io.IOBase):\n"
+        "    def __init__(self): self.text = []\n"
+        "    def write(self, text): self.text.append(text)\n"
+        "    def flush(self): os.write(1, ''.join(self.text).encode()); self.text = []\n"
+        "sys.stdout = Fast()\n"
+        "print(sum(map(int, input().split())))"
+    ),
+    "the first standard output": (
+        "import sys\nsys.__stdout__.write(str(sum(map(int, sys.__stdin__.readline().split()))))"
+    ),
+    "at exit": (
+        "import atexit\nn = sum(map(int, input().split()))\natexit.register(lambda: print(n))"
+    ),
+    "/dev/stdin": "print(sum(map(int, open('/dev/stdin').read().split())))",
+    "/dev/stdout": "open('/dev/stdout', 'w').write(str(sum(map(int, input().split()))))",
+    "/dev/fd": "print(sum(map(int, open('/dev/fd/0').read().split())))",
+    "its own file": (
+        "import os\nassert os.path.samefile(__file__, 'solution.py')\n"
+        "print(sum(map(int, input().split())))"
+    ),
+    "a pool": (
+        "from multiprocessing import Pool\n"
+        "if __name__ == '__main__':\n"
+        "    with Pool(2) as pool: print(sum(pool.map(int, input().split())))"
+    ),
+    "processes that are started anew": (
+        "import multiprocessing as m\n"
+        "def work(q, a): q.put(int(a))\n"
+        "if __name__ == '__main__':\n"
+        "    c = m.get_context('spawn'); q = c.Queue()\n"
+        "    all = [c.Process(target=work, args=(q, a)) for a in input().split()]\n"
+        "    for p in all: p.start()\n"
+        "    print(sum(q.get() for _ in all))"
+    ),
+    "a child that prints last": (
+        "import os, time\nn = sum(map(int, input().split()))\n"
+        "if os.fork() == 0: time.sleep(0.1); print(n)"
+    ),
+    "annotations of the future": (
+        "from __future__ import annotations\ndef f(x: Later): print(x)\n"
+        "f(sum(map(int, input().split())))"
+    ),
+    "exit with its name": "print(sum(map(int, input().split())))\nquit()",
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_runs_as_under_cpython(name: str, pool: SandboxPool) -> None:
+    tests = Tests(preamble="import math", cases=SUM.cases)
+    judgement = one(pool, SCRIPTS[name], tests)
+    assert (judgement.outcome, judgement.reason) == (Outcome.RIGHT, None)
+
+
 WRONG = {
     "def add(a, b): return 3": (ADD, "assertion failed"),
     "def add(a, b): return None": (ADD, "assertion failed"),

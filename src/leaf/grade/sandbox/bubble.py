@@ -7,6 +7,7 @@ user that we are, in a user namespace without any right.
 """
 
 import contextlib
+import importlib.machinery
 import math
 import os
 import shutil
@@ -18,10 +19,8 @@ import sysconfig
 from pathlib import Path
 from typing import IO, Self
 
-import psutil
-
 from leaf.errors import SandboxError
-from leaf.grade.sandbox import inside
+from leaf.grade.sandbox import inside, usage
 from leaf.grade.sandbox.filters import filter_program
 from leaf.grade.sandbox.inside import frames, limits
 from leaf.grade.sandbox.stage import reachable, stage
@@ -36,6 +35,7 @@ _ENVIRONMENT = {
     "PATH": "/python/bin",
     "LANG": "C.UTF-8",
     "LD_LIBRARY_PATH": "/python/lib",
+    "PYTHONPATH": "/packages",
     "PYTHONUTF8": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
     # One order of sets in every run, so that a verdict can be had again.
@@ -45,7 +45,7 @@ _ENVIRONMENT = {
 }
 
 _BOOT = (
-    "import sys; sys.path[:0] = ['/code', '/packages']; from inside import {module} as module; "
+    "import sys; sys.path.insert(0, '/code'); from inside import {module} as module; "
     "sys.path.remove('/code'); module.main({memory}, {seconds})"
 )
 
@@ -62,9 +62,12 @@ class Layout:
         if os.geteuid() == 0 and not all(reachable(Path(source)) for source in sources):
             namespace, sources = stage(sources)
             self._files.append(namespace)
-            self._command = ["nsenter", f"--mount=/proc/self/fd/{namespace}", *self._command]
+            # By our own table of files: what a sandbox is handed stays open inside it.
+            place = f"/proc/{os.getpid()}/fd/{namespace}"
+            self._command = ["nsenter", f"--mount={place}", *self._command]
         pairs = zip(sources, bound.values(), strict=True)
-        self._words = [word for pair in pairs for word in ("--ro-bind", *pair)] + _links()
+        self._words = [word for pair in pairs for word in ("--ro-bind", *pair)]
+        self._words += _links() + _without_site()
 
     def close(self) -> None:
         """Close what was opened; running sandboxes keep theirs."""
@@ -91,7 +94,7 @@ class Layout:
                 stdin=far.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                pass_fds=[*self._files, read],
+                pass_fds=[read],
                 env={"PATH": os.defpath},  # the first process inside keeps what it was started with
                 cwd="/",
                 process_group=0,
@@ -135,18 +138,18 @@ class Sandbox:
         """Whether it still runs."""
         return self._process.poll() is None
 
-    def memory(self) -> int:
-        """Return the bytes that its processes hold by themselves."""
-        try:
-            inside_it = psutil.Process(self._process.pid).children(recursive=True)
-        except psutil.Error:
-            return 0
-        held = 0
-        for one in inside_it:
-            with contextlib.suppress(psutil.Error):
-                info = one.memory_info()
-                held += info.rss - info.shared
-        return held
+    def excess(self, memory: int) -> str | None:
+        """Return what its processes hold too much of, in words.
+
+        Args:
+            memory: Bytes that they may hold together.
+        """
+        pids = usage.processes(self._process.pid)
+        if usage.memory(pids) > memory:
+            return too_large(memory)
+        if any(usage.files(pids, folder) > limits.INODES for folder in _WRITABLE):
+            return f"makes more than {limits.INODES:,} files"
+        return None
 
     def stop(self) -> None:
         """End all its processes at once; from any thread."""
@@ -163,6 +166,11 @@ class Sandbox:
         self.line.close()
         if self._process.stderr is not None:
             self._process.stderr.close()
+
+
+def too_large(memory: int) -> str:
+    """Return what is said of a program that needs too much memory."""
+    return f"needs more than {memory // 2**20} MiB"
 
 
 def _command() -> list[str]:
@@ -199,10 +207,16 @@ def _isolation(filter_file: int) -> list[str]:
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/lib", "/lib64")
-_PACKAGES = ("numpy", "numpy.libs", "sortedcontainers")
+_PACKAGES = ("numpy", "sortedcontainers")
+
+_WRITABLE = ("/tmp", "/dev/shm", "/std")  # noqa: S108
+"""File systems of a sandbox's own: for its files, for semaphores, for its standard streams."""
 
 _LAST = (
-    *("--size", str(limits.FILE), "--tmpfs", "/tmp"),  # noqa: S108
+    *(w for place in _WRITABLE for w in ("--size", str(limits.FILE), "--tmpfs", place)),
+    *("--symlink", "/std/in", "/dev/stdin", "--symlink", "/std/out", "/dev/stdout"),
+    *("--symlink", "/std/err", "/dev/stderr", "--symlink", "/std/in", "/dev/fd/0"),
+    *("--symlink", "/std/out", "/dev/fd/1", "--symlink", "/std/err", "/dev/fd/2"),
     *("--remount-ro", "/", "--chdir", "/tmp"),  # noqa: S108
 )
 
@@ -235,9 +249,16 @@ def _plain(base: Path) -> dict[str, str]:
 
 
 def _packages() -> list[Path]:
-    """Return the folders of what programs and tests of the data sets import besides the library."""
-    sites = [Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")]
-    found = {site / name for site in sites for name in _PACKAGES}
+    """Return the folders of what programs and tests of the data sets import besides the library.
+
+    They are looked for where this interpreter would import them from: in its environment, under
+    PYTHONPATH, at the user's.
+    """
+    found = set()
+    for name in _PACKAGES:
+        spec = importlib.machinery.PathFinder.find_spec(name)
+        for place in (spec and spec.submodule_search_locations) or ():
+            found |= {Path(place), Path(f"{place}.libs")}  # the libraries that a wheel brings
     return sorted(path for path in found if path.is_dir())
 
 
@@ -250,6 +271,17 @@ def _libraries() -> list[Path]:
 def _links() -> list[str]:
     links = [path for path in _libraries() if path.is_symlink()]
     return [word for path in links for word in ("--symlink", str(path.readlink()), str(path))]
+
+
+def _without_site() -> list[str]:
+    """Return the words that hide what is installed in the interpreter itself.
+
+    A program starts faster without it, and no file that runs at every start (.pth) is obeyed.
+    """
+    site = Path("lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
+    if not Path(sys.base_prefix, site).is_dir() or sys.base_prefix == "/usr":
+        return []
+    return ["--tmpfs", f"/python/{site}", "--remount-ro", f"/python/{site}"]
 
 
 def _tail(stream: IO[bytes] | None) -> str:

@@ -6,6 +6,7 @@ verdict, under a number that the solver never sees. Outputs of programs that rea
 are compared here.
 """
 
+import re
 import secrets
 import select
 import socket
@@ -14,13 +15,13 @@ import time
 from leaf.errors import SandboxError
 from leaf.grade.judgement import NO_TESTS, Judgement, Program, ungradable
 from leaf.grade.sandbox import printed
-from leaf.grade.sandbox.bubble import Layout, Sandbox
+from leaf.grade.sandbox.bubble import Layout, Sandbox, too_large
 from leaf.grade.sandbox.inside import frames, script
 from leaf.grade.stations import StationPool
 from leaf.records import Outcome
 
 _GLANCE = 0.1
-"""Seconds between two looks at the memory of a sandbox."""
+"""Seconds between two looks at what a sandbox holds."""
 
 _GRACE = 1.0
 """Seconds that the tests may take to notice that their program is gone."""
@@ -30,6 +31,8 @@ _JUDGE_MEMORY = 2**30
 
 _REASON = 120
 """Characters of a program's own last words in a reason."""
+
+_FUTURE = re.compile(r"^from[ \t]+__future__[ \t]+import[ \t][^\n(\\]*$", re.MULTILINE)
 
 _OUTCOMES = {"right": Outcome.RIGHT, "wrong": Outcome.WRONG, "broken": Outcome.UNGRADABLE}
 
@@ -98,7 +101,7 @@ class _Station:
         self._next = self._start("solver")  # it starts while this one works
         try:
             if tests.cases and not tests.entry_point:
-                outcome, reason = _printed(program, solver, self._watch(solver))
+                outcome, reason = _printed(program, solver, self._watch(solver), self._memory)
             else:
                 outcome, reason = self._tested(program, solver)
         except _OverError as over:
@@ -166,29 +169,28 @@ class _Watch:
         self._time_limit = time_limit
         self._memory = memory
         self._deadline = time.monotonic() + time_limit
+        self._glance = time.monotonic() + _GLANCE
 
     def wait(self, line: socket.socket) -> None:
         """Return when there is something to read.
 
         Raises:
-            _OverError: the program used up its time or its memory.
+            _OverError: the program used up its time, its memory or its files.
         """
         while True:
-            left = self._deadline - time.monotonic()
-            if left <= 0:
+            now = time.monotonic()
+            if now >= self._deadline:
                 raise _OverError(f"took longer than {self._time_limit:g} s")
-            if select.select([line], [], [], min(left, _GLANCE))[0]:
+            if now >= self._glance:
+                excess = self._solver.excess(self._memory)
+                if excess is not None:
+                    raise _OverError(excess)
+                self._glance = time.monotonic() + _GLANCE
+            if select.select([line], [], [], min(self._deadline - now, _GLANCE))[0]:
                 return
-            if self._solver.memory() > self._memory:
-                raise _OverError(self.memory_reason)
-
-    @property
-    def memory_reason(self) -> str:
-        """What is said of a program that needs too much memory."""
-        return f"needs more than {self._memory // 2**20} MiB"
 
 
-def _printed(program: Program, solver: Sandbox, watch: _Watch) -> tuple[Outcome, str]:
+def _printed(program: Program, solver: Sandbox, watch: _Watch, memory: int) -> tuple[Outcome, str]:
     """Run the program once a case, and compare what it prints here."""
     source = _source(program)
     for number, case in enumerate(program.tests.cases, start=1):
@@ -202,7 +204,7 @@ def _printed(program: Program, solver: Sandbox, watch: _Watch) -> tuple[Outcome,
         if status == script.TOO_MUCH:
             return Outcome.WRONG, f"printed too much in case {number}"
         if "MemoryError" in errors and status:
-            return Outcome.WRONG, watch.memory_reason
+            return Outcome.WRONG, too_large(memory)
         if status:
             last = errors.strip().rsplit("\n", 1)[-1][:_REASON] or f"status {status}"
             return Outcome.WRONG, f"failed in case {number}: {last}"
@@ -219,8 +221,12 @@ def _ended_case(reply: object) -> tuple[int, str, str]:
 
 
 def _source(program: Program) -> str:
+    """Return the program after what its author could count on."""
     before = program.tests.preamble
-    return f"{before}\n{program.source}" if before else program.source
+    if not before:
+        return program.source
+    future = "".join(f"{line}\n" for line in _FUTURE.findall(program.source))  # these come first
+    return f"{future}{before}\n{_FUTURE.sub('', program.source)}"
 
 
 def _job(program: Program, nonce: str, memory: int) -> dict[str, object]:

@@ -18,7 +18,7 @@ import traceback
 import types
 from typing import Any
 
-from . import frames, limits
+from . import close, frames, limits
 from .standins import Fault, Link, UnsentError
 
 RIGHT, WRONG, BROKEN = "right", "wrong", "broken"
@@ -34,9 +34,12 @@ def main(memory: int, seconds: int) -> None:
     null = os.open("/dev/null", os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)
+    os.close(null)
     limits.confine(memory=memory, seconds=None)
     with contextlib.suppress(ImportError):  # half of all tests need it, and it is slow to import
-        import numpy  # noqa: F401
+        import numpy
+
+        close.strict(numpy)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
     gc.collect()
     gc.freeze()

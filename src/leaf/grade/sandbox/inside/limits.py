@@ -9,7 +9,10 @@ INTERPRETER = 256 * 2**20
 FILE = 64 * 2**20
 """Bytes of the longest file, and of all files of a sandbox together."""
 
-_PROCESSES = 32
+INODES = 20_000
+"""Files and folders of each file system of a sandbox."""
+
+_PROCESSES = 64
 """Processes and threads of one sandbox."""
 
 _FILES = 64

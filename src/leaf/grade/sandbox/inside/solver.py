@@ -57,6 +57,7 @@ def main(memory: int, seconds: int) -> None:
     null = os.open("/dev/null", os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)
+    os.close(null)
     limits.confine(memory=memory, seconds=seconds)
     # An interpreter that starts without its site packages lacks these two; programs use them.
     vars(builtins).update(exit=sys.exit, quit=sys.exit)
