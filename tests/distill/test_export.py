@@ -9,13 +9,15 @@ import pytest
 import torch
 import yaml
 from huggingface_hub import ModelCard
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from leaf.distill.export import Card, export, model_card, shown_name
 from leaf.distill.lora import add_adapters
+from leaf.errors import ModelError
 from leaf.models.files import find
 from leaf.models.load import dtype_of, load
+from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import DistillSection, ModelSection
 
 IDS = torch.tensor([[5, 9, 22, 7, 31, 40, 3, 18, 2]])
@@ -45,6 +47,7 @@ def save(student, folder, **changes):
         own=dtype_of(student.source),
         section=section,
         card=CARD,
+        end_of_turn=PromptFormat(student.tokenizer, name="student").end_of_turn[-1],
     )
 
 
@@ -120,6 +123,38 @@ def test_the_generation_config_is_the_students(cue_pair, tmp_path):
     found = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
     assert found.generation_config.temperature == 0.6
     assert found.generation_config.eos_token_id == 1
+
+
+def test_plain_generate_stops_where_the_template_ends_a_turn(student, cue_pair, tmp_path):
+    """The student says 4 and <|im_end|>; a base model's files end a text with another token."""
+    student.model.generation_config.eos_token_id = 0
+    save(student, tmp_path / "model")
+    found = AutoModelForCausalLM.from_pretrained(tmp_path / "model").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    assert found.generation_config.eos_token_id == [0, 1]
+    line = (cue_pair / "train.jsonl").read_text().splitlines()[0]
+    messages = [{"role": "user", "content": json.loads(line)["question"]}]
+    prompt = tokenizer.apply_chat_template(
+        messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+    )
+    said = found.generate(**prompt, do_sample=False, max_new_tokens=20)
+    assert tokenizer.decode(said[0, prompt["input_ids"].shape[1] :]) == "4<|im_end|>"
+
+
+def test_weights_that_are_no_part_of_the_model_are_not_saved_without_a_word(student, tmp_path):
+    """As FP8 weights were once, with scales beside them that nobody reads."""
+    own = student.model.save_pretrained
+
+    def save_more(folder, **options):
+        own(folder, **options)
+        file = folder / "model.safetensors"
+        weights = load_file(file)
+        save_file({**weights, "lm_head.weight_scale_inv": torch.ones(1)}, file, {"format": "pt"})
+
+    student.model.save_pretrained = save_more
+    with pytest.raises(ModelError, match=r"1 of the weights .* such as lm_head.weight_scale_inv"):
+        save(student, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 def test_nothing_but_safetensors_and_text_is_in_the_folder(student, tmp_path):

@@ -103,7 +103,7 @@ def test_a_damaged_model_is_a_finding(values: dict[str, Any], spoilt: Path) -> N
     (spoilt / "model.safetensors").write_bytes(b"damaged")
     values["teacher"]["model"] = str(spoilt)
     (text,) = found(values, "bad")
-    assert text.startswith(f"{spoilt}: its weights cannot be read: ")
+    assert text.startswith(f"{spoilt}: cannot be loaded from ")
 
 
 def test_a_teacher_with_another_tokenizer_is_said_with_what_is_common(

@@ -51,6 +51,7 @@ def kept(cue_pair: Path, tmp_path: Path) -> Path:
         own=torch.float32,
         section=section,
         card=CARD,
+        end_of_turn=1,
         adapter=tmp_path / "adapter",
     )
     return tmp_path

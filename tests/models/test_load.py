@@ -1,5 +1,6 @@
 """Models are found, named by their content and refused in one line; the head is the model's own."""
 
+import contextlib
 import json
 import os
 import platform
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from leaf.errors import ModelError
 from leaf.models.files import Source, find
 from leaf.models.load import (
+    context_of,
     load,
     load_config,
     load_tokenizer,
@@ -113,9 +115,10 @@ def test_a_name_that_cannot_be_a_hub_id_is_one_clear_line() -> None:
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"model_type": "no-such-architecture"}'])
 def test_a_config_that_cannot_be_used_is_one_clear_line(folder: Path, text: str) -> None:
     (folder / "config.json").write_text(text)
-    source = find(section(folder))
-    assert error_of(load_config, source).startswith(f"{folder}: config.json cannot be used: ")
-    assert error_of(load, section(folder), source).startswith(f"{folder}: cannot be loaded from ")
+    assert error_of(find, section(folder)).startswith(f"{folder}: config.json cannot be used: ")
+    source = Source(name="it", files=folder, fingerprint="")
+    assert error_of(load_config, source).startswith("it: config.json cannot be used: ")
+    assert error_of(load, section(folder), source).startswith("it: cannot be loaded from ")
 
 
 def test_code_that_comes_with_a_model_is_never_run(folder: Path) -> None:
@@ -125,8 +128,10 @@ def test_code_that_comes_with_a_model_is_never_run(folder: Path) -> None:
     (folder / "own.py").write_text(
         "import pathlib; pathlib.Path(__file__).with_name('ran').touch()"
     )
-    error_of(load, section(folder))
-    error_of(load_config, find(section(folder)))
+    source = Source(name="it", files=folder, fingerprint="")
+    error_of(find, section(folder))
+    error_of(load, section(folder), source)
+    error_of(load_config, source)
     assert not (folder / "ran").exists()
 
 
@@ -147,15 +152,20 @@ def test_a_missing_weight_is_refused_and_not_made_up(folder: Path) -> None:
 def test_a_folder_without_tokenizer_is_one_clear_line(folder: Path) -> None:
     for path in folder.glob("tokenizer*"):
         path.unlink()
-    source = find(section(folder))
-    assert error_of(load_tokenizer, source).startswith(f"{folder}: no tokenizer in {folder}: ")
+    assert error_of(find, section(folder)).startswith(f"{folder}: no tokenizer in {folder}: ")
+    source = Source(name="it", files=folder, fingerprint="")
+    assert error_of(load_tokenizer, source).startswith(f"it: no tokenizer in {folder}: ")
 
 
 def test_a_file_that_is_no_gguf_is_refused_and_leaves_nothing(tmp_path: Path, cache: Path) -> None:
     path = tmp_path / "own.gguf"
     path.write_bytes(b"GGUF and then nothing")
-    assert error_of(find, section(path)).startswith(f"{path}: cannot be converted: ")
+    assert error_of(find, section(path)).startswith(f"{path}: cannot be converted, its weights: ")
     assert list((cache / "converted").iterdir()) == []
+    path.write_bytes(b"<html>not found</html>")
+    assert error_of(find, section(path)) == (
+        f"{path}: is not a GGUF file: it begins with b'<htm'; fetch it again"
+    )
 
 
 # What names a model's content.
@@ -172,7 +182,8 @@ def test_a_fingerprint_names_the_content_and_not_the_place(folder: Path, tmp_pat
 def test_a_fingerprint_changes_with_every_model_file(folder: Path, name: str) -> None:
     before = find(section(folder)).fingerprint
     data = bytearray((folder / name).read_bytes())
-    data[-2] ^= 1
+    # A model all the same: another last weight, another space.
+    data[-2:] = bytes([data[-2] ^ 1, data[-1]]) if "safe" in name else data[-2:] + b" "
     (folder / name).write_bytes(data)
     assert find(section(folder)).fingerprint != before
 
@@ -193,7 +204,9 @@ def test_a_fingerprint_is_remembered_by_size_and_time(folder: Path, cache: Path)
     ]
     # Other bytes of the same size and time are not read again: that is what remembering means.
     stamp = weights.stat()
-    weights.write_bytes(bytes(stamp.st_size))
+    data = bytearray(weights.read_bytes())
+    data[-2] ^= 1
+    weights.write_bytes(data)
     os.utime(weights, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     assert find(section(folder)).fingerprint == before
     (cache / "fingerprints.json").unlink()
@@ -360,3 +373,35 @@ def _small(family: str) -> Any:
     if family == "Phi":
         torch.nn.init.normal_(model.lm_head.bias)
     return model
+
+
+# The context.
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "context"),
+    [
+        ("gemma3", {"text_config": {"max_position_embeddings": 4096}}, 4096),
+        ("llama4", {"text_config": {"max_position_embeddings": 512}}, 512),
+        ("mpt", {"max_seq_len": 1024}, 1024),
+        ("gpt2", {"n_positions": 256}, 256),
+        ("mamba", {}, 2**31),
+    ],
+)
+def test_the_context_is_the_models_real_limit(
+    kind: str, settings: dict[str, Any], context: int
+) -> None:
+    assert context_of(transformers.CONFIG_MAPPING[kind](**settings)) == context
+
+
+def test_no_family_that_names_a_limit_is_taken_for_one_without() -> None:
+    """Every causal family of the library: where its file names a length, that is the context."""
+    names = transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    without = set()
+    for kind in names:
+        with contextlib.suppress(Exception):  # a few cannot be made without arguments
+            config = transformers.CONFIG_MAPPING[kind]()
+            if context_of(config) == 2**31:
+                without.add(kind)
+    no_limit = {"bloom", "cpmant", "falcon_mamba", "mamba", "mamba2", "recurrent_gemma", "xlstm"}
+    assert without <= no_limit

@@ -15,12 +15,12 @@ from leaf.api.model import Model, section_of, source_of
 from leaf.api.pair import Itself, checked_section, left_out_text, limit_text, pair_of
 from leaf.api.undisturbed import undisturbed
 from leaf.distill import TrainingExample, encode_rows, hold_out, plan_steps, split_rows
-from leaf.distill.export import round_weights
+from leaf.distill.export import round_weights, stop_at
 from leaf.distill.rows import rows_from
 from leaf.distill.train_student import TrainingJob, export_student, train_student
-from leaf.errors import UsageError, check_type
+from leaf.errors import ModelError, UsageError, check_type
 from leaf.models.load import release_memory
-from leaf.models.prompt_format import PromptFormat
+from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.models.vocabulary import check_tokenizers
 from leaf.progress import say
 from leaf.recipe import DistillSection
@@ -166,6 +166,7 @@ def _train(job: TrainingJob, student: Model, *, keep: bool) -> Any:
         export_student(job, distiller.student, samples, trained)
     else:
         round_weights(model, job.distill, student.dtype)
+        stop_at(model, prompt_format_of(student.tokenizer, job.student).end_of_turn[-1])
     return model.eval().requires_grad_(False)
 
 
@@ -177,6 +178,11 @@ def _job(
     folder: Path,
 ) -> TrainingJob:
     """Return what the training loop of recipes needs, with models that are in memory."""
+    if getattr(source_of(student).held.model, "is_quantized", False):
+        raise ModelError(
+            f"{student.name}: its weights are quantised, and training needs plain ones; load the "
+            "model that it was made of, or `model.dequantize()`"
+        )
     prompt_format = PromptFormat(student.tokenizer, name=student.name, system=student.system)
     if teacher is not None:
         other = PromptFormat(teacher.tokenizer, name=teacher.name, system=teacher.system)

@@ -17,9 +17,10 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from leaf.distill.checkpoint import flush
 from leaf.distill.sample import Sample
+from leaf.errors import ModelError
 from leaf.models.adapters import merge, save_adapter
-from leaf.models.files import PACKAGE
-from leaf.models.load import DTYPES, Tokenizer, to_dtype
+from leaf.models.files import PACKAGE, Source
+from leaf.models.load import DTYPES, Tokenizer, fits, to_dtype
 from leaf.models.quiet import quiet
 from leaf.recipe import DistillSection
 from leaf.store.store import space_guard
@@ -70,9 +71,12 @@ def export(
     own: torch.dtype,
     section: DistillSection,
     card: Card,
+    end_of_turn: int,
     adapter: Path | None = None,
 ) -> None:
     """Save a student so that `from_pretrained(folder)` of transformers alone loads it.
+
+    Its `generate` stops where a turn ends, as the student was trained to end it.
 
     A folder appears whole, in place of one that was there. Adapters are merged and the weights
     rounded to the saved dtype in place: the model is of no more use for training.
@@ -84,15 +88,18 @@ def export(
         own: What the student came in, which `save_dtype: auto` saves.
         section: How it was trained.
         card: What else the card says.
+        end_of_turn: The token that ends a turn by the chat template.
         adapter: Where the adapters go by themselves, as PEFT saves them; None: nowhere.
     """
     if adapter is not None:
         with _appearing(adapter) as aside:
             save_adapter(model, aside, base=shown_name(card.student))
     round_weights(model, section, own)
+    stop_at(model, end_of_turn)
     with _appearing(folder) as aside, quiet():
         model.save_pretrained(aside)
         tokenizer.save_pretrained(aside)
+        _check_saved(model, aside)
         (aside / "README.md").write_text(model_card(card, section), encoding="utf-8")
 
 
@@ -109,6 +116,27 @@ def _appearing(folder: Path) -> Iterator[Path]:
         if folder.exists():
             shutil.rmtree(folder)
         aside.replace(folder)
+
+
+def stop_at(model: Any, end_of_turn: int) -> None:
+    """Let the model's own `generate` end an answer with a turn, besides where it ended before."""
+    if model.generation_config is None:
+        return  # a model that brings no `generate`
+    own = model.generation_config.eos_token_id
+    ends = list(own) if isinstance(own, list | tuple) else [] if own is None else [int(own)]
+    if end_of_turn not in ends:
+        ends.append(end_of_turn)
+        model.generation_config.eos_token_id = ends if len(ends) > 1 else end_of_turn
+
+
+def _check_saved(model: Any, folder: Path) -> None:
+    """Refuse a folder with weights that who loads it would pass over, or would have to make up."""
+    surplus = fits(Source(name="the student", files=folder, fingerprint=""), type(model))
+    if surplus:
+        raise ModelError(
+            f"{folder}: {len(surplus)} of the weights that were saved are no part of the model, "
+            f"such as {min(surplus)}: what it would load is not what was trained"
+        )
 
 
 def round_weights(model: Any, section: DistillSection, own: torch.dtype) -> None:

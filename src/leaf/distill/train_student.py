@@ -287,6 +287,7 @@ def export_student(
         own=load.dtype_of(job.student_source),
         section=job.distill,
         card=card_of(job.student.model, job.teacher.model, job.task, samples, steps=trained.kept),
+        end_of_turn=prompt_format_of(student.tokenizer, job.student).end_of_turn[-1],
         adapter=job.folder / "adapter" if adapter else None,
     )
 

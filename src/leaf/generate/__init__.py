@@ -70,7 +70,7 @@ def find_for(section: ModelSection, generate: GenerateSection) -> Source:
     if engine == "openai":
         access = access_of(section)
         return Source(name=access.model, fingerprint=f"{access.url}: {access.model}")
-    return find(section, weights=engine != "llamacpp")
+    return find(section, weights=engine != "llamacpp", quantised=engine == "vllm")
 
 
 def open_engine(

@@ -49,6 +49,7 @@ def open_vllm(
             dtype=load.dtype_name(dtype),
             max_model_len=context,
             seed=generate.seed,
+            trust_remote_code=False,
         )
     say(f"loaded {source.name}: vLLM, {load.dtype_name(dtype)}, up to {context} tokens")
     engine = VllmEngine(llm, prompt_format, generate, context=context, tick=tick)

@@ -5,14 +5,9 @@ files must have the sums that were written when they were made. A GGUF file is d
 a safetensors folder in the cache (`$LEAF_CACHE`, else `~/.cache/leaf`).
 """
 
-import contextlib
-import gc
 import hashlib
-import io
 import json
 import os
-import shutil
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -21,12 +16,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from leaf.errors import ModelError, nearest
+from leaf.errors import LeafError, ModelError, StoreError, nearest
 from leaf.models.quiet import quiet
-from leaf.progress import say
+from leaf.models.strange import (
+    check_gguf,
+    check_pointers,
+    check_regular,
+    file_is,
+    folder_is,
+    quantised_line,
+)
 from leaf.recipe import ModelSection
 from leaf.store.store import write_whole
 
@@ -67,19 +67,33 @@ class Source:
         return self.files
 
 
-def find(section: ModelSection, *, weights: bool = True) -> Source:
+def find(section: ModelSection, *, weights: bool = True, quantised: bool = False) -> Source:
     """Bring a model's files onto this machine (download, conversion) without loading it.
+
+    Files like these that nobody has opened yet are opened in a process of their own.
 
     Args:
         section: The model's part of the recipe.
         weights: Whether those of a GGUF file are converted as well; False: its tokenizer and
             configuration alone, for who reads the file itself.
+        quantised: Whether weights that are will do, for who alone answers with them.
 
     Raises:
-        ModelError: no such model or adapter, or one without safetensors weights.
+        ModelError: no such model or adapter, one without safetensors weights, or one that cannot be
+            opened.
     """
+    from leaf.models.opening import open_first
+
     source = _find(section, weights=weights)
-    return source if section.adapter is None else _with_adapter(source, section.adapter)
+    if section.adapter is not None:
+        source = _with_adapter(source, section.adapter)
+    refused = quantised_line(source.name, source.folder)
+    if refused and not quantised:
+        raise ModelError(refused)
+    # What the package brings was held against its sums.
+    if section.adapter is not None or not section.model.startswith(PACKAGE):
+        open_first(source, weights=weights and not refused)
+    return source
 
 
 def _find(section: ModelSection, *, weights: bool) -> Source:
@@ -91,6 +105,8 @@ def _find(section: ModelSection, *, weights: bool) -> Source:
         return _find_gguf(name, path, weights=weights)
     if path.is_dir():
         return _find_folder(name, path)
+    if path.exists():
+        raise file_is(name, path)
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ModelError(f"{name}: no such model folder or GGUF file")
     return _find_on_hub(section)
@@ -104,6 +120,7 @@ def _with_adapter(source: Source, name: str) -> Source:
                 f"{name}: an adapter's folder must hold {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}, "
                 f"but {file} is not there; pickled weights are not loaded"
             )
+    check_regular(name, folder)
     fingerprint = f"{source.fingerprint}+{_hash_files(folder)}"
     return replace(source, name=f"{source.name}+{name}", fingerprint=fingerprint, adapter=folder)
 
@@ -120,27 +137,15 @@ def cache_folder() -> Path:
     return Path(os.environ.get("LEAF_CACHE") or Path.home() / ".cache" / "leaf")
 
 
-_UNREADABLE = (
-    AttributeError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    SafetensorError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-"""What transformers, safetensors and gguf raise over damaged or foreign files."""
-
-
 @contextmanager
 def readable(what: str) -> Iterator[None]:
     """Turn a library's error over damaged or foreign files into one line after `what`."""
     try:
         yield
-    except torch.OutOfMemoryError:
+    except (LeafError, torch.OutOfMemoryError):
         raise
-    except _UNREADABLE as error:
+    # What transformers, safetensors, tokenizers and gguf raise has no class of its own.
+    except Exception as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(f"{what}: {lines[0].rstrip(' :')}") from error
 
@@ -183,13 +188,15 @@ def find_bundled(name: str, package: Path) -> Source:
 
 
 def _find_folder(name: str, folder: Path) -> Source:
+    check_regular(name, folder)
     if not (folder / "config.json").is_file():
-        raise ModelError(f"{name}: a model folder must hold config.json, but {folder} does not")
+        raise folder_is(name, folder)
     if not list(folder.glob("*.safetensors")):
         raise ModelError(
             f"{name}: no *.safetensors in {folder}; pickled weights are not loaded: "
             "save them again with save_pretrained"
         )
+    check_pointers(name, folder)
     return Source(name=name, files=folder, fingerprint=_hash_files(folder))
 
 
@@ -216,48 +223,17 @@ def _find_on_hub(section: ModelSection) -> Source:
 
 
 def _find_gguf(name: str, path: Path, *, weights: bool) -> Source:
-    if not path.is_file():
-        raise ModelError(f"{name}: no such GGUF file")
+    check_gguf(name, path)
     fingerprint = _hash_files(path)
     called = f"{path.stem}-{fingerprint.removeprefix('sha256:')}"
     folder = cache_folder() / "converted" / called
     if not weights and not folder.is_dir():
         folder = cache_folder() / "tokenizers" / called
     if not folder.is_dir():
-        _convert_gguf(path, folder, weights=weights)
+        from leaf.models.gguf import convert
+
+        convert(path, folder, weights=weights)
     return Source(name=name, files=folder, fingerprint=fingerprint)
-
-
-def _convert_gguf(path: Path, folder: Path, *, weights: bool) -> None:
-    """Turn a GGUF file into a folder that appears whole; weights become bfloat16 safetensors."""
-    from transformers import AutoConfig, GgufConfig
-
-    what = "bfloat16 safetensors; a minute or two" if weights else "its tokenizer; half a minute"
-    say(f"converting {path} once to {folder} ({what})")
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    aside.mkdir(parents=True)
-    try:
-        # The library's own progress bar of this cannot be switched off.
-        no_bar = contextlib.redirect_stderr(io.StringIO())
-        with readable(f"{path}: cannot be converted"), quiet(), no_bar:
-            if weights:
-                model = AutoModelForCausalLM.from_pretrained(
-                    path.parent,
-                    gguf_file=path.name,
-                    dtype=torch.bfloat16,
-                    quantization_config=GgufConfig(dequantize=True),
-                    trust_remote_code=False,
-                )
-                model.save_pretrained(aside)
-            else:
-                config = AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
-                config.save_pretrained(aside)
-            tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-            tokenizer.save_pretrained(aside)
-            aside.replace(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    gc.collect()
 
 
 def _hash_files(path: Path) -> str:
@@ -278,9 +254,11 @@ def _hash_files(path: Path) -> str:
             known[str(file.resolve())] = entry
             changed = True
         whole.update(f"{file.name if path.is_dir() else ''}:{entry[2]}\n".encode())
-    if changed:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(memory, json.dumps(known).encode())
+    # Where nothing can be kept, each process reads the files again.
+    with suppress(OSError, StoreError):
+        if changed:
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(memory, json.dumps(known).encode())
     return f"sha256:{whole.hexdigest()[:16]}"
 
 

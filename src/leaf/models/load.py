@@ -86,11 +86,7 @@ def load(
             output_loading_info=True,
         )
     model, info = found
-    if info["missing_keys"]:
-        raise ModelError(
-            f"{source.name}: {source.folder} lacks {len(info['missing_keys'])} of the model's "
-            f"weights, such as {min(info['missing_keys'])}; they would be random"
-        )
+    _refuse_missing(source, info)
     if source.adapter is not None:
         put_on(model, source.adapter, name=section.model)
         to_dtype(model, dtype)
@@ -100,12 +96,51 @@ def load(
     )
 
 
+def fits(source: Source, kind: Any = AutoModelForCausalLM) -> set[str]:
+    """Hold a folder's weights against its configuration, without reading their numbers.
+
+    Args:
+        source: Where they lie.
+        kind: The class of transformers that loads them.
+
+    Returns:
+        The names of weights that the model has no place for.
+
+    Raises:
+        ModelError: it lacks weights, or has them in another shape.
+    """
+    with quiet(), readable(f"{source.name}: cannot be loaded from {source.folder}"):
+        _, info = kind.from_pretrained(
+            source.folder,
+            device_map={"": "meta"},
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    _refuse_missing(source, info)
+    for key, found, wanted in sorted(info["mismatched_keys"])[:1]:
+        raise ModelError(
+            f"{source.name}: {key} has the shape {list(found)} in {source.folder}, but "
+            f"{list(wanted)} by config.json: they are not of one model"
+        )
+    return set(info["unexpected_keys"])
+
+
+def _refuse_missing(source: Source, info: Any) -> None:
+    missing = info["missing_keys"]
+    if missing:
+        raise ModelError(
+            f"{source.name}: {source.folder} lacks {len(missing)} of the model's weights, such as "
+            f"{min(missing)}; they would be random"
+        )
+
+
 def skeleton(source: Source) -> Any:
     """Return a model with every shape and none of its numbers; it takes no memory."""
     config = copy.deepcopy(load_config(source))  # it may be a user's, and gets another dtype
-    make: Any = AutoModelForCausalLM.from_config
     with readable(f"{source.name}: config.json cannot be used"), torch.device("meta"):
-        return make(config, trust_remote_code=False)
+        return AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
@@ -177,9 +212,18 @@ def release_memory() -> None:
         trim(0)
 
 
+_CONTEXTS = ("max_position_embeddings", "max_seq_len", "seq_length", "max_target_positions")
+"""What configurations call the most tokens: nearly all, MPT and its kin, ChatGLM, Whisper."""
+
+_UNBOUNDED = 2**31
+"""The context of a model that has no limit, such as Mamba."""
+
+
 def context_of(config: Any) -> int:
-    """Return how many tokens a model was made for, by its configuration."""
-    return int(getattr(config, "max_position_embeddings", None) or 2**31)
+    """Return how many tokens a model was made for, by the configuration of its text part."""
+    text = config.get_text_config(decoder=True)
+    limits = (getattr(part, name, None) for part in (text, config) for name in _CONTEXTS)
+    return int(next((limit for limit in limits if limit), _UNBOUNDED))
 
 
 def own_dtype(config: Any) -> torch.dtype:

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2.exceptions import TemplateError
-
 from leaf.errors import ChatError
 from leaf.models.load import Tokenizer
 from leaf.recipe import ModelSection
@@ -212,10 +210,12 @@ class PromptFormat:
                 tokenize=False,
                 add_generation_prompt=add_generation_prompt,
             )
-        except (TemplateError, ValueError) as error:
-            raise ChatError(
-                f"{self.name}: its chat template refuses the messages: {error}"
-            ) from None
+        except MemoryError:
+            raise  # of this machine, or of the process that opens strangers' templates first
+        # A template is a program: it may divide by zero, recurse or ask for what is not there.
+        except Exception as error:
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise ChatError(f"{self.name}: its chat template refuses the messages: {why}") from None
         return str(text)
 
     def _bos(self) -> tuple[int, ...]:
