@@ -78,6 +78,15 @@ class Tests:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """A message of a conversation that stands before the question."""
+
+    role: str
+    """`system` (first alone), `user` or `assistant`."""
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
     """One question with its known answer. The user's message is `before + question + after`.
 
@@ -122,6 +131,8 @@ class Problem:
     and never the answers."""
     source: str = dataclasses.field(default="", metadata=NEVER_NAMED)
     """The part of the data set that it comes from, as the data name it, else ""."""
+    turns: tuple[Turn, ...] = dataclasses.field(default=(), metadata=UNNAMED)
+    """The conversation before the user's message; never scored, never cut."""
 
     def __repr__(self) -> str:
         return f"Problem({self.id!r}, {reprlib.repr(self.question)})"

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from leaf.distill.align import Aligner, align
 from leaf.models.load import Tokenizer
-from leaf.models.prompt_format import PromptFormat, Unit
+from leaf.models.prompt_format import PromptFormat
+from leaf.models.token_units import Unit
 from leaf.models.vocabulary import common_tokens
 
 

@@ -8,7 +8,8 @@ import torch
 from leaf.attribute.batched import Item
 from leaf.models.output_head import output_head
 from leaf.models.packing import Packer
-from leaf.models.prompt_format import EncodedExample, Prompt, Unit
+from leaf.models.prompt_format import EncodedExample, Prompt
+from leaf.models.token_units import Unit
 from leaf.recipe.detectors import DETECTORS, detector_class
 
 LONG = EncodedExample(ids=(5, 9, 22, 7, 31, 40, 3, 18, 2), prompt_length=6)

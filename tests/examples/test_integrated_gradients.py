@@ -7,7 +7,8 @@ from captum.attr import IntegratedGradients
 from leaf.attribute.batched import Item
 from leaf.models.output_head import output_head
 from leaf.models.packing import Packer
-from leaf.models.prompt_format import EncodedExample, Prompt, Unit
+from leaf.models.prompt_format import EncodedExample, Prompt
+from leaf.models.token_units import Unit
 from leaf.recipe.detectors import DETECTORS
 
 

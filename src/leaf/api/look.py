@@ -255,6 +255,7 @@ class Look:
             skipped=scores.skipped,
             variants=tuple(map(variant_of, self.verified or self.cuts)),
             rankings=tuple(map(ranking_of, self.ranked)),
+            turns=problem.turns,
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class BatchedDetector(Detector):
         """
         if not reference.strip():
             return "no reference response"
-        return chat.encode(problem.content, reference, problem.response_prefix)
+        return chat.encode(problem.content, reference, problem.response_prefix, problem.turns)
 
     @abstractmethod
     def values(self, model: MeasuredModel, items: Sequence[Item]) -> tuple["Tensor", "Tensor"]:

@@ -16,8 +16,10 @@ A piece that is one token to each model, the same one, is a pair; any other is a
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from leaf.models.prompt_format import EncodedExample, PromptFormat, Unit
+from leaf.models.prompt_format import EncodedExample, PromptFormat
+from leaf.models.token_units import Unit
 from leaf.models.vocabulary import CommonTokens
+from leaf.records import Turn
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +110,7 @@ class Aligner:
         content: str,
         response: str,
         response_prefix: str = "",
+        turns: tuple[Turn, ...] = (),
         *,
         to_teacher: tuple[str, str] | None = None,
     ) -> Aligned:
@@ -116,9 +119,9 @@ class Aligner:
         `to_teacher` are the content and the response prefix that the teacher sees, where they are
         others.
         """
-        to_student = (content, response, response_prefix)
+        to_student = (content, response, response_prefix, turns)
         seen, begun = to_teacher or (content, response_prefix)
-        shown = (seen, response, begun)
+        shown = (seen, response, begun, turns)
         ours, theirs = self._student.encode(*to_student), self._teacher.encode(*shown)
 
         def same(own: int, other: int) -> bool:

@@ -9,7 +9,7 @@ import torch
 
 from leaf.errors import DataError, check_type
 from leaf.recipe import DistillSection, TeacherSees
-from leaf.records import NEVER_NAMED, STORED_AS, UNNAMED, Counterfactual, Problem, Score
+from leaf.records import NEVER_NAMED, STORED_AS, UNNAMED, Counterfactual, Problem, Score, Turn
 from leaf.text.units import remove
 
 
@@ -38,6 +38,8 @@ class TrainingExample:
     """What its tokens weigh in the loss, >= 0, beside those of other rows."""
     anchored: bool = field(default=False, metadata=UNNAMED)
     """Whether the student got it right before training: `distill.anchor` keeps it there."""
+    turns: tuple[Turn, ...] = field(default=(), metadata=UNNAMED)
+    """The conversation before the user's message, the same for both."""
 
     @property
     def is_anchored(self) -> bool:
@@ -62,8 +64,9 @@ def rows_from(rows: Iterable[Any]) -> list[TrainingExample]:
     `teacher_question` (or `teacher_prompt`, or `teacher_content`: what the teacher sees in place of
     the question), `changed` (or `kind`: "original" or "changed"; without either, whether there is a
     `teacher_question`), `response_prefix`, `teacher_prefix`, `weight` (of its tokens beside those
-    of other rows; 1), `anchored` (whether `distill.anchor` holds it) and `problem_id`, the same for
-    all rows made of one problem.
+    of other rows; 1), `anchored` (whether `distill.anchor` holds it), `turns` (the conversation
+    before the question: messages with `role` and `content`) and `problem_id`, the same for all rows
+    made of one problem.
 
     Raises:
         DataError: no rows, or one without a text where one must be; says which row.
@@ -79,6 +82,7 @@ def rows_from(rows: Iterable[Any]) -> list[TrainingExample]:
 
 _QUESTION = ("question", "prompt", "content")
 _TEACHERS = ("teacher_question", "teacher_prompt", "teacher_content")
+_TURN = ("role", "content")
 _OTHERS = ("kind", "changed", "problem_id", "weight", "anchored")
 
 
@@ -119,7 +123,20 @@ def _row_from(row: Any, number: int) -> TrainingExample:
         teacher_prefix=text(["teacher_prefix"], ""),
         weight=float(weight),
         anchored=bool(anchored),
+        turns=tuple(_turn(turn, number) for turn in has("turns") or ()),
     )
+
+
+def _turn(turn: Any, number: int) -> Turn:
+    if isinstance(turn, Turn):
+        return turn
+    role, text = (turn.get(key) if isinstance(turn, Mapping) else None for key in _TURN)
+    if role not in ("system", "user", "assistant") or not isinstance(text, str):
+        raise DataError(
+            f"row {number}: a turn must have `role` (system, user or assistant) and `content`, "
+            f"but is {turn!r:.60}"
+        )
+    return Turn(role=role, text=text)
 
 
 def original_rows(
@@ -140,6 +157,7 @@ def original_rows(
             counterfactual=False,
             id=problem.id,
             anchored=section.anchor > 0 and student_scores[problem.id].right,
+            turns=problem.turns,
         )
         for problem in problems
         if problem.id in references
@@ -181,6 +199,7 @@ def counterfactual_rows(
                 strategy=item.strategy,
                 teacher_content="" if theirs[0] == mine[0] else theirs[0],
                 teacher_prefix="" if theirs[1] == mine[1] else theirs[1],
+                turns=student.turns,
             )
         )
     return rows

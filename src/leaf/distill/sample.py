@@ -87,12 +87,12 @@ def encode_rows(
 
 
 def _encode(chat: PromptFormat, row: TrainingExample, aligner: Aligner | None) -> Sample:
-    what = (row.content, row.response, row.response_prefix)
+    what = (row.content, row.response, row.response_prefix, row.turns)
     content, prefix = row.to_teacher
     return Sample(
         row=row,
         tokens=chat.encode(*what),
-        apart=chat.encode(content, row.response, prefix) if row.two_contexts else None,
+        apart=chat.encode(content, row.response, prefix, row.turns) if row.two_contexts else None,
         aligned=aligner(*what, to_teacher=row.to_teacher) if aligner else None,
     )
 

@@ -44,7 +44,11 @@ def count_rows(recipe: Recipe, problems: Sequence[Problem], chat: PromptFormat) 
     gold = recipe.attribute.reference == "gold"
     longest = 0 if gold else recipe.generate.max_new_tokens
     items = [
-        chat.encode(problem.content, problem.solution if gold and problem.solution else "")
+        chat.encode(
+            problem.content,
+            problem.solution if gold and problem.solution else "",
+            turns=problem.turns,
+        )
         for problem in problems
         if problem.solution or not gold
     ]

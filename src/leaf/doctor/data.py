@@ -133,7 +133,9 @@ def check_lengths(
     """Hold prompts, and prompts with the longest answer, against each model's context."""
     room = recipe.generate.max_new_tokens
     for role, (model, chat) in chats.items():
-        lengths = [len(chat.prompt_ids(problem.content)) for problem in problems]
+        lengths = [
+            len(chat.prompt_ids(problem.content, turns=problem.turns)) for problem in problems
+        ]
         longest = f"{label}: longest prompt for the {role} {max(lengths)} tokens"
         lost = sum(length >= model.context for length in lengths)
         short = sum(length + room > model.context for length in lengths) - lost
@@ -158,7 +160,7 @@ def check_cutoff(
         return
     responses = [problem.solution if gold else "" for problem in rows]
     lengths = [
-        len(chat.encode(problem.content, response).ids)
+        len(chat.encode(problem.content, response, turns=problem.turns).ids)
         for problem, response in zip(rows, responses, strict=True)
     ]
     longer = sum(length > cutoff for length in lengths)

@@ -102,7 +102,7 @@ class PromptEngine(ABC):
         continued, and the answer's text is the whole of it.
         """
         prompts = [
-            self._prompt_format.prompt_ids(problem.content, problem.response_prefix)
+            self._prompt_format.prompt_ids(problem.content, problem.response_prefix, problem.turns)
             for problem in problems
         ]
         pairs = list(zip(problems, prompts, strict=True))

@@ -90,7 +90,9 @@ class HuggingFaceEngine:
 
         def requests() -> Iterator[tuple[int, Request]]:
             for number, (problem, draft) in enumerate(asked):
-                prompt = self._prompt_format.prompt_ids(problem.content, problem.response_prefix)
+                prompt = self._prompt_format.prompt_ids(
+                    problem.content, problem.response_prefix, problem.turns
+                )
                 if len(prompt) < self._loaded.context:
                     problems[number] = problem
                     open_[number] = self._request(problem, prompt, draft)

@@ -17,7 +17,7 @@ from leaf.models.files import Source
 from leaf.models.server import Access
 from leaf.progress import Ticker
 from leaf.recipe import GenerateSection, ModelSection
-from leaf.records import Answer, Problem
+from leaf.records import Answer, Problem, Turn
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -143,6 +143,7 @@ class ServedEngine:
         try:
             found = self._ask(
                 problem.content,
+                problem.turns,
                 seed=seed_of(self._section.seed, problem.id),
                 limit=self._section.max_new_tokens,
             )
@@ -158,10 +159,11 @@ class ServedEngine:
             self._tick()
         return answer
 
-    def _ask(self, content: str, *, seed: int, limit: int) -> Any:
+    def _ask(self, content: str, turns: Sequence[Turn] = (), *, seed: int, limit: int) -> Any:
         """Send one request; whatever comes back is returned as the client read it."""
-        messages = [{"role": "user", "content": content}]
-        if self._system is not None:
+        messages = [{"role": turn.role, "content": turn.text} for turn in turns]
+        messages.append({"role": "user", "content": content})
+        if self._system is not None and messages[0]["role"] != "system":
             messages.insert(0, {"role": "system", "content": self._system})
         options: dict[str, Any] = {"temperature": self._section.temperature}
         if self._section.temperature > 0:

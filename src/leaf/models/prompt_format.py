@@ -14,8 +14,9 @@ from typing import Any
 
 from leaf.errors import ChatError
 from leaf.models.load import Tokenizer
+from leaf.models.token_units import Unit, units_between
 from leaf.recipe import ModelSection
-from leaf.records import Problem
+from leaf.records import Problem, Turn
 
 _SENTINEL = "leafsentinelqzx"
 """Stands for a message; lower-case letters, so that no template changes it."""
@@ -46,18 +47,6 @@ class Rendered:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Unit:
-    """A token of the question, or several that share a character."""
-
-    start: int
-    """First character in the question."""
-    end: int
-    """One past its last character in the question."""
-    tokens: tuple[int, ...]
-    """Positions in the prompt's token ids."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Prompt:
     """A problem's prompt as tokens."""
 
@@ -81,7 +70,10 @@ class EncodedExample:
 
 
 class PromptFormat:
-    """Renders and tokenises prompts for one tokenizer; a base model gets content and a newline."""
+    """Renders and tokenises prompts for one tokenizer; a base model gets texts, one a line.
+
+    A system turn of a conversation stands in the place of the model's own `system`.
+    """
 
     def __init__(self, tokenizer: Tokenizer, *, name: str, system: str | None = None) -> None:
         self.tokenizer = tokenizer
@@ -89,10 +81,8 @@ class PromptFormat:
         self.system = system
         self._lead = () if self.has_template else self._bos()
         """Tokens before a base model's text; a template writes its own."""
-        sentinel = self._apply(_SENTINEL)
-        self.prefix, found, self.suffix = sentinel.partition(_SENTINEL)
-        if not found or _SENTINEL in self.suffix:
-            raise ChatError(f"{name}: its chat template does not show a user's message just once")
+        self._frames: dict[tuple[Turn, ...], tuple[str, str]] = {}
+        self.prefix, self.suffix = self._frame(())
         self.end_of_turn = self._find_end_of_turn()
         """The tokens that end a response: what the student must learn to say last."""
 
@@ -101,27 +91,30 @@ class PromptFormat:
         """Whether the tokenizer brings a chat template."""
         return bool(self.tokenizer.chat_template)
 
-    def render(self, content: str) -> Rendered:
-        """Put a user's message into the template and locate it there.
+    def render(self, content: str, turns: tuple[Turn, ...] = ()) -> Rendered:
+        """Put a user's message, after the turns before it, into the template and locate it there.
 
         Raises:
             ChatError: the template changes the content, so that it cannot be located.
         """
-        text = self._apply(content)
+        prefix, suffix = self._frame(turns)
+        text = self._apply(content, turns)
         stripped = content.strip()
         for shown, lead in ((content, 0), (stripped, len(content) - len(content.lstrip()))):
-            if text == self.prefix + shown + self.suffix:
-                start = len(self.prefix)
+            if text == prefix + shown + suffix:
+                start = len(prefix)
                 return Rendered(text=text, start=start, end=start + len(shown), lead=lead)
         raise ChatError(f"{self.name}: its chat template changes the message {content!r:.60}")
 
-    def prompt_ids(self, content: str, response_prefix: str = "") -> list[int]:
+    def prompt_ids(
+        self, content: str, response_prefix: str = "", turns: tuple[Turn, ...] = ()
+    ) -> list[int]:
         """Return the token ids of a whole prompt, generation prompt and begun response included."""
-        return self._begin(self.render(content).text, response_prefix)[0]
+        return self._begin(self.render(content, turns).text, response_prefix)[0]
 
     def prompt(self, problem: Problem) -> Prompt:
         """Tokenise a problem's prompt and find the units of its question."""
-        rendered = self.render(problem.content)
+        rendered = self.render(problem.content, problem.turns)
         start, end, lead, text = rendered.start, rendered.end, rendered.lead, rendered.text
         ids, offsets = self._begin(text, problem.response_prefix)
         if problem.response_prefix:
@@ -131,7 +124,7 @@ class PromptFormat:
         origin = start - lead + len(problem.before)
         low = min(max(origin, start), end)
         high = min(max(origin + len(problem.question), start), end)
-        units = _units(offsets, text, low, high)
+        units = units_between(offsets, text, low, high)
         return Prompt(
             ids=tuple(ids),
             units=tuple(
@@ -140,18 +133,28 @@ class PromptFormat:
             ),
         )
 
-    def encode(self, content: str, response: str, response_prefix: str = "") -> EncodedExample:
+    def encode(
+        self,
+        content: str,
+        response: str,
+        response_prefix: str = "",
+        turns: tuple[Turn, ...] = (),
+    ) -> EncodedExample:
         """Tokenise a prompt with a response and its end-of-turn token.
 
         Prompt and response are tokenised together where that leaves the prompt's tokens as they
         are when a model generates, else one by one. A `response_prefix` counts as prompt:
         `response` is the rest of it.
         """
-        ids, _, prompt_length = self._respond(content, response, response_prefix)
+        ids, _, prompt_length = self._respond(content, response, response_prefix, turns)
         return EncodedExample(ids=(*ids, *self.end_of_turn), prompt_length=prompt_length)
 
     def response_units(
-        self, content: str, response: str, response_prefix: str = ""
+        self,
+        content: str,
+        response: str,
+        response_prefix: str = "",
+        turns: tuple[Turn, ...] = (),
     ) -> tuple[Unit, ...]:
         """Return the units of the response of `encode`, which tile its text and its tokens.
 
@@ -159,10 +162,10 @@ class PromptFormat:
         in one unit: one without characters of its own belongs to the unit after it. The end of the
         turn is the last unit, as one character more than the response has.
         """
-        ids, offsets, prompt_length = self._respond(content, response, response_prefix)
-        before = self.render(content).text + response_prefix
+        ids, offsets, prompt_length = self._respond(content, response, response_prefix, turns)
+        before = self.render(content, turns).text + response_prefix
         low, high = len(before), len(before) + len(response)
-        units = _units(offsets, before + response, low, high)
+        units = units_between(offsets, before + response, low, high)
         if not units and len(ids) > prompt_length:
             # Spaces alone, of which no token reports a character.
             units = [Unit(start=low, end=high, tokens=(len(ids) - 1,))]
@@ -188,19 +191,33 @@ class PromptFormat:
         whole = self.tokenizer.decode([*head, *tokens], skip_special_tokens=True)
         return response_prefix + (whole[len(before) :] if whole.startswith(before) else added)
 
-    def _apply(self, content: str) -> str:
+    def _frame(self, turns: tuple[Turn, ...]) -> tuple[str, str]:
+        """Return what the template puts before and after a message that follows some turns."""
+        if turns not in self._frames:
+            text = self._apply(_SENTINEL, turns)
+            prefix, found, suffix = text.rpartition(_SENTINEL)
+            said = sum(turn.text.count(_SENTINEL) for turn in turns)
+            if not found or text.count(_SENTINEL) != said + 1:
+                raise ChatError(
+                    f"{self.name}: its chat template does not show a user's message just once"
+                )
+            self._frames[turns] = prefix, suffix
+        return self._frames[turns]
+
+    def _apply(self, content: str, turns: tuple[Turn, ...] = ()) -> str:
         if not self.has_template:
             if self.system is not None:
                 raise ChatError(
                     f"{self.name}: has no chat template, so it takes no system prompt; "
                     "leave `system` out of the recipe"
                 )
-            return content + "\n"
-        messages = [{"role": "user", "content": content}]
+            return "".join(f"{turn.text}\n" for turn in turns) + content + "\n"
+        messages = [{"role": turn.role, "content": turn.text} for turn in turns]
+        messages.append({"role": "user", "content": content})
         return self._template(messages, add_generation_prompt=True)
 
     def _template(self, messages: list[dict[str, str]], *, add_generation_prompt: bool) -> str:
-        if self.system is not None:
+        if self.system is not None and messages[0]["role"] != "system":
             messages = [{"role": "system", "content": self.system}, *messages]
         try:
             template = self.tokenizer.get_chat_template()
@@ -244,10 +261,10 @@ class PromptFormat:
         return (eos,)
 
     def _respond(
-        self, content: str, response: str, response_prefix: str
+        self, content: str, response: str, response_prefix: str, turns: tuple[Turn, ...]
     ) -> tuple[list[int], list[tuple[int, int]], int]:
         """Tokenise a prompt with a response: token ids, their characters, tokens of the prompt."""
-        text = self.render(content).text
+        text = self.render(content, turns).text
         prompt, offsets = self._begin(text, response_prefix)
         return *self._go_on(prompt, offsets, text + response_prefix, response), len(prompt)
 
@@ -286,57 +303,3 @@ class PromptFormat:
 def prompt_format_of(tokenizer: Tokenizer, section: ModelSection) -> PromptFormat:
     """Return a model's chat template with the recipe's system prompt."""
     return PromptFormat(tokenizer, name=section.model, system=section.system)
-
-
-def _units(offsets: Sequence[tuple[int, int]], text: str, low: int, high: int) -> list[Unit]:
-    """Tile the characters `low:high` of a text with units of tokens.
-
-    A token that reaches over a border belongs to the template and takes its characters with it.
-    Spaces that no token reports (some tokenizers trim) go to the unit after them; other such
-    characters were composed with the one before them (an accent with its letter) and stay there.
-
-        text      > T o m _ _ h a s _ 3 <       low = 1, high = 11
-        tokens    0 1 1 1     2 2 2 3 4 5       token 2 was trimmed
-        units       1 1 1 2 2 2 2 2 3 4
-    """
-    groups = _sharing(offsets)
-    borders = [*(start for start, _, _ in groups), len(text)][1:]
-    spans = [
-        (start, _end_of_word(text, end, border), tokens)
-        for (start, end, tokens), border in zip(groups, borders, strict=True)
-    ]
-    for start, end, _ in spans:
-        if start < low < end:
-            low = min(end, high)
-        if start < high < end:
-            high = max(start, low)
-    inside = [span for span in spans if low <= span[0] and span[1] <= high]
-    if not inside:
-        return []
-    # Each begins where the one before it ends, so that nothing is between them.
-    places = itertools.pairwise([low, *(end for _, end, _ in inside[:-1]), high])
-    return [
-        Unit(start=start, end=end, tokens=tokens)
-        for (start, end), (_, _, tokens) in zip(places, inside, strict=True)
-    ]
-
-
-def _sharing(offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int, tuple[int, ...]]]:
-    """Join tokens that share a character: first character, one past the last, tokens."""
-    groups: list[tuple[int, int, tuple[int, ...]]] = []
-    for token, (start, end) in enumerate(offsets):
-        if end <= start:
-            continue
-        if groups and start < groups[-1][1]:
-            first, last, tokens = groups.pop()
-            groups.append((min(first, start), max(last, end), (*tokens, token)))
-        else:
-            groups.append((start, end, (token,)))
-    return groups
-
-
-def _end_of_word(text: str, start: int, border: int) -> int:
-    """Return where the characters before the next space, or the border, end."""
-    while start < border and not text[start].isspace():
-        start += 1
-    return start

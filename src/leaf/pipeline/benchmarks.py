@@ -19,6 +19,7 @@ from leaf.records import Outcome, Problem, Score
 from leaf.report.plain import plain
 from leaf.statistics import Estimate, Lengths, estimate, lengths
 from leaf.store.keys import digest
+from leaf.store.keys import plain as named
 from leaf.store.results import Graded
 from leaf.store.store import Store, write_whole
 from leaf.store.work import About
@@ -48,7 +49,9 @@ class Benchmark:
     def digests(self) -> dict[str, str]:
         """Problem id to what tells questions of different runs apart."""
         return {
-            problem.id: digest([problem.content, problem.answer, *problem.golds])
+            problem.id: digest(
+                [problem.content, problem.answer, *problem.golds, *named(problem.turns)]
+            )
             for problem in self.problems
         }
 

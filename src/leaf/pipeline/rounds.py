@@ -110,9 +110,14 @@ def as_problem(row: TrainingExample, number: int) -> Problem:
     name = f"{row.id or row.problem_id}/own{number}"
     if row.response_prefix:
         return Problem(
-            id=name, prompt=row.content, question=row.response_prefix, answer="", solution=""
+            id=name,
+            prompt=row.content,
+            question=row.response_prefix,
+            answer="",
+            solution="",
+            turns=row.turns,
         )
-    return Problem(id=name, question=row.content, answer="", solution="")
+    return Problem(id=name, question=row.content, answer="", solution="", turns=row.turns)
 
 
 def own_rows(

@@ -147,6 +147,7 @@ def _write_rows(arm: TrainingSet, path: Path) -> None:
             held_out=held_out,
             teacher_prompt=row.teacher_content,
             teacher_prefix=row.teacher_prefix,
+            turns=row.turns,
         )
         for part, held_out in ((arm.rows, False), (arm.held_out, True))
         for row in part

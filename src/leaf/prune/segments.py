@@ -50,6 +50,7 @@ def segments(
             solution=reference[end:],
             answer=problem.answer,
             grader=problem.grader,
+            turns=problem.turns,
         )
         for number, (start, end) in enumerate(pairwise((0, *borders)), start=1)
     ]

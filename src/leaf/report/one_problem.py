@@ -172,6 +172,7 @@ def describe(
             "level": entry.level,
             "prompt": clipped(entry.prompt) if entry.prompt else None,
             "earlier": clipped(entry.before) if entry.prompt and entry.before else None,
+            "turns": [{"role": turn.role, "said": clipped(turn.text)} for turn in entry.turns],
             "answer": entry.answer,
             "units": list(_coloured(question, _tokens(entry), marks)),
             "rankings": list(_rankings(entry, detector, marks)),

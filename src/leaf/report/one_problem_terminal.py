@@ -138,8 +138,7 @@ def print_explanation(found: Mapping[str, Any], console: Console) -> None:
 
 def _print_heat(found: Mapping[str, Any], console: Console) -> None:
     problem = found["problem"]
-    if problem["prompt"]:
-        _print_context(problem, console)
+    _print_context(problem, console)
     if found["skipped"] or not found["entered"]:
         why = visible(found["skipped"] or "") or "the student solves it, so it was not scored"
         text = _text(problem["units"])
@@ -174,12 +173,15 @@ def _signs(units: Sequence[Mapping[str, Any]], *, asked: bool) -> list[tuple[str
 
 
 def _print_context(problem: Mapping[str, Any], console: Console) -> None:
-    """Print what stands before a segment of a response: the message, and the response so far."""
-    before = [("Asked", problem["prompt"]), ("Answered so far", problem["earlier"])]
+    """Print what stands before the text that is cut: turns, and of a response what it goes on."""
+    before = [(turn["role"].capitalize(), turn["said"]) for turn in problem["turns"]]
+    before += [("Asked", problem["prompt"]), ("Answered so far", problem["earlier"])]
     for name, text in before:
         if text:
             shown = visible(text["text"]).strip()
             console.print(Text.assemble("\n", (name, "bold"), "\n", (shown, "dim")))
+    if not problem["prompt"]:
+        return
     goes_on = "goes on with" if problem["earlier"] else "begins with"
     console.print(Text(f"\nThe response {goes_on} what is scored and cut here:", "bold"))
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from leaf.errors import check_type
-from leaf.records import Outcome, RankedUnit, Span
+from leaf.records import Outcome, RankedUnit, Span, Turn
 from leaf.store.parquet import read_file, schema_of, to_table
 from leaf.store.store import space_guard
 
@@ -181,6 +181,8 @@ class Entry:
     """What each detector ranked, the recipe's own first; one for each of `prune.units`."""
     source: str = ""
     """The part of the data set that it comes from, as the data name it, else ""."""
+    turns: tuple[Turn, ...] = ()
+    """The conversation before the user's message."""
 
     def __repr__(self) -> str:
         tried = [item for item in self.variants if item.student and item.kind != "placebo"]

@@ -192,6 +192,7 @@ class Results:
                     variants=tuple(variants.get(problem.id, ())),
                     rankings=self.rankings.get(problem.id, ()),
                     source=problem.source,
+                    turns=problem.turns,
                 )
 
 

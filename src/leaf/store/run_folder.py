@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from leaf.errors import UsageError
 from leaf.recipe import Recipe
 from leaf.recipe.reading import load_recipe
-from leaf.records import STORED_AS
+from leaf.records import STORED_AS, Turn
 from leaf.store.parquet import read_file, to_bytes
 from leaf.store.store import write_whole
 
@@ -52,6 +52,8 @@ class TrainingRow:
     """The message that the teacher sees in its place; "" where it sees the same."""
     teacher_prefix: str = ""
     """How the response begins for the teacher; "" where it begins the same."""
+    turns: tuple[Turn, ...] = ()
+    """The conversation before the user's message."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -196,4 +196,5 @@ def _plain(row: TrainingExample) -> dict[str, Any]:
         "teacher_question": row.teacher_content,
         "teacher_prefix": row.teacher_prefix,
         "weight": row.weight,
+        "turns": [{"role": turn.role, "content": turn.text} for turn in row.turns],
     }

@@ -227,7 +227,7 @@ def plan_trial(
     chosen = tuple(sorted({place for found in of_unit.values() for place in found}))
     if not chosen:
         return "no piece of the question can be taken away but the one that asks"
-    whole = chat.encode(problem.content, reference, problem.response_prefix)
+    whole = chat.encode(problem.content, reference, problem.response_prefix, problem.turns)
     # Before the pieces, each of which takes another encoding of almost the whole text.
     if loaded is not None and len(whole.ids) > loaded.context:
         return too_long(loaded)
@@ -236,7 +236,7 @@ def plan_trial(
     cut, counted = [], []
     for place in chosen:
         left = replace(problem, question=_without(problem, place))
-        one = chat.encode(left.content, reference, left.response_prefix)
+        one = chat.encode(left.content, reference, left.response_prefix, left.turns)
         # A first token has none before it that could predict it.
         after = [back for start, back in asked if start >= place[1] and back < len(one.ids)]
         counted.append((*after, *range(length, 0, -1)))

@@ -123,9 +123,11 @@ function heats(problem) {
 
 const rankedBy = ({ detector, unit }) => `Ranked by ${detector}, ${unit} by ${unit}`;
 
-// What a response-level problem stands in: the message, and what the response says before it.
+// What a problem stands in: turns before it, and at response level the message and the response.
 function context(problem) {
-  if (!problem.prompt) return [];
+  const turns = (problem.turns || []).map(({ role, said }) => make("p", { class: "asked muted", dir: "auto" },
+    make("span", { class: "small" }, `${role}:`), " ", said.text, omitted(said.omitted)));
+  if (!problem.prompt) return turns;
   const asked = make("p", { class: "asked muted", dir: "auto" },
     make("span", { class: "small" }, "Asked:"), " ", problem.prompt.text, omitted(problem.prompt.omitted));
   const rest = `what is scored and cut; its rest is what the ${settings.alone ? "student" : "models"} must still say:`;
@@ -135,7 +137,7 @@ function context(problem) {
   } else {
     place.append("The response begins with ", rest);
   }
-  return [asked, place];
+  return [...turns, asked, place];
 }
 
 // What was tried.
