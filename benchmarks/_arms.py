@@ -52,11 +52,20 @@ ARMS = {
     "integrated_gradients": Arm(detector="integrated_gradients", slow=True),
     "ablation": Arm(detector="ablation"),
     "ablation_of_proposals": Arm(detector="ablation", options={"proposals": 2}, slow=True),
+    "lens": Arm(detector="lens"),
     "random": Arm(detector="random"),
     "perplexity": Arm(detector="perplexity"),
     "oracle": Arm(detector="oracle"),
 }
 """What can be measured. To add a detector: its line here."""
+
+PIECES = {
+    f"ablation_{unit}": Arm(detector="ablation", options={"unit": unit})
+    for unit in ("sentence", "clause", "phrase")
+}
+"""Ablation by what it takes away at a time."""
+
+_EVERY = {**ARMS, **PIECES}
 
 
 def agree(
@@ -71,7 +80,7 @@ def agree(
         raise LeafError("no problem entered detection: take more problems, or another seed")
     found: dict[str, list[Agreement]] = {}
     for name in arms:
-        found[name] = _agreements(varied(session, ARMS[name]), ARMS[name].detector, pairs)
+        found[name] = _agreements(varied(session, _EVERY[name]), _EVERY[name].detector, pairs)
     scores = [normalise_scores(item) for item in session.attributions("gradient", pairs)]
     without_ranking = [item for item in scores if isinstance(item, str)]
     if without_ranking:
@@ -127,9 +136,9 @@ def costs(session: Session, pairs: Sequence[Pair], arms: Iterable[str]) -> dict[
     }
     found = {}
     for name in arms:
-        shop = varied(session, ARMS[name])
+        shop = varied(session, _EVERY[name])
         gradient: Sequence[Attribution | None] = [None] * len(pairs)
-        detector = shop.detector(ARMS[name].detector)
+        detector = shop.detector(_EVERY[name].detector)
         if detector.chooses_places:
             gradient = shop.attributions("gradient", pairs)
         total = sum(
@@ -160,8 +169,9 @@ def _cost(
         return backed
     if detector.name == "integrated_gradients":
         return backed * int(detector.options.steps) + 1
-    if detector.name == "perplexity":
-        return whole.prompt_length / len(whole.ids) if role == "student" else 0.0
+    if detector.name in ("perplexity", "lens"):
+        asked = role == "student" or detector.name == "lens"
+        return whole.prompt_length / len(whole.ids) if asked else 0.0
     places = None if gradient is None else proposed(detector, problem, gradient)
     assert isinstance(detector, Ablation)
     trial = plan_trial(problem, reference, chat, detector.kinds, places)

@@ -27,8 +27,7 @@ def build_recipe(data: Path, seed: int) -> Recipe:
     return check_recipe(
         {
             "name": "detection-gsm-ic",
-            "student": {"model": str(MODELS / f"{STUDENT}.gguf")},
-            "teacher": {"model": str(MODELS / f"{TEACHER}.gguf")},
+            **models(),
             "data": {"task": "gsm_ic", "path": str(data / "gsm_ic" / "gsm_ic_test.json")},
             # Small batches and shards: they spare memory, and a kill costs little.
             "attribute": {
@@ -43,14 +42,15 @@ def build_recipe(data: Path, seed: int) -> Recipe:
     )
 
 
+def models() -> dict[str, dict[str, str]]:
+    """Return the two sections of a recipe that name the models."""
+    named = {"student": STUDENT, "teacher": TEACHER}
+    return {role: {"model": str(MODELS / f"{name}.gguf")} for role, name in named.items()}
+
+
 def what_is_missing(data: Path) -> str | None:
     """Say what GSM-IC needs that is not here, and how to get it; None where all is here."""
-    missing = []
-    if not all((MODELS / f"{name}.gguf").is_file() for name in (STUDENT, TEACHER)):
-        missing.append(
-            f"no {STUDENT}.gguf and {TEACHER}.gguf in {MODELS}: "
-            f"run tools/offline_models.py {STUDENT} {TEACHER}"
-        )
+    missing = missing_models()
     files = [data / "gsm_ic" / "gsm_ic_test.json", *_gsm8k_files(data)]
     absent = [str(file.relative_to(data)) for file in files if not file.is_file()]
     if absent:
@@ -60,6 +60,14 @@ def what_is_missing(data: Path) -> str | None:
             "github.com/openai/grade-school-math"
         )
     return "; ".join(missing) or None
+
+
+def missing_models() -> list[str]:
+    """Say that the two models are not here, and how to get them; nothing where they are."""
+    if all((MODELS / f"{name}.gguf").is_file() for name in (STUDENT, TEACHER)):
+        return []
+    how = f"run tools/offline_models.py {STUDENT} {TEACHER}"
+    return [f"no {STUDENT}.gguf and {TEACHER}.gguf in {MODELS}: {how}"]
 
 
 def choose_pairs(

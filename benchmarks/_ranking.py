@@ -1,7 +1,7 @@
 """How well one ranking of a question's units agrees with what is planted there.
 
 A ranking is a `RankedUnits` whose lowest score is what its detector would cut first. Units of
-whitespace alone never count. Axes: U units of one question, S sentences.
+whitespace alone never count. Axes: U units of one question, S its sentences or phrases.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 _ROUNDING = 1e-12
-"""Mean gaps of sentences that differ by less are equal."""
+"""Mean gaps of pieces that differ by less are equal."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +37,10 @@ class Agreement:
     """Whether the sentence ranked first is a planted one, in [0, 1]: among equals, their share."""
     sentence_chance: float
     """What a blind choice of a sentence would hit, in [0, 1]."""
+    phrase_hit: float
+    """The same of phrases: most distractions of real questions are half a sentence."""
+    phrase_chance: float
+    """The same of phrases."""
     last_hit: bool | None
     """Whether the last sentence that does not ask is a planted one; None where all ask."""
 
@@ -45,7 +49,8 @@ def agreement(scores: RankedUnits, marked_U: Bools, problem: Problem) -> Agreeme
     """Compare a ranking, and the units marked by it, with a problem's planted distractors."""
     planted_U = holds_planted(scores, problem)
     text_U = has_text(scores, problem.question)
-    hit, chance = sentence_hit(scores, problem.question, planted_U)
+    hit, chance = piece_hit(scores, problem.question, planted_U, "sentence")
+    phrase = piece_hit(scores, problem.question, planted_U, "phrase")
     return Agreement(
         auc=auc(np.asarray(scores.rank_score)[text_U], planted_U[text_U]),
         units=int(text_U.sum()),
@@ -54,6 +59,8 @@ def agreement(scores: RankedUnits, marked_U: Bools, problem: Problem) -> Agreeme
         hits=int((marked_U & planted_U).sum()),
         sentence_hit=hit,
         sentence_chance=chance,
+        phrase_hit=phrase[0],
+        phrase_chance=phrase[1],
         last_hit=last_hit(problem),
     )
 
@@ -116,19 +123,21 @@ def has_text(scores: RankedUnits, question: str) -> Bools:
     )
 
 
-def sentence_hit(scores: RankedUnits, question: str, planted_U: Bools) -> tuple[float, float]:
-    """Rank sentences by the mean gap of their units.
+def piece_hit(
+    scores: RankedUnits, question: str, planted_U: Bools, unit: str
+) -> tuple[float, float]:
+    """Rank sentences or phrases by the mean gap of their units.
 
     Returns:
-        The share of planted ones among the sentences ranked first (several where they tie), and
-        among all sentences, which is what chance would hit; both in [0, 1].
+        The share of planted ones among the pieces ranked first (several where they tie), and among
+        all pieces, which is what chance would hit; both in [0, 1].
     """
     gap_U, text_U = np.asarray(scores.rank_score), has_text(scores, question)
-    # Sentences tile the units, so that each unit belongs to the last one that starts before it.
-    starts_S = [start for start, _ in pieces(question, "sentence")]
-    sentence_U = np.searchsorted(starts_S, scores.starts, side="right") - 1
-    found_S = np.unique(sentence_U[text_U])
-    mean_S = np.asarray([gap_U[text_U & (sentence_U == number)].mean() for number in found_S])
-    holds_S = np.asarray([planted_U[sentence_U == number].any() for number in found_S])
+    # Pieces tile the question, so that each unit belongs to the last one that starts before it.
+    starts_S = [start for start, _ in pieces(question, unit)]
+    piece_U = np.searchsorted(starts_S, scores.starts, side="right") - 1
+    found_S = np.unique(piece_U[text_U])
+    mean_S = np.asarray([gap_U[text_U & (piece_U == number)].mean() for number in found_S])
+    holds_S = np.asarray([planted_U[piece_U == number].any() for number in found_S])
     first_S = mean_S <= mean_S.min() + _ROUNDING
     return float(holds_S[first_S].mean()), float(holds_S.mean())

@@ -26,8 +26,8 @@ SETTINGS = {"A": "", "B": ".mixed"}
 AGAINST = ("kd", "rft", "augment")
 """Whom arms are held against, where these are there."""
 
-_MAIN = ("", "F1")
-"""The measure that is meant where none is named: whether an answer is right, or F1."""
+_MAIN = ("", "SubEM")
+"""The measure that is meant where none is named: whether an answer is right, or holds a gold."""
 
 _RESAMPLES = 9999
 _ENDS = 1.96
@@ -78,7 +78,7 @@ class Group:
     setting: str
     arms: dict[str, Arm] = field(default_factory=dict)
     bases: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Test to question to its base problem, "" where it is none's variant."""
+    """Test to question to its base problem; one that is no variant is its own."""
 
     @property
     def place(self) -> str:
@@ -141,7 +141,7 @@ class Group:
     def base_of(self, tests: Iterable[str], seeds: Iterable[int]) -> dict[str, str]:
         """Return the base problem of each question: what is drawn together."""
         return {
-            _key(seed, test, one): base or one
+            _key(seed, test, one): base
             for test, seed in product(tests, seeds)
             for one, base in self.bases[test].items()
         }
@@ -287,7 +287,7 @@ def _pairs(group: Group) -> Iterator[tuple[Arm, Arm]]:
 
 def rows_of(group: Group) -> tuple[list[str], list[list[str]]]:
     """Return the heads of a setting's table and its rows: a test, its arms below each other."""
-    heads = ["", "", "seeds", "right or F1", *(f"- {name}" for name in AGAINST), "tokens", "cut"]
+    heads = ["", "", "seeds", "right", *(f"- {name}" for name in AGAINST), "tokens", "cut"]
     name = group.measures[0]
     rows = []
     pairs = list(_pairs(group))

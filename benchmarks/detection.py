@@ -2,17 +2,19 @@
 
     .venv/bin/python -m benchmarks.detection --json
 
-Three grounds: the playground, on whose bundled models problems enter detection as in a run (student
+Grounds: the playground, on whose bundled models problems enter detection as in a run (student
 wrong, teacher right); GSM-IC on two real models, all problems, the reference being the GSM8K
-solution; and, where it is named by --only, GSM-IC with the planted sentence moved to a random
-place: the data always have it last before the question, which a detector may fall for. A unit is a
-token; it is planted when it shares more than whitespace with a planted span. A detector's
+solution. Where --only names it: gsm_ic_moved, with the planted sentence moved to a random place,
+since the data always have it last before the question, which a detector may fall for; and
+problemathic, real distractions, known by the same problem without them. A unit is a token; it is
+planted when it shares more than whitespace with a planted span. A detector's
 
 - auc (token_auc) is the area under the ROC curve of its ranking, mean over problems that hold both;
 - precision and recall are those of the units that the default rule marks, over all problems'
   units together; `random` and `perplexity` mark as many as `gradient` does. What is marked in a
   playground problem with nothing planted is wrong as well, but for precision_where_planted;
-- sentence_hit is how often the sentence of lowest mean gap is the planted one;
+- sentence_hit is how often the sentence of lowest mean gap is the planted one, phrase_hit how often
+  the phrase is;
 - cost is in forward passes over prompt and reference, a backward being two, of both models
   together, mean over problems.
 
@@ -27,8 +29,8 @@ from typing import Any, Literal
 import cyclopts
 import numpy as np
 
-from benchmarks import _gsm_ic
-from benchmarks._arms import ARMS, UNIT, Pair, agree, costs
+from benchmarks import _gsm_ic, _problemathic
+from benchmarks._arms import ARMS, PIECES, UNIT, Pair, agree, costs
 from benchmarks._ranking import Agreement
 from benchmarks.common import (
     ROOT,
@@ -62,12 +64,13 @@ def main(
     *,
     json_: AsJson = False,
     n_gsm_ic: int = 60,
+    n_problemathic: int = 60,
     n_playground: int = 1000,
     # Not 0: the bundled student learned from the problems of that seed.
     seed: int = 1,
     store: Path = ROOT / "runs" / "store",
     data: Path = ROOT.parent / "shared" / "data",
-    only: Literal["playground", "gsm_ic", "gsm_ic_moved"] | None = None,
+    only: Literal["playground", "gsm_ic", "gsm_ic_moved", "problemathic"] | None = None,
     slow: bool = False,
 ) -> None:
     """Measure every detector against planted distractors.
@@ -75,24 +78,32 @@ def main(
     Args:
         json_: End with one line of JSON for a program.
         n_gsm_ic: How many problems of GSM-IC.
+        n_problemathic: How many problems of PROBLEMATHIC.
         n_playground: How many problems of the playground are made; a part of them is scored.
         seed: Of the problems, of the choice among GSM-IC's, and of the random detector.
         store: Where answers and sensitivities are kept and found again.
-        data: Folder with gsm_ic/gsm_ic_test.json, gsm8k/train.jsonl and gsm8k/test.jsonl.
+        data: Folder with gsm_ic/gsm_ic_test.json, gsm8k/train.jsonl and gsm8k/test.jsonl, or with
+            problemathic.
         only: One ground.
         slow: Measure on real models also the arms that are left out there.
     """
-    if n_gsm_ic < 1:
-        raise UsageError(f"--n-gsm-ic {n_gsm_ic}: must be at least 1")
+    for name, count in (("gsm-ic", n_gsm_ic), ("problemathic", n_problemathic)):
+        if count < 1:
+            raise UsageError(f"--n-{name} {count}: must be at least 1")
     grounds: list[Ground] = []
-    missing = None if only == "playground" else _gsm_ic.what_is_missing(data)
+    files = _problemathic if only == "problemathic" else _gsm_ic
+    missing = None if only == "playground" else files.what_is_missing(data)
     if missing and only:
         raise UsageError(missing)
+    arms = [name for name in ARMS if name in REAL or (slow and name != "oracle")]
     if only in {None, "playground"}:
         grounds.append(on_playground(playground_recipe(n_playground, seed), Store(store)))
-    if only != "playground" and not missing:
+    if only == "problemathic":
+        recipe = _problemathic.build_recipe(data, seed)
+        arms = [*PIECES, *(name for name in arms if name != "ablation")]
+        grounds.append(on_problemathic(recipe, Store(store), n_problemathic, arms))
+    elif only != "playground" and not missing:
         recipe = _gsm_ic.build_recipe(data, seed)
-        arms = [name for name in ARMS if name in REAL or (slow and name != "oracle")]
         name = only or "gsm_ic"
         grounds.append(on_gsm_ic(recipe, Store(store), data, n_gsm_ic, arms, name=name))
     setting: dict[str, Any] = {"seed": seed} | {ground.name: ground.setting for ground in grounds}
@@ -181,16 +192,38 @@ def on_gsm_ic(
         raise DataError(f"{recipe.data.path}: no problem's original question is in GSM8K")
     if name == "gsm_ic_moved":
         chosen = [(_gsm_ic.move(problem, seed=seed), reference) for problem, reference in chosen]
+    about = {
+        "reference": "GSM8K solution of the original question",
+        "different_references": len({reference for _, reference in chosen}),
+        "problems_not_in_gsm8k": unjoined,
+    }
+    return _on_pairs(recipe, store, chosen, arms, name=name, about=about)
+
+
+# PROBLEMATHIC.
+
+
+def on_problemathic(recipe: Recipe, store: Store, count: int, arms: Sequence[str]) -> Ground:
+    """Measure on distracted problems of PROBLEMATHIC's test part, whatever models answer."""
+    chosen, left_out = _problemathic.choose_pairs(recipe, count)
+    about = {"reference": "worked solution", "problems_left_out": left_out}
+    return _on_pairs(recipe, store, chosen, arms, name="problemathic", about=about)
+
+
+def _on_pairs(
+    recipe: Recipe,
+    store: Store,
+    chosen: Sequence[Pair],
+    arms: Sequence[str],
+    *,
+    name: str,
+    about: Mapping[str, Any],
+) -> Ground:
     session = Session(recipe, store)
     session.sources = {"student": find(recipe.student), "teacher": find(recipe.teacher)}
     agreements, without_ranking = agree(session, chosen, arms)
-    setting = _setting(recipe, session) | {
-        "reference": "GSM8K solution of the original question",
-        "problems_scored": len(chosen),
-        "different_references": len({reference for _, reference in chosen}),
-        "problems_not_in_gsm8k": unjoined,
-        "problems_without_ranking": without_ranking,
-    }
+    setting = {**_setting(recipe, session), **about}
+    setting |= {"problems_scored": len(chosen), "problems_without_ranking": without_ranking}
     spent = costs(session, chosen, arms)
     return Ground(name=name, setting=setting, agreements=agreements, costs=spent)
 
@@ -208,6 +241,7 @@ def measures_of(agreements: Sequence[Agreement], seed: int) -> dict[str, Measure
         "precision_where_planted": measure(ratio, _hits(planted), _marked(planted), seed=seed),
         "recall": measure(ratio, _hits(planted), [one.planted for one in planted], seed=seed),
         "sentence_hit": measure(mean, [one.sentence_hit for one in planted], seed=seed),
+        "phrase_hit": measure(mean, [one.phrase_hit for one in planted], seed=seed),
     }
     return {name: value for name, value in found.items() if value is not None}
 
@@ -236,6 +270,7 @@ _NAMES = {
     },
     "gsm_ic": _ON_GSM_IC,
     "gsm_ic_moved": _ON_GSM_IC,
+    "problemathic": {"phrase_hit": "phrase_hit", **_ON_GSM_IC},
 }
 """What each ground shows, and its name there: a cue is no sentence, and GSM-IC plants always."""
 
@@ -274,6 +309,7 @@ def chance(ground: Ground) -> dict[str, float]:
             "recall": hits / planted,
         }
     blind["sentence_hit"] = float(np.mean([item.sentence_chance for item in agreements]))
+    blind["phrase_hit"] = float(np.mean([item.phrase_chance for item in agreements]))
     return blind
 
 

@@ -10,7 +10,8 @@ anew. A figure `pair1.distracted.leaf_minus_kd` is the mean difference over ques
 its variants in all seeds, widened by how the seeds differ. `pair1` is setting A (trained on clean
 problems), `pair1.mixed` setting B, any other setting goes by its name. `drop` is what an arm gets
 right of the clean questions less what it does of the same ones distracted; `.tokens` and `.cut` are
-an answer's length and the share cut at the limit. Pair 2 is measured by F1; `.EM` and `.SubEM` too.
+an answer's length and the share cut at the limit. Questions with passages are measured by SubEM,
+and by `.EM` and `.F1`.
 """
 
 import tempfile
@@ -111,7 +112,7 @@ def _read(students: Sequence[Student]) -> tuple[dict[tuple[str, str], Group], in
         group = groups.setdefault(place, Group(*place))
         arm = group.arms.setdefault(one.student.arm, Arm(one.student.arm))
         arm.add(one.student, one.test, one.answers, measures(one.scores))
-        group.bases[one.test] = {problem.id: problem.base for problem in one.problems}
+        group.bases[one.test] = {problem.id: problem.base or problem.id for problem in one.problems}
         kept = outcomes_of(one.student, one.test)
         changed += sum(new.outcome != old for new, old in zip(one.scores, kept, strict=True))
     for group in groups.values():

@@ -175,6 +175,7 @@ def test_the_oracle_finds_the_cue_and_nothing_else(cued: Any) -> None:
         "precision_where_planted": 1.0,
         "recall": 1.0,
         "sentence_hit": 1.0,
+        "phrase_hit": 1.0,
     }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import _arms, _gsm_ic, _ranking, common, detection
+from benchmarks import _arms, _gsm_ic, _problemathic, _ranking, common, detection
 from leaf.errors import UsageError
 from leaf.recipe import DataSection
 from leaf.records import Distractor, Problem
@@ -42,6 +42,8 @@ def found_in(marked: int, known: int, hits: int, area: float | None = 0.5) -> _r
         hits=hits,
         sentence_hit=1.0,
         sentence_chance=0.25,
+        phrase_hit=0.5,
+        phrase_chance=0.125,
         last_hit=known > 1,
     )
 
@@ -193,6 +195,86 @@ def test_what_is_missing_is_said_with_the_way_to_get_it(
     assert _gsm_ic.what_is_missing(tmp_path) is None
 
 
+# PROBLEMATHIC.
+
+
+def problemathic_files(folder: Path) -> None:
+    """Write forty pairs, some of which are in the test part, and one of them without a solution."""
+    (folder / "problemathic").mkdir()
+    for kind in ("simple", "complex"):
+        for name, extra in (("adversarial", " weighing 9 pounds"), ("non_adversarial", "")):
+            rows = [
+                {
+                    "id": f"p{n}",
+                    "prompt": f"<<Passage>>{who} has {n} {kind} pens{extra}. Ed came."
+                    "<<Question>>How many?",
+                    "completion": f"<<Explanation>>{n}.<<FinalAnswer>>{n}.0",
+                }
+                for n, who in enumerate(["Ada", "Bo", "Cy", "Di"] * 5)
+            ]
+            path = folder / "problemathic" / f"{kind}_{name}_train.jsonl"
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_real_distractions_are_those_of_the_test_part_with_worked_solutions(
+    tmp_path: Path,
+) -> None:
+    problemathic_files(tmp_path)
+    recipe = _problemathic.build_recipe(tmp_path, seed=0)
+    pairs, left_out = _problemathic.choose_pairs(recipe, 3)
+    every, _ = _problemathic.choose_pairs(recipe, 100)
+    assert len(pairs) == 3 < len(every) < 40
+    assert left_out == 0
+    for problem, reference in every:
+        assert reference == problem.solution
+        told = [problem.question[one.start : one.end] for one in problem.distractors]
+        assert told == ["weighing 9 pounds"]
+    other, _ = _problemathic.choose_pairs(_problemathic.build_recipe(tmp_path, seed=1), 100)
+    assert [one.id for one, _ in other] != [one.id for one, _ in every]
+    assert {one.id for one, _ in other} == {one.id for one, _ in every}
+
+
+BOTH = ("student", "teacher")
+
+
+def test_every_detector_is_measured_on_real_distractions(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    problemathic_files(tmp_path)
+    models = {role: {"model": f"package:playground/models/{role}"} for role in BOTH}
+    monkeypatch.setattr(_gsm_ic, "models", lambda: models)
+    monkeypatch.setattr(_gsm_ic, "missing_models", list)
+    store = tmp_path / "store"
+    detection.main(json_=True, only="problemathic", n_problemathic=3, store=store, data=tmp_path)
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    figures = last["figures"]
+    names = {name.split(".")[1] for name in figures if name.endswith(".cost")}
+    assert names == {
+        *("ablation_sentence", "ablation_clause", "ablation_phrase"),
+        *("gradient", "teacher", "attention", "lens", "random", "perplexity"),
+    }
+    for name in names:
+        for key in ("phrase_hit", "sentence_hit", "token_auc"):
+            assert 0 <= figures[f"problemathic.{name}.{key}"] <= 1
+    # A pass of the prompt by each model, and nothing.
+    assert 0 < figures["problemathic.perplexity.cost"] < 1
+    assert figures["problemathic.lens.cost"] == pytest.approx(
+        2 * figures["problemathic.perplexity.cost"]
+    )
+    assert figures["problemathic.random.cost"] == 0
+    # One of three sentences, the one that asks among them, and one of four phrases distracts.
+    assert figures["problemathic.chance.sentence_hit"] == pytest.approx(1 / 3)
+    assert figures["problemathic.chance.phrase_hit"] == pytest.approx(1 / 4)
+    assert last["setting"]["problemathic"]["problems_scored"] == 3
+
+
+def test_asking_for_real_distractions_without_their_data_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no problemathic/simple_adversarial_train\.jsonl"):
+        detection.main(only="problemathic", store=tmp_path, data=tmp_path)
+
+
 # The command.
 
 
@@ -229,6 +311,7 @@ def test_asking_for_gsm_ic_alone_without_its_data_is_refused(tmp_path: Path) -> 
     ("words", "said"),
     [
         (["--n-gsm-ic", "0"], "--n-gsm-ic 0: must be at least 1"),
+        (["--n-problemathic", "0"], "--n-problemathic 0: must be at least 1"),
         (["--n-playground", "0"], "size"),
         (["--only", "svamp"], "svamp"),
     ],

@@ -102,9 +102,8 @@ STORY_UNITS = ["Tom", " is", " 9", ".", " Ada", " has", " 3", " pens", ".", " Ho
 
 def hit(gap: list[float], *texts: str) -> tuple[float, float]:
     scores = ranking(STORY, STORY_UNITS, gap)
-    return _ranking.sentence_hit(
-        scores, STORY, _ranking.holds_planted(scores, planted(STORY, *texts))
-    )
+    planted_U = _ranking.holds_planted(scores, planted(STORY, *texts))
+    return _ranking.piece_hit(scores, STORY, planted_U, "sentence")
 
 
 def test_the_first_sentence_is_that_of_the_lowest_mean_not_of_the_lowest_unit() -> None:
@@ -123,3 +122,15 @@ def test_sentences_that_tie_share_the_hit() -> None:
 def test_a_planted_text_of_two_sentences_makes_both_of_them_planted() -> None:
     gap = [0.9] * 4 + [0.1] * 5 + [0.5] * 3
     assert hit(gap, "Tom is 9. Ada has 3 pens.") == (1.0, pytest.approx(2 / 3))
+
+
+def test_the_first_phrase_is_half_a_sentence() -> None:
+    question = "Ada has 3 pens weighing 9 pounds. How many?"
+    units = ["Ada", " has", " 3", " pens", " weighing", " 9", " pounds", ".", " How", " many", "?"]
+    gap = [0.6] * 4 + [0.1] * 4 + [0.9] * 3
+    scores = ranking(question, units, gap)
+    planted_U = _ranking.holds_planted(scores, planted(question, "weighing 9 pounds"))
+    # Phrases: "Ada has 3 pens", " weighing 9 pounds." and the question.
+    assert _ranking.piece_hit(scores, question, planted_U, "phrase") == (1.0, pytest.approx(1 / 3))
+    # The sentence that holds it holds the pens as well.
+    assert _ranking.piece_hit(scores, question, planted_U, "sentence") == (1.0, 0.5)

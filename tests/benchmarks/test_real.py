@@ -115,6 +115,32 @@ def test_kinds_are_pooled_by_questions_and_other_tests_stand_alone(
     assert found["n"] == 6
 
 
+def test_questions_with_passages_are_paired_by_id_and_measured_by_what_holds_a_gold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {"hotpotqa": ["In Rome.", "Answer: Rome"], "hotpotqa_distracted": ["Oslo", "Rome"]}
+    for arm, texts in (("rft", said), ("self", {**said, "hotpotqa_distracted": ["Rome", "Rome"]})):
+        folder = lay(tmp_path, f"pair2/A/seed-1/{arm}", dict.fromkeys(said, "ww"))
+        for test, answers in texts.items():
+            asked = [
+                {"id": f"q{n}", "question": "Where?", "answer": "Rome", "grader": "qa"}
+                for n in range(2)
+            ]
+            lines = [
+                {"id": f"q{n}", "text": text, "tokens": 3, "cut": False, "outcome": "right"}
+                for n, text in enumerate(answers)
+            ]
+            path = tmp_path / "pair2" / "questions" / f"{test}.jsonl.gz"
+            path.write_bytes(packed(asked))
+            (folder / "answers" / f"{test}.jsonl.gz").write_bytes(packed(lines))
+    found = figures(tmp_path, capsys)
+    assert found["pair2.distracted.self_minus_rft"] == pytest.approx(0.5)
+    assert (found["pair2.clean.rft"], found["pair2.clean.rft.EM"]) == (1, 0.5)
+    # "In Rome" and "Rome": P 1/2, R 1, F1 2/3; and 1.
+    assert found["pair2.clean.rft.F1"] == pytest.approx(5 / 6)
+    assert found["pair2.drop.rft"] == pytest.approx(0.5)
+
+
 def test_the_same_answers_in_two_seeds_say_no_more_than_in_one(tmp_path: Path) -> None:
     kd, leaf = both("r" * 12, "rwwwwrwwwwww"), both("r" * 12, "rrrwwrwrrrww")
     (tmp_path / "one").mkdir()

@@ -144,3 +144,44 @@ def test_a_student_that_is_to_be_less_distracted_is_tested_on_pairs_that_nobody_
     arms = arm_recipes(recipe)
     assert arms["self"].alone
     assert arms["augment"].distill == recipe.distill.model_copy(update={"teacher_sees": "same"})
+
+
+PASSAGES = {
+    "hotpotqa": "hotpotqa/dev_distractor_eval500.jsonl",
+    "2wiki": "2wiki/dev_official10_200.jsonl",
+    "musique": "musique/dev_official20_200.jsonl",
+}
+
+
+@needs_data
+def test_a_student_of_passages_is_tested_on_the_same_questions_with_and_without_others() -> None:
+    names = [f"{each}{end}" for each in PASSAGES for end in ("", "_distracted")]
+    files = {each: DATA / PASSAGES[each.removesuffix("_distracted")] for each in names}
+    words = [f"evaluate.benchmarks.{each}.path={file}" for each, file in files.items()]
+    data = DATA / "nq" / "nq_open_10docs_rebuilt_bm25.jsonl.gz"
+    recipe = load_recipe("passages-cpu", [f"data.path={data}", "data.limit=50", *words])
+    tests = load_benchmarks(recipe.evaluate, recipe.generate)
+    assert list(tests) == names
+    for name in PASSAGES:
+        alone, among = tests[name].problems, tests[f"{name}_distracted"].problems
+        assert [one.id for one in alone] == [one.id for one in among]
+        assert not any(one.distractors for one in alone)
+        assert all(one.distractors for one in among)
+        assert [one.answer for one in alone] == [one.answer for one in among]
+    trained, _ = read_problems(recipe.data)
+    assert not any(one.distractors for one in trained)
+    assert all(one.question.count("Document [") == 1 for one in trained)
+    assert recipe.alone
+    # Two contexts on what is put in, and the same answers to originals.
+    section = arm_recipes(recipe)["contexts"].distill
+    assert section.cross_entropy_of(changed=False) == 1
+    assert section.cross_entropy_of(changed=True) == 0
+
+
+def test_passages_are_tested_among_as_many_on_either_machine() -> None:
+    whole, small = load_recipe("passages"), load_recipe("passages-cpu")
+    assert list(whole.evaluate.benchmarks) == list(small.evaluate.benchmarks)
+    for recipe in (whole, small):
+        for name, section in recipe.evaluate.benchmarks.items():
+            assert section.passages is not None
+            assert (section.passages > 1) == name.endswith("_distracted")

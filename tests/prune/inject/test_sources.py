@@ -27,9 +27,11 @@ def offered(
     others: list[Problem],
     cuts: list[Counterfactual] | None = None,
     seeds: int = 20,
+    **settings: int,
 ) -> list[Insertion]:
     every = {one.id: one for one in (host, *others)}
-    offers = source(Material(problems=every, verified=cuts or [], section=InjectSection()))
+    section = InjectSection.model_validate(settings)
+    offers = source(Material(problems=every, verified=cuts or [], section=section))
     return [item for seed in range(seeds) for item in offers(Host(host), random.Random(seed))]
 
 
@@ -225,18 +227,35 @@ def test_the_passage_most_like_the_question_comes_first_and_none_that_answers_it
     assert found[0].donor == "one/d1"
 
 
-def test_a_passage_goes_in_behind_the_first_one_and_numbers_run_on() -> None:
+def test_a_passage_goes_in_before_among_or_after_the_others_and_numbers_run_on() -> None:
     pytest.importorskip("bm25s")
     places = set()
     for item in offered(passages, TOWER, OTHERS, seeds=30):
         numbers = re.findall(r"^Document \[(\d+)\]", item.question, re.MULTILINE)
         assert numbers == ["1", "2", "3"]
         assert item.question[item.place : item.place + len(item.text)] == item.text
-        without = item.question.replace(item.text, "").replace("[3]", "[2]")
-        assert without == TOWER.question
+        titles = re.findall(r"Title: (.*)\)", item.question.replace(item.text, ""))
+        assert titles == ["Tower", "Bridge"]
+        behind = item.question[item.place + len(item.text) :]
+        assert behind.endswith("\n\nQuestion: In which city does the iron tower stand?") or (
+            behind == "Question: In which city does the iron tower stand?"
+        )
         places.add(item.place)
     second = TOWER.question.index("Document [2]")
-    assert places == {second, TOWER.question.index("Question: ")}
+    assert places == {0, second, TOWER.question.index("Question: ")}
+
+
+def test_several_passages_go_in_side_by_side() -> None:
+    pytest.importorskip("bm25s")
+    found = offered(passages, TOWER, OTHERS, seeds=30, together=2)
+    assert {item.donor for item in found} == {"one/d1+two/d1"}
+    for item in found:
+        assert re.findall(r"^Document \[(\d+)\]", item.question, re.MULTILINE) == list("1234")
+        assert item.text.count("Document [") == 2
+        assert item.question[item.place : item.place + len(item.text)] == item.text
+    assert len({item.place for item in found}) == 3
+    # Of two that fit no three are made.
+    assert offered(passages, TOWER, OTHERS, seeds=30, together=3) == []
 
 
 def test_nobody_can_say_what_a_passage_gives_away_where_there_is_no_answer() -> None:

@@ -1,9 +1,9 @@
 """Source `passages`: passages of other records, those most like the question first (BM25).
 
-For questions with passages (`leaf.tasks.passages`) alone. One goes in at a random place among those
-that are there, never before the first, and those after it are numbered anew. It must neither share
-a title or a text with one that is there nor say the answer; where the data name no answer, nothing
-goes in, since nobody could say what a new passage gives away.
+For questions with passages (`leaf.tasks.passages`) alone. `prune.inject.together` of them go in
+side by side, at a random place before, among or after those that are there, and those behind are
+numbered anew. None may share a title or a text with one that is there, nor say the answer; where
+the data name no answer, nothing goes in, since nobody could say what a new passage gives away.
 """
 
 import random
@@ -17,6 +17,9 @@ from leaf.prune.inject.places import Host
 from leaf.prune.inject.source import Insertion, Material, Offers
 
 _HEAD = re.compile(r"(?:(?<=\n\n)|\A)Document \[(\d+)\] \(Title: (.*)\)\n")
+_New = tuple[str, str, str]
+"""Title, text and donor of a passage that goes in."""
+
 _NEAREST = 50
 """How many passages are looked at for one question."""
 
@@ -37,6 +40,7 @@ def passages(material: Material) -> Offers:
         for number, document in enumerate(_documents(Host(problem)), start=1):
             pool.setdefault((document.title, document.text), f"{problem.id}/d{number}")
     index: list[Any] = []
+    together = material.section.together
 
     def offers(host: Host, rng: random.Random) -> Iterator[Insertion]:
         there = _documents(host)
@@ -47,10 +51,15 @@ def passages(material: Material) -> Offers:
         known = {document.title for document in there} | {document.text for document in there}
         asked = host.text[host.problem.asked]
         every = list(pool.items())
+        new: list[_New] = []
         for at in _nearest(index[0], asked, min(_NEAREST, len(every))):
             (title, text), donor = every[at]
             if {title, text}.isdisjoint(known) and not _answers(host, f"{title}\n{text}"):
-                yield _inserted(host, there, rng.randint(1, len(there)), title, text, donor)
+                new.append((title, text, donor))
+                known |= {title, text} if together > 1 else set()
+            if len(new) == together:
+                yield _inserted(host, there, rng.randint(0, len(there)), new)
+                new = []
 
     return offers
 
@@ -70,22 +79,22 @@ def _documents(host: Host) -> list[_Document]:
     ]
 
 
-def _inserted(
-    host: Host, there: list[_Document], after: int, title: str, text: str, donor: str
-) -> Insertion:
-    """Put a passage after the first `after` ones, and number those behind it anew."""
+def _inserted(host: Host, there: list[_Document], after: int, new: list[_New]) -> Insertion:
+    """Put passages after the first `after` ones, and number those behind them anew."""
     place = there[after].start if after < len(there) else there[-1].end
-    put_in = f"Document [{after + 1}] (Title: {title})\n{text}\n\n"
+    put_in = "".join(
+        f"Document [{number}] (Title: {title})\n{text}\n\n"
+        for number, (title, text, _) in enumerate(new, start=after + 1)
+    )
     asks = there[-1].end
     behind = _HEAD.sub(
-        lambda head: f"Document [{int(head[1]) + 1}] (Title: {head[2]})\n",
-        # The two line ends before tell a head from a line of a passage.
-        host.text[place - 2 : asks],
-    )[2:]
+        lambda head: f"Document [{int(head[1]) + len(new)}] (Title: {head[2]})\n",
+        host.text[place:asks],
+    )
     return Insertion(
         place=place,
         text=put_in,
-        donor=donor,
+        donor="+".join(donor for *_, donor in new),
         question=host.text[:place] + put_in + behind + host.text[asks:],
     )
 
@@ -122,7 +131,8 @@ def _answers(host: Host, text: str) -> bool:
     """Whether a passage has every word of one of the right answers."""
     words = set(_words(text))
     golds = [_words(gold) for gold in (host.problem.answer, *host.problem.golds)]
-    return any(gold and words.issuperset(gold) for gold in golds if gold not in (["yes"], ["no"]))
+    said = any(gold and words.issuperset(gold) for gold in golds if gold not in (["yes"], ["no"]))
+    return said or host.gives_away(text)
 
 
 def _words(text: str) -> list[str]:
