@@ -33,6 +33,7 @@ PAIRS = [
     Pair("26", "026", RIGHT, "AIME's leading zeros"),
     Pair("0.5", ".5", RIGHT, "no zero before the point"),
     Pair("5", "-5", WRONG, "the sign"),
+    Pair("1200", "1.2e3", RIGHT, "a float of a programming language"),
     # thousands
     Pair("1,000,000", "1000000", RIGHT, "commas between thousands"),
     Pair("1000000", r"1{,}000{,}000", RIGHT, "commas in braces"),
@@ -199,7 +200,6 @@ LIMITS = [
         WRONG,
         "by hand right: a union in words",
     ),
-    Pair("1200", "1.2e3", WRONG, "by hand right: a float of a programming language"),
     Pair(r"\mbox{four}", "4", WRONG, "by hand right: a number in words"),
     Pair("1101_2", r"1101_{\text{two}}", UNGRADABLE, "by hand right: the base in words"),
 ]

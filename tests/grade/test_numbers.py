@@ -6,8 +6,9 @@ from fractions import Fraction
 import pytest
 
 from leaf.grade import Graders
-from leaf.grade.numbers import Numbers, read_number
+from leaf.grade.numbers import Numbers
 from leaf.records import Answer, Outcome, Problem, Score
+from leaf.text.number import read_number
 
 RIGHT, WRONG, UNGRADABLE = Outcome.RIGHT, Outcome.WRONG, Outcome.UNGRADABLE
 
@@ -129,7 +130,7 @@ def test_the_score_keeps_what_was_taken_for_the_final_answer(grader: Graders) ->
         ("1/0", None),
         ("5:30", None),
         ("12/25/2020", None),
-        ("1e5", None),
+        ("1e5", Fraction(100_000)),
         ("9" * 1001, None),
         ("", None),
     ],

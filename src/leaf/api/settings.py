@@ -10,12 +10,12 @@ from leaf.api.model import Model
 from leaf.errors import UsageError, check_type, nearest
 from leaf.grade import GRADERS
 from leaf.grade.final import Mark, final_answer
-from leaf.grade.numbers import read_number
 from leaf.recipe import DataSection, GenerateSection, Recipe
 from leaf.recipe.choice import Chosen, name_and_options
 from leaf.recipe.reading import check_recipe, check_section
 from leaf.records import Problem
 from leaf.tasks import TASKS
+from leaf.text.number import read_number
 
 _KEPT = {"attribute", "prune", "generate", "grade", "verify"}
 """What of a recipe decides how one prompt is looked at."""

@@ -4,12 +4,14 @@ import json
 import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, TypeVar
 
 from leaf.errors import DataError, LeafError
+from leaf.grade.final import without_reasoning
 from leaf.grade.grader import GRADERS, Grader, Tools, grader
-from leaf.grade.judgement import Comparison, Judgement, Program, ungradable
+from leaf.grade.judgement import REASONING_CUT, Comparison, Judgement, Program, ungradable
 from leaf.grade.pool import ComparisonPool
 from leaf.grade.sandbox import SandboxPool
 from leaf.recipe import GradeSection
@@ -70,6 +72,7 @@ class Graders:
         Raises:
             DataError: a problem names a grader that there is not.
         """
+        answers = [_after_reasoning(answer) for answer in answers]
         judgements = [_unsaid(answer) for answer in answers]
         by_grader: dict[Grader, list[int]] = {}
         for index, problem in enumerate(problems):
@@ -139,6 +142,15 @@ def _check(grader: Grader, judged: Any, wanted: int) -> None:
         fault = f"must return a `Judgement` (as `decided` makes it), but returned {wrong[0]!r:.60}"
     if fault:
         raise LeafError(f"grader `{grader.name}`: {fault}")
+
+
+def _after_reasoning(answer: Answer) -> Answer:
+    """Return an answer without what its model thought; one that is nothing else has failed."""
+    said = without_reasoning(answer.text)
+    if said == answer.text:
+        return answer
+    nothing = REASONING_CUT if answer.truncated else "nothing said after its reasoning"
+    return replace(answer, text=said, failure=answer.failure or (None if said else nothing))
 
 
 def _unsaid(answer: Answer) -> Judgement | None:

@@ -12,10 +12,11 @@ from typing import Annotated
 from pydantic import Field
 
 from leaf.grade.grader import Grader, grader
+from leaf.grade.hedged import HEDGED, is_hedged
 from leaf.grade.judgement import Comparison, Judgement, compared, decided
-from leaf.grade.numbers import final_number, read_number
-from leaf.recipe import Section
+from leaf.grade.numbers import Decimals, final_number, gold_number
 from leaf.records import Answer, Problem
+from leaf.text.number import read_number
 
 _Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -26,7 +27,7 @@ class Close(Grader):
 
     name = "close"
 
-    class Options(Section):
+    class Options(Decimals):
         """How far off a right number may be."""
 
         relative: _Error = Field(0.01, description="largest error as a share of the gold number")
@@ -36,13 +37,17 @@ class Close(Grader):
 
     def judge(self, problem: Problem, answer: Answer) -> Judgement | Comparison:
         """Compare the final number of an answer with the gold number."""
-        said = final_number(answer)
+        comma = self.options.comma(problem.answer)
+        said = final_number(answer, comma=comma)
         if isinstance(said, Judgement):
             return said
         relative, absolute = self.options.relative, self.options.absolute
-        gold, value = read_number(problem.answer), read_number(said)
+        written = gold_number(problem)
+        if is_hedged(said) and not is_hedged(written):
+            return decided(False, said, HEDGED)
+        gold, value = read_number(written, comma=comma), read_number(said, comma=comma)
         if gold is None or value is None:
-            return compared(problem.answer, said, tolerance=absolute, relative=relative)
+            return compared(written, said, tolerance=absolute, relative=relative)
         # As the options are written: Fraction(0.01) is a little more than 1/100.
         allowed = max(Fraction(str(absolute)), Fraction(str(relative)) * abs(gold))
         return decided(abs(value - gold) <= allowed, said)

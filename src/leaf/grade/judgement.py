@@ -34,6 +34,13 @@ class Comparison:
     """Largest absolute error of a number; None: it must be exact."""
     relative: float = 0.0
     """Largest error of a number as a share of the gold one, where there is a `tolerance`."""
+    stated: bool = False
+    """Whether `answer` is a sentence that says the final answer, where it is not the `whole`."""
+
+    @property
+    def final(self) -> bool:
+        """Whether `answer` is marked as final; else it is the end of a text."""
+        return self.whole or self.stated
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,15 +57,18 @@ LONGEST = 10_000
 
 NOT_FINISHED = "cut at the token limit before a final answer"
 
+REASONING_CUT = "cut at the token limit before its reasoning ended"
+
 GOLD_UNREADABLE = "gold answer is not readable"
 NO_TESTS = "the problem has no tests"
 NOT_COMPARED = "symbolic comparison"
 """How reasons begin for which no model is to blame."""
 
 
-def decided(right: bool, extracted: str) -> Judgement:
+def decided(right: bool, extracted: str, reason: str | None = None) -> Judgement:
     """Return the judgement of an answer that could be compared."""
-    return Judgement(outcome=Outcome.RIGHT if right else Outcome.WRONG, extracted=extracted)
+    outcome = Outcome.RIGHT if right else Outcome.WRONG
+    return Judgement(outcome=outcome, extracted=extracted, reason=reason)
 
 
 def compared(gold: str, said: str, **how: Any) -> Judgement | Comparison:

@@ -11,13 +11,14 @@ Known limits, most of them math-verify's (tests/grade/pairs.py shows them):
 - a repeated answer counts once (`\{1, 2\}` for `1, 1, 2`);
 - the vector `\begin{pmatrix}7\\5\end{pmatrix}` is not `(7,5)`; `f(t)=2t` is not `f(x)=2x`;
 - `e^{i\pi/4}` is not its Cartesian form; `x<0 \text{ or } x=1` is not the union of the two;
-- `1.2e3` is not 1200, the word `four` not 4; `1101_{\text{two}}` cannot be read.
+- the word `four` is not 4; `1101_{\text{two}}` cannot be read.
 """
 
 import re
 
-from leaf.grade.final import Mark, final_answer
+from leaf.grade.final import FinalAnswer, Mark, final_answer, last_statement, spoken
 from leaf.grade.grader import Grader, grader
+from leaf.grade.hedged import affirmed, hedged_options
 from leaf.grade.judgement import (
     NOT_FINISHED,
     Comparison,
@@ -26,12 +27,23 @@ from leaf.grade.judgement import (
     decided,
     ungradable,
 )
+from leaf.grade.written import options
 from leaf.records import Answer, Problem
+from leaf.text.latex import boxes
 
 TAIL = 2000
 """Characters at the end of a text without a marked answer in which one is searched for."""
 
 _PROSE = re.compile(r"\$|\\\(|\\\[|(?<![\\A-Za-z{])[A-Za-z]{3,}")
+_FORMULA = re.compile(r"[0-9$\\=]")
+_CLAUSE_END = re.compile(
+    r",?\s(?:since|because|as|so|where|which|when|if|for)\b|,\s(?=[A-Za-z]{3})"
+)
+_CHOICE = re.compile(
+    r"(?:option|choice|answer|选项)?[\s:：*(\[{$]{0,9}(?:\\text(?:bf|rm)?\{[\s(]{0,9})?"
+    r"[A-H](?![A-Za-z0-9])",
+    re.IGNORECASE,
+)
 
 
 @grader
@@ -42,16 +54,45 @@ class Math(Grader):
 
     def judge(self, problem: Problem, answer: Answer) -> Judgement | Comparison:
         """Compare the final answer with the gold one as mathematics."""
-        final = final_answer(answer.text, truncated=answer.truncated)
+        first = spoken(answer)
+        judged = self._judge(problem, first)
+        unread = isinstance(judged, Comparison) and not judged.final
+        # A first turn without mathematics was an introduction.
+        if unread and first is not answer and not _FORMULA.search(first.text):
+            return self._judge(problem, answer)
+        return judged
+
+    def _judge(self, problem: Problem, answer: Answer) -> Judgement | Comparison:
+        gold = gold_of(problem)
+        final = _final(answer, gold)
         if final is None and answer.truncated:
             return ungradable(NOT_FINISHED)
-        gold = problem.answer.strip()
         if final is None:
             return Comparison(gold=gold, answer=answer.text[-TAIL:], whole=False)
-        if final.mark is Mark.STATED and _PROSE.search(final.text):
-            # With the word in front, math-verify takes what follows it and not what comes last.
-            return Comparison(gold=gold, answer=f"answer: {final.text}", whole=False)
-        return same_or_compared(gold, final.text)
+        if final.mark is not Mark.STATED:
+            return same_or_compared(gold, final.text)
+        said = affirmed(final.text)
+        clause = _CLAUSE_END.split(said, maxsplit=1)[0]
+        if not _PROSE.search(clause) or hedged_options(said):
+            return same_or_compared(gold, clause)
+        # With the word in front, math-verify takes what follows it and not what comes last.
+        return Comparison(gold=gold, answer=f"answer: {said}", whole=False, stated=True)
+
+
+def gold_of(problem: Problem) -> str:
+    """Return the gold answer of a problem; one in a box is read as an answer is."""
+    gold = problem.answer.strip()
+    return boxes(gold)[-1] if boxes(gold) else gold
+
+
+def _final(answer: Answer, gold: str) -> FinalAnswer | None:
+    """Return the marked final answer; where an option is asked for, one that names an option."""
+    final = final_answer(answer.text, truncated=answer.truncated)
+    if final and options(gold) and not _CHOICE.match(final.text):
+        stated = last_statement(answer.text, truncated=answer.truncated)
+        if stated and _CHOICE.match(stated):
+            return FinalAnswer(text=stated, mark=Mark.STATED)
+    return final
 
 
 def same_or_compared(gold: str, said: str, golds: tuple[str, ...] = ()) -> Judgement | Comparison:

@@ -4,17 +4,18 @@ The final answer is the marked one (`leaf.grade.final`), else the last number of
 fallback for models that ignore the requested format, not used when the answer was cut at the token
 limit.
 
-Plain numbers are compared exactly, as fractions, never as floats: `1,234.50`, `\$18`, `18 dollars`,
-`20\%`, `1/2`, `1 1/2`, `x = 18`, `3 million`. Currency, percent signs and units are dropped, so
-`20%` equals 20. Anything else (`\frac{1}{2}`, `2\sqrt{3}`) goes to the symbolic comparison.
+Plain numbers are compared exactly, as fractions, never as floats; `leaf.text.number` says how they
+are read, the gold one by the same rules. Anything else (`\frac{1}{2}`, `2\sqrt{3}`) goes to the
+symbolic comparison. What denies a number or bounds it (`not 5`, `at least 5`) is not that number.
 """
 
-import re
-from fractions import Fraction
-from math import prod
+from typing import Literal
 
-from leaf.grade.final import FinalAnswer, Mark, final_answer
+from pydantic import Field
+
+from leaf.grade.final import FinalAnswer, Mark, final_answer, spoken
 from leaf.grade.grader import Grader, grader
+from leaf.grade.hedged import HEDGED, affirmed, hedge, is_hedged
 from leaf.grade.judgement import (
     NOT_FINISHED,
     Comparison,
@@ -23,43 +24,23 @@ from leaf.grade.judgement import (
     decided,
     ungradable,
 )
+from leaf.recipe import Section
 from leaf.records import Answer, Problem
-from leaf.text.latex import rewriter
+from leaf.text.number import NUMBER, cleaned, has_decimal_comma, read_number, with_points
 
-_NUMBER = re.compile(
-    r"""
-    (?<![\w.])                      # not inside a word or a decimal: the 2 of H2O
-    (?P<sign>(?<![)\]}])[-+])?      # after a number or a bracket it is a subtraction
-    (?:(?P<whole>[0-9]+)\ +(?=[0-9]+/))?
-    (?P<top>(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)
-    (?:/(?P<bottom>[0-9]+))?
-    (?![0-9])
-    """,
-    re.VERBOSE,
-)
-_MAGNITUDES = {
-    "hundred": 10**2,
-    "thousand": 10**3,
-    "million": 10**6,
-    "billion": 10**9,
-    "trillion": 10**12,
-}
-_LONGEST = 1000
-"""Characters of the longest text taken for a plain number; Python reads up to 4,300 digits."""
 
-# Each takes time linear in the text: hostile answers are read in our own process.
-_clean = rewriter(
-    (r"[−﹣－]", "-"),  # minus signs that are not ASCII
-    (r"\\(?:text|textbf|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}", r" \1 "),
-    (r"\{,\}", ","),  # 1{,}234
-    (r"\\[,;:!()\[\]]", ""),  # thin spaces, as in 10\,000, and math delimiters
-    (r"\\ |~|\*\*|\s", " "),
-    (r"(?<=-)\s*\\?[$€£¥]\s*", ""),  # -$18 is one number
-    (r"\\?[$€£¥%]", " "),
-    (r"\^\s*(?:\{\s*)?\\circ\s*\}?|\\degree\b|°\s*[CF]?\b", " "),
-    (r"(?<=[A-Za-z]{2})\s*(?:\^\s*\{?[23]\}?|[²³]|/\s*[A-Za-z]+)", " "),  # cm^2, km/h
-    (r"(?<=[0-9A-Za-z])-(?=[A-Za-z]{2})", " "),  # 18-inch
-)
+class Decimals(Section):
+    """How numbers are written."""
+
+    decimal: Literal["auto", "point", "comma"] = Field(
+        "auto",
+        description="sign before decimals, in gold answers and a model's; auto: a comma where the"
+        " gold answer has one that can be nothing else (3,5 or 1.234,5)",
+    )
+
+    def comma(self, gold: str) -> bool:
+        """Whether the decimals of a problem with this gold answer stand after a comma."""
+        return self.decimal == "comma" or (self.decimal == "auto" and has_decimal_comma(gold))
 
 
 @grader
@@ -68,66 +49,70 @@ class Numbers(Grader):
 
     name = "numbers"
 
+    Options = Decimals
+    options: Decimals
+
     def judge(self, problem: Problem, answer: Answer) -> Judgement | Comparison:
         """Compare the final number of an answer with the gold number, exactly."""
-        said = final_number(answer)
+        comma = self.options.comma(problem.answer)
+        said = final_number(answer, comma=comma)
         if isinstance(said, Judgement):
             return said
-        gold_value, value = read_number(problem.answer), read_number(said)
+        gold = gold_number(problem)
+        if is_hedged(said) and not is_hedged(gold):
+            return decided(False, said, HEDGED)
+        gold_value, value = read_number(gold, comma=comma), read_number(said, comma=comma)
         if gold_value is not None and value is not None:
             return decided(gold_value == value, said)
-        return compared(problem.answer, said)
+        return compared(gold, said)
 
 
-def final_number(answer: Answer) -> str | Judgement:
-    """Return the text of the final number of an answer, or why there is none."""
-    said = _marked(final_answer(answer.text, truncated=answer.truncated))
+def gold_number(problem: Problem) -> str:
+    """Return the gold number of a problem; a worked solution is read as an answer is."""
+    gold = problem.answer.strip()
+    if read_number(gold) is not None:
+        return gold
+    marked = _marked(final_answer(gold), comma=False)
+    return gold if marked is None else marked
+
+
+def final_number(answer: Answer, *, comma: bool = False) -> str | Judgement:
+    """Return the text of the final number of an answer, or why there is none.
+
+    `comma` says that the data have decimal commas.
+    """
+    first = spoken(answer)
+    found = _number_in(first, comma)
+    # A first turn without a number was an introduction.
+    return found if isinstance(found, str) or first is answer else _number_in(answer, comma)
+
+
+def _number_in(answer: Answer, comma: bool) -> str | Judgement:
+    said = _marked(final_answer(answer.text, truncated=answer.truncated), comma=comma)
     if said is None and answer.truncated:
         return ungradable(NOT_FINISHED)
     if said is None:
-        said = _last_number(answer.text)
+        said = _last_number(answer.text, comma=comma)
     return ungradable("no final number found") if said is None else said
 
 
-def read_number(text: str) -> Fraction | None:
-    """Return the one number that a text says, units aside, or None where it is not plain."""
-    if len(text) > _LONGEST:
-        return None
-    plain = _clean(text).rpartition("=")[2]
-    numbers = list(_NUMBER.finditer(plain))
-    if len(numbers) != 1:
-        return None
-    (number,) = numbers
-    rest = f"{plain[: number.start()]} {plain[number.end() :]}"
-    # A single letter may be a variable (3x, 18k), any other sign an operation: not plain.
-    words = re.findall(r"[A-Za-z]+", rest)
-    if any(len(word) == 1 and word != "a" for word in words) or re.search(
-        r"[^A-Za-z\s.,:;()'\"≈]", rest
-    ):
-        return None
-    value = _value(number)
-    magnitude = prod(_MAGNITUDES.get(word.lower(), 1) for word in words)
-    return None if value is None else value * magnitude
-
-
-def _marked(final: FinalAnswer | None) -> str | None:
+def _marked(final: FinalAnswer | None, *, comma: bool) -> str | None:
     """Return the marked answer, or None where a sentence is marked that says no number."""
     if final is None or final.mark is not Mark.STATED or read_number(final.text) is not None:
         return final.text if final else None
-    if "\\" in final.text:
-        return final.text.strip("$ ")
-    number = _NUMBER.search(_clean(final.text).rpartition("=")[2])
-    return number.group() if number else None
-
-
-def _last_number(text: str) -> str | None:
-    numbers = [number.group() for number in _NUMBER.finditer(_clean(text))]
-    return numbers[-1] if numbers else None
-
-
-def _value(number: re.Match[str]) -> Fraction | None:
-    bottom = int(number["bottom"] or 1)
-    if bottom == 0:
+    said = affirmed(final.text)
+    if "\\" in said:
+        return said.strip("$ ")
+    plain = with_points(cleaned(said), comma=comma).rpartition("=")[2]
+    number = NUMBER.search(plain)
+    if number is None:
         return None
-    value = Fraction(number["top"].replace(",", "")) / bottom + int(number["whole"] or 0)
-    return -value if number["sign"] == "-" else value
+    if hedge(plain, number.start(), number.end()):
+        return plain[max(number.start() - 80, 0) : number.end() + 20].strip()
+    return number.group()
+
+
+def _last_number(text: str, *, comma: bool) -> str | None:
+    plain = cleaned(text)
+    found = [n.group() for n in NUMBER.finditer(with_points(plain, comma=True) if comma else plain)]
+    return found[-1] if found else None

@@ -14,7 +14,7 @@ is 100 times too large or too small (percent), we only where a percent sign is w
 import re
 from dataclasses import replace
 
-from leaf.grade.final import FinalAnswer, Mark, final_answer
+from leaf.grade.final import FinalAnswer, Mark, final_answer, spoken
 from leaf.grade.grader import grader
 from leaf.grade.judgement import Comparison, Judgement
 from leaf.grade.math import TAIL, Math, same_or_compared
@@ -33,6 +33,7 @@ class Olympiad(Math):
     def judge(self, problem: Problem, answer: Answer) -> Judgement | Comparison:
         """Compare the final answer, or answers, with all that the problem asks for."""
         if len(problem.golds) > 1:
+            answer = spoken(answer)
             final = final_answer(answer.text, truncated=answer.truncated)
             said = _listed(answer.text, final) if final else ""
             if not final and not answer.truncated:

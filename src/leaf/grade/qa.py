@@ -9,8 +9,11 @@ the golds g:
 `qa` calls an answer right when a gold stands in the response as whole words: SubEM, less the hits
 inside other words (`no` in `know`, `7` in `1957`). `qa_exact` calls it right when EM is 1.
 
-The final answer is the rest of the line after the last `Answer:`; else the sentence after the last
-`answer is`; else the first line. A question without an answer (gold "") is right, and all three
+The final answer is the rest of the line after the last `Answer:`; else the last `\boxed{...}` or
+`<answer>...</answer>`; else the sentence after the last `answer is`; else the first line. What
+marks it in other languages, and what of a response counts at all, says `leaf.grade.final`.
+Boxes and text commands of LaTeX are taken off. A gold with Chinese, Japanese or Korean letters at
+its edge needs no spaces around it. A question without an answer (gold "") is right, and all three
 measures are 1, when the final answer says `unanswerable` or the like.
 
 Known limits, those of the measures themselves: a response that names many candidates passes SubEM;
@@ -25,18 +28,26 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leaf.grade.final import STATED, given_answer, spoken
 from leaf.grade.grader import Grader, grader
 from leaf.grade.judgement import NOT_FINISHED, Judgement
 from leaf.records import Answer, Measure, Outcome, Problem
+from leaf.text.latex import without_boxes
 
 # Every pattern here takes time linear in the text: hostile answers are read in our own process.
-_LINE_MARK = re.compile(r"\banswer[ *_]{0,4}:(?:\*\*|__)?\s{0,8}", re.IGNORECASE)
+_LINE_MARK = re.compile(
+    r"(?:\banswer|\bAntwort|\br[ée]ponse|\brespuesta|\bresposta|\brisposta|答案|答え|答|回答|정답|답)"
+    r"[ *_\u00a0\u202f]{0,4}[:：](?:\*\*|__)?\s{0,8}",
+    re.IGNORECASE,
+)
 _SENTENCE_MARK = re.compile(
-    r"\banswer(?: to (?:the|this|your) question)? (?:is|are)\b[\s*_:]{0,8}", re.IGNORECASE
+    rf"\banswer(?: to (?:the|this|your) question)? (?:is|are)\b[\s*_:]{{0,8}}|{STATED.pattern}",
+    re.IGNORECASE,
 )
 # Three letters before the point: `J. R. R. Tolkien` and `St. Louis` are no ends.
-_SENTENCE_END = re.compile(r"(?<=\w\w\w)[.!?](?=\s)|\n")
+_SENTENCE_END = re.compile(r"(?<=\w\w\w)[.!?](?=\s)|[。！？]|\n")
 _LINE_END = re.compile(r"\n")
+_EAST_ASIAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _NO_ANSWER = re.compile(
@@ -77,8 +88,9 @@ class Qa(Grader):
 
     def judge(self, problem: Problem, answer: Answer) -> Judgement:
         """Compare the final answer, and the whole text, with every gold."""
+        answer = spoken(answer)
         final = final_text(answer.text)
-        match = meet(final.text, answer.text, golds_of(problem))
+        match = meet(final.text, without_boxes(answer.text), golds_of(problem))
         return _judgement(match, final, self.is_right(match, final, answer), answer.truncated)
 
     def is_right(self, match: Match, final: Final, answer: Answer) -> bool:
@@ -109,12 +121,14 @@ def golds_of(problem: Problem) -> tuple[str, ...]:
 
 def final_text(text: str) -> Final:
     """Return the final answer of a response."""
-    lines, sentences = _last(_LINE_MARK, text), _last(_SENTENCE_MARK, text)
-    mark = lines or sentences
+    lines = _last(_LINE_MARK, text)
+    if lines is None and (given := given_answer(text)):
+        return Final(text=without_boxes(given), marked=True, ended=True)
+    mark = lines or _last(_SENTENCE_MARK, text)
     start = mark.end() if mark else len(text) - len(text.lstrip())
     found = (_SENTENCE_END if mark and not lines else _LINE_END).search(text, start)
     said = text[start : found.start() if found else len(text)]
-    plain = said.strip(" \t\r\n*_`") or said.strip()
+    plain = without_boxes(said).strip(" \t\r\n*_`。") or said.strip()
     return Final(text=plain, marked=mark is not None, ended=found is not None)
 
 
@@ -132,8 +146,14 @@ def meet(final: str, response: str, golds: Sequence[str]) -> Match:
         exact=exact,
         f1=1.0 if exact else max(_f1(words, Counter(gold.split())) for gold in wanted),
         contained=exact or any(gold in whole for gold in wanted if gold),
-        stands=exact or any(f" {gold} " in f" {whole} " for gold in wanted if gold),
+        stands=exact or any(_stands(gold, whole) for gold in wanted if gold),
     )
+
+
+def _stands(gold: str, whole: str) -> bool:
+    """Whether a text is a run of whole words of another; where there are no spaces, any run."""
+    before, after = ("" if _EAST_ASIAN.match(gold[at]) else " " for at in (0, -1))
+    return f"{before}{gold}{after}" in f" {whole} "
 
 
 def _last(mark: re.Pattern[str], text: str) -> re.Match[str] | None:

@@ -8,18 +8,20 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from leaf.grade.exact import agree_where_real, are_exact
+from leaf.grade.hedged import HEDGED, hedged_options, is_hedged, is_one_value
 from leaf.grade.judgement import GOLD_UNREADABLE, Comparison, Judgement, decided, ungradable
 from leaf.grade.written import (
+    has_gap,
     numeral,
     option_and_value,
     options,
     readable,
     searchable,
-    without_commands,
     without_unit,
 )
 from leaf.records import Outcome
-from leaf.text.latex import joined_thousands, parts
+from leaf.text.latex import joined_thousands, parts, without_commands
 
 _LETTERS = tuple("ABCDEFGH")
 _SLACK = 1 + 1e-9
@@ -31,6 +33,8 @@ def compare(comparison: Comparison) -> Judgement:
     if comparison.whole and len(comparison.golds) > 1:
         return _compare_all(comparison)
     if letters := options(comparison.gold):
+        if len(letters) == 1 and comparison.final and (fault := hedged_options(comparison.answer)):
+            return decided(False, comparison.answer, fault)
         said = _letters(letters, comparison)
         if said is None and not comparison.whole:
             return ungradable("no final answer found")
@@ -64,6 +68,18 @@ def _compare_all(comparison: Comparison) -> Judgement:
     return decided(True, comparison.answer)
 
 
+def _compare_rows(gold: str, answer: str, comparison: Comparison) -> Judgement:
+    r"""Compare lists that leave something out (`1, 2, \ldots, n`) term by term."""
+    golds, said = parts(gold), parts(answer)
+    if len(golds) != len(said):
+        return decided(False, comparison.answer)
+    for one, other in zip(golds, said, strict=True):
+        judged = _compare_part(one, other, comparison)
+        if judged.outcome is not Outcome.RIGHT:
+            return replace(judged, extracted=comparison.answer)
+    return decided(True, comparison.answer)
+
+
 def _compare_part(gold: str, said: str, comparison: Comparison) -> Judgement:
     if readable(gold) == readable(said):
         return decided(True, said)
@@ -72,11 +88,15 @@ def _compare_part(gold: str, said: str, comparison: Comparison) -> Judgement:
 
 def _compare_values(comparison: Comparison) -> Judgement:
     gold, answer = readable(comparison.gold), searchable(comparison.answer)
+    if comparison.final and is_one_value(gold) and is_hedged(answer):
+        return decided(False, comparison.answer, HEDGED)
     if comparison.whole:
         chosen = option_and_value(answer)
         answer = without_unit(readable(chosen[1] if chosen else answer), gold)
         if (same := _same_numeral(gold, answer)) is not None:
             return decided(same, comparison.answer)
+        if has_gap(gold) or has_gap(answer):
+            return _compare_rows(gold, answer, comparison)
     if comparison.tolerance is not None:
         gold, answer = gold.replace(r"\%", ""), answer.replace(r"\%", "")
     judged = _compare_read(gold, answer, comparison)
@@ -95,16 +115,23 @@ def _compare_read(gold_text: str, answer: str, comparison: Comparison) -> Judgem
     extracted = comparison.answer if comparison.whole else _source_text(said)
     if _texts(gold) & _texts(said):
         return decided(True, extracted)
-    if not _is_read(gold):
-        return ungradable(f"{GOLD_UNREADABLE}: {_short(comparison.gold)}", extracted)
-    if not _is_read(said):
-        return ungradable(f"answer is not readable: {_short(extracted)}", extracted)
+    if unread := _unread(gold, said, comparison.gold, extracted):
+        return ungradable(unread, extracted)
     if comparison.tolerance is not None:
         right, value = _number(gold), _number(said)
         if right is not None and value is not None:
             allowed = max(comparison.tolerance, comparison.relative * abs(right))
             return decided(abs(right - value) <= allowed * _SLACK, extracted)
-    return decided(_verify(gold, said), extracted)
+    if _verify(gold, said):
+        return decided(are_exact(gold[0], said[0]), extracted)
+    return decided(agree_where_real(gold[0], said[0]), extracted)
+
+
+def _unread(gold: list[Any], said: list[Any], gold_text: str, extracted: str) -> str | None:
+    """Return which of two texts math-verify could not read, or None."""
+    if not _is_read(gold):
+        return f"{GOLD_UNREADABLE}: {_short(gold_text)}"
+    return None if _is_read(said) else f"answer is not readable: {_short(extracted)}"
 
 
 def warm_up() -> None:

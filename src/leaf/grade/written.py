@@ -3,26 +3,55 @@ r"""How the same mathematics is written in several ways: rewrites before math-ve
 import re
 from dataclasses import dataclass
 
-from leaf.text.latex import rewriter
+from leaf.text.latex import rewriter, without_commands
+from leaf.text.spelling import as_latex
 
-searchable = rewriter(
+_notation = rewriter(
     (r"\\varnothing(?![A-Za-z])", r"\\emptyset"),
     (r"(?<=[0-9])(?:,\\!\s?|\\[,;:])(?=[0-9]{3}(?![0-9]))", ""),  # 1,\!234  1\,234
+    (r"(?<=[0-9])\{,\}(?=[0-9]{1,2}(?![0-9]))", "."),  # 3{,}5, a decimal comma
     (r"(?<=[^\s.,;])[.,;]\s?\$", "$"),  # $x = 5.$
+    (r"\\d?dots(?![A-Za-z])|\\dotsc(?![A-Za-z])|\.\.\.", r"\\ldots "),
 )
-"""Returns a text that holds mathematics in the spelling in which math-verify finds it best."""
+
+_MAGNITUDES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 
 _whole = rewriter(
     (r"^(?:\{\}|[\s$])+|(?<![\\\s.,;:$])[\s.,;:$]+$", ""),  # {} stops math-verify's reading
     (r"(?<!\\)%", r"\\%"),  # else math-verify takes the rest for a comment
     (r"^[^A-Za-z\\=]{1,40}=(?=[^A-Za-z=]{1,40}$)", ""),  # 0.56 = 56\%
-)
+    # As people write without LaTeX: pi/2, x**2, x <= 2, 1e-05, 2 2/3.
+    (r"(?<![A-Za-z\\{])pi(?![A-Za-z}])", r"\\pi "),
+    (r"(?<![A-Za-z\\{])inf(?:inity|ty)?(?![A-Za-z}])", r"\\infty "),
+    (r"\*\*", "^"),
+    (r"<=", r"\\le "),
+    (r">=", r"\\ge "),
+    (r"(?<![A-Za-z0-9.\\{_^])([0-9]+(?:\.[0-9]+)?)[eE]([-+]?[0-9]{1,3})(?![0-9A-Za-z.])",
+     r"\1\\times 10^{\2}"),
+    (r"(?<![0-9./])([0-9]{1,9})[ ~]{1,9}([0-9]{1,9})/([0-9]{1,9})(?![0-9/.])", r"\1\\frac{\2}{\3}"),
+    (r"(?<=[0-9])\s?[€£¥₹₩]|[€£¥₹₩]\s?(?=[0-9])", ""),
+    # 60^\circ C
+    (r"\^\{?\s?\\circ\s?\}?\s?(?:[CF]|\\(?:text|mathrm)\{\s?[CF]\})$", r"^{\\circ}"),
+    *(
+        (rf"(?<=[0-9])\s?{name}(?![A-Za-z])", rf"\\times 10^{{{zeros}}}")
+        for word, zeros in _MAGNITUDES.items()
+        for name in (rf"\\(?:text|mathrm)\{{\s?{word}s?\s?\}}", f"{word}s?")
+    ),
+)  # fmt: skip
 _BARE_UNIT = re.compile(
     r"(?<=[0-9}])\s{0,9}(?:[ckm]?m|ft|in|mph|[km]?g|min|hours?|h|s)"
     r"(?:\s{0,9}\^\s{0,9}\{?[23]\}?|[²³]|\s{0,9}/\s{0,9}[a-z]{1,9})?$"
 )
+_WORDS = re.compile(
+    r"(?<=[0-9}%])(?:\s{0,9}\([A-Za-z][A-Za-z\s,-]{1,80}\)"  # 120 (one hundred twenty)
+    r"|(?:\s{1,9}(?!(?:or|and|mod|pi|to|over|times|plus|minus|squared|cubed|if|for|when|where|sin"
+    r"|cos|tan|log|ln|exp|sqrt)\b)[A-Za-z]{2,20}){1,6})[\s.]{0,9}$"  # 18 years old
+)
+_EAST_ASIAN = r"[\u3005-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+_EAST_ASIAN_WORDS = re.compile(
+    rf"^(?:{_EAST_ASIAN}|\s){{1,20}}(?=[-0-9\\])|(?<=[0-9}}%])\s{{0,9}}{_EAST_ASIAN}{{1,20}}[\s。．.]{{0,9}}$"
+)
 _NAME = re.compile(r"\\[A-Za-z]+(?:\s{0,9}\{[A-Za-z\s]*\})?|(?P<letter>[A-Za-z])")
-_TEXT_COMMANDS = re.compile(r"\\(?:text|textbf|textrm|textnormal|mathrm|mathbf|mbox)(?![A-Za-z])")
 _OPTIONS = re.compile(r"[A-H](?:[\s,]{1,9}[A-H]){0,7}")
 _OPTION_AND_VALUE = re.compile(
     r"\(?\\(?:text|textbf|textrm|mathrm|mathbf|mbox)\s{0,9}"
@@ -42,15 +71,31 @@ class Numeral:
     """"" where it is not said."""
 
 
+def searchable(text: str) -> str:
+    """Return a text that holds mathematics in the spelling in which math-verify finds it best."""
+    return _notation(as_latex(text))
+
+
 def readable(latex: str) -> str:
     r"""Return the same mathematics in the spelling that math-verify reads best."""
     return _whole(searchable(latex))
 
 
 def without_unit(answer: str, gold: str) -> str:
-    """Drop a unit that no command marks (`166 cm^2`), unless the gold answer has letters too."""
-    has_letters = any(name["letter"] for name in _NAME.finditer(gold))
-    return answer if has_letters else _BARE_UNIT.sub("", answer)
+    """Drop a unit and words that no command marks, unless the gold answer has letters too.
+
+    `166 cm^2`, `18 years old`, `120 (one hundred twenty)`, `18元`.
+    """
+    if not re.search(_EAST_ASIAN, gold):
+        answer = _EAST_ASIAN_WORDS.sub("", answer)
+    if any(name["letter"] for name in _NAME.finditer(gold)):
+        return answer
+    return _WORDS.sub("", _BARE_UNIT.sub("", answer))
+
+
+def has_gap(latex: str) -> bool:
+    r"""Whether a list leaves something out: `1, 2, \ldots, n`."""
+    return "," in latex and re.search(r"\\[lc]dots(?![A-Za-z])", latex) is not None
 
 
 def options(text: str) -> str | None:
@@ -78,8 +123,3 @@ def numeral(text: str) -> Numeral | None:
     if found := _NUMERAL.fullmatch(plain):
         return Numeral(digits=found["digits"], base=found["base"])
     return Numeral(digits=plain, base="") if re.fullmatch(r"[0-9A-Z.]{1,400}", plain) else None
-
-
-def without_commands(text: str) -> str:
-    r"""Return `C` for `\text{(C)}` and `(\text{C})`: brackets and text commands become spaces."""
-    return re.sub(r"[{}()$*\s]+", " ", _TEXT_COMMANDS.sub(" ", text)).strip()

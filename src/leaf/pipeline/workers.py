@@ -133,8 +133,9 @@ class GradeWorker(Work[tuple[Problem, Answer], Score]):
     """Judges answers; apart from these, so that a new grader needs no new answers."""
 
     kind = "scores"
-    version = 3
-    """2 reads more notations of mathematics than 1 did, 3 a language below its fence."""
+    version = 4
+    """2 reads more notations of mathematics than 1 did, 3 a language below its fence, 4 numbers and
+    mathematics as people write them in several languages; it passes thoughts and run-ons over."""
     record = Score
     unit = "answers"
     travels = False

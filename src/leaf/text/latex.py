@@ -32,6 +32,10 @@ _NAMED_LIST = re.compile(
     r"^(?:[A-Za-z]|\(\s*[A-Za-z](?:\s*,\s*[A-Za-z])*\s*\))\s*(?:\\in(?![A-Za-z])|=)\s*(?=\\\{|\()"
 )
 _PLUS_MINUS = re.compile(r"\\(pm|mp)(?![A-Za-z])")
+_TEXT_COMMANDS = re.compile(r"\\(?:text|textbf|textrm|textnormal|mathrm|mathbf|mbox)(?![A-Za-z])")
+_WRAPPED = re.compile(
+    r"\\(?:boxed|fbox|fboxed|text|textbf|textit|textrm|mathrm|mathbf|mbox|emph)\s{0,9}\{([^{}\\]{0,999})\}"
+)
 _THOUSANDS = re.compile(r"(?<![0-9.])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])")
 
 
@@ -48,8 +52,10 @@ def boxes(text: str) -> list[str]:
             open_braces.append(brace)
         elif brace.group() == "}" and open_braces:
             opening = open_braces.pop()
-            content = text[opening.end() : brace.start()].strip() if opening["box"] else ""
-            if content and opening.end() > last_start:
+            # What holds a box is none itself: else nested boxes would be copied over and over.
+            if not opening["box"] or opening.end() <= last_start:
+                continue
+            if content := text[opening.end() : brace.start()].strip():
                 last_start = opening.end()
                 found.append(content)
     return found
@@ -70,6 +76,16 @@ def parts(text: str) -> list[str]:
 def joined_thousands(text: str) -> str:
     """Return the text with `1,234` as `1234`: what else its commas may have meant is lost."""
     return _THOUSANDS.sub(lambda number: number.group().replace(",", ""), text)
+
+
+def without_boxes(text: str) -> str:
+    r"""Return `Paris` for `\boxed{Paris}` and `\text{Paris}`, anywhere in a text."""
+    return _WRAPPED.sub(r"\1", _WRAPPED.sub(r"\1", text)) if "\\" in text else text
+
+
+def without_commands(text: str) -> str:
+    r"""Return `C` for `\text{(C)}` and `(\text{C})`: brackets and text commands become spaces."""
+    return re.sub(r"[{}()$*\s]+", " ", _TEXT_COMMANDS.sub(" ", text)).strip()
 
 
 def _split(text: str) -> list[str]:
