@@ -38,13 +38,15 @@ def put_in(detection: "Detection", cuts: Cuts) -> list[str]:
         made = transplants(detection.problems, removals, detection.solved, section)
         verdicts = _verdicts(detection, made, "transplanted")
     if "inject" in section.strategies:
+        needless, why = _needless(detection) if "needless" in section.inject.sources else ([], "")
+        notes += [why] if why else []
         found = injections(
             detection.problems,
             removals,
             _hosts(detection),
             section.inject,
             made,
-            _needless(detection) if "needless" in section.inject.sources else (),
+            needless,
         )
         tried = [item for item in found if not item.skipped]
         if detection.session.recipe.verify.injections == "unasked":
@@ -65,16 +67,22 @@ def put_in(detection: "Detection", cuts: Cuts) -> list[str]:
     return [*notes, *_refused(detection, verdicts)]
 
 
-def _needless(detection: "Detection") -> list[Counterfactual]:
-    """Return pieces of solved problems that do nothing for the student's right answer.
+def _needless(detection: "Detection") -> tuple[list[Counterfactual], str]:
+    """Return pieces of solved problems that do nothing for the student's right answer, or why none.
 
     By ablation: question and answer fit as well, or better, without them. That a greedy answer
     stays right says less: a guess is right now and then, and such pieces would be taken for hard.
-    Units are those of `prune.units` that are wider than a word, or sentences.
+    Pieces are what ablation takes away: `attribute.ablation.unit`, else the units of `prune.units`
+    that are wider than a word, or sentences.
     """
     session = detection.session
     section = session.recipe.prune
-    units = [unit for unit in section.units if unit not in ("token", "word")] or ["sentence"]
+    units = session.detector("ablation").kinds
+    if narrow := [unit for unit in units if unit in ("token", "word")]:
+        return [], (
+            f"prune.inject.sources: needless finds nothing, since ablation takes away a {narrow[0]}"
+            " at a time; set attribute.ablation.unit to phrase, clause or sentence"
+        )
     drawn = sorted(detection.solved, key=lambda item: drawn_by(section.inject.seed, item.id))
     looked_at = sorted(drawn[: section.inject.looked_at], key=lambda problem: problem.id)
     said = {item.id: detection.said("student", item) for item in looked_at}
@@ -85,13 +93,14 @@ def _needless(detection: "Detection") -> list[Counterfactual]:
         for item in measured
         for start, end, score in zip(item.starts, item.ends, item.scores, strict=True)
     }
-    return [
+    found = [
         item
         for problem in looked_at
         for item in removable(problem, units)
         for span in item.spans
         if worth.get((problem.id, span.start, span.end), 1.0) <= 0.0
     ]
+    return found, ""
 
 
 def _hosts(detection: "Detection") -> Sequence[Problem]:

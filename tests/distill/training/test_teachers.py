@@ -10,13 +10,15 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from leaf.distill import Distiller
+from leaf.distill import Distiller, plan_steps
 from leaf.distill import cache as cache_module
 from leaf.distill.train_student import run_job
 from leaf.errors import ServerError
+from leaf.models.prompt_format import prompt_format_of
 from leaf.pipeline.run import run_recipe
+from leaf.recipe import ModelSection
 from leaf.recipe.reading import check_recipe
 from leaf.store.store import Store
 from tests.distill.training.runs import (
@@ -150,6 +152,34 @@ def test_a_student_of_a_server_is_that_of_the_same_tokens_kept_here(
         assert largest_difference(folder, local[arm]) < 2e-5
     for path in [*out.rglob("*"), *store.rglob("*")]:
         assert path.is_dir() or b"secret-123" not in path.read_bytes(), path
+
+
+def test_in_two_contexts_a_server_is_asked_about_what_the_teacher_sees_and_nothing_else(
+    cue_pair: Path, tmp_path: Path
+) -> None:
+    chat = prompt_format_of(
+        AutoTokenizer.from_pretrained(cue_pair / "student"), ModelSection(model="student")
+    )
+    model = AutoModelForCausalLM.from_pretrained(cue_pair / "teacher", dtype=torch.float32)
+    with LogprobServer(model, name="big") as server:
+        for kept in ("served", "topk"):
+            (tmp_path / kept).mkdir()
+            how: dict[str, Any] = {"served": {"url": server.url, "model": "big"}, "top_k": 8}
+            pair = cue_pair / "student", cue_pair / "teacher", cue_pair
+            job = job_of(tmp_path / kept, *pair, teacher=kept, max_steps=2, **how)
+            rows = [
+                replace(row, teacher_content=row.content.replace(" red", ""))
+                for row in job.rows
+                if row.counterfactual
+            ]
+            assert all(" red" in row.content for row in rows)
+            run_job(replace(job, rows=rows, steps=plan_steps(rows, job.distill)))
+    shown = {tuple(body["prompt"]) for body in server.asked}
+    assert shown == {tuple(chat.encode(row.teacher_content, row.response).ids) for row in rows}
+    served, local = tmp_path / "served" / "job", tmp_path / "topk" / "job"
+    assert largest_difference(served, local) < 2e-5
+    # The student is misled by the cue that it sees and its teacher does not.
+    assert metrics(served)[0]["kl_counterfactual"] > 1.0
 
 
 def test_the_number_of_kept_tokens_names_a_student_only_where_some_are_kept(
