@@ -144,11 +144,12 @@ class Problem:
 
     @property
     def asked(self) -> slice:
-        """The characters of `question` that ask: all, but where passages stand before them."""
-        for place in self.protected:
-            if place.what == "question":
-                return slice(place.start, place.end)
-        return slice(0, len(self.question))
+        """The characters of `question` that ask: all, less passages before them, options after."""
+        places = {place.what: place for place in self.protected}
+        if own := places.get("question"):
+            return slice(own.start, own.end)
+        options = places.get("options")
+        return slice(0, options.start if options else len(self.question))
 
     @property
     def response_prefix(self) -> str:

@@ -13,6 +13,7 @@ from datasets import load_dataset
 
 from leaf.cli.export import BEGUN, FORMATS, HELD_OUT, choose
 from leaf.errors import UsageError
+from leaf.records import Turn
 from leaf.store.run_folder import ROWS, VALUES, TrainingRow, read_records, write_records
 from tests.command_line import complaint, leaf
 from tests.marks import RIVALS, ROOT, needs_rivals
@@ -21,6 +22,26 @@ from tests.marks import RIVALS, ROOT, needs_rivals
 def row(name: str = "a", **changes: Any) -> TrainingRow:
     values = {"strategy": "", "response_prefix": "", "held_out": False, **changes}
     return TrainingRow(id=name, problem_id="p", prompt="How many?", response="4", **values)
+
+
+TURNS = (
+    Turn(role="system", text="Be brief."),
+    Turn(role="user", text="Hello?"),
+    Turn(role="assistant", text="Yes."),
+)
+
+
+def test_a_conversation_goes_with_its_rows_in_every_format() -> None:
+    one = row(turns=TURNS)
+    said = ["Be brief.", "Hello?", "Yes.", "How many?"]
+    (prompt, chat, plain) = (FORMATS[name](one) for name in ("trl", "sharegpt", "alpaca"))
+    assert [(turn["role"], turn["content"]) for turn in prompt["prompt"]] == list(
+        zip(("system", "user", "assistant", "user"), said, strict=True)
+    )
+    assert [(turn["from"], turn["value"]) for turn in chat["conversations"]] == list(
+        zip(("system", "human", "gpt", "human", "gpt"), [*said, "4"], strict=True)
+    )
+    assert (plain["system"], plain["history"]) == ("Be brief.", [["Hello?", "Yes."]])
 
 
 def rows_of(run: Path) -> list[TrainingRow]:

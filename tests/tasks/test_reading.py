@@ -128,7 +128,8 @@ def test_json_nested_without_end_is_refused_and_not_a_crash(tmp_path: Path) -> N
         ("own.jsonl", b"5\n", "own.jsonl:1: a record must be an object, but is 5"),
         ("own.json", b'["x"]', "record 1: a record must be an object, but is 'x'"),
         ("own.parquet", b"no parquet", "not a Parquet file"),
-        ("own.csv", b"a,b\n", "must end in .jsonl, .json, .parquet"),
+        ("own.csv", b"a,b\n", "holds no records"),
+        ("own.txt", b"a,b\n", "must end in .jsonl, .json, .csv, .tsv, .parquet"),
     ],
 )
 def test_a_file_without_readable_records_is_refused(
@@ -183,7 +184,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
     )
     (line,) = done.stdout.splitlines()
     assert line.startswith("openai/gsm8k main/train: cannot be loaded: ")
-    assert "give a local .jsonl, .json or .parquet file" in line
+    assert "give a local .jsonl, .json, .csv or .parquet file" in line
 
 
 def test_a_missing_column_is_named_with_the_nearest_and_all_that_there_are() -> None:

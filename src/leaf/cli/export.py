@@ -107,15 +107,19 @@ def choose(rows: "Sequence[TrainingRow]", what: str) -> Chosen:
 def as_trl(row: "TrainingRow") -> dict[str, Any]:
     """Return TRL's conversational prompt and completion."""
     return {
-        "prompt": [{"role": "user", "content": row.prompt}],
+        "prompt": [
+            *({"role": turn.role, "content": turn.text} for turn in row.turns),
+            {"role": "user", "content": row.prompt},
+        ],
         "completion": [{"role": "assistant", "content": row.response}],
     }
 
 
 def as_sharegpt(row: "TrainingRow") -> dict[str, Any]:
-    """Return a ShareGPT conversation of two turns."""
+    """Return a ShareGPT conversation: the turns before, the question and the response."""
     return {
         "conversations": [
+            *({"from": _SHAREGPT[turn.role], "value": turn.text} for turn in row.turns),
             {"from": "human", "value": row.prompt},
             {"from": "gpt", "value": row.response},
         ]
@@ -123,8 +127,19 @@ def as_sharegpt(row: "TrainingRow") -> dict[str, Any]:
 
 
 def as_alpaca(row: "TrainingRow") -> dict[str, Any]:
-    """Return an Alpaca instruction; its input stays empty, as the prompt is one text."""
-    return {"instruction": row.prompt, "input": "", "output": row.response}
+    """Return an Alpaca instruction; its input stays empty, as the prompt is one text.
+
+    Turns before it are LLaMA-Factory's `system` and `history` (pairs of question and answer).
+    """
+    before: dict[str, Any] = {turn.role: turn.text for turn in row.turns if turn.role == "system"}
+    said = [turn.text for turn in row.turns if turn.role != "system"]
+    if said:
+        before["history"] = [list(pair) for pair in zip(said[::2], said[1::2], strict=True)]
+    return {**before, "instruction": row.prompt, "input": "", "output": row.response}
+
+
+_SHAREGPT = {"system": "system", "user": "human", "assistant": "gpt"}
+"""What ShareGPT calls the roles."""
 
 
 FORMATS: "dict[str, Callable[[TrainingRow], dict[str, Any]]]" = {

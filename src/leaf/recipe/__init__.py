@@ -26,6 +26,7 @@ from leaf.recipe.schema import (
     ModelSection,
     RaySection,
     Recipe,
+    ShotsSection,
     StoreSection,
     WorldSection,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "Section",
     "ServedSection",
     "ServerSection",
+    "ShotsSection",
     "StoreSection",
     "Strategy",
     "TeacherSees",

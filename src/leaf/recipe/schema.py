@@ -58,10 +58,53 @@ def _teacher(values: Any) -> Any:
 class ColumnsSection(Section):
     """Which column of your own records holds what."""
 
-    question: str = Field("question", description="column with the question")
-    answer: str = Field("answer", description="column with the final answer")
-    solution: str | None = Field(None, description="column with a worked solution, if there is one")
+    question: str = Field(
+        "question",
+        description="column with the question, or a path such as data.text; a conversation"
+        " (messages) asks with its last user turn and solves with the turn after it",
+    )
+    answer: str | None = Field(
+        "answer",
+        description="column with the final answer, or several that are as good; null: the end of"
+        " the solution, after #### or Answer: or in a box, else all of it",
+    )
+    golds: str | None = Field(None, description="column with other answers that are as good")
+    solution: str | None = Field(
+        None, description="column with a worked solution, if there is one; text or one turn"
+    )
+    system: str | None = Field(
+        None, description="column with a system prompt, in place of the model's own"
+    )
+    context: str | None = Field(
+        None,
+        description="column with passages or a text that stand before the question; scored and cut,"
+        " while the question's own words are protected",
+    )
+    gold: str | None = Field(
+        None,
+        description="column that says which passages are needed: true or false of each, numbers"
+        " from 0, titles or texts",
+    )
+    choices: str | list[str] | None = Field(
+        None,
+        description="column or columns with the options of a multiple choice; the answer is a"
+        " label, a text or a number from 0",
+    )
     id: str | None = Field(None, description="column with a unique id; null numbers the records")
+
+
+class ShotsSection(Section):
+    """Solved examples that stand before each question; never scored, never cut."""
+
+    count: Count = Field(description="how many")
+    path: str | None = Field(None, description="where they come from; null: as the problems")
+    name: str | None = Field(None, description="configuration of a hub data set; null: as theirs")
+    split: str | None = Field(None, description="split of a hub data set; null: as theirs")
+    columns: ColumnsSection | None = Field(None, description="columns of a table; null: as theirs")
+    layout: Literal["text", "turns"] = Field(
+        "text", description="text: in the same message, as base models need; turns: a conversation"
+    )
+    seed: int = Field(0, description="seed of which are drawn")
 
 
 class WorldSection(Section):
@@ -82,8 +125,8 @@ class DataSection(Section):
     )
     path: str | None = Field(
         None,
-        description="local .jsonl, .json (both also .gz) or .parquet file, or a hub id; null: the"
-        " task's own",
+        description="local .jsonl, .json, .csv, .tsv (all also .gz) or .parquet file, or a hub id;"
+        " null: the task's own",
     )
     name: str | None = Field(None, description="configuration of a hub data set")
     split: str | None = Field(
@@ -114,6 +157,12 @@ class DataSection(Section):
         None,
         description="translate each question to this language and back: it says it in other"
         " words; null: as it is",
+    )
+    encoding: str | None = Field(
+        None, description="of a text file, such as cp1252; null: UTF-8, or UTF-16 with its mark"
+    )
+    shots: ShotsSection | None = Field(
+        None, description="few-shot examples, as in `{count: 4, path: examples.jsonl}`; null: none"
     )
     grader: GraderChoice | None = Field(
         None,

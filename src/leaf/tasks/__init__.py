@@ -13,6 +13,7 @@ from leaf.errors import DataError, nearest
 from leaf.recipe import DataSection, name_and_options
 from leaf.records import Problem
 from leaf.tasks.paraphrase import paraphrase
+from leaf.tasks.shots import with_shots
 from leaf.tasks.task import EVALUATION_SPLITS, TASKS, Task
 
 # The modules beside this one are the tasks, so that a new one is its file alone.
@@ -73,6 +74,8 @@ def read_problems(section: DataSection) -> tuple[list[Problem], list[DataError]]
         random.Random(section.seed).shuffle(problems)
     choices = _choices(section)
     chosen = [replace(problem, **choices) for problem in problems[: section.limit]]
+    if section.shots is not None:
+        chosen = with_shots(chosen, section.shots, section, lambda own: read_problems(own)[0])
     if section.paraphrase is not None:
         chosen, lost = paraphrase(chosen, section.paraphrase)
         refused += lost

@@ -15,6 +15,7 @@ from typing import Any
 
 from leaf.errors import DataError
 from leaf.tasks.passages import Passage
+from leaf.tasks.paths import decoded, value_at
 from leaf.tasks.reading import Row, json_of
 
 _TEXTS = ("text", "paragraph_text", "sentences", "content")
@@ -36,6 +37,60 @@ def read_passages(row: Row, *columns: str) -> tuple[Passage, ...]:
         raise DataError(f"{row.place}: column `{column}` must hold passages, but is {value!r:.60}")
     passages = tuple(_passage(row, column, number, one) for number, one in enumerate(value))
     return _marked(row, passages)
+
+
+def context_of(row: Row, column: str, gold: str | None) -> tuple[Passage, ...]:
+    """Return what stands before a question of one's own: passages, or one text.
+
+    Besides the forms above a list of texts, and objects without a title. The column `gold` says
+    which are needed: true or false of each, numbers from 0, titles or texts.
+
+    Raises:
+        DataError: another form, an empty text, or a gold passage that is not there.
+    """
+    value = decoded(value_at(row.values, column, row.place))
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list):
+        value = [_titled(one) for one in value]
+    inner = replace(row, values={column: value})
+    passages = read_passages(inner, column)
+    if gold is None:
+        return passages
+    named = decoded(value_at(row.values, gold, row.place))
+    named = named if isinstance(named, list) else [named]
+    marks = named if all(isinstance(one, bool) for one in named) else None
+    if marks is not None and len(marks) != len(passages):
+        raise DataError(
+            f"{row.place}: column `{gold}` marks {len(marks)} passages, but there are "
+            f"{len(passages)}"
+        )
+    wanted = [at for at, mark in enumerate(marks) if mark] if marks is not None else named
+    found = [_place_of(one, passages) for one in wanted]
+    if None in found:
+        missing = wanted[found.index(None)]
+        raise DataError(f"{row.place}: gold passage {missing!r:.60} is not among the passages")
+    return tuple(
+        replace(passage, gold=passage.gold or at in found) for at, passage in enumerate(passages)
+    )
+
+
+def _titled(value: Any) -> Any:
+    """Give a passage without a title an empty one."""
+    if isinstance(value, str):
+        return {"title": "", "text": value}
+    if isinstance(value, Mapping) and not isinstance(value.get("title"), str):
+        return {**value, "title": ""}
+    return value
+
+
+def _place_of(named: Any, passages: Sequence[Passage]) -> int | None:
+    """Return the number of the passage that is named by it, its title or its text."""
+    if isinstance(named, int):
+        return named if 0 <= named < len(passages) else None
+    said = str(named).strip()
+    places = (at for at, one in enumerate(passages) if said in (one.title, one.text))
+    return next(places, int(said) if said.isdecimal() and int(said) < len(passages) else None)
 
 
 def answers_of(row: Row, column: str) -> tuple[str, ...]:

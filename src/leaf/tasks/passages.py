@@ -89,12 +89,12 @@ def passage_problems(
 
     def problem(row: Row, one: Asked) -> Problem:
         id = f"{task}-{row.name}"
-        return _problem(id, _with_passages(one, id, row.place, section, pool), after)
+        return _problem(id, with_passages(one, id, row.place, section, pool), after)
 
     return each(asked, lambda pair: problem(*pair))
 
 
-def _with_passages(
+def with_passages(
     asked: Asked, id: str, place: str, section: DataSection, pool: Sequence[Passage]
 ) -> Asked:
     """Choose `section.passages` of them, seeded; None keeps them as they are."""
@@ -134,22 +134,35 @@ def _borrowed(
             break
         other = rng.choice(pool)
         is_new = other.title not in titles and other.text not in {one.text for one in drawn}
+        if not other.title:
+            is_new = other.text not in {one.text for one in (*asked.passages, *drawn)}
         if is_new and not any(said.search(other.text) for said in answers):
             drawn.append(replace(other, gold=False))
     return drawn
 
 
-def _problem(id: str, asked: Asked, after: str) -> Problem:
+def laid_out(passages: Sequence[Passage]) -> tuple[str, tuple[Distractor, ...]]:
+    """Return what stands before the question, and what of it is known to distract.
+
+    A single passage without a title stands there as it is.
+    """
     text = ""
     distractors = []
-    for number, passage in enumerate(asked.passages, start=1):
-        document = f"Document [{number}] (Title: {passage.title})\n{passage.text}"
-        if not passage.gold and any(other.gold for other in asked.passages):
+    for number, passage in enumerate(passages, start=1):
+        title = f" (Title: {passage.title})" if passage.title else ""
+        document = f"Document [{number}]{title}\n{passage.text}"
+        if len(passages) == 1 and not passage.title:
+            document = passage.text
+        if not passage.gold and any(other.gold for other in passages):
             distractors.append(
                 Distractor(kind="passage", start=len(text), end=len(text) + len(document))
             )
         text += f"{document}\n\n"
-    text += "Question: "
+    return f"{text}Question: ", tuple(distractors)
+
+
+def _problem(id: str, asked: Asked, after: str) -> Problem:
+    text, distractors = laid_out(asked.passages)
     question = Protected(what="question", start=len(text), end=len(text) + len(asked.question))
     answer = asked.answers[0] if asked.answers else ""
     return Problem(
@@ -160,6 +173,6 @@ def _problem(id: str, asked: Asked, after: str) -> Problem:
         solution=f"{asked.steps}\nAnswer: {answer or 'unanswerable'}".lstrip(),
         after=after,
         grader="qa",
-        distractors=tuple(distractors),
+        distractors=distractors,
         protected=(question,),
     )

@@ -1,7 +1,7 @@
 """Rows of a data set, each with the place that an error about it names.
 
 A path is one of
-    data/train.jsonl, ~/x.parquet   a local .jsonl, .json (both also .gz) or .parquet file
+    data/train.jsonl, ~/x.parquet   a local .jsonl, .json, .csv, .tsv (also .gz) or .parquet file
     ./my-data                       a local folder that `datasets.load_dataset` reads
     openai/gsm8k                    a data set of the Hugging Face hub
 
@@ -10,6 +10,7 @@ It is local when it ends in one of these, starts with `.`, `/` or `~`, or exists
 One bad record does not spoil a file: it stands among the rows as the error that names it.
 """
 
+import codecs
 import gzip
 import json
 import zlib
@@ -21,12 +22,17 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from leaf.errors import DataError, nearest
+from leaf.errors import DataError
+from leaf.tasks.delimited import delimited
+from leaf.tasks.paths import value_at
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_FILE_KINDS = (".jsonl", ".json", ".parquet", ".jsonl.gz", ".json.gz")
+_TEXTS = (".jsonl", ".json", ".csv", ".tsv")
+_FILE_KINDS = (*_TEXTS, ".parquet", *(f"{kind}.gz" for kind in _TEXTS))
+_OTHER_FILES = (".xlsx", ".xls", ".ods", ".txt", ".zip", ".arrow", ".feather", ".pdf", ".docx")
+"""Names that end so are files for sure, if not such as are read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,9 +47,16 @@ class Row:
 
 
 def read_rows(
-    path: str, *, name: str | None, split: str, columns: Sequence[str] | None = None
+    path: str,
+    *,
+    name: str | None,
+    split: str,
+    columns: Sequence[str] | None = None,
+    encoding: str | None = None,
 ) -> list[Row | DataError]:
     """Read every record of a file or a hub data set; a file has no use for `name` and `split`.
+
+    `encoding` is that of a text file; None: UTF-8, or UTF-16 where its first bytes say so.
 
     A record that cannot be read is there as its error. Of a hub data set only `columns` are read,
     where they are named: a large one may not fit in memory otherwise.
@@ -53,7 +66,7 @@ def read_rows(
             does not exist or cannot be reached.
     """
     if _is_file(path):
-        return _read_file(path)
+        return _read_file(path, encoding)
     return _read_data_set(path, name, split, columns)
 
 
@@ -77,7 +90,7 @@ def each(items: Sequence[T | DataError], make: Callable[[T], R | None]) -> list[
 
 def text_of(row: Row, column: str) -> str:
     """Return a column that must hold a text or a number, never an empty one."""
-    value = _value_of(row, column)
+    value = value_at(row.values, column, row.place)
     if isinstance(value, bool) or not isinstance(value, str | int | float | None):
         raise DataError(
             f"{row.place}: column `{column}` must hold a text or a number, but is {value!r:.60}"
@@ -90,7 +103,7 @@ def text_of(row: Row, column: str) -> str:
 
 def optional_text_of(row: Row, column: str) -> str:
     """Return a column that must exist but may be empty or null; both give ""."""
-    value = _value_of(row, column)
+    value = value_at(row.values, column, row.place)
     is_empty = value is None or (isinstance(value, str) and not value.strip())
     return "" if is_empty else text_of(row, column)
 
@@ -103,27 +116,26 @@ def json_of(text: str, row: Row, column: str) -> Any:
         raise DataError(f"{row.place}: column `{column}` is not JSON: {error}") from None
 
 
-def _value_of(row: Row, column: str) -> Any:
-    if column not in row.values:
-        raise DataError(
-            f"{row.place}: no column `{column}`{nearest(column, row.values) or ';'} "
-            f"this record has: {', '.join(row.values) or 'none'}"
-        )
-    return row.values[column]
-
-
 def _is_file(path: str) -> bool:
     local = Path(path).expanduser()
-    is_local = path.endswith(_FILE_KINDS) or path[:1] in {".", "/", "~"} or local.exists()
+    is_local = (
+        path.endswith((*_FILE_KINDS, *_OTHER_FILES))
+        or path[:1] in {".", "/", "~"}
+        or local.exists()
+    )
     return is_local and not local.is_dir()
 
 
-def _read_file(path: str) -> list[Row | DataError]:
+def _read_file(path: str, encoding: str | None) -> list[Row | DataError]:
     kind = _kind_of(path)
     data = _bytes_of(path)
+    if kind != ".parquet":
+        data = _as_utf8(path, data, encoding)
     rows: list[Row | DataError]
     if kind.startswith(".jsonl"):
         rows = _json_lines(path, data)
+    elif kind.startswith((".csv", ".tsv")):
+        rows = _lines_of_values(path, data, tabs=kind.startswith(".tsv"))
     elif kind.startswith(".json"):
         rows = _json_list(path, data)
     else:
@@ -137,7 +149,8 @@ def _kind_of(path: str) -> str:
     for kind in _FILE_KINDS:
         if path.endswith(kind):
             return kind
-    raise DataError(f"{path}: a data file must end in {', '.join(_FILE_KINDS)}")
+    hint = "; save the sheet as CSV UTF-8" if path.endswith(_OTHER_FILES[:3]) else ""
+    raise DataError(f"{path}: a data file must end in {', '.join(_FILE_KINDS)}{hint}")
 
 
 def _stem_of(path: str) -> str:
@@ -155,6 +168,38 @@ def _bytes_of(path: str) -> bytes:
         raise DataError(f"{path}: not a whole gzip file: {_first_line(error)}") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _as_utf8(path: str, data: bytes, encoding: str | None) -> bytes:
+    """Return a text file's bytes as UTF-8, where it is known to be something else."""
+    if encoding is None and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    if encoding is None:
+        return data
+    try:
+        return data.decode(encoding).encode()
+    except LookupError:
+        raise DataError(
+            f"data.encoding: {encoding!r} is no encoding; there are utf-8, cp1252, latin-1, utf-16 "
+            "and those of Python's codecs"
+        ) from None
+    except UnicodeError as error:
+        at = getattr(error, "start", 0)
+        line = data.count(b"\n", 0, at) + 1
+        raise DataError(f"{path}:{line}: not {encoding} (data.encoding)") from None
+
+
+def _lines_of_values(path: str, data: bytes, *, tabs: bool) -> list[Row | DataError]:
+    stem = _stem_of(path)
+    text = _decoded(data, path, first_line=1)
+
+    def row(record: tuple[int, Mapping[str, str] | str]) -> Row:
+        line, values = record
+        if isinstance(values, str):
+            raise DataError(f"{path}:{line}: {values}")
+        return Row(place=f"{path}:{line}", name=f"{stem}-{line}", values=values)
+
+    return each(list(delimited(text, tabs=tabs)), row)
 
 
 def _json_lines(path: str, data: bytes) -> list[Row | DataError]:
@@ -195,13 +240,22 @@ def _parquet(path: str, data: bytes) -> list[Row | DataError]:
     return _numbered(values, place=path, label=_stem_of(path))
 
 
-def _json(data: bytes, path: str, *, first_line: int) -> Any:
+def _decoded(data: bytes, path: str, *, first_line: int) -> str:
     try:
-        # Decimals stay as they are written: 0.10 is not 0.1 to a reader, nor is a long one cut.
-        return json.loads(data.decode("utf-8-sig"), parse_float=str)
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = first_line + data.count(b"\n", 0, error.start)
-        raise DataError(f"{path}:{line}: not UTF-8: {error.reason}") from None
+        raise DataError(
+            f"{path}:{line}: not UTF-8: {error.reason}; name its encoding in data.encoding (Excel "
+            "on Windows writes cp1252), or save it as UTF-8"
+        ) from None
+
+
+def _json(data: bytes, path: str, *, first_line: int) -> Any:
+    text = _decoded(data, path, first_line=first_line)
+    try:
+        # Decimals stay as they are written: 0.10 is not 0.1 to a reader, nor is a long one cut.
+        return json.loads(text, parse_float=str)
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
         raise DataError(f"{path}:{line}: not JSON: {error.msg}, column {error.colno}") from None
@@ -230,7 +284,7 @@ def _read_data_set(
         why = _first_line(error.__cause__ or error)
         raise DataError(
             f"{wanted}: cannot be loaded: {why}; check `path`, `name`, `split` and "
-            "the connection, or give a local .jsonl, .json or .parquet file"
+            "the connection, or give a local .jsonl, .json, .csv or .parquet file"
         ) from None
     finally:
         if had_bars:

@@ -112,4 +112,9 @@ def rows_of(
     section: DataSection, hub: str, *, config: str | None = None, split: str = "train"
 ) -> list[Row | DataError]:
     """Read the records that a section asks for; see `record_task`."""
-    return read_rows(section.path or hub, name=section.name or config, split=section.split or split)
+    return read_rows(
+        section.path or hub,
+        name=section.name or config,
+        split=section.split or split,
+        encoding=section.encoding,
+    )
