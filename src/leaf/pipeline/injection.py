@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from leaf.attribute.detectors.ablation import Ablation
 from leaf.prune import injections, removable, transplants
 from leaf.records import Answer, Counterfactual, Problem, Score, Verdict
 from leaf.store.results import Cuts, by_id
@@ -77,7 +78,9 @@ def _needless(detection: "Detection") -> tuple[list[Counterfactual], str]:
     """
     session = detection.session
     section = session.recipe.prune
-    units = session.detector("ablation").kinds
+    ablation = session.detector("ablation")
+    assert isinstance(ablation, Ablation)  # noqa: S101 - that is its name
+    units = ablation.kinds
     if narrow := [unit for unit in units if unit in ("token", "word")]:
         return [], (
             f"prune.inject.sources: needless finds nothing, since ablation takes away a {narrow[0]}"

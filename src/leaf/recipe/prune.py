@@ -66,8 +66,8 @@ class InjectSection(Section):
         description="templates, problems: with a number in the range of the problem's, out of it,"
         " or without one",
     )
-    together: Count = Field(
-        1, description="passages: so many go in side by side, the hardest first"
+    passages: Count = Field(
+        1, description="passages: so many go in side by side, as one insertion, the hardest first"
     )
     seed: int = Field(0, description="seed of what goes where")
 

@@ -247,7 +247,7 @@ def test_a_passage_goes_in_before_among_or_after_the_others_and_numbers_run_on()
 
 def test_several_passages_go_in_side_by_side() -> None:
     pytest.importorskip("bm25s")
-    found = offered(passages, TOWER, OTHERS, seeds=30, together=2)
+    found = offered(passages, TOWER, OTHERS, seeds=30, passages=2)
     assert {item.donor for item in found} == {"one/d1+two/d1"}
     for item in found:
         assert re.findall(r"^Document \[(\d+)\]", item.question, re.MULTILINE) == list("1234")
@@ -255,7 +255,7 @@ def test_several_passages_go_in_side_by_side() -> None:
         assert item.question[item.place : item.place + len(item.text)] == item.text
     assert len({item.place for item in found}) == 3
     # Of two that fit no three are made.
-    assert offered(passages, TOWER, OTHERS, seeds=30, together=3) == []
+    assert offered(passages, TOWER, OTHERS, seeds=30, passages=3) == []
 
 
 def test_nobody_can_say_what_a_passage_gives_away_where_there_is_no_answer() -> None:

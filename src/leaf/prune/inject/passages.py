@@ -1,6 +1,6 @@
 """Source `passages`: passages of other records, those most like the question first (BM25).
 
-For questions with passages (`leaf.tasks.passages`) alone. `prune.inject.together` of them go in
+For questions with passages (`leaf.tasks.passages`) alone. `prune.inject.passages` of them go in
 side by side, at a random place before, among or after those that are there, and those behind are
 numbered anew. None may share a title or a text with one that is there, nor say the answer; where
 the data name no answer, nothing goes in, since nobody could say what a new passage gives away.
@@ -40,7 +40,7 @@ def passages(material: Material) -> Offers:
         for number, document in enumerate(_documents(Host(problem)), start=1):
             pool.setdefault((document.title, document.text), f"{problem.id}/d{number}")
     index: list[Any] = []
-    together = material.section.together
+    count = material.section.passages
 
     def offers(host: Host, rng: random.Random) -> Iterator[Insertion]:
         there = _documents(host)
@@ -56,8 +56,8 @@ def passages(material: Material) -> Offers:
             (title, text), donor = every[at]
             if {title, text}.isdisjoint(known) and not _answers(host, f"{title}\n{text}"):
                 new.append((title, text, donor))
-                known |= {title, text} if together > 1 else set()
-            if len(new) == together:
+                known |= {title, text} if count > 1 else set()
+            if len(new) == count:
                 yield _inserted(host, there, rng.randint(0, len(there)), new)
                 new = []
 
