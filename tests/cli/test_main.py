@@ -16,7 +16,18 @@ from transformers import AutoModelForCausalLM
 from leaf.recipe.reading import load_recipe, recipe_names
 from tests.command_line import Done, complaint, leaf
 
-COMMANDS = ("run", "recipes", "show", "doctor", "evaluate", "report", "explain", "export", "study")
+COMMANDS = (
+    "run",
+    "recipes",
+    "show",
+    "doctor",
+    "evaluate",
+    "grade",
+    "report",
+    "explain",
+    "export",
+    "study",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,7 +1,7 @@
 """The command `leaf explain`, on a run and on a prompt of one's own."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from cyclopts import Parameter
 
-from leaf.cli.options import AsJson, Overrides, out_console, say_line
+from leaf.cli.options import AsJson, Overrides, load_plugins, out_console, say_line
 from leaf.errors import UsageError, nearest
 from leaf.recipe import Recipe
-from leaf.recipe.detectors import load_plugin
 from leaf.recipe.reading import check_recipe, load_recipe
 from leaf.report import write_explanation
 from leaf.report.one_problem import explanation
@@ -111,7 +110,7 @@ def _look(own: OwnPrompt) -> "Look":
     from leaf.api.model import Model
     from leaf.api.settings import gold_of
 
-    _load_plugins(own.plugin or ())
+    load_plugins(own.plugin or ())
     recipe = load_recipe(own.recipe, own.set_ or ()) if own.recipe else None
     student = own.student or (recipe.student.model if recipe else None)
     needed = {"student": student, "question": own.question, "reference": own.reference}
@@ -145,21 +144,6 @@ def _look(own: OwnPrompt) -> "Look":
         recipe=_settings(own) if own.set_ and not recipe else recipe,
         max_new_tokens=own.max_new_tokens,
     )
-
-
-def _load_plugins(plugins: Sequence[str]) -> None:
-    """Read files of one's own, so that what they bring is known by its name.
-
-    Raises:
-        UsageError: there is no such file, or it fails.
-    """
-    for plugin in plugins:
-        if plugin.endswith(".py") and not Path(plugin).is_file():
-            raise UsageError(f"--plugin {plugin}: no such file")
-        try:
-            load_plugin(plugin)
-        except ValueError as error:
-            raise UsageError(str(error).replace("attribute.plugins:", "--plugin", 1)) from error
 
 
 def _settings(own: OwnPrompt) -> Recipe:

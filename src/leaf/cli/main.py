@@ -236,6 +236,12 @@ app.command(
     " --out runs/e",
 )
 app.command(
+    "leaf.cli.grade:grade",
+    help="Judge an answer as a run would, and say what was read and why it is wrong."
+    "\n\nExample: leaf grade --grader math --gold '\\frac{1}{2}' 'The answer is 0.5.'"
+    "\n\nExample: leaf grade --cases tests/grade/cases.jsonl --json",
+)
+app.command(
     "leaf.cli.report:report",
     help="Write the page of a run again from its report.json, finished or not; or compare runs."
     "\n\nExample: leaf report runs/gsm8k"

@@ -23,7 +23,32 @@ Overrides = Annotated[
         negative=(),
     ),
 ]
+Plugins = Annotated[
+    list[str] | None,
+    Parameter(
+        name=["--plugin"],
+        help="File with a grader of your own: --plugin my_grader.py (may be given again).",
+        negative=(),
+    ),
+]
 AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON for a program.", negative=())]
+
+
+def load_plugins(plugins: Sequence[str]) -> None:
+    """Read files of one's own, so that what they bring is known by its name.
+
+    Raises:
+        UsageError: there is no such file, or it fails.
+    """
+    from leaf.recipe.detectors import load_plugin
+
+    for plugin in plugins:
+        if plugin.endswith(".py") and not Path(plugin).is_file():
+            raise UsageError(f"--plugin {plugin}: no such file")
+        try:
+            load_plugin(plugin)
+        except ValueError as error:
+            raise UsageError(str(error).replace("attribute.plugins:", "--plugin", 1)) from error
 
 
 def say_line(text: str) -> None:

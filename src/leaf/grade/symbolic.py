@@ -138,6 +138,7 @@ def warm_up() -> None:
     """Import math-verify and build its tables, which takes longer than most comparisons."""
     logging.getLogger("math_verify").setLevel(logging.ERROR)
     compare(Comparison(gold=r"\frac{1}{2}", answer=r"\{1, (2, x^2]\}", whole=True))
+    compare(Comparison(gold=r"\sqrt{\frac{1}{n}}", answer=r"\frac{1}{\sqrt{n}}", whole=True))
 
 
 def _letters(wanted: str, comparison: Comparison) -> str | None:
