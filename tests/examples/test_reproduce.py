@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from leaf.cli.main import app
-from leaf.recipe.reading import load_recipe
+from leaf.recipe import DataSection
+from leaf.recipe.reading import load_recipe, trained_arms
+from leaf.tasks import load_problems
 from tests.examples.conftest import EXAMPLES
+from tests.marks import DATA, needs_data
 
 RECORDER = """#!{python}
 import json, sys
@@ -43,6 +46,56 @@ def test_every_command_of_the_script_is_read_by_the_command_line(
         found = load_recipe(recipe, overrides)
         assert found.student.model == "own model.gguf"
         assert found.evaluate.benchmarks["gsm_ic_base"].path == "ic.json"
+
+
+@pytest.mark.parametrize("recipe", ["distracted", "distracted-cpu"])
+def test_every_seed_has_all_arms_on_pairs_and_some_on_other_data(
+    recipe: str, tmp_path: Path
+) -> None:
+    leaf = tmp_path / "leaf"
+    leaf.write_text(RECORDER.format(python=sys.executable))
+    leaf.chmod(0o755)
+    settings = {"LEAF": str(leaf), "RECIPE": recipe, "GSM_IC": "ic.json", "OUT": str(tmp_path)}
+    done = subprocess.run(
+        [str(EXAMPLES / "reproduce.sh"), "--set", "student.model=own model.gguf"],
+        env=os.environ | settings | {"PROBLEMATHIC": "pairs", "SVAMP": "s.jsonl", "SEEDS": "3 5"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    commands = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [words[0] for words in commands] == ["doctor", "run", "run", "run", "run"]
+    runs = []
+    for words in commands:
+        app.parse_args(words, exit_on_error=False, print_error=False)
+        overrides = [words[at + 1] for at, word in enumerate(words) if word == "--set"]
+        runs.append(load_recipe(recipe, overrides))
+    assert {found.student.model for found in runs} == {"own model.gguf"}
+    assert [found.distill.seed for found in runs[1:]] == [3, 3, 5, 5]
+    pairs = ["simple", "simple_distracted", "complex", "complex_distracted"]
+    for whole, more in ((runs[1], runs[2]), (runs[3], runs[4])):
+        assert {part.path for part in whole.evaluate.benchmarks.values()} == {"pairs"}
+        assert list(whole.evaluate.benchmarks) == pairs
+        assert trained_arms(whole) == ["kd", "leaf", "rft", "self", "augment"]
+        assert trained_arms(more) == ["kd", "leaf", "rft", "self"]
+        # What they train on and how is the same, so the students are found.
+        assert more.model_copy(update={"arms": {}, "evaluate": None}) == whole.model_copy(
+            update={"arms": {}, "evaluate": None}
+        )
+        assert more.arms["self"] == whole.arms["self"]
+        tests = more.evaluate.benchmarks
+        assert [*tests] == [*pairs, "gsm_ic", "gsm_ic_base", "svamp"]
+        assert (tests["gsm_ic"].limit, tests["svamp"].limit) == (400, 300)
+        assert (tests["gsm_ic"].path, tests["svamp"].path) == ("ic.json", "s.jsonl")
+
+
+@needs_data
+def test_four_hundred_distracted_problems_come_of_ninety_and_more() -> None:
+    place = {"task": "gsm_ic", "path": str(DATA / "gsm_ic" / "gsm_ic_test.json")}
+    drawn = load_problems(DataSection(**place, split="test", shuffle=True, limit=400))
+    bases = {one.id for one in load_problems(DataSection(**place, split="base"))}
+    assert len({one.base for one in drawn}) > 90
+    assert {one.base for one in drawn} <= bases
 
 
 def test_without_gsm_ic_it_says_what_to_name() -> None:

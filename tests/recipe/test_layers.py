@@ -106,6 +106,20 @@ def test_benchmarks_are_replaced_as_a_whole(write: Write) -> None:
     assert list(load_recipe(str(path)).evaluate.benchmarks) == ["mine"]
 
 
+def test_null_takes_an_arm_or_a_benchmark_out(write: Write) -> None:
+    path = write(
+        "mine.yaml",
+        "extends: small.yaml\narms: {one: {}, two: {}}\n"
+        "evaluate: {benchmarks: {a: {task: gsm8k}, b: {task: svamp}}}\n",
+    )
+    words = ["arms.one=null", "evaluate.benchmarks.b=null"]
+    recipe = load_recipe(str(path), words)
+    assert (list(recipe.arms), list(recipe.evaluate.benchmarks)) == (["two"], ["a"])
+    # Of what is not there nothing is taken out; any other null is a value.
+    assert load_recipe(str(path), ["arms.three=null"]).arms == {"one": {}, "two": {}}
+    assert load_recipe(str(path), ["data.limit=null"]).data.limit is None
+
+
 def test_extends_in_a_circle_is_refused(tmp_path: Path, write: Write, refusal: Refusal) -> None:
     write("a.yaml", "extends: b.yaml\n")
     write("b.yaml", "extends: ./a.yaml\n")

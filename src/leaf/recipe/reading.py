@@ -288,11 +288,12 @@ def _override(values: dict[str, Any], override: str) -> None:
         if place.get(parent) in (None, child, SELF):
             # A name without options (`grader: close`, `teacher: self`) is one with none yet.
             place[parent] = {}
-        inner = place[parent]
-        if not isinstance(inner, dict):
+        if not isinstance(place[parent], dict):
             raise RecipeError(f"--set {override}: `{parent}` is a value, it has no `{child}`")
-        place = inner
+        place = place[parent]
     place[last] = value
+    if value is None and parents[-1:] in (["arms"], ["benchmarks"]):
+        del place[last]  # an arm or a benchmark less
 
 
 _FAULTS = 10
