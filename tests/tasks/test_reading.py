@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -255,3 +257,99 @@ def test_the_damaged_file_of_a_folder_is_named(
     (folder / "a.parquet").write_bytes(whole)
     (folder / "b.parquet").write_bytes(whole[:at] + b"\xfe" * 1000 + whole[at + 1000 :])
     assert error_of(folder).startswith(f"{folder}/b.parquet: not a Parquet file, or a damaged one")
+
+
+# Values that are no texts.
+
+
+def one(folder: Path, column: pa.Array) -> Row:
+    path = folder / "own.parquet"
+    pq.write_table(pa.table({"a": column}), path)
+    (row,) = read(path)
+    return row
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        (pa.array([0.1], pa.float32()), "0.1"),
+        (pa.array([1e-05], pa.float64()), "1e-05"),
+        (pa.array([1e-05], pa.float32()), "1e-05"),
+        (pa.array([16777216.0], pa.float32()), "16777216"),
+        (pa.array([18.0], pa.float64()), "18"),
+        (pa.array([1e22], pa.float64()), "1e+22"),
+        (pa.array([-0.5], pa.float16()), "-0.5"),
+        (pa.array([Decimal("0.10")]), "0.10"),
+        (pa.array([Decimal("1E-7")], pa.decimal128(20, 7)), "0.0000001"),
+        (pa.array([date(2024, 8, 1)]), "2024-08-01"),
+        (pa.array([datetime(2024, 8, 1, 12, 30)]), "2024-08-01T12:30:00"),
+        (pa.array([datetime(2024, 8, 1)]), "2024-08-01"),
+        (pa.array([2**63 - 1]), str(2**63 - 1)),
+    ],
+)
+def test_a_value_is_the_shortest_text_that_reads_back(
+    tmp_path: Path, column: pa.Array, text: str
+) -> None:
+    assert text_of(one(tmp_path, column), "a") == text
+
+
+def test_short_floats_inside_lists_and_records_are_what_was_written(tmp_path: Path) -> None:
+    kind = pa.struct([("x", pa.list_(pa.float32()))])
+    row = one(tmp_path, pa.array([{"x": [0.1, None, 0.3]}], kind))
+    assert row.values == {"a": {"x": [0.1, None, 0.3]}}
+
+
+@pytest.mark.parametrize("kind", [pa.float32(), pa.float64()])
+def test_nan_is_missing_and_never_a_text(tmp_path: Path, kind: pa.DataType) -> None:
+    row = one(tmp_path, pa.array([float("nan")], kind))
+    with pytest.raises(DataError, match="column `a` is empty"):
+        text_of(row, "a")
+    assert optional_text_of(row, "a") == ""
+
+
+@pytest.mark.parametrize("value", ["Infinity", "-Infinity"])
+def test_an_infinity_is_named_by_its_line(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_text(f'{{"a": 1}}\n{{"a": {value}}}\n')
+    row = read(path)[1]
+    with pytest.raises(DataError, match=r"own\.jsonl:2: column `a` must hold a text or a number"):
+        text_of(row, "a")
+    path.write_text('{"a": NaN}\n')
+    with pytest.raises(DataError, match="column `a` is empty"):
+        text_of(read(path)[0], "a")
+
+
+@pytest.mark.parametrize(
+    "text", [r'{"q": "a \ud83d b"}', r'{"q": ["x", {"y": "\udc00"}]}', r'{"q": 1, "\ud800": 2}']
+)
+def test_half_a_character_is_named_by_its_line_and_the_rest_is_read(
+    tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_text(f'{{"q": "a"}}\n{text}\n{{"q": "\\ud83d\\ude00"}}\n')
+    first, error, last = read_rows(str(path), name=None, split="train")
+    assert isinstance(error, DataError)
+    assert str(error).startswith(f"{path}:2: column `") and "holds half of a character" in str(
+        error
+    )
+    str(error).encode()
+    assert (
+        isinstance(first, Row) and isinstance(last, Row) and last.values["q"] == "\N{GRINNING FACE}"
+    )
+    (tmp_path / "own.json").write_text(f"[{text}, {{}}]")
+    error, whole = read_rows(str(tmp_path / "own.json"), name=None, split="train")
+    assert "own.json record 1: column `" in str(error) and isinstance(whole, Row)
+
+
+def test_what_unpacks_to_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leaf.tasks.reading.LARGEST", 100_000)
+    path = tmp_path / "own.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"a": "' + b"x" * 200_000 + b'"}\n'))
+    assert path.stat().st_size < 1000
+    assert error_of(path).startswith(f"{path}: unpacks to over 100,000 bytes")
+    path = tmp_path / "own.parquet"
+    pq.write_table(pa.table({"a": ["x" * 1000] * 200}), path)
+    assert path.stat().st_size < 10_000
+    assert error_of(path).startswith(f"{path}: unpacks to over 100,000 bytes")

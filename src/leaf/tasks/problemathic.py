@@ -73,10 +73,12 @@ class _Pair:
     place: str
     clean: Problem
     distracted: Problem
+    text: str
+    """The clean question as the record has it, `nan` for what is missing: it decides the part."""
 
     @property
     def hash(self) -> bytes:
-        return hashlib.sha256(_normal(self.clean.question).encode()).digest()
+        return hashlib.sha256(_normal(self.text).encode()).digest()
 
     @property
     def part(self) -> str:
@@ -177,24 +179,33 @@ def _pair(name: str, twins: dict[str, Row]) -> _Pair:
             f"{place}: the answer is {clean.answer}, but {distracted.answer} in "
             f"{twins['distracted'].place}: no pair"
         )
-    return _Pair(place=place, clean=clean, distracted=distracted)
+    text = " ".join(_asked(twins["clean"]))
+    return _Pair(place=place, clean=clean, distracted=distracted, text=text)
 
 
-def _problem(row: Row, name: str) -> Problem:
+def _asked(row: Row) -> tuple[str, str]:
+    """Return passage and question."""
     asked = _PROMPT.fullmatch(text_of(row, "prompt"))
     if asked is None:
         raise DataError(f"{row.place}: column `prompt` must be <<Passage>>...<<Question>>...")
+    return _tidy(asked[1]), _tidy(asked[2])
+
+
+def _problem(row: Row, name: str) -> Problem:
     worked = _ANSWER.fullmatch(text_of(row, "completion"))
     if worked is None:
         raise DataError(
             f"{row.place}: column `completion` must end in "
             "<<Explanation>>...<<FinalAnswer>> and a number"
         )
-    passage, question = (_tidy(text) for text in asked.groups())
+    # A data frame wrote `nan` for the passage, or the question, of 71 problems that have none.
+    passage, question = ("" if text == "nan" else text for text in _asked(row))
+    if not passage and not question:
+        raise DataError(f"{row.place}: column `prompt` has neither a passage nor a question")
     answer = re.sub(r"\.0+$", "", worked[2])
     return Problem(
         id=name,
-        question=f"{passage}{'.' * passage[-1:].isalnum()} {question}".lstrip(),
+        question=f"{passage}{'.' * passage[-1:].isalnum()} {question}".strip(),
         answer=answer,
         solution=_solution(worked[1].strip(), answer),
         after=AFTER,

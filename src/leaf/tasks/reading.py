@@ -14,7 +14,7 @@ import codecs
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -25,6 +25,13 @@ import pyarrow.parquet as pq
 from leaf.errors import DataError
 from leaf.tasks.delimited import delimited
 from leaf.tasks.paths import value_at
+from leaf.tasks.values import exact, half_of, plain_text
+
+LARGEST = 4 * 2**30
+"""Bytes that a packed file may unpack to: a few kilobytes can hold terabytes."""
+
+_BATCH = 1024
+"""Records of a Parquet file that are unpacked together."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -90,12 +97,12 @@ def each(items: Sequence[T | DataError], make: Callable[[T], R | None]) -> list[
 
 def text_of(row: Row, column: str) -> str:
     """Return a column that must hold a text or a number, never an empty one."""
-    value = value_at(row.values, column, row.place)
-    if isinstance(value, bool) or not isinstance(value, str | int | float | None):
+    text = plain_text(value_at(row.values, column, row.place))
+    if text is None:
+        value = value_at(row.values, column, row.place)
         raise DataError(
             f"{row.place}: column `{column}` must hold a text or a number, but is {value!r:.60}"
         )
-    text = "" if value is None else str(value)
     if not text.strip():
         raise DataError(f"{row.place}: column `{column}` is empty; fill it or remove the record")
     return text
@@ -103,9 +110,8 @@ def text_of(row: Row, column: str) -> str:
 
 def optional_text_of(row: Row, column: str) -> str:
     """Return a column that must exist but may be empty or null; both give ""."""
-    value = value_at(row.values, column, row.place)
-    is_empty = value is None or (isinstance(value, str) and not value.strip())
-    return "" if is_empty else text_of(row, column)
+    text = plain_text(value_at(row.values, column, row.place))
+    return "" if text is not None and not text.strip() else text_of(row, column)
 
 
 def json_of(text: str, row: Row, column: str) -> Any:
@@ -162,12 +168,23 @@ def _bytes_of(path: str) -> bytes:
     if not file.is_file():
         raise DataError(f"{path}: no such data file")
     try:
-        data = file.read_bytes()
-        return gzip.decompress(data) if path.endswith(".gz") else data
+        if not path.endswith(".gz"):
+            return file.read_bytes()
+        with gzip.open(file) as packed:
+            data = packed.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise _too_large(path)
+        return data
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: not a whole gzip file: {_first_line(error)}") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _too_large(path: str) -> DataError:
+    return DataError(
+        f"{path}: unpacks to over {LARGEST:,} bytes; make files of what you need of it"
+    )
 
 
 def _as_utf8(path: str, data: bytes, encoding: str | None) -> bytes:
@@ -230,7 +247,7 @@ def _json_list(path: str, data: bytes) -> list[Row | DataError]:
 def _parquet(path: str, data: bytes) -> list[Row | DataError]:
     try:
         with pq.ParquetFile(pa.BufferReader(data)) as file:
-            values = file.read().to_pylist()
+            values = list(exact(_rows_of(file, path), file.schema_arrow))
     # Of damaged pages pyarrow says OSError, of damaged texts in them UnicodeDecodeError.
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
@@ -238,6 +255,15 @@ def _parquet(path: str, data: bytes) -> list[Row | DataError]:
             "it again"
         ) from None
     return _numbered(values, place=path, label=_stem_of(path))
+
+
+def _rows_of(file: pq.ParquetFile, path: str) -> Iterator[dict[str, Any]]:
+    size = 0
+    for batch in file.iter_batches(batch_size=_BATCH):
+        size += batch.nbytes
+        if size > LARGEST:
+            raise _too_large(path)
+        yield from batch.to_pylist()
 
 
 def _decoded(data: bytes, path: str, *, first_line: int) -> str:
@@ -289,7 +315,8 @@ def _read_data_set(
     finally:
         if had_bars:
             datasets.enable_progress_bars()
-    rows = _numbered(values, place=wanted, label=split)
+    schema = values.features.arrow_schema
+    rows = _numbered(exact(values, schema), place=wanted, label=split)
     if not rows:
         raise DataError(f"{wanted}: holds no records")
     return rows
@@ -307,6 +334,12 @@ def _numbered(values: Iterable[Any], *, place: str, label: str) -> list[Row | Da
 def _record(value: Any, place: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise DataError(f"{place}: a record must be an object, but is {value!r:.60}")
+    for column, said in value.items():
+        if half := half_of(column) or half_of(said):
+            raise DataError(
+                f"{place}: column `{column.encode(errors='replace').decode()}` holds half of a "
+                f"character ({half!a}), which no file can keep; mend the record or remove it"
+            )
     return value
 
 
