@@ -11,6 +11,13 @@ what it must be ends the benchmark. Then:
   the machine;
 - `leaked_descriptors`: files and sockets of our process that were not open before;
 - `leaked_bytes`: how much our resident memory grew after the first tenth, and files left.
+
+Then, on other programs:
+
+- `same_as_cpython`: share of the `programs` of `benchmarks.programs`, right and wrong ones, that
+  are judged as CPython judges them without a sandbox; what is not gradable is not the same;
+- `trivial_passes`: verdicts of right for programs that return nothing, 0, "", an empty list or
+  array, their argument, or an object that equals everything, on the same problems as above.
 """
 
 import gc
@@ -18,6 +25,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -25,6 +33,7 @@ import cyclopts
 import psutil
 
 from benchmarks.common import ROOT, AsJson, out_console, print_json, start
+from benchmarks.programs import Sample, passes, samples
 from leaf.errors import LeafError
 from leaf.grade.code import Code
 from leaf.grade.judgement import Program
@@ -40,6 +49,19 @@ SETS = {
     "humaneval_plus": "humaneval/HumanEvalPlus-OriginFmt.jsonl.gz",
     "mbpp_plus": "mbpp/MbppPlus-OriginFmt.jsonl.gz",
 }
+
+TRIVIAL = ("[]", "None", "0", '""', "args[0]", "Liar()", "__import__('numpy').array([])")
+"""What trivial programs return."""
+
+LIAR = """\
+class Liar:
+    def __eq__(self, other): return True
+    __ne__ = lambda self, other: False
+    __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __eq__
+    __sub__ = __rsub__ = __add__ = __abs__ = __round__ = lambda self, *other: self
+    __hash__ = lambda self: 0
+    __bool__ = lambda self: True
+"""
 
 _SLOW = frozenset(
     {
@@ -67,6 +89,8 @@ def main(
     longest: int = 6000,
     time_limit: float = 60.0,
     data: Path = ROOT.parent / "shared" / "data",
+    corpus: int | None = None,
+    trivial: int | None = None,
     json: AsJson = False,
 ) -> None:
     """Judge programs and look for what they leave.
@@ -77,9 +101,12 @@ def main(
         longest: Characters of the longest tests that are taken.
         time_limit: Seconds of one program.
         data: Folder with humaneval/ and mbpp/.
+        corpus: Programs that CPython judges too; all of them if not given.
+        trivial: Problems that trivial programs try; all of them if not given.
         json: End with one line of JSON.
     """
-    pairs = _programs(data, longest)
+    problems = _problems(data, longest)
+    pairs = _pairs(problems)
     before, there = psutil.Process().num_fds(), _sandboxes()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["TMPDIR"] = tempfile.tempdir = folder
@@ -96,6 +123,9 @@ def main(
         "leaked_bytes": max(0, grown) + files,
         "runs": runs,
     }
+    with SandboxPool(time_limit=time_limit, memory=2**30, workers=workers) as pool:
+        figures |= _compared(pool, samples()[:corpus])
+        figures["trivial_passes"] = _trivial_passes(pool, problems[:trivial])
     shown = table("figure", "value")
     for name, value in figures.items():
         shown.add_row(name, f"{value:g}")
@@ -123,18 +153,49 @@ def _sandboxes() -> set[int]:
     }
 
 
-def _programs(data: Path, longest: int) -> list[tuple[Program, Outcome]]:
+def _problems(data: Path, longest: int) -> list[Problem]:
+    """Return the problems whose tests are short and whose references are quick."""
+    return [
+        problem
+        for task, file in SETS.items()
+        for problem in load_problems(DataSection(task=task, path=str(data / file)))
+        if problem.tests is not None
+        and len(problem.tests.program) <= longest
+        and problem.id not in _SLOW
+    ]
+
+
+def _pairs(problems: Sequence[Problem]) -> list[tuple[Program, Outcome]]:
     """Return programs and what each must be judged, right and wrong ones in turn."""
     pairs: list[tuple[Program, Outcome]] = []
-    for task, file in SETS.items():
-        for problem in load_problems(DataSection(task=task, path=str(data / file))):
-            tests = problem.tests
-            if tests is None or len(tests.program) > longest or problem.id in _SLOW:
-                continue
-            nothing = f"def {tests.entry_point}(*args, **kwargs):\n    return None\n"
-            pairs.append((_program(problem, problem.solution), Outcome.RIGHT))
-            pairs.append((_program(problem, f"```python\n{nothing}```"), Outcome.WRONG))
+    for problem in problems:
+        pairs.append((_program(problem, problem.solution), Outcome.RIGHT))
+        pairs.append((_program(problem, _returning(problem, "None")), Outcome.WRONG))
     return pairs
+
+
+def _returning(problem: Problem, value: str) -> str:
+    """Return an answer whose program returns one thing, whatever it is asked."""
+    assert problem.tests is not None
+    body = f"def {problem.tests.entry_point}(*args, **kwargs):\n    return {value}\n"
+    return f"```python\n{LIAR}{body}```"
+
+
+def _compared(pool: SandboxPool, corpus: Sequence[Sample]) -> dict[str, float]:
+    """Return how many programs are judged as CPython judges them, and the share."""
+    with ThreadPoolExecutor(2) as threads:
+        passed = list(threads.map(lambda sample: passes(sample.program), corpus))
+    judged = pool.run([sample.program for sample in corpus])
+    wanted = [Outcome.RIGHT if one else Outcome.WRONG for one in passed]
+    same = sum(one.outcome is outcome for one, outcome in zip(judged, wanted, strict=True))
+    return {"same_as_cpython": same / len(corpus), "programs": len(corpus)}
+
+
+def _trivial_passes(pool: SandboxPool, problems: Sequence[Problem]) -> int:
+    judged = pool.run(
+        [_program(problem, _returning(problem, value)) for problem in problems for value in TRIVIAL]
+    )
+    return sum(judgement.outcome is Outcome.RIGHT for judgement in judged)
 
 
 def _program(problem: Problem, text: str) -> Program:

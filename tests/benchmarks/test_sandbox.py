@@ -11,7 +11,7 @@ pytestmark = [needs_data, needs_bwrap]
 
 
 def test_the_last_line_says_what_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
-    sandbox.main(runs=6, data=DATA, json=True)
+    sandbox.main(runs=6, corpus=4, trivial=2, data=DATA, json=True)
 
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
 
@@ -21,10 +21,16 @@ def test_the_last_line_says_what_was_measured(capsys: pytest.CaptureFixture[str]
     assert figures["runs"] == 6
     assert figures["solutions_per_second"] > 0
     assert figures["leaked_processes"] == 0
+    assert figures["same_as_cpython"] == 1
+    assert figures["programs"] == 4
+    assert figures["trivial_passes"] == 0
     assert set(figures) == {
         "solutions_per_second",
         "leaked_processes",
         "leaked_descriptors",
         "leaked_bytes",
         "runs",
+        "same_as_cpython",
+        "programs",
+        "trivial_passes",
     }

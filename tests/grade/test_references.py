@@ -32,6 +32,15 @@ WRONG = {
     "wrong_type": "return other(right(*args, **kwargs))",
     "liar": "return Liar()",
 }
+TRIVIAL = {
+    "an empty list": "return []",
+    "zero": "return 0",
+    "an empty text": "return ''",
+    "its argument": "return [*args, *kwargs.values(), None][0]",
+    "an empty array": "return __import__('numpy').array([])",
+}
+"""What a program does that has understood nothing."""
+
 """What the entry point does instead."""
 
 HELPERS = """
@@ -68,7 +77,7 @@ def wrong(problem: Problem, kind: str) -> str:
     assert problem.tests is not None
     name, _, method = problem.tests.entry_point.partition("().")
     code = problem.solution.removeprefix("```python\n").removesuffix("\n```")
-    body = WRONG[kind]
+    body = (WRONG | TRIVIAL)[kind]
     if method:
         more = (
             f"class Before(Solution): pass\nclass Solution:\n"
@@ -108,7 +117,7 @@ def test_a_sample_of_references_passes_and_wrong_ones_fail(task: str, grader: Gr
     quick = [problem for problem in problems_of(task) if problem.id not in SLOW]
     sample = random.Random(0).sample(quick, 6)
     assert all_right(grader, sample) == []
-    for kind in WRONG:
+    for kind in WRONG | TRIVIAL:
         some = sample[:2]
         said = judged(grader, some, [wrong(problem, kind) for problem in some])
         assert [line for line in said if not line.startswith(f"{Outcome.WRONG} ")] == [], kind
@@ -131,9 +140,18 @@ def test_every_reference_of_mbpp_passes(split: str, grader: Graders) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kind", WRONG)
+@pytest.mark.parametrize("kind", WRONG | TRIVIAL)
 @pytest.mark.parametrize("task", SETS)
 def test_every_wrong_program_fails(task: str, kind: str, grader: Graders) -> None:
     problems = problems_of(task)
     said = judged(grader, problems, [wrong(problem, kind) for problem in problems])
     assert [line for line in said if not line.startswith(f"{Outcome.WRONG} ")] == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", TRIVIAL)
+def test_every_trivial_program_fails_on_mbpp(kind: str, grader: Graders) -> None:
+    for split in MBPP_SPLITS:
+        problems = load_problems(DataSection(task="mbpp", path=str(DATA / MBPP), split=split))
+        said = judged(grader, problems, [wrong(problem, kind) for problem in problems])
+        assert [line for line in said if not line.startswith(f"{Outcome.WRONG} ")] == []

@@ -205,7 +205,7 @@ WRONG = {
     "def add(a, b): return None": (ADD, "assertion failed"),
     "def add(a, b): raise ValueError('no')": (ADD, "raised ValueError: no"),
     "def sub(a, b): return 3": (ADD, "does not define `add`"),
-    "def add(a, b) return 3": (ADD, "raised SyntaxError: expected ':' (<solution>, line 1)"),
+    "def add(a, b) return 3": (ADD, "raised SyntaxError: expected ':' (solution.py, line 1)"),
     "def add(a, b): return [0] * 10**9": (ADD, "needs more than 512 MiB"),
     "print(3)": (SUM, "wrong output of case 2"),
     "1 / 0": (SUM, "failed in case 1: ZeroDivisionError: division by zero"),
@@ -229,7 +229,7 @@ BROKEN = {
     "assert candidate(": "its tests cannot be run: File",
     "import no_such_module": "its tests cannot be run: ModuleNotFoundError",
     "def check(candidate): assert candidate(1) == 2": "its tests never use the program",
-    "candidate(lambda: 1)": "its tests cannot be run",
+    "class Own: pass\ncandidate(Own())": "cannot be judged from outside: a `Own` cannot be given",
     "": "the problem has no tests",
 }
 

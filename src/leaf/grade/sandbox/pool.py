@@ -125,7 +125,7 @@ class _Station:
                 # Only the judge has it from here: the solver's end shows when it is gone.
                 solver.line.close()
                 frames.send(near, _job(program, nonce, self._memory))
-                verdict = frames.receive(near, lambda: watch.wait(near))
+                said, outcome, reason, doubt = frames.receive(near, lambda: watch.wait(near))
             except _OverError:
                 solver.stop()
                 if not _ended(near):
@@ -135,10 +135,35 @@ class _Station:
                 if not judge.alive:
                     return Outcome.UNGRADABLE, "the sandbox of its tests ended"
                 return Outcome.WRONG, "gave answers that ended its tests"
-        said, outcome, reason = verdict
         if said != nonce:
             return Outcome.WRONG, "forged a verdict"
+        if doubt:
+            return self._doubted(program, _OUTCOMES[outcome], reason, doubt)
         return _OUTCOMES[outcome], reason
+
+    def _doubted(
+        self, program: Program, outcome: Outcome, reason: str, doubt: str
+    ) -> tuple[Outcome, str]:
+        """Let one process run the program and its tests, as Python would.
+
+        What fails there is wrong. What passes there may have cheated, so it is not right; but it is
+        not called wrong for what cannot cross the border between two processes.
+        """
+        whole = _one_process(program)
+        if whole is None:
+            return (Outcome.UNGRADABLE, f"cannot be judged from outside: {doubt}")
+        solver = self._start("solver").ready()
+        try:
+            status = _run_script(solver, self._watch(solver), whole, "")[0]
+        except (frames.FrameError, _OverError):
+            status = 1
+        finally:
+            self._end(solver)
+        if status == 0:
+            return Outcome.UNGRADABLE, f"cannot be judged from outside: {doubt}"
+        if outcome is Outcome.UNGRADABLE:
+            return Outcome.WRONG, "fails its tests"
+        return outcome, reason
 
     def _watch(self, solver: Sandbox) -> "_Watch":
         return _Watch(solver, time_limit=self._time_limit, memory=self._memory)
@@ -195,10 +220,7 @@ def _printed(program: Program, solver: Sandbox, watch: _Watch, memory: int) -> t
     source = _source(program)
     for number, case in enumerate(program.tests.cases, start=1):
         try:
-            frames.send(solver.line, ["case", source, case.given])
-            status, output, errors = _ended_case(
-                frames.receive(solver.line, lambda: watch.wait(solver.line))
-            )
+            status, output, errors = _run_script(solver, watch, source, case.given)
         except frames.FrameError:
             return Outcome.WRONG, f"ended without an answer in case {number}"
         if status == script.TOO_MUCH:
@@ -213,8 +235,10 @@ def _printed(program: Program, solver: Sandbox, watch: _Watch, memory: int) -> t
     return Outcome.RIGHT, ""
 
 
-def _ended_case(reply: object) -> tuple[int, str, str]:
-    match reply:
+def _run_script(solver: Sandbox, watch: _Watch, source: str, given: str) -> tuple[int, str, str]:
+    """Return status, output and end of the errors of a program that reads standard input."""
+    frames.send(solver.line, ["case", source, given])
+    match frames.receive(solver.line, lambda: watch.wait(solver.line)):
         case ["ended", int(status), str(output), str(errors)]:
             return status, output, errors
     raise frames.FrameError("no end of a case")
@@ -227,6 +251,15 @@ def _source(program: Program) -> str:
         return program.source
     future = "".join(f"{line}\n" for line in _FUTURE.findall(program.source))  # these come first
     return f"{future}{before}\n{_FUTURE.sub('', program.source)}"
+
+
+def _one_process(program: Program) -> str | None:
+    """Return the program and its tests as one script, None where the tests are cases."""
+    tests = program.tests
+    if not tests.program:
+        return None
+    entry = f"candidate = {tests.entry_point}" if tests.entry_point else ""
+    return "\n".join((_source(program), tests.helpers, entry, tests.program))
 
 
 def _job(program: Program, nonce: str, memory: int) -> dict[str, object]:

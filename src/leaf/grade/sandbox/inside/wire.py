@@ -1,30 +1,50 @@
 """Python values as JSON, for two processes of which one trusts nothing that the other says.
 
-A message is `[nodes, root]`. A scalar stands for itself; anything else is one node and is referred
-to as `[number]`, so shared and circular structure survives and nothing nests deeply::
+A message is `[nodes, root, dropped]`. A scalar stands for itself; anything else is one node and is
+referred to as `[number]`, so shared and circular structure survives and nothing nests deeply::
 
-    ([1, 2], None)  ->  [[["t", [[1], None]], ["l", [1, 2]]], [0]]
+    (1, (2, None))  ->  [[["t", [1, [1]]], ["t", [2, None]]], [0], []]
 
-No name in a message is ever imported or evaluated: a tag is looked up in a table, the class of an
-object among those that the reader offers.
+What can change (a list, a dict, a set ...) has a number of its own in both processes. Each message
+says what became of all such values since the last one, so that both have the same content whenever
+either runs: an argument that a function sorts is sorted for its caller, and what is appended to the
+list of an object is appended to the object's. A number is dropped when nobody but the table has
+the value any more.
+
+No name in a message is ever imported or evaluated: a tag is looked up in a table, and what is no
+plain data is left to whoever reads (`Others`).
 """
 
 from __future__ import annotations
 
-import builtins
-from collections import Counter, OrderedDict, deque
+import sys
+
+from . import containers, plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a sandbox starts for every program: it must import little
     from collections.abc import Callable
-    from typing import Any, TypeAlias
+    from typing import Any, Protocol
 
-    Item: TypeAlias = Any
-    """A scalar, or `[number of a node]`."""
-    Node: TypeAlias = list[Any]
-    """A tag and what belongs to it."""
-    Writer: TypeAlias = Callable[[Any, Callable[[object], Item]], Node]
-    """Gives the node of a value, with the function that it calls on each part of it."""
+    from .plain import Item, Node
+
+    class Others(Protocol):
+        """What a process does with values that are no plain data."""
+
+        def sent(self, part: Any, item: Callable[[object], Item]) -> Node:
+            """Return the node of a value; its tag is none of ours."""
+
+        def received(self, node: Node, value: Callable[[Item], Any]) -> Any:
+            """Return the value of such a node."""
+
+        def owner(self, part: Any) -> Any:
+            """Return what says which class a changeable value has, if not one of Python's."""
+
+        def shell(self, tag: str, owner: Any, value: Callable[[Item], Any]) -> Any:
+            """Return an empty value of the class that `owner` said."""
+
+
+WireError = plain.WireError
 
 _SCALARS = (bool, str, float, int)
 
@@ -32,255 +52,204 @@ _EXACT = 2**63
 """Integers up to here are written as JSON; longer ones in hexadecimal, which takes linear time."""
 
 
-class WireError(ValueError):
-    """A value that cannot be sent, or a message that is not one of ours."""
+class _Entry:
+    """A value that both processes have, and what was in it when they last agreed."""
+
+    __slots__ = ("content", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.content: Any = None
+
+    def held(self) -> int:
+        """Count who has the value."""
+        return sys.getrefcount(self.value)
 
 
-def encode(value: object, other: Writer) -> list[Any]:
-    """Return the message of a value.
-
-    Args:
-        value: Any mixture of what `_WRITERS` names, circular or not.
-        other: Gives the node of an object of any other class.
-
-    Raises:
-        WireError: from `other`, where a value cannot be sent.
-    """
-    nodes: list[Node | None] = []
-    numbers: dict[int, int] = {}
-    # Kept alive until the end, or a later temporary could take the identity of an earlier one.
-    pending: list[tuple[int, object]] = []
-    kept: list[object] = []
-
-    def item(part: object) -> Item:
-        kind = type(part)
-        if part is None or kind is str or kind is float or kind is bool:
-            return part
-        if kind is int and -_EXACT < part < _EXACT:  # type: ignore[operator]
-            return part
-        if id(part) not in numbers:
-            numbers[id(part)] = len(nodes)
-            pending.append((len(nodes), part))
-            kept.append(part)
-            nodes.append(None)
-        return [numbers[id(part)]]
-
-    root = item(value)
-    while pending:
-        number, part = pending.pop()
-        nodes[number] = _node(part, item, other)
-    return [nodes, root]
+_ALONE = _Entry([]).held()
+"""What `held` counts where the entry alone has its value."""
 
 
-def _node(part: Any, item: Callable[[object], Item], other: Writer) -> Node:
-    for kind in type(part).__mro__:
-        writer = _WRITERS.get(kind) or _RARE.get(f"{kind.__module__}.{kind.__name__}")
-        if writer is not None:
-            return writer(part, item)
-    if type(part).__module__ == "numpy" and hasattr(part, "dtype") and part.dtype.kind in "biufc":
-        whole = type(part).__name__ == "ndarray"
-        return ["n", part.dtype.str, list(part.shape), part.tobytes().hex(), whole]
-    if _builtin(getattr(part, "__name__", None)) is part:
-        return ["T", part.__name__]
-    return other(part, item)
+class Codec:
+    """One end of the line: writes and reads messages."""
 
+    def __init__(self, first: int, others: Others) -> None:
+        """Set the first number that this end gives; the other end must begin with another parity.
 
-def _pairs(tag: str) -> Writer:
-    return lambda part, item: [
-        tag,
-        [item(key) for key in dict.keys(part)],
-        [item(value) for value in dict.values(part)],
-    ]
+        Args:
+            first: 0 or 1.
+            others: For what is no plain data.
+        """
+        self._next = first
+        self._others = others
+        self._entries: dict[int, _Entry] = {}
+        self._numbers: dict[int, int] = {}
+        self._dropped: list[int] = []
 
+    def encode(self, value: object) -> list[Any]:
+        """Return the message of a value, and of all that changed since the last message.
 
-def _items(tag: str) -> Writer:
-    return lambda part, item: [tag, [item(one) for one in part]]
+        Raises:
+            WireError: from `others`, where a value cannot be sent.
+        """
+        nodes: list[Node | None] = []
+        numbers: dict[int, int] = {}
+        # Kept alive until the end, or a later temporary could take the identity of an earlier one.
+        kept: list[object] = []
+        pending: list[int] = []
 
+        def item(part: object) -> Item:
+            kind = type(part)
+            if part is None or kind is str or kind is float or kind is bool:
+                return part
+            if kind is int and -_EXACT < part < _EXACT:  # type: ignore[operator]
+                return part
+            if id(part) not in numbers:
+                numbers[id(part)] = len(nodes)
+                pending.append(len(nodes))
+                kept.append(part)
+                nodes.append(None)
+            return [numbers[id(part)]]
 
-_WRITERS: dict[type, Writer] = {
-    list: _items("l"),
-    tuple: _items("t"),
-    set: _items("s"),
-    frozenset: _items("f"),
-    Counter: _pairs("C"),
-    OrderedDict: _pairs("O"),
-    dict: _pairs("d"),
-    deque: lambda part, item: ["q", [item(one) for one in part], part.maxlen],
-    int: lambda part, item: ["i", hex(part)],
-    str: lambda part, item: ["u", str.__str__(part)],
-    float: lambda part, item: ["x", float.__float__(part)],
-    bytes: lambda part, item: ["b", part.hex()],
-    bytearray: lambda part, item: ["B", part.hex()],
-    complex: lambda part, item: ["c", part.real, part.imag],
-    range: lambda part, item: ["r", item(part.start), item(part.stop), item(part.step)],
-}
+        changed = {
+            number
+            for number, entry in self._entries.items()
+            if not containers.unchanged(entry.value, entry.content)
+        }
+        root = item(value)
+        for number in changed:
+            item(self._entries[number].value)
+        while pending:
+            at = pending.pop()
+            nodes[at] = self._node(kept[at], item, changed)
+        dropped, self._dropped = self._dropped, []
+        return [nodes, root, dropped]
 
-_RARE: dict[str, Writer] = {
-    "decimal.Decimal": lambda part, item: ["D", str(part)],
-    "fractions.Fraction": lambda part, item: ["F", item(part.numerator), item(part.denominator)],
-    "datetime.datetime": lambda part, item: ["datetime", part.isoformat()],
-    "datetime.date": lambda part, item: ["date", part.isoformat()],
-    "datetime.time": lambda part, item: ["time", part.isoformat()],
-    "datetime.timedelta": lambda part, item: [
-        "timedelta",
-        part.days,
-        part.seconds,
-        part.microseconds,
-    ],
-}
-"""By their full names, since their modules are slow to import."""
+    def _node(self, part: Any, item: Callable[[object], Item], changed: set[int]) -> Node:
+        number = self._numbers.get(id(part))
+        if number is not None and number not in changed:
+            return ["=", number]
+        tag = containers.tag_of(part)
+        owner = self._others.owner(part)
+        if tag is None and owner is None:
+            writer = plain.writer_of(part)
+            return self._others.sent(part, item) if writer is None else writer(part, item)
+        if number is None:
+            number, self._next = self._next, self._next + 2
+            self._register(number, part)
+        entry = self._entries[number]
+        entry.content = containers.content(part)
+        told = item(owner) if owner is not None else None
+        return [tag or "o", number, told, *containers.written(part, item)]
 
-_SHELLS: dict[str, Callable[[], Any]] = {
-    "l": list,
-    "s": set,
-    "d": dict,
-    "C": Counter,
-    "O": OrderedDict,
-    "B": bytearray,
-}
+    def decode(self, message: object) -> Any:
+        """Return the value of a message, whoever wrote it; all that it says changed is changed.
 
+        Raises:
+            WireError: it is not a message.
+        """
+        try:
+            parts: Any = message
+            nodes, root, *more = parts
+            reader = _Reader(nodes, self._others, self._entries, self._register)
+            value = reader.read(root)
+            for number in more[0] if more else ():
+                self._drop(number)
+            self._sweep()
+        except WireError:
+            raise
+        except Exception as error:  # whatever a hostile message can provoke: it is no message
+            raise WireError(f"no message: {type(error).__name__}") from error
+        return value
 
-def decode(message: object, other: Callable[[Node, bool], Any]) -> Any:
-    """Return the value of a message, whoever wrote it.
+    def _register(self, number: int, part: Any) -> None:
+        self._entries[number] = _Entry(part)
+        self._numbers[id(part)] = number
 
-    Args:
-        message: What `encode` returned, or anything that JSON can say.
-        other: Gives the value of a node whose tag `_WRITERS` does not know. Of ["o", name, names,
-            items] it gives the empty object; its attributes are set here.
+    def _drop(self, number: int) -> None:
+        entry = self._entries.pop(number, None)
+        if entry is not None:
+            del self._numbers[id(entry.value)]
 
-    Raises:
-        WireError: it is not a message.
-    """
-    try:
-        parts: Any = message
-        nodes, root = parts
-        return _Reader(nodes, other).read(root)
-    except WireError:
-        raise
-    except Exception as error:  # whatever a hostile message can provoke is one thing: no message
-        raise WireError(f"no message: {type(error).__name__}") from error
+    def _sweep(self) -> None:
+        """Drop what nobody has any more, whatever holds something before what it holds."""
+        dropped = True
+        while dropped:
+            dropped = False
+            for number in list(self._entries):
+                if self._entries[number].held() <= _ALONE:
+                    self._drop(number)
+                    self._dropped.append(number)
+                    dropped = True
 
 
 class _Reader:
-    def __init__(self, nodes: list[Node], other: Callable[[Node, bool], Any]) -> None:
+    def __init__(
+        self,
+        nodes: list[Node],
+        others: Others,
+        entries: dict[int, _Entry],
+        register: Callable[[int, Any], None],
+    ) -> None:
         self._nodes = nodes
-        self._other = other
+        self._others = others
+        self._entries = entries
+        self._register = register
         self._built: dict[int, Any] = {}
         self._open: set[int] = set()
 
     def read(self, root: Item) -> Any:
-        # What can hold itself stands, empty, before it is filled; keys come last, since the hash
-        # of an object may need its attributes.
-        for number, node in enumerate(self._nodes):
-            if node[0] in _SHELLS:
-                self._built[number] = _SHELLS[node[0]]()
-            elif node[0] == "q":
-                self._built[number] = deque(maxlen=node[2])
-            elif node[0] == "o":
-                self._built[number] = self._other(node, True)
-        for number, node in enumerate(self._nodes):
-            if node[0] in {"l", "q"}:
-                self._built[number].extend(map(self._value, node[1]))
-            elif node[0] == "B":
-                self._built[number].extend(bytes.fromhex(node[1]))
-            elif node[0] == "o":
-                self._attributes(self._built[number], node)
-        for number, node in enumerate(self._nodes):
-            if node[0] == "s":
-                self._built[number].update(map(self._value, node[1]))
-            elif node[0] in {"d", "C", "O"}:
-                target = self._built[number]
-                for key, value in zip(node[1], node[2], strict=True):
-                    target[self._value(key)] = self._value(value)
+        # What can hold itself stands, empty, before it is filled; what has keys comes last, since
+        # the hash of an object may need its attributes.
+        changeable = [
+            (at, node)
+            for at, node in enumerate(self._nodes)
+            if node[0] == "o" or node[0] in containers.SHELLS
+        ]
+        for at, node in changeable:
+            self._built[at] = self._shell(node)
+        for keyed in (False, True):
+            for at, node in changeable:
+                if (node[0] in containers.KEYED) is keyed:
+                    containers.fill(self._built[at], node[0], node[3:], self._value)
+        for at, node in changeable:
+            self._entries[node[1]].content = containers.content(self._built[at])
         return self._value(root)
 
-    def _attributes(self, target: object, node: Node) -> None:
-        for name, value in zip(node[2], node[3], strict=True):
-            if type(name) is not str or name.startswith("__"):
-                raise WireError(f"no attribute: {name!r:.40}")
-            object.__setattr__(target, name, self._value(value))
+    def _shell(self, node: Node) -> Any:
+        tag, number, owner = node[:3]
+        if type(number) is not int:
+            raise WireError("no number")
+        if number in self._entries:
+            return self._entries[number].value
+        if owner is None:
+            shell = containers.SHELLS[tag]()
+        else:
+            shell = self._others.shell(tag, owner, self._value)
+        self._register(number, shell)
+        return shell
 
     def _value(self, item: Item) -> Any:
         if item is None or type(item) in _SCALARS:
             return item
-        (number,) = item
-        if type(number) is not int or not 0 <= number < len(self._nodes):
+        (at,) = item
+        if type(at) is not int or not 0 <= at < len(self._nodes):
             raise WireError("no such node")
-        if number not in self._built:
-            if number in self._open:
+        if at not in self._built:
+            if at in self._open:
                 raise WireError("a tuple that holds itself")
-            self._open.add(number)
-            self._built[number] = self._whole(self._nodes[number])
-        return self._built[number]
+            self._open.add(at)
+            self._built[at] = self._whole(self._nodes[at])
+        return self._built[at]
 
     def _whole(self, node: Node) -> Any:
         """Return the value of a node that cannot hold itself."""
         tag, *rest = node
-        if tag in _READERS:
-            return _READERS[tag](self._value, *rest)
-        return self._other(node, False)
-
-
-def _fraction(value: Callable[[Item], Any], *parts: Item) -> Any:
-    from fractions import Fraction
-
-    return Fraction(*map(value, parts))
-
-
-def _decimal(_value: Callable[[Item], Any], text: str) -> Any:
-    from decimal import Decimal
-
-    return Decimal(text)
-
-
-def _moment(tag: str) -> Callable[..., Any]:
-    def read(_value: Callable[[Item], Any], *parts: Any) -> Any:
-        import datetime
-
-        kind = getattr(datetime, tag)
-        return kind(*parts) if tag == "timedelta" else kind.fromisoformat(*parts)
-
-    return read
-
-
-def _array(
-    _value: Callable[[Item], Any], dtype: str, shape: list[int], data: str, whole: bool
-) -> Any:
-    import numpy as np
-
-    kind = np.dtype(dtype)
-    if kind.kind not in "biufc":
-        raise WireError("no array of numbers")
-    array = np.frombuffer(bytes.fromhex(data), dtype=kind).reshape(shape).copy()
-    return array if whole else array[()]
-
-
-def _builtin(name: object) -> Any:
-    """Return the type or pure function of that name, which either side has itself."""
-    return getattr(builtins, name) if type(name) is str and name in _BUILTINS else None
-
-
-_BUILTINS = frozenset(
-    (
-        *("int", "float", "str", "bool", "list", "tuple", "set", "frozenset", "dict", "complex"),
-        *("bytes", "bytearray", "range", "object", "type", "len", "sum", "min", "max", "abs"),
-        *("sorted", "any", "all", "ord", "chr", "round", "reversed"),
-    )
-)
-
-_READERS: dict[str, Callable[..., Any]] = {
-    "t": lambda value, items: tuple(map(value, items)),
-    "f": lambda value, items: frozenset(map(value, items)),
-    "r": lambda value, *parts: range(*map(value, parts)),
-    "i": lambda value, text: int(text, 16),
-    "u": lambda value, text: str(text),
-    "x": lambda value, number: float(number),
-    "b": lambda value, text: bytes.fromhex(text),
-    "c": lambda value, real, imaginary: complex(real, imaginary),
-    "n": _array,
-    "T": lambda value, name: _builtin(name),
-    "D": _decimal,
-    "F": _fraction,
-    **{tag: _moment(tag) for tag in ("datetime", "date", "time", "timedelta")},
-}
-"""How to read what cannot hold itself, with the function that reads its parts."""
+        if tag == "=":
+            return self._entries[rest[0]].value
+        reader = plain.READERS.get(tag)
+        return (
+            self._others.received(node, self._value)
+            if reader is None
+            else reader(self._value, *rest)
+        )
