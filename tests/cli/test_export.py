@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from datasets import load_dataset
 
-from leaf.cli.export import BEGUN, FORMATS, HELD_OUT, choose
 from leaf.errors import UsageError
 from leaf.records import Turn
+from leaf.share.formats import FORMATS
+from leaf.share.rows import BEGUN, HELD_OUT, choose
 from leaf.store.run_folder import ROWS, VALUES, TrainingRow, read_records, write_records
 from tests.command_line import complaint, leaf
 from tests.marks import RIVALS, ROOT, needs_rivals
@@ -34,7 +35,8 @@ TURNS = (
 def test_a_conversation_goes_with_its_rows_in_every_format() -> None:
     one = row(turns=TURNS)
     said = ["Be brief.", "Hello?", "Yes.", "How many?"]
-    (prompt, chat, plain) = (FORMATS[name](one) for name in ("trl", "sharegpt", "alpaca"))
+    names = ("trl", "sharegpt", "alpaca")
+    prompt, chat, plain = (FORMATS[name].record(one, None) for name in names)
     assert [(turn["role"], turn["content"]) for turn in prompt["prompt"]] == list(
         zip(("system", "user", "assistant", "user"), said, strict=True)
     )
@@ -80,7 +82,7 @@ def test_a_file_has_every_row_that_is_trained_on(finished: Path, tmp_path: Path)
         (one.id, one.problem_id, one.strategy) for one in trained
     ]
     assert [one["kind"] for one in found] == [
-        "counterfactual" if one.strategy else "original" for one in trained
+        "changed" if one.strategy else "original" for one in trained
     ]
     metrics = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
     # One epoch: each row is seen once.
@@ -99,8 +101,8 @@ def test_the_command_counts_what_it_wrote_and_what_it_left_out(
     done = leaf("export", finished, *words)
     rows = rows_of(finished)
     held_out = sum(one.held_out for one in rows)
-    assert done.out.splitlines()[0].split() == ["rows", "kind"]
-    assert done.out.splitlines()[1].split() == ["6", "original"]
+    assert done.out.splitlines()[0].split() == ["rows", "kind", "weight", "of", "a", "token"]
+    assert done.out.splitlines()[1].split()[:2] == ["6", "original"]
     assert f"left out: {held_out} rows {HELD_OUT}" in done.out
     assert f"data:     {tmp_path}/rows.jsonl ({len(rows) - held_out} rows)" in done.out
     said = json.loads(leaf("export", finished, *words, "--overwrite", "--json").out)
@@ -151,7 +153,14 @@ def test_any_text_comes_back_as_it_was(tmp_path: Path, name: str, suffix: str) -
     write_records(tmp_path / ROWS, [replace(row(), prompt=text, response=text)], TrainingRow)
     (found,) = exported(tmp_path, tmp_path / f"rows{suffix}", "--format", name)
     says = {
-        "trl": lambda one: [one["prompt"][0]["content"], one["completion"][0]["content"]],
+        **dict.fromkeys(
+            ("messages", "swift", "axolotl"),
+            lambda one: [turn["content"] for turn in one["messages"]],
+        ),
+        **dict.fromkeys(
+            ("trl", "privileged"),
+            lambda one: [one["prompt"][0]["content"], one["completion"][0]["content"]],
+        ),
         "sharegpt": lambda one: [turn["value"] for turn in one["conversations"]],
         "alpaca": lambda one: [one["instruction"], one["output"]],
     }

@@ -1,8 +1,7 @@
 """The command `leaf export`."""
 
 import json
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,145 +13,178 @@ from leaf.errors import UsageError
 from leaf.progress import print_table, table
 
 if TYPE_CHECKING:  # it imports torch
+    from leaf.share.rows import Rows
     from leaf.store.run_folder import TrainingRow
 
-Format = Literal["trl", "sharegpt", "alpaca"]
+FormatName = Literal[
+    "messages", "trl", "privileged", "swift", "sharegpt", "alpaca", "axolotl", "parquet"
+]
 
 
 def export(  # noqa: D417 - `AsJson` says what it is
     run_folder: Annotated[Path, Parameter(name="RUN")],
     /,
     *,
-    format_: Annotated[Format, Parameter(name="--format")],
+    format_: Annotated[FormatName, Parameter(name="--format")],
     out: Path,
     what: str = "leaf",
+    top_k: int | None = None,
+    store: Path | None = None,
     overwrite: Annotated[bool, Parameter(negative=())] = False,
     json_: AsJson = False,
 ) -> None:
-    """Write what a run trained on as chat data that other trainers read.
+    """Write what a run trained on as data that other trainers read.
 
-    These are the originals and the verified changed questions, each with its reference response.
-    No model and no store is needed; a run with `--until verify` has all that is asked for.
+    These are the originals and the verified changed questions, each with its reference response,
+    the student's system prompt, its kind and what its response tokens weigh (lambda made rows).
+    Formats of text need no model and no store; a run with `--until verify` has what they need.
 
     Args:
         run_folder: What `leaf run` wrote; its rows.parquet is read, or that of the arm.
-        format_: trl (conversational prompt and completion: its SFTTrainer learns the completion
-            alone), sharegpt or alpaca.
-        out: File to write: .jsonl (one record a line) or .json (one list).
+        format_: messages (chat); trl (conversational prompt and completion); privileged (these and
+            what the teacher sees in the prompt's place, for TRL's SDFTTrainer); swift (messages
+            and ms-swift's teacher_prompt); sharegpt or alpaca (with LLaMA-Factory's
+            dataset_info.json); axolotl (messages, with a part of its config); parquet (tokens of
+            the student: input ids, loss mask, labels).
+        out: File to write: .jsonl (one record a line) or .json (one list); with --format parquet
+            .parquet.
         what: Whose rows: leaf; its baseline, kd (the originals alone) or rft (the student's own
             right answers); or an arm that the recipe names.
+        top_k: With --format parquet: so many likeliest tokens of the teacher at every response
+            token, with their log-probabilities; it is loaded, or its cache read.
+        store: With --top-k: where the run's store is. Default: store beside the run folder.
         overwrite: Replace a file that is there.
     """
-    from leaf.store.store import write_whole
+    from leaf.share.rows import read_rows
 
-    _check_out(out, overwrite=overwrite)
-    chosen = choose(_rows(run_folder, what), what)
-    records = [FORMATS[format_](row) | _named(row) for row in chosen.rows]
+    tokens = format_ == "parquet"
+    _check_out(out, suffixes={".parquet"} if tokens else {".jsonl", ".json"}, overwrite=overwrite)
+    if not tokens and top_k is not None:
+        raise UsageError(f"--top-k {top_k}: needs --format parquet")
+    if top_k is not None and top_k < 1:
+        raise UsageError(f"--top-k {top_k}: must be at least 1")
+    found = read_rows(run_folder, what)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, _as_json(records, lines=out.suffix == ".jsonl").encode())
+    if tokens:
+        written = _write_parquet(run_folder, found, what, out, top_k, store)
+    else:
+        written = _write_texts(format_, found, what, out)
     if json_:
-        summary = {
-            "file": str(out),
-            "format": format_,
-            "rows": len(chosen.rows),
-            "kinds": chosen.kinds,
-            "left_out": chosen.left_out,
-        }
+        summary = {"file": str(out), "format": format_, **written.summary()}
         print(json.dumps(summary, indent=1))
         return
-    shown = table("rows", "kind")
-    for kind, count in chosen.kinds.items():
-        shown.add_row(str(count), kind)
+    shown = table("rows", "kind", "weight of a token")
+    for kind, (count, weight) in written.kinds.items():
+        shown.add_row(str(count), kind, f"{weight:.3g}")
     print_table(out_console, shown)
-    for reason, count in chosen.left_out.items():
+    for reason, count in written.left_out.items():
         say_line(f"left out: {count} rows {reason}")
-    say_line(f"data:     {out} ({len(chosen.rows)} rows)")
-    say_line(f'Next: datasets.load_dataset("json", data_files="{out}", split="train")')
+    for note in written.notes:
+        say_line(f"note:     {note}")
+    say_line(f"data:     {out} ({len(written.rows)} rows)")
+    for path in written.beside:
+        say_line(f"beside:   {path}")
+    loader = "parquet" if tokens else "json"
+    say_line(f'Next: datasets.load_dataset("{loader}", data_files="{out}", split="train")')
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Chosen:
-    """The rows to write, and those that are not."""
+class Written:
+    """What a file holds."""
 
-    rows: "list[TrainingRow]"
+    rows: "Sequence[TrainingRow]"
+    weights: Sequence[float]
+    """Of a response token of each row."""
     left_out: dict[str, int]
     """Reason to how many rows."""
+    beside: Sequence[Path] = ()
+    """Other files that were written."""
+    notes: Sequence[str] = ()
+    """What a reader of the file could not know."""
 
     @property
-    def kinds(self) -> dict[str, int]:
-        """Count the rows by how they were made, originals first."""
-        return dict(Counter(row.strategy or "original" for row in self.rows))
+    def kinds(self) -> dict[str, tuple[int, float]]:
+        """Rows, and what a token of theirs weighs, by how they were made, originals first."""
+        found: dict[str, list[float]] = {}
+        for row, weight in zip(self.rows, self.weights, strict=True):
+            found.setdefault(row.strategy or "original", []).append(weight)
+        return {kind: (len(own), sum(own) / len(own)) for kind, own in found.items()}
+
+    def summary(self) -> dict[str, Any]:
+        """Return what `--json` says of it."""
+        return {
+            "rows": len(self.rows),
+            "kinds": {kind: count for kind, (count, _) in self.kinds.items()},
+            "weights": {kind: weight for kind, (_, weight) in self.kinds.items()},
+            "left_out": self.left_out,
+            "beside": [str(path) for path in self.beside],
+            "notes": list(self.notes),
+        }
 
 
-HELD_OUT = "of held-out problems, which serve validation alone"
-BEGUN = "in the response: a chat turn that is half context and half answer has no place here"
+def _write_parquet(
+    run_folder: Path, found: "Rows", what: str, out: Path, top_k: int | None, store: Path | None
+) -> Written:
+    from leaf.share.rows import choose
+    from leaf.share.tokens import write_tokens
+    from leaf.store.run_folder import repeat
+
+    if found.recipe is None:
+        raise UsageError(
+            f"{run_folder / 'recipe.yaml'}: not there; --format parquet needs it for the student; "
+            f"`{repeat(run_folder)}` writes it"
+        )
+    chosen = choose(found.rows, what, begun=True)
+    store = store or run_folder.parent / "store"
+    rows, weights, longer = write_tokens(out, chosen.rows, found.recipe, top_k=top_k, store=store)
+    return Written(rows=rows, weights=weights, left_out={**chosen.left_out, **longer})
 
 
-def choose(rows: "Sequence[TrainingRow]", what: str) -> Chosen:
-    """Return the rows of one arm that a chat format can hold, and why others are left out.
+def _write_texts(format_: str, found: "Rows", what: str, out: Path) -> Written:
+    """Write records of text, and what belongs beside them."""
+    from leaf.share.formats import FORMATS
+    from leaf.share.rows import choose
+    from leaf.store.store import write_whole
 
-    Of LeaF's rows `kd` has the originals; any other arm has rows of its own.
-
-    Raises:
-        UsageError: nothing would be left.
-    """
-    ours = [row for row in rows if what != "kd" or not row.strategy]
-    reasons = [HELD_OUT if row.held_out else BEGUN if row.response_prefix else "" for row in ours]
-    chosen = [row for row, reason in zip(ours, reasons, strict=True) if not reason]
-    if not chosen:
-        raise UsageError("there is nothing to write: the run has no training row of this kind")
-    return Chosen(rows=chosen, left_out=dict(Counter(reason for reason in reasons if reason)))
-
-
-def as_trl(row: "TrainingRow") -> dict[str, Any]:
-    """Return TRL's conversational prompt and completion."""
-    return {
-        "prompt": [
-            *({"role": turn.role, "content": turn.text} for turn in row.turns),
-            {"role": "user", "content": row.prompt},
-        ],
-        "completion": [{"role": "assistant", "content": row.response}],
-    }
-
-
-def as_sharegpt(row: "TrainingRow") -> dict[str, Any]:
-    """Return a ShareGPT conversation: the turns before, the question and the response."""
-    return {
-        "conversations": [
-            *({"from": _SHAREGPT[turn.role], "value": turn.text} for turn in row.turns),
-            {"from": "human", "value": row.prompt},
-            {"from": "gpt", "value": row.response},
-        ]
-    }
+    chosen = choose(found.rows, what)
+    weights = chosen.weights(found.recipe)
+    form = FORMATS[format_]
+    beside = form.beside(out) if form.beside else {}
+    records = [
+        form.record(row, found.system) | _named(row, weight)
+        for row, weight in zip(chosen.rows, weights, strict=True)
+    ]
+    write_whole(out, _as_json(records, lines=out.suffix == ".jsonl").encode())
+    for path, content in beside.items():
+        write_whole(path, content.encode())
+    notes = []
+    if found.recipe is None:
+        notes.append("there is no recipe.yaml: no system prompt, and all rows weigh the same")
+    elif not chosen.counted:
+        notes.append("this run kept no lengths in tokens: weights go by characters")
+    if chosen.two_contexts and not form.teacher:
+        notes.append(
+            f"{chosen.two_contexts} rows have a prompt of the teacher's own, which this format has "
+            "no place for: privileged, swift and parquet have"
+        )
+    return Written(
+        rows=chosen.rows,
+        weights=weights,
+        left_out=chosen.left_out,
+        beside=list(beside),
+        notes=notes,
+    )
 
 
-def as_alpaca(row: "TrainingRow") -> dict[str, Any]:
-    """Return an Alpaca instruction; its input stays empty, as the prompt is one text.
-
-    Turns before it are LLaMA-Factory's `system` and `history` (pairs of question and answer).
-    """
-    before: dict[str, Any] = {turn.role: turn.text for turn in row.turns if turn.role == "system"}
-    said = [turn.text for turn in row.turns if turn.role != "system"]
-    if said:
-        before["history"] = [list(pair) for pair in zip(said[::2], said[1::2], strict=True)]
-    return {**before, "instruction": row.prompt, "input": "", "output": row.response}
-
-
-_SHAREGPT = {"system": "system", "user": "human", "assistant": "gpt"}
-"""What ShareGPT calls the roles."""
-
-
-FORMATS: "dict[str, Callable[[TrainingRow], dict[str, Any]]]" = {
-    "trl": as_trl,
-    "sharegpt": as_sharegpt,
-    "alpaca": as_alpaca,
-}
-
-
-def _named(row: "TrainingRow") -> dict[str, str]:
+def _named(row: "TrainingRow", weight: float) -> dict[str, Any]:
     """Return what tells where a record comes from; trainers pass such columns by."""
-    kind = "counterfactual" if row.strategy else "original"
-    return {"id": row.id, "kind": kind, "strategy": row.strategy, "problem": row.problem_id}
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "strategy": row.strategy,
+        "problem": row.problem_id,
+        "weight": weight,
+    }
 
 
 def _as_json(records: Sequence[dict[str, Any]], *, lines: bool) -> str:
@@ -161,32 +193,10 @@ def _as_json(records: Sequence[dict[str, Any]], *, lines: bool) -> str:
     return json.dumps(records, ensure_ascii=False, indent=1) + "\n"
 
 
-def _check_out(out: Path, *, overwrite: bool) -> None:
-    if out.suffix not in {".jsonl", ".json"}:
-        raise UsageError(f"--out {out}: must end in .jsonl or .json")
+def _check_out(out: Path, *, suffixes: set[str], overwrite: bool) -> None:
+    if out.suffix not in suffixes:
+        raise UsageError(f"--out {out}: must end in {' or '.join(sorted(suffixes, reverse=True))}")
     if out.is_dir():
         raise UsageError(f"--out {out}: is a folder; name a file")
     if out.exists() and not overwrite:
         raise UsageError(f"--out {out}: is there already; name another, or add --overwrite")
-
-
-def _rows(run_folder: Path, what: str) -> "list[TrainingRow]":
-    """Read what an arm trains on.
-
-    Raises:
-        UsageError: the run has no such arm, or its rows are not there.
-    """
-    from leaf.recipe.reading import trained_arms
-    from leaf.store.run_folder import TrainingRow, read_records, recipe_of, repeat, rows_name
-
-    path = run_folder / rows_name(what)
-    if (run_folder / "recipe.yaml").is_file():
-        recipe = recipe_of(run_folder)
-        arms = trained_arms(recipe)
-        if what not in arms:
-            raise UsageError(f"--what {what}: this run trains {', '.join(arms)}")
-        until = "verify" if what in (recipe.baseline, "leaf") else "distill"
-    else:
-        until = "verify"
-    way_out = f"`{repeat(run_folder)} --until {until}` writes it; nothing is computed twice"
-    return read_records(path, TrainingRow, way_out)

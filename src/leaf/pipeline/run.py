@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from leaf.errors import RecipeError
+from leaf.models.prompt_format import PromptFormat
 from leaf.pipeline.manifest import build_manifest
 from leaf.pipeline.stages import STAGES, Pipeline
 from leaf.pipeline.training_sets import TrainingSet
@@ -64,7 +65,7 @@ def run_recipe(
             write_ledger(folder / "ledger.parquet", pipeline.results.entries())
         for arm, trained_on in pipeline.training_sets.items():
             if arm != "kd" and pipeline.results.estimates is None:
-                _write_rows(trained_on, folder / rows_name(arm))
+                _write_rows(trained_on, folder / rows_name(arm), pipeline.session.student_chat)
         _write_values(pipeline.results, folder / VALUES)
         training = _training(pipeline.results.students)
         _write_metrics(training, folder / "metrics.jsonl")
@@ -134,8 +135,8 @@ def _claim(out: Path, recipe: bytes) -> None:
         write_whole(path, recipe)
 
 
-def _write_rows(arm: TrainingSet, path: Path) -> None:
-    """Write what an arm trains on."""
+def _write_rows(arm: TrainingSet, path: Path, chat: PromptFormat) -> None:
+    """Write what an arm trains on, with its length in the student's tokens."""
     rows = [
         TrainingRow(
             id=row.id,
@@ -148,6 +149,10 @@ def _write_rows(arm: TrainingSet, path: Path) -> None:
             teacher_prompt=row.teacher_content,
             teacher_prefix=row.teacher_prefix,
             turns=row.turns,
+            response_tokens=chat.encode(
+                row.content, row.response, row.response_prefix, row.turns
+            ).response_length,
+            weight=row.weight,
         )
         for part, held_out in ((arm.rows, False), (arm.held_out, True))
         for row in part

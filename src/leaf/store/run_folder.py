@@ -54,6 +54,15 @@ class TrainingRow:
     """How the response begins for the teacher; "" where it begins the same."""
     turns: tuple[Turn, ...] = ()
     """The conversation before the user's message."""
+    response_tokens: int = 0
+    """Tokens of `response` with the end of the turn; 0: written before they were counted."""
+    weight: float = 1.0
+    """What its tokens weigh beside those of other rows of its kind."""
+
+    @property
+    def kind(self) -> str:
+        """`original` or `changed`."""
+        return "changed" if self.strategy else "original"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,1 @@
+"""What leaves LeaF: training rows for other trainers, trained models for the hub."""
