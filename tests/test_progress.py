@@ -1,9 +1,12 @@
 """Progress without a terminal: few plain lines, on standard error."""
 
+import io
 import re
 import time
 
-from leaf.progress import progress
+from rich.text import Text
+
+from leaf.progress import Terminal, print_table, progress, say, table
 
 
 def test_work_that_is_over_at_once_prints_nothing(capfd):
@@ -30,3 +33,29 @@ def test_fast_work_says_its_rate_without_a_power_of_ten(capfd):
         tick(10_000_000)
     rate = capfd.readouterr().err.split(", ")[1].removesuffix(" items/s")
     assert rate.isdigit() and len(rate) == 7
+
+
+HOSTILE = "evil\x1b]0;owned\x07\x1b[2Jname\u202e\r"
+"""Sets a terminal's title, clears it, turns text round and goes back to the line's beginning."""
+
+
+def test_names_cannot_steer_the_terminal(capfd):
+    say(f"loaded {HOSTILE}")
+    with progress(HOSTILE, 1, unit="items") as tick:
+        time.sleep(1.05)
+        tick()
+    shown = capfd.readouterr().err
+    assert "evil" in shown
+    assert not set(shown) & set("\x1b\x07\r\u202e")
+
+
+def test_neither_can_names_in_tables_texts_and_bars():
+    file = io.StringIO()
+    console = Terminal(file=file, force_terminal=True, color_system=None, width=200)
+    rows = table(HOSTILE, "n")
+    rows.add_row(Text(HOSTILE), HOSTILE)
+    print_table(console, rows)
+    console.print(HOSTILE, Text(HOSTILE))
+    console.print(f"[bold]{HOSTILE}[/bold]")
+    assert file.getvalue().count("evil") == 6
+    assert not set(file.getvalue()) & set("\x1b\x07\r\u202e")

@@ -3,13 +3,16 @@
 Everything goes to standard error, so that a command's standard output stays for its result.
 """
 
+import re
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
@@ -21,10 +24,42 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Task as RichTask
+from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
-console = Console(stderr=True, highlight=False)
+# Tab and newline stay; what reorders the text after it, or cannot be encoded, is named.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+
+
+def visible(text: str) -> str:
+    """Replace control characters by their pictures, and direction overrides by their code."""
+    return _HIDDEN.sub(lambda match: _picture(match.group()), text)
+
+
+def _picture(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if unicodedata.category(character) == "Cs":
+        return "\N{REPLACEMENT CHARACTER}"
+    return f"[U+{code:04X}]"
+
+
+class Terminal(Console):
+    """A console on which a text is only ever read: the name of a model cannot move the cursor."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """Yield the parts of what is printed; styles are rich's own, after this."""
+        for part in super().render(renderable, options):
+            yield part if part.control else Segment(visible(part.text), part.style)
+
+
+console = Terminal(stderr=True, highlight=False)
 """Where people read what happens."""
 
 _PLAIN_INTERVAL = 15.0
@@ -56,7 +91,8 @@ def progress(label: str, total: int, *, unit: str, done: int = 0) -> Iterator[Ti
     """Show the progress of `total` items, `done` of them there before, until the block ends."""
     if console.is_terminal:
         with _bar(unit) as bar:
-            task = bar.add_task(label, total=total, completed=done)
+            # Columns read markup.
+            task = bar.add_task(escape(label), total=total, completed=done)
 
             def tick(done: int = 1) -> None:
                 bar.advance(task, done)

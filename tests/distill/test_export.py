@@ -249,3 +249,12 @@ def test_a_relative_path_that_exists_is_no_hub_name(tmp_path, monkeypatch):
     (tmp_path / "ann" / "small").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert shown_name("ann/small") == "small"
+
+
+def test_a_name_cannot_steer_who_reads_the_card():
+    hostile = "evil\x1b[2J\x07\u202e`name"
+    shown = model_card(
+        replace(CARD, student=hostile, teacher=hostile, task=hostile), DistillSection()
+    )
+    assert "evil" in shown
+    assert not set(shown) & set("\x1b\x07\u202e")

@@ -12,10 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from leaf.errors import LeafError, ModelError
+from leaf.errors import LeafError, ModelError, StoreError
 from leaf.generate import find_for
 from leaf.models import opening
-from leaf.models.files import find
+from leaf.models.files import cache_folder, find
 from leaf.models.load import load_tokenizer
 from leaf.models.prompt_format import prompt_format_of
 from leaf.recipe import GenerateSection, ModelSection
@@ -320,3 +320,12 @@ def test_without_a_place_to_keep_things_models_are_found_all_the_same(
     monkeypatch.setenv("LEAF_CACHE", str(tmp_path / "file" / "cache"))
     assert find(section(folder)).folder == folder
     assert find(ModelSection(model="package:playground/models/student"))
+    monkeypatch.delenv("LEAF_CACHE")
+
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert find(section(folder)).folder == folder
+    with pytest.raises(StoreError, match=r"no home folder here, .* set LEAF_CACHE to a folder"):
+        cache_folder()

@@ -1,6 +1,7 @@
 import pytest
 
-from leaf.report.formats import duration, level, percent, points, visible, whole
+from leaf.progress import visible
+from leaf.report.formats import duration, level, percent, points, whole
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from leaf.progress import visible
 from leaf.records import Counterfactual, Drop, Outcome, Problem, Span, Verdict
-from leaf.report.formats import visible
 from leaf.report.plain import TEXT_LIMIT, plain
 from tests.report.attacks import ATTACKS
 from tests.report.made import build_report

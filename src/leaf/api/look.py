@@ -8,8 +8,6 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from rich.console import Console
-
 from leaf.api.arguments import check_models, check_text
 from leaf.api.desk import cuts_of, desk, detection_of
 from leaf.api.entry import ranking_of, said_of, tokens_of, variant_of
@@ -18,7 +16,7 @@ from leaf.api.records import Cut, Said, ScoredUnit, Scores, Verified, brief
 from leaf.api.settings import check_grader, gold_of, recipe_of, surroundings
 from leaf.api.undisturbed import undisturbed
 from leaf.errors import UsageError, check_type
-from leaf.progress import say
+from leaf.progress import Terminal, say
 from leaf.recipe import Recipe
 from leaf.recipe.choice import Chosen
 from leaf.records import Problem
@@ -278,7 +276,7 @@ class Look:
 
     def __str__(self) -> str:
         terminal = sys.stdout.isatty()
-        console = Console(file=io.StringIO(), highlight=False, force_terminal=terminal)
+        console = Terminal(file=io.StringIO(), highlight=False, force_terminal=terminal)
         with console.capture() as shown:
             print_explanation(self.as_json(), console)
         return shown.get().rstrip("\n")

@@ -1,6 +1,7 @@
 """A model in memory, as everything in `leaf.api` takes it."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -31,12 +32,14 @@ class Model:
         model: A `PreTrainedModel` for causal language modelling, or a `PeftModel` around one.
         tokenizer: Its fast tokenizer (or a processor that has one).
         system: System prompt put before every question; None: the template's own, if it has one.
+        template: Arguments of the chat template, such as `{"enable_thinking": False}`.
         name: What messages call it; None: what its configuration says.
 
     Attributes:
         model: The transformers model.
         tokenizer: Its tokenizer.
         system: The system prompt, or None.
+        template: The arguments of its chat template.
         name: For messages.
         metrics: The loss curve of a model that `leaf.distill` made, a dict a step; else empty.
 
@@ -50,7 +53,13 @@ class Model:
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, *, system: str | None = None, name: str | None = None
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        system: str | None = None,
+        template: Mapping[str, Any] | None = None,
+        name: str | None = None,
     ) -> None:
         if isinstance(model, str | Path):
             raise UsageError(f"model: is a name; load it: leaf.Model.load({str(model)!r:.60})")
@@ -59,6 +68,7 @@ class Model:
         self.model = model
         self.tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
         self.system = system
+        self.template = dict(template or {})
         self.metrics: list[dict[str, Any]] = []
         inner = _causal(model)
         self.name = name or str(getattr(inner.config, "_name_or_path", "")) or type(inner).__name__
@@ -73,7 +83,7 @@ class Model:
             dtype=inner.dtype,
         )
         # A template without a place for a message, or for a system prompt, shows now.
-        PromptFormat(self.tokenizer, name=self.name, system=system)
+        PromptFormat(self.tokenizer, name=self.name, system=system, template=self.template)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Become a copy, also a pickled one: with a number of its own, for it may be changed."""
@@ -88,6 +98,7 @@ class Model:
         dtype: str = "auto",
         revision: str | None = None,
         system: str | None = None,
+        template: Mapping[str, Any] | None = None,
     ) -> "Model":
         """Load a model onto the best device here, frozen and without dropout.
 
@@ -97,6 +108,7 @@ class Model:
                 multiplies it.
             revision: Branch, tag or commit of a hub id.
             system: System prompt put before every question.
+            template: Arguments of the chat template, such as `{"enable_thinking": False}`.
 
         Raises:
             ModelError: no such model, or one without safetensors weights.
@@ -112,7 +124,7 @@ class Model:
             {"model": str(name), "dtype": dtype, "revision": revision, "system": system}
         )
         loaded = load(section, find(section))
-        return cls(loaded.model, loaded.tokenizer, system=system, name=str(name))
+        return cls(loaded.model, loaded.tokenizer, system=system, template=template, name=str(name))
 
     @property
     def device(self) -> torch.device:
@@ -132,7 +144,7 @@ class Model:
 
 def section_of(model: Model) -> ModelSection:
     """Return what a recipe says of a model; its dtype has no weight, for it is there already."""
-    return ModelSection(model=model.name, system=model.system)
+    return ModelSection(model=model.name, system=model.system, template=model.template)
 
 
 def source_of(model: Model) -> Source:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from leaf.api.arguments import check_models
-from leaf.api.model import Model, source_of
+from leaf.api.model import Model, section_of, source_of
 from leaf.distill import Distiller, TrainingExample, encode_rows
 from leaf.distill.align import Aligner
 from leaf.distill.aligned import AlignedTeacher
@@ -23,7 +23,7 @@ from leaf.errors import DataError, RecipeError, UsageError, nearest
 from leaf.models.lent import lent
 from leaf.models.load import Loaded
 from leaf.models.output_head import output_head
-from leaf.models.prompt_format import PromptFormat
+from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.models.vocabulary import check_tokenizers, common_tokens, same_tokenizer
 from leaf.recipe import DistillSection
 from leaf.recipe.reading import check_section
@@ -158,7 +158,8 @@ def _as_it_is(model: Model, loaded: Loaded) -> tuple[list[Any], list[Any]]:
     ids = [id(each) for each in held]
     template = getattr(model.tokenizer, "chat_template", None)
     shape = tuple(head.weight.shape)
-    state = [model._number, model.system, template, loaded.device, loaded.dtype, shape]
+    own = sorted(model.template.items())
+    state = [model._number, model.system, own, template, loaded.device, loaded.dtype, shape]
     return [*state, *ids], held
 
 
@@ -169,13 +170,13 @@ def _pair(
     section: DistillSection,
     dtype: torch.dtype,
 ) -> Pair:
-    own = PromptFormat(student.tokenizer, name=student.name, system=student.system)
+    own = prompt_format_of(student.tokenizer, section_of(student))
     aligner: Aligner | None = None
     source: Teacher | type[OwnTeacher] | None = None
     if isinstance(teacher, str):
         source = OwnTeacher
     elif teacher is not None and section.needs_teacher:
-        other = PromptFormat(teacher.tokenizer, name=teacher.name, system=teacher.system)
+        other = prompt_format_of(teacher.tokenizer, section_of(teacher))
         source = theirs = _teacher(source_of(teacher).held, loaded.device)
         if not same_tokenizer(own.tokenizer, other.tokenizer):
             check_tokenizers(own, other, section)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from leaf.api.model import Model
+from leaf.api.model import Model, section_of
 from leaf.errors import UsageError, check_type, nearest
 from leaf.grade import GRADERS
 from leaf.grade.final import Mark, final_answer
@@ -49,7 +49,7 @@ def recipe_of(
     check_type("max_new_tokens", generate["max_new_tokens"], int, "a number of tokens")
     generate["token_budget"] = max(generate["token_budget"], 2 * generate["max_new_tokens"])
     models = {
-        role: {"model": model.name, "system": model.system} if model else {"model": "none"}
+        role: section_of(model).model_dump() if model else {"model": "none"}
         for role, model in (("student", student), ("teacher", teacher or student))
     }
     values = {"data": {"task": "table"}, **values, **models, "generate": generate}

@@ -20,7 +20,7 @@ from leaf.distill.rows import rows_from
 from leaf.distill.train_student import TrainingJob, export_student, train_student
 from leaf.errors import ModelError, UsageError, check_type
 from leaf.models.load import release_memory
-from leaf.models.prompt_format import PromptFormat, prompt_format_of
+from leaf.models.prompt_format import prompt_format_of
 from leaf.models.vocabulary import check_tokenizers
 from leaf.progress import say
 from leaf.recipe import DistillSection
@@ -148,7 +148,13 @@ def distill(
         lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     release_memory()
     name = f"{student.name} (distilled)"
-    trained = Model(model, student.tokenizer, system=student.system, name=name)
+    trained = Model(
+        model,
+        student.tokenizer,
+        system=student.system,
+        template=student.template,
+        name=name,
+    )
     trained.metrics = [json.loads(line) for line in lines]
     return trained
 
@@ -183,9 +189,9 @@ def _job(
             f"{student.name}: its weights are quantised, and training needs plain ones; load the "
             "model that it was made of, or `model.dequantize()`"
         )
-    prompt_format = PromptFormat(student.tokenizer, name=student.name, system=student.system)
+    prompt_format = prompt_format_of(student.tokenizer, section_of(student))
     if teacher is not None:
-        other = PromptFormat(teacher.tokenizer, name=teacher.name, system=teacher.system)
+        other = prompt_format_of(teacher.tokenizer, section_of(teacher))
         met = check_tokenizers(prompt_format, other, section)
         if met:
             say(met)

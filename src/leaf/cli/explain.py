@@ -130,6 +130,7 @@ def _look(own: OwnPrompt) -> "Look":
             dtype=own.dtype or (section.dtype if section else "auto"),
             revision=section.revision if section and name == section.model else None,
             system=own.system or (section.system if section else None),
+            template=section.template if section and name == section.model else None,
         )
 
     return explain_prompt(

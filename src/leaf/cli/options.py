@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
-from rich.console import Console
 from rich.markup import escape
 
 from leaf.errors import LeafError, UsageError
+from leaf.progress import Terminal, visible
 
-out_console = Console(highlight=False)
+out_console = Terminal(highlight=False)
 """Standard output, for what a command was asked for."""
 
 Overrides = Annotated[
@@ -89,5 +89,5 @@ def run_app(app: App, words: Sequence[str] | None, *, name: str) -> None:
 
 
 def _fail(name: str, message: str, code: int) -> NoReturn:
-    print(f"{name}: {message}", file=sys.stderr)
+    print(f"{name}: {visible(message)}", file=sys.stderr)
     sys.exit(code)

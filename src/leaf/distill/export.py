@@ -22,6 +22,7 @@ from leaf.models.adapters import merge, save_adapter
 from leaf.models.files import PACKAGE, Source
 from leaf.models.load import DTYPES, Tokenizer, fits, to_dtype
 from leaf.models.quiet import quiet
+from leaf.progress import visible
 from leaf.recipe import DistillSection
 from leaf.store.store import space_guard
 
@@ -185,4 +186,4 @@ def shown_name(name: str) -> str:
 
 def _line(text: str) -> str:
     """Return a name fit for code marks in Markdown."""
-    return " ".join(text.replace("`", "'").split())
+    return " ".join(visible(text).replace("`", "'").split())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from leaf.distill.align import Aligned, Aligner
 from leaf.distill.rows import TrainingExample
+from leaf.errors import ChatError
 from leaf.models.prompt_format import EncodedExample, PromptFormat
 from leaf.store.keys import digest
 
@@ -47,6 +48,9 @@ class LeftOut:
     """Why, as what it is: "longer than ..."."""
 
 
+REWRITTEN = "whose response its chat template rewrites"
+"""Why a row is left out: the student would learn what its template never shows it."""
+
 OTHER_TOKENS = "of other response tokens after the teacher's prompt than after the student's"
 """Why a row is left out: no position of one model would be that of the other."""
 
@@ -73,8 +77,10 @@ def encode_rows(
     kept: list[Sample] = []
     left: list[LeftOut] = []
     for row in rows:
+        if reason := _changed(chat, row):
+            left.append(LeftOut(row=row, reason=reason))
+            continue
         sample = _encode(chat, row, aligner)
-        reason = ""
         if sample.longest > cutoff:
             reason = f"longer than {limit or f'distill.cutoff of {cutoff} tokens'}"
         elif sample.apart and _response(sample.apart) != _response(sample.tokens):
@@ -84,6 +90,18 @@ def encode_rows(
         else:
             kept.append(sample)
     return kept, left
+
+
+def _changed(chat: PromptFormat, row: TrainingExample) -> str:
+    """Say why a row is not what the template makes of it; "" where it is."""
+    try:
+        if row.two_contexts:
+            chat.render(row.to_teacher[0], row.turns)
+        if chat.rewrites(row.content, row.response_prefix + row.response, row.turns):
+            return REWRITTEN
+    except ChatError as error:
+        return f"that cannot be shown: {error}"
+    return ""
 
 
 def _encode(chat: PromptFormat, row: TrainingExample, aligner: Aligner | None) -> Sample:

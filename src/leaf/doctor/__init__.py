@@ -5,7 +5,7 @@ brought to this machine as a run would bring them, but no weights are loaded.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
 from leaf.distill.room import count_parameters
@@ -19,12 +19,14 @@ from leaf.doctor.data import (
     check_programs,
     check_refused,
     check_solutions,
+    check_unshown,
 )
 from leaf.doctor.engines import check_engines
 from leaf.doctor.files import (
     ModelFiles,
     check_pair,
     check_template,
+    check_thinking,
     check_vocabularies,
     describe,
     describe_self,
@@ -43,6 +45,7 @@ from leaf.doctor.served import check_served
 from leaf.errors import LeafError
 from leaf.models.prompt_format import PromptFormat
 from leaf.models.vocabulary import same_tokenizer
+from leaf.pipeline.entering import shown
 from leaf.recipe import DataSection, Recipe
 from leaf.recipe.reading import arm_recipes
 from leaf.recipe.schema import NOTHING_TAUGHT
@@ -101,7 +104,7 @@ def _examine(recipe: Recipe) -> list[Finding]:
         findings.append(check_vocabularies(student, teacher))
     if len(chats) == 2:
         findings.extend(_guarded(check_pair(recipe, chats["student"][1], chats["teacher"][1])))
-    train = _read(findings, "training data", recipe.data)
+    train = _read(findings, "training data", recipe.data, chats)
     if train:
         findings.extend(check_solutions(recipe, train))
         findings.extend(_guarded(check_injections(recipe, train)))
@@ -109,7 +112,7 @@ def _examine(recipe: Recipe) -> list[Finding]:
         if "student" in chats:
             findings.extend(_guarded(check_cutoff(recipe, train, chats["student"][1])))
     for name, section in recipe.evaluate.benchmarks.items():
-        test = _read(findings, f"benchmark {name}", section)
+        test = _read(findings, f"benchmark {name}", section, chats)
         if test:
             left_out = recipe.evaluate.decontaminate
             findings.append(check_overlap(name, test, train or (), left_out=left_out))
@@ -138,10 +141,16 @@ def _describe(
             if chat:
                 chats[model.role] = (model, chat)
                 findings.append(check_template(model, chat))
+                findings.extend(check_thinking(model, chat))
     return chats
 
 
-def _read(findings: list[Finding], label: str, section: DataSection) -> list[Problem] | None:
+def _read(
+    findings: list[Finding],
+    label: str,
+    section: DataSection,
+    chats: Mapping[str, tuple[ModelFiles, PromptFormat]],
+) -> list[Problem] | None:
     """Return problems; what is left out, and golds that their grader refuses, are findings."""
     records = _attempt(findings, read_problems, section)
     if records is None:
@@ -150,6 +159,8 @@ def _read(findings: list[Finding], label: str, section: DataSection) -> list[Pro
     findings.extend(check_refused(label, problems, refused))
     findings.extend(_guarded(check_golds(label, problems)))
     findings.extend(_guarded(check_programs(label, problems)))
+    problems, unshown = shown(problems, [chat for _, chat in chats.values()])
+    findings.extend(check_unshown(label, problems, unshown))
     return problems
 
 

@@ -86,6 +86,17 @@ def check_refused(
         yield Finding("warn", f"{label}: {left_out}, the first: {refused[0]}")
 
 
+def check_unshown(
+    label: str, problems: Sequence[Problem], unshown: Sequence[str]
+) -> Iterator[Finding]:
+    """Count the problems whose text a chat template changes: a run asks none of them."""
+    if unshown:
+        every = len(problems) + len(unshown)
+        what = f"{len(unshown)} of {every} problems cannot be asked"
+        text = f"{label}: {what}, the first: {unshown[0]}"
+        yield Finding("warn" if problems else "bad", text)
+
+
 def check_golds(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:
     """Find golds that their own grader refuses: no answer to such a problem could be right.
 

@@ -13,7 +13,7 @@ from leaf.doctor.finding import Finding
 from leaf.errors import ModelError
 from leaf.models import load
 from leaf.models.files import Source, find
-from leaf.models.prompt_format import PromptFormat
+from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.models.vocabulary import check_tokenizers
 from leaf.recipe import DistillSection, ModelSection, Recipe
 
@@ -82,7 +82,7 @@ def describe(model: ModelFiles) -> Finding:
 def open_chat(model: ModelFiles) -> PromptFormat:
     """Load a model's tokenizer and template; raises when a question cannot be located in it."""
     tokenizer = load.load_tokenizer(model.source)
-    chat = PromptFormat(tokenizer, name=model.section.model, system=model.section.system)
+    chat = prompt_format_of(tokenizer, model.section)
     chat.render(_SAMPLE)
     return chat
 
@@ -100,6 +100,44 @@ def check_template(model: ModelFiles, chat: PromptFormat) -> Finding:
         "good",
         f"{model.role}: its chat template keeps a question as it is, and ends a response with "
         f"{end!r}",
+    )
+
+
+def check_thinking(model: ModelFiles, chat: PromptFormat) -> Iterator[Finding]:
+    """Say which arguments a template takes, and whether rows are what the model is asked."""
+    template = chat.template
+    if template.arguments:
+        given = ", ".join(f"{name}: {value}" for name, value in template.given.items())
+        yield Finding(
+            "good",
+            f"{model.role}: its chat template takes {', '.join(template.arguments)}; "
+            f"{model.role}.template sets {given or 'none of them'}",
+        )
+    if chat.opening.strip() != chat.suffix.strip():
+        yield Finding(
+            "warn",
+            f"{model.role}: its chat template asks with {chat.suffix!r} and writes a response "
+            f"after {chat.opening!r}: so do scores and training rows, and answers do not"
+            + _without_thoughts(model.role, chat),
+        )
+
+
+def _without_thoughts(role: str, chat: PromptFormat) -> str:
+    """Return the way to answers without thoughts, where the template knows one."""
+    switch = next((name for name in chat.template.arguments if "thinking" in name), None)
+    return f"; with {role}.template: {{{switch}: false}} they are alike" if switch else ""
+
+
+def _unlike(student: PromptFormat, teacher: PromptFormat) -> Iterator[Finding]:
+    """Warn where one model thinks before it answers and the other does not."""
+    if student.thinks == teacher.thinks:
+        return
+    roles = (("student", student), ("teacher", teacher))
+    (who, chat), (other, _) = sorted(roles, key=lambda role: not role[1].thinks)
+    yield Finding(
+        "warn",
+        f"templates: the {who} thinks before it answers, and the {other} does not: lengths, scores "
+        "and responses differ for that alone" + _without_thoughts(who, chat),
     )
 
 
@@ -139,6 +177,7 @@ def check_pair(recipe: Recipe, student: PromptFormat, teacher: PromptFormat) -> 
             "templates: student and teacher put different text around a question; each answers "
             "under its own" + (", but distillation shows both the student's" if not line else ""),
         )
+    yield from _unlike(student, teacher)
     size = len(student.tokenizer.get_vocab())
     same = f"the same {size} tokens in student and teacher"
     yield Finding("good", f"tokenizers: {line or same}")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from leaf.errors import ChatError
 from leaf.models.prompt_format import PromptFormat
 from leaf.progress import Ticker
 from leaf.recipe import GenerateSection
@@ -98,25 +99,30 @@ class PromptEngine(ABC):
     ) -> list[Answer]:
         """Answer each problem; drafts are passed over.
 
-        A prompt without room in the model's context fails by itself. A response that is begun is
-        continued, and the answer's text is the whole of it.
+        A prompt without room in the model's context fails by itself, and so does one that the
+        template changes. A response that is begun is continued, and the answer's text is the whole
+        of it.
         """
-        prompts = [
-            self._prompt_format.prompt_ids(problem.content, problem.response_prefix, problem.turns)
-            for problem in problems
-        ]
-        pairs = list(zip(problems, prompts, strict=True))
-        fitting = [(problem, ids) for problem, ids in pairs if len(ids) < self._context]
+        prompts = [self._prompt(problem) for problem in problems]
+        pairs = zip(problems, prompts, strict=True)
+        fitting = [(problem, ids) for problem, ids in pairs if not isinstance(ids, Answer)]
         completed = iter(self._complete(fitting) if fitting else ())
-        answers = [
-            next(completed) if len(ids) < self._context else too_long(problem, ids, self._context)
-            for problem, ids in pairs
-        ]
+        answers = [ids if isinstance(ids, Answer) else next(completed) for ids in prompts]
         if self._tick:
             self._tick(len(answers))
         tokens = sum(answer.response_tokens for answer in answers)
         self.effort += Effort(answers=len(answers), tokens=tokens)
         return answers
+
+    def _prompt(self, problem: Problem) -> list[int] | Answer:
+        """Return a prompt's tokens, or what stands for an answer where it cannot be asked."""
+        try:
+            ids = self._prompt_format.prompt_ids(
+                problem.content, problem.response_prefix, problem.turns
+            )
+        except ChatError as error:
+            return failed(problem.id, str(error))
+        return ids if len(ids) < self._context else too_long(problem, ids, self._context)
 
     def stream(self, asked: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Answer]]:
         """Answer problems as `answer` does, `part` of them in one call."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from leaf.errors import ModelError
+from leaf.errors import ChatError, ModelError
 from leaf.generate.decoding import Request, Sampling, decode
-from leaf.generate.engine import Effort, in_order, seed_of, too_long
+from leaf.generate.engine import Effort, failed, in_order, seed_of, too_long
 from leaf.models import load
 from leaf.models.batching import halved, is_out_of_memory, plan_batches, run_halving
 from leaf.models.files import Source
@@ -90,9 +90,13 @@ class HuggingFaceEngine:
 
         def requests() -> Iterator[tuple[int, Request]]:
             for number, (problem, draft) in enumerate(asked):
-                prompt = self._prompt_format.prompt_ids(
-                    problem.content, problem.response_prefix, problem.turns
-                )
+                try:
+                    prompt = self._prompt_format.prompt_ids(
+                        problem.content, problem.response_prefix, problem.turns
+                    )
+                except ChatError as error:
+                    refused.append((number, failed(problem.id, str(error))))
+                    continue
                 if len(prompt) < self._loaded.context:
                     problems[number] = problem
                     open_[number] = self._request(problem, prompt, draft)

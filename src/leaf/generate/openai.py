@@ -94,6 +94,7 @@ class ServedEngine:
         self._access = access
         self._connection = connection
         self._system = section.system
+        self._template = section.template
         self._workers = section.server.workers if section.server else 1
         self._section = generate
         self._tick = tick
@@ -166,6 +167,9 @@ class ServedEngine:
         if self._system is not None and messages[0]["role"] != "system":
             messages.insert(0, {"role": "system", "content": self._system})
         options: dict[str, Any] = {"temperature": self._section.temperature}
+        if self._template:
+            # As vLLM, SGLang, llama.cpp and `transformers serve` take them.
+            options["extra_body"] = {"chat_template_kwargs": self._template}
         if self._section.temperature > 0:
             options |= {"top_p": self._section.top_p, "seed": seed}
         return self._connection.chat.completions.create(

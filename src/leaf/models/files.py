@@ -133,8 +133,18 @@ def trained(arm: str, folder: Path) -> Source:
 
 
 def cache_folder() -> Path:
-    """Return where converted models are kept: `$LEAF_CACHE`, else `~/.cache/leaf`."""
-    return Path(os.environ.get("LEAF_CACHE") or Path.home() / ".cache" / "leaf")
+    """Return where converted models are kept: `$LEAF_CACHE`, else `~/.cache/leaf`.
+
+    Raises:
+        StoreError: there is neither, as for users of a container that have no home.
+    """
+    own = os.environ.get("LEAF_CACHE")
+    try:
+        return Path(own) if own else Path.home() / ".cache" / "leaf"
+    except RuntimeError:
+        raise StoreError(
+            "there is no home folder here, so nothing can be kept; set LEAF_CACHE to a folder"
+        ) from None
 
 
 @contextmanager
@@ -239,11 +249,10 @@ def _find_gguf(name: str, path: Path, *, weights: bool) -> Source:
 def _hash_files(path: Path) -> str:
     """Return a hash over a file or a folder's model files, remembered by size and time."""
     files = [path] if path.is_file() else sorted(_model_files(path))
-    memory = cache_folder() / "fingerprints.json"
     known: dict[str, list[Any]] = {}
     # What is not there yet, or was cut, is computed again.
-    with suppress(OSError, ValueError):
-        known = json.loads(memory.read_text())
+    with suppress(OSError, ValueError, StoreError):
+        known = json.loads(_memory().read_text())
     whole = hashlib.sha256()
     changed = False
     for file in files:
@@ -257,9 +266,13 @@ def _hash_files(path: Path) -> str:
     # Where nothing can be kept, each process reads the files again.
     with suppress(OSError, StoreError):
         if changed:
-            memory.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(memory, json.dumps(known).encode())
+            _memory().parent.mkdir(parents=True, exist_ok=True)
+            write_whole(_memory(), json.dumps(known).encode())
     return f"sha256:{whole.hexdigest()[:16]}"
+
+
+def _memory() -> Path:
+    return cache_folder() / "fingerprints.json"
 
 
 def _sha256(path: Path) -> str:

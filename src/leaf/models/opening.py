@@ -5,6 +5,7 @@ What is found there is kept by the model's content, so the same files are not op
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -15,7 +16,7 @@ import torch
 import transformers
 from safetensors import safe_open
 
-from leaf.errors import ChatError, ModelError
+from leaf.errors import ChatError, ModelError, StoreError
 from leaf.models.child import MEMORY, SECONDS, Step, in_child
 from leaf.models.files import Source, cache_folder, readable
 from leaf.models.load import dtype_name, fits, load_config, load_tokenizer
@@ -56,8 +57,8 @@ def open_first(source: Source, *, weights: bool = True) -> None:
     Raises:
         ModelError: it cannot be opened, or has numbers that no model has; says what and why.
     """
-    kept = cache_folder() / "opened" / _name(source, weights=weights)
-    if kept.exists():
+    kept = _kept(source, weights=weights)
+    if kept and os.path.exists(kept):  # noqa: PTH110 - Path.exists raises where it may not look
         return
     what = f"{source.name}: cannot be opened"
     small = sum(path.stat().st_size for path in _texts(source))
@@ -77,8 +78,9 @@ def open_first(source: Source, *, weights: bool = True) -> None:
             memory=MEMORY + size,
         )
     with suppress(OSError):  # where nothing can be kept it is opened again
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.touch()
+        if kept:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.touch()
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -90,9 +92,14 @@ def weight_files(folder: Path) -> list[Path]:
     return sorted(folder / Path(name).name for name in names)
 
 
-def _name(source: Source, *, weights: bool) -> str:
+def _kept(source: Source, *, weights: bool) -> Path | None:
+    """Return the mark that a model was opened, by its content; None: there is no place for it."""
     decides = [_VERSION, transformers.__version__, source.fingerprint, weights]
-    return hashlib.sha256(repr(decides).encode()).hexdigest()[:32]
+    name = hashlib.sha256(repr(decides).encode()).hexdigest()[:32]
+    try:
+        return cache_folder() / "opened" / name
+    except StoreError:
+        return None
 
 
 def _texts(source: Source) -> Iterator[Path]:

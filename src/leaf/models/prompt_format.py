@@ -6,14 +6,14 @@ tokenised once, without adding special tokens (the template already has them), w
 offsets; tokens that share a character form one unit, so text is only ever cut between characters.
 """
 
-import datetime
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from leaf.errors import ChatError
 from leaf.models.load import Tokenizer
+from leaf.models.template import ChatTemplate
 from leaf.models.token_units import Unit, units_between
 from leaf.recipe import ModelSection
 from leaf.records import Problem, Turn
@@ -21,16 +21,8 @@ from leaf.records import Problem, Turn
 _SENTINEL = "leafsentinelqzx"
 """Stands for a message; lower-case letters, so that no template changes it."""
 
-_TODAY = datetime.date(2024, 7, 26)
-"""The date for templates that print one: fixed, so that a run gives the same text on any day."""
-
-_FIXED_DATE = (
-    "{%- macro strftime_now(format) -%}{{ format"
-    + "".join(f" | replace('%{code}', '{_TODAY:%{code}}')" for code in "YymdjBbAaHIMSp")
-    + " }}{%- endmacro %}\n"
-)
-"""Goes before a template that calls `strftime_now`: a name of its own hides transformers' function,
-which cannot be replaced from outside (only plain data reaches a template)."""
+_RESPONSE = "leafresponsezqx"
+"""Stands for a response."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,21 +67,55 @@ class PromptFormat:
     A system turn of a conversation stands in the place of the model's own `system`.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, name: str, system: str | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        *,
+        name: str,
+        system: str | None = None,
+        template: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Look at what the template writes.
+
+        Args:
+            tokenizer: With its template.
+            name: The model's, for errors.
+            system: The system prompt; None: the template's own.
+            template: Arguments of the template, as `{"enable_thinking": False}`.
+
+        Raises:
+            ChatError: the template does not show a message just once, or ends no turn.
+            ModelError: it takes no such argument.
+        """
         self.tokenizer = tokenizer
         self.name = name
         self.system = system
+        self.template = ChatTemplate(tokenizer, name=name, system=system, arguments=template)
         self._lead = () if self.has_template else self._bos()
         """Tokens before a base model's text; a template writes its own."""
         self._frames: dict[tuple[Turn, ...], tuple[str, str]] = {}
         self.prefix, self.suffix = self._frame(())
+        self.opening, self._tail = self._around_response()
+        """What the template writes between a question and a response that is there: as `suffix`,
+        but of models that think an empty block of thoughts more, or an open one less."""
         self.end_of_turn = self._find_end_of_turn()
         """The tokens that end a response: what the student must learn to say last."""
 
     @property
     def has_template(self) -> bool:
         """Whether the tokenizer brings a chat template."""
-        return bool(self.tokenizer.chat_template)
+        return self.template.is_there
+
+    @property
+    def own_opening(self) -> str:
+        """`opening` where it is another text than `suffix`, else ""."""
+        return "" if self.opening == self.suffix else self.opening
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the model may think before it answers: nothing ends its thoughts beforehand."""
+        closing = self.template.closing
+        return closing is not None and closing not in self.suffix
 
     def render(self, content: str, turns: tuple[Turn, ...] = ()) -> Rendered:
         """Put a user's message, after the turns before it, into the template and locate it there.
@@ -110,17 +136,33 @@ class PromptFormat:
         self, content: str, response_prefix: str = "", turns: tuple[Turn, ...] = ()
     ) -> list[int]:
         """Return the token ids of a whole prompt, generation prompt and begun response included."""
-        return self._begin(self.render(content, turns).text, response_prefix)[0]
+        text = self._before(self.render(content, turns).text, response_prefix)
+        return self._begin(text, response_prefix)[0]
+
+    def rewrites(self, content: str, response: str, turns: tuple[Turn, ...] = ()) -> bool:
+        """Whether the template writes this response otherwise than rows have it, but for spaces.
+
+        A response with thoughts is trained on as it was generated; templates set those anew.
+        """
+        if not self.has_template or self._thinks_in(response):
+            return False
+        before = self._before(self.render(content, turns).text, response).rstrip()
+        written, said = self.template.write(content, turns, response), response.strip()
+        rest = written.removeprefix(before).lstrip()
+        same = written.startswith(before) and rest.startswith(said)
+        return not (same and rest[len(said) :].strip() == self._tail.strip())
 
     def prompt(self, problem: Problem) -> Prompt:
         """Tokenise a problem's prompt and find the units of its question."""
         rendered = self.render(problem.content, problem.turns)
-        start, end, lead, text = rendered.start, rendered.end, rendered.lead, rendered.text
+        start, end, lead = rendered.start, rendered.end, rendered.lead
+        text = self._before(rendered.text, problem.response_prefix)
         ids, offsets = self._begin(text, problem.response_prefix)
         if problem.response_prefix:
             # No template strips or changes a response that is only begun.
+            start, lead = len(text), 0
             text += problem.response_prefix
-            start, end, lead = len(rendered.text), len(text), 0
+            end = len(text)
         origin = start - lead + len(problem.before)
         low = min(max(origin, start), end)
         high = min(max(origin + len(problem.question), start), end)
@@ -144,7 +186,8 @@ class PromptFormat:
 
         Prompt and response are tokenised together where that leaves the prompt's tokens as they
         are when a model generates, else one by one. A `response_prefix` counts as prompt:
-        `response` is the rest of it.
+        `response` is the rest of it. What the template writes before a response (`opening`)
+        does too.
         """
         ids, _, prompt_length = self._respond(content, response, response_prefix, turns)
         return EncodedExample(ids=(*ids, *self.end_of_turn), prompt_length=prompt_length)
@@ -163,7 +206,8 @@ class PromptFormat:
         turn is the last unit, as one character more than the response has.
         """
         ids, offsets, prompt_length = self._respond(content, response, response_prefix, turns)
-        before = self.render(content, turns).text + response_prefix
+        before = self._before(self.render(content, turns).text, response_prefix or response)
+        before += response_prefix
         low, high = len(before), len(before) + len(response)
         units = units_between(offsets, before + response, low, high)
         if not units and len(ids) > prompt_length:
@@ -212,28 +256,32 @@ class PromptFormat:
                     "leave `system` out of the recipe"
                 )
             return "".join(f"{turn.text}\n" for turn in turns) + content + "\n"
-        messages = [{"role": turn.role, "content": turn.text} for turn in turns]
-        messages.append({"role": "user", "content": content})
-        return self._template(messages, add_generation_prompt=True)
+        return self.template.write(content, turns)
 
-    def _template(self, messages: list[dict[str, str]], *, add_generation_prompt: bool) -> str:
-        if self.system is not None and messages[0]["role"] != "system":
-            messages = [{"role": "system", "content": self.system}, *messages]
-        try:
-            template = self.tokenizer.get_chat_template()
-            text = self.tokenizer.apply_chat_template(
-                messages,
-                chat_template=_FIXED_DATE + template if "strftime_now" in template else template,
-                tokenize=False,
-                add_generation_prompt=add_generation_prompt,
-            )
-        except MemoryError:
-            raise  # of this machine, or of the process that opens strangers' templates first
-        # A template is a program: it may divide by zero, recurse or ask for what is not there.
-        except Exception as error:
-            why = " ".join(str(error).split()) or type(error).__name__
-            raise ChatError(f"{self.name}: its chat template refuses the messages: {why}") from None
-        return str(text)
+    def _before(self, rendered: str, response: str) -> str:
+        """Return what stands before a response that is there, wholly or begun.
+
+        Thoughts of its own began where the model was asked.
+        """
+        if not (response and self.own_opening) or self._thinks_in(response):
+            return rendered
+        return rendered.removesuffix(self.suffix) + self.opening
+
+    def _thinks_in(self, response: str) -> bool:
+        """Whether a response has a model's thoughts, or their end."""
+        closing = self.template.closing
+        return closing is not None and any(
+            mark in response for mark in (closing, closing.replace("/", ""))
+        )
+
+    def _around_response(self) -> tuple[str, str]:
+        """Return what the template writes before a response and after it."""
+        if not self.has_template:
+            return self.suffix, ""
+        written = self.template.write(_SENTINEL, response=_RESPONSE)
+        opening, found, tail = written.partition(_SENTINEL)[2].rpartition(_RESPONSE)
+        alike = written.startswith(self.prefix + _SENTINEL) and _RESPONSE not in opening
+        return (opening if found and alike else self.suffix), tail
 
     def _bos(self) -> tuple[int, ...]:
         """Return the token that the tokenizer puts before a plain text, if it does."""
@@ -244,12 +292,7 @@ class PromptFormat:
         """Return the tokens from the end of a response to its first special token."""
         eos = self.tokenizer.eos_token_id
         if self.has_template:
-            messages = [
-                {"role": "user", "content": "a"},
-                {"role": "assistant", "content": _SENTINEL},
-            ]
-            text = self._template(messages, add_generation_prompt=False)
-            tail = self._plain(text.rpartition(_SENTINEL)[2])["input_ids"]
+            tail = self._plain(self._tail)["input_ids"]
             named = set(self.tokenizer.all_special_ids)
             added = self.tokenizer.added_tokens_decoder
             for at, token in enumerate(tail):
@@ -264,7 +307,7 @@ class PromptFormat:
         self, content: str, response: str, response_prefix: str, turns: tuple[Turn, ...]
     ) -> tuple[list[int], list[tuple[int, int]], int]:
         """Tokenise a prompt with a response: token ids, their characters, tokens of the prompt."""
-        text = self.render(content, turns).text
+        text = self._before(self.render(content, turns).text, response_prefix or response)
         prompt, offsets = self._begin(text, response_prefix)
         return *self._go_on(prompt, offsets, text + response_prefix, response), len(prompt)
 
@@ -301,5 +344,7 @@ class PromptFormat:
 
 
 def prompt_format_of(tokenizer: Tokenizer, section: ModelSection) -> PromptFormat:
-    """Return a model's chat template with the recipe's system prompt."""
-    return PromptFormat(tokenizer, name=section.model, system=section.system)
+    """Return a model's chat template with the recipe's system prompt and arguments."""
+    return PromptFormat(
+        tokenizer, name=section.model, system=section.system, template=section.template
+    )

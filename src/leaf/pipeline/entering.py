@@ -4,13 +4,34 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from leaf.errors import ChatError
 from leaf.grade.judgement import GOLD_UNREADABLE, NO_TESTS, NOT_COMPARED
+from leaf.models.prompt_format import PromptFormat
 from leaf.records import Answer, Outcome, Problem, Score, Verdict
 from leaf.store.results import Graded
 
 KINDS = ("wrong", "no answer", "cut")
 """How a student fails: graded wrong; ended by itself without a final answer that can be read; cut
 at the token limit before one. The last two enter only with `attribute.enter: failed`."""
+
+
+def shown(
+    problems: Sequence[Problem], chats: Sequence[PromptFormat]
+) -> tuple[list[Problem], list[str]]:
+    """Return the problems that every model can be shown, and of the others a line that says why.
+
+    A template may read what stands in a text ("/think") and take it out.
+    """
+    kept, lines = [], []
+    for problem in problems:
+        try:
+            for chat in chats:
+                chat.render(problem.content, problem.turns)
+        except ChatError as error:
+            lines.append(f"{problem.id}: {error}")
+        else:
+            kept.append(problem)
+    return kept, lines
 
 
 def entering(

@@ -172,6 +172,7 @@ class Session:
             detector=self.detector(detector),
             token_budget=self.recipe.attribute.token_budget,
             places=places,
+            opening=self._chat(role).own_opening,
         )
         return self.compute(work, pairs)
 
@@ -196,6 +197,9 @@ class Session:
     def teacher_chat(self) -> PromptFormat:
         """The teacher's own chat template."""
         return prompt_format_of(load.load_tokenizer(self.sources["teacher"]), self.recipe.teaching)
+
+    def _chat(self, role: str) -> PromptFormat:
+        return self.student_chat if role == "student" else self.teacher_chat
 
     def plan(
         self,
@@ -313,4 +317,5 @@ class Session:
             held_out=held_out,
             after=source.fingerprint.partition("@")[2] if source else None,
             one_tokenizer=same_tokenizer(*(chat.tokenizer for chat in chats)),
+            openings=tuple(chat.own_opening for chat in chats),
         )

@@ -17,7 +17,7 @@ from leaf.models.vocabulary import check_tokenizers
 from leaf.pipeline.arms import evaluate_arms, ungradable
 from leaf.pipeline.benchmarks import Benchmark, load_benchmarks
 from leaf.pipeline.detection import Detection
-from leaf.pipeline.entering import in_words
+from leaf.pipeline.entering import in_words, shown
 from leaf.pipeline.requirements import check_needs
 from leaf.pipeline.session import Session
 from leaf.pipeline.training_sets import (
@@ -33,12 +33,7 @@ from leaf.progress import say
 from leaf.recipe import Recipe
 from leaf.recipe.reading import arm_recipes
 from leaf.recipe.schema import NOTHING_TAUGHT
-from leaf.records import (
-    Counterfactual,
-    Drop,
-    NormalisedScores,
-    Problem,
-)
+from leaf.records import Counterfactual, Drop, NormalisedScores, Problem
 from leaf.report import control
 from leaf.store.arms import in_order
 from leaf.store.results import Cuts, Results
@@ -99,6 +94,10 @@ class Pipeline:
         self.session.sources = {"student": student, "teacher": teacher}
         self.results.alone = recipe.alone
         chats = self.session.student_chat, self.session.teacher_chat
+        self.results.problems, unshown = shown(self._problems, chats)
+        if not self._problems:
+            raise DataError(unshown[0])
+        self._refuse("the training data", unshown)
         if line := check_tokenizers(*chats, recipe.distill):
             say(line)
         say(f"{len(self.results.problems)} training problems")

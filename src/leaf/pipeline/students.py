@@ -63,6 +63,9 @@ class TrainedStudent(Result[TrainingExample]):
     """Rows of problems that are not trained on, for validation."""
     one_tokenizer: bool
     """Whether both models have the same."""
+    openings: tuple[str, ...] = ("", "")
+    """What the student's and the teacher's template write before a response, where it is not what a
+    question ends with."""
     after: str | None = None
     """Key of the training whose student it begins with; None: the recipe's student."""
 
@@ -79,6 +82,7 @@ class TrainedStudent(Result[TrainingExample]):
             self.recipe.teaching,
             counterfactuals=any(row.counterfactual for row in items),
             one_tokenizer=self.one_tokenizer,
+            openings=self.openings,
         )
 
     def inputs(self, items: Sequence[TrainingExample]) -> list[str]:
@@ -118,6 +122,7 @@ def student_settings(
     *,
     counterfactuals: bool,
     one_tokenizer: bool,
+    openings: Sequence[str] = ("", ""),
 ) -> dict[str, Any]:
     """Return what decides a trained student, besides both models, rows and steps.
 
@@ -129,6 +134,7 @@ def student_settings(
         teacher: The teacher's.
         counterfactuals: Whether any row is one; where none is, lambda changes nothing.
         one_tokenizer: Whether both models have the same.
+        openings: As of `TrainedStudent`.
     """
     named = section.model_dump(include=_STUDENT)
     changed = section.model_dump(include=_STUDENT_CHANGED, exclude_defaults=True)
@@ -144,7 +150,10 @@ def student_settings(
         changed["served"] = {"url": section.served.url, "model": name}
     settings = {**named, **changed, "teacher_dtype": teacher.dtype, "system": student.system}
     settings |= user_code_digest(LOSSES[section.loss])
+    rendered = {"template": student.template, "opening": openings[0]}
     if not one_tokenizer:
         # It sees the rows under its own template.
         settings["aligned"] = teacher.system
+        rendered |= {"aligned template": teacher.template, "aligned opening": openings[1]}
+    settings |= {name: value for name, value in rendered.items() if value}
     return settings

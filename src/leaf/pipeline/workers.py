@@ -56,6 +56,8 @@ class AnswerWorker(Work[Problem, Answer]):
             "dtype": section.dtype,
             "system": section.system,
         }
+        if section.template:
+            settings["template"] = section.template
         if generate.temperature > 0:
             settings |= generate.model_dump(include={"temperature", "top_p", "seed"})
         settings |= user_code_digest(ENGINES[settings["engine"]])
@@ -193,6 +195,8 @@ class ScoreWorker(Work[tuple[Problem, str], Sensitivity]):
     token_budget: int
     places: Mapping[str, Sequence[tuple[int, int]]] | None = None
     """Problem id to the pieces that the detector chose to measure; None: all."""
+    opening: str = ""
+    """What the template writes before a response, where it is not what a question ends with."""
 
     @property
     def title(self) -> str:
@@ -206,6 +210,8 @@ class ScoreWorker(Work[tuple[Problem, str], Sensitivity]):
             "detector": self.detector.name,
             "dtype": self.section.dtype,
             "system": self.section.system,
+            **({"template": self.section.template} if self.section.template else {}),
+            **({"opening": self.opening} if self.opening else {}),
             **self.detector.measure_key(),
             **user_code_digest(type(self.detector)),
         }

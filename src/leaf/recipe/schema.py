@@ -31,6 +31,11 @@ class ModelSection(Section):
     system: str | None = Field(
         None, description="system prompt; null leaves it to the model's own template"
     )
+    template: dict[str, Any] = Field(
+        {},
+        description="arguments of its chat template, as in `{enable_thinking: false}`; leaf doctor"
+        " names those that it takes",
+    )
     engine: EngineName | None = Field(
         None, description="who generates this model's answers; null: as generate.engine"
     )

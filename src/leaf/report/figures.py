@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from leaf.report.formats import visible
+from leaf.progress import visible
 from leaf.store.arms import ARMS, arm_of
 
 _MARKERS = {"before": "o", "kd": "s", "leaf": "D", "rft": "v", "self": "P", "teacher": "^"}

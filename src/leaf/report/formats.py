@@ -1,8 +1,5 @@
 """How numbers and texts look on the page; nothing is rounded before it gets here."""
 
-import re
-import unicodedata
-
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -45,23 +42,3 @@ def duration(seconds: float | None) -> str:
 def level(value: float, levels: int = 6) -> int:
     """Return the colour step of a value in [-1, 1], from -levels to levels."""
     return round(max(-1.0, min(1.0, value)) * levels)
-
-
-# Tab and newline stay; what reorders the text after it, or cannot be encoded, is named.
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
-
-
-def visible(text: str) -> str:
-    """Replace control characters by their pictures, and direction overrides by their code."""
-    return _HIDDEN.sub(lambda match: _picture(match.group()), text)
-
-
-def _picture(character: str) -> str:
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if unicodedata.category(character) == "Cs":
-        return "\N{REPLACEMENT CHARACTER}"
-    return f"[U+{code:04X}]"

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from leaf.report.formats import visible
+from leaf.progress import visible
 from leaf.report.one_problem import by_gradient, judgement
 
 TEASER = 140

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from leaf.report.formats import visible
+from leaf.progress import visible
 from leaf.report.one_problem import by_gradient, freed, judgement, mark
 
 _ORANGE = "213,94,0"

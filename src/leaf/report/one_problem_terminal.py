@@ -15,7 +15,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from leaf.report.formats import level, visible
+from leaf.progress import visible
+from leaf.report.formats import level
 from leaf.report.one_problem import by_gradient, judged_unsolved, judgement, mark
 from leaf.report.placebos import as_line
 from leaf.store.ledger import Entry
@@ -178,8 +179,8 @@ def _print_context(problem: Mapping[str, Any], console: Console) -> None:
     before += [("Asked", problem["prompt"]), ("Answered so far", problem["earlier"])]
     for name, text in before:
         if text:
-            shown = visible(text["text"]).strip()
-            console.print(Text.assemble("\n", (name, "bold"), "\n", (shown, "dim")))
+            shown = (visible(text["text"]).strip(), "dim")
+            console.print(Text.assemble("\n", (name, "bold"), "\n", shown))
     if not problem["prompt"]:
         return
     goes_on = "goes on with" if problem["earlier"] else "begins with"
@@ -202,8 +203,7 @@ def _text(
 
 def _parted(text: str) -> tuple[str, str]:
     """Part what is shown of a text into the spaces in front and the rest."""
-    shown = visible(text)
-    word = shown.lstrip()
+    word = (shown := visible(text)).lstrip()
     return shown[: len(shown) - len(word)], word
 
 

@@ -15,11 +15,12 @@ import yaml
 from markupsafe import Markup
 
 from leaf.errors import StoreError, UsageError
+from leaf.progress import visible
 from leaf.recipe.base import leaves
 from leaf.recipe.schema import SELF
 from leaf.report.content import FORMAT
 from leaf.report.figures import accuracy_plot, arm_name, curve_plot, looks_of
-from leaf.report.formats import duration, number, percent, points, visible, whole
+from leaf.report.formats import duration, number, percent, points, whole
 from leaf.report.inert import index_entry, inert, problem_data
 from leaf.report.one_problem import by_gradient
 from leaf.report.readings import in_words, listed

@@ -85,7 +85,7 @@ _TEXTS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"})
 _AROUND_TEXTS = frozenset({"PROTO", "FRAME", "MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT", "STOP"})
 """Instructions of a pickle that make a text, and those around it that make nothing."""
 
-_LARGEST = 2**30
+_LARGEST = 2**28
 """Bytes of one record's private tests at most: a small text may unpack to any size."""
 
 
@@ -189,7 +189,7 @@ def _unpacked(text: str, row: Row, column: str) -> bytes:
             f"{row.place}: column `{column}` is neither JSON nor base64 of zlib: {error}"
         ) from None
     if unpacker.unconsumed_tail or not unpacker.eof:
-        raise DataError(f"{row.place}: column `{column}` is cut, or unpacks to over 1 GiB")
+        raise DataError(f"{row.place}: column `{column}` is cut, or unpacks to over 256 MiB")
     return data
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from leaf.progress import visible
 from leaf.recipe import Recipe
 from leaf.recipe.reading import check_recipe
 from leaf.report import write_explanation
-from leaf.report.formats import visible
 from leaf.report.one_problem import explanation
 from leaf.report.plain import TEXT_LIMIT, plain
 from leaf.store.ledger import Entry, Said
