@@ -45,3 +45,22 @@ def test_a_null_solution_is_none_but_a_missing_column_is_an_error(tmp_path: Path
 def test_a_table_without_a_path_says_what_it_needs() -> None:
     with pytest.raises(DataError, match="task `table` needs `path`"):
         load_problems(DataSection(task="table"))
+
+
+@pytest.mark.parametrize(
+    ("golds", "grader"),
+    [
+        (["30 days after delivery", "Paris"], "qa"),
+        ([r"\frac{1}{2}", "x+1"], "math"),
+        ([5, 6.5], "numbers"),
+        ([5, 6, "Paris"], "numbers"),
+    ],
+)
+def test_golds_say_who_judges_where_the_recipe_does_not(
+    tmp_path: Path, golds: list[Any], grader: str
+) -> None:
+    path = tmp_path / "own.jsonl"
+    problems = load(path, *({"question": "?", "answer": gold} for gold in golds))
+    assert {problem.grader for problem in problems} == {grader}
+    section = DataSection(task="table", path=str(path), grader="close")
+    assert {problem.grader for problem in load_problems(section)} == {"close"}

@@ -14,6 +14,7 @@ from leaf.doctor.data import (
     check_cutoff,
     check_golds,
     check_injections,
+    check_kinds,
     check_lengths,
     check_overlap,
     check_programs,
@@ -157,6 +158,10 @@ def _read(
         return None
     problems, refused = records
     findings.extend(check_refused(label, problems, refused))
+    if section.task == "table" and section.grader is None:
+        grader = problems[0].grader
+        findings.append(Finding("good", f"{label}: grader `{grader}` (none is set: by the golds)"))
+    findings.extend(_guarded(check_kinds(label, problems)))
     findings.extend(_guarded(check_golds(label, problems)))
     findings.extend(_guarded(check_programs(label, problems)))
     problems, unshown = shown(problems, [chat for _, chat in chats.values()])

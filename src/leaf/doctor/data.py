@@ -12,9 +12,13 @@ from leaf.prune import injections
 from leaf.recipe import GradeSection, Recipe
 from leaf.records import Answer, Problem
 from leaf.tasks.overlap import overlap
+from leaf.text.kinds import fitting_grader
 
 _GOLDS = 300
 """Gold answers that are tried of each data set: symbolic comparisons take their time."""
+
+_STRAY = 0.02
+"""Share of the golds that may be nothing their grader takes: a slip of the data."""
 
 _HOSTS = 500
 """Problems that something is put into, to see whether it can be."""
@@ -117,6 +121,24 @@ def check_golds(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:
             f"{label}: the grader refuses {len(named)} of {len(asked)} gold answers, the first: "
             f"problem {bad[0].problem_id}: {bad[0].reason or 'its own gold is judged wrong'}",
         )
+
+
+def check_kinds(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:
+    """Find golds that are nothing their grader takes: words where it compares numbers."""
+    unfit = [one for one in problems if one.tests is None and _unfit(one)]
+    if not unfit:
+        return
+    first, better = unfit[0], fitting_grader(problem.answer for problem in problems) or "qa"
+    yield Finding(
+        "bad" if len(unfit) > _STRAY * len(problems) else "warn",
+        f"{label}: {len(unfit)} of {len(problems)} gold answers are {_unfit(first)}, the first: "
+        f"problem {first.id}: `{first.answer:.60}`; grader `{first.grader}` cannot judge them: set "
+        f"`grader: {better}` for these data, or remove them",
+    )
+
+
+def _unfit(problem: Problem) -> str:
+    return GRADERS[problem.grader].unfit(problem.answer)
 
 
 def check_programs(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:

@@ -11,10 +11,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from leaf.grade.grader import Grader, grader
+from leaf.grade.grader import grader
 from leaf.grade.hedged import HEDGED, is_hedged
 from leaf.grade.judgement import Comparison, Judgement, compared, decided
-from leaf.grade.numbers import Decimals, final_number, gold_number
+from leaf.grade.numbers import Decimals, OfNumbers, final_number, gold_number
 from leaf.records import Answer, Problem
 from leaf.text.number import read_number
 
@@ -22,7 +22,7 @@ _Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @grader
-class Close(Grader):
+class Close(OfNumbers):
     """Right is a number within an error of the gold one."""
 
     name = "close"

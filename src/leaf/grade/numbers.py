@@ -26,6 +26,7 @@ from leaf.grade.judgement import (
 )
 from leaf.recipe import Section
 from leaf.records import Answer, Problem
+from leaf.text.kinds import Kind, kind_of
 from leaf.text.number import NUMBER, cleaned, has_decimal_comma, read_number, with_points
 
 
@@ -43,14 +44,23 @@ class Decimals(Section):
         return self.decimal == "comma" or (self.decimal == "auto" and has_decimal_comma(gold))
 
 
+class OfNumbers(Grader):
+    """What graders of numbers have in common."""
+
+    Options: type[Decimals] = Decimals
+    options: Decimals
+
+    @classmethod
+    def unfit(cls, gold: str) -> str:
+        """Say that a gold answer is no number; a formula may be one."""
+        return "" if kind_of(gold) in (Kind.NUMBER, Kind.FORMULA) else "no number"
+
+
 @grader
-class Numbers(Grader):
+class Numbers(OfNumbers):
     """Right is the same number, exactly."""
 
     name = "numbers"
-
-    Options = Decimals
-    options: Decimals
 
     def judge(self, problem: Problem, answer: Answer) -> Judgement | Comparison:
         """Compare the final number of an answer with the gold number, exactly."""

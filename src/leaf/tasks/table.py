@@ -18,8 +18,9 @@ is the question, the assistant's turn after it the solution, unless `columns.sol
 question's own words are protected (see `leaf.tasks.passages`); `columns.choices` puts options
 behind it, which are protected (see `leaf.tasks.choices`).
 
-Nothing else is put before or after the question, and answers are judged by `numbers`, unless the
-recipe says otherwise.
+Nothing else is put before or after the question. Where the recipe names no grader, the golds say
+who judges: `numbers`, `math` where there are formulas or options among them, `qa` where most are
+words. Where they do not plainly say so it is `numbers`, and `leaf doctor` tells.
 """
 
 import re
@@ -37,7 +38,10 @@ from leaf.tasks.passages import Asked, Passage, laid_out, with_passages
 from leaf.tasks.paths import decoded, value_at
 from leaf.tasks.reading import Row, each, optional_text_of, text_of
 from leaf.tasks.task import rows_of, task
+from leaf.text.kinds import fitting_grader
 from leaf.text.latex import boxes
+
+DEFAULT_GRADER = "numbers"
 
 _MARKED = re.compile(r"(?im)^.*?(?:####|\banswer[ *_]{0,4}:)[ *_]{0,8}(\S.*)$")
 
@@ -57,8 +61,15 @@ def table(section: DataSection) -> list[Problem | DataError]:
             "task `table` needs `path`: a .jsonl, .json, .csv, .tsv or .parquet file, or a hub id"
         )
     records = each(rows_of(section, ""), lambda row: _record(row, section.columns))
+    golds = [record.problem.answer for record in records if isinstance(record, _Record)]
+    guess = fitting_grader(golds) or DEFAULT_GRADER
     pool = [one for record in records if isinstance(record, _Record) for one in record.passages]
-    return each(records, lambda record: _with_context(record, section, pool))
+    problems = each(records, lambda record: _with_context(record, section, pool))
+    return each(problems, lambda problem: _judged_by(problem, guess))
+
+
+def _judged_by(problem: Problem, grader: str) -> Problem:
+    return problem if problem.grader != DEFAULT_GRADER else replace(problem, grader=grader)
 
 
 def final_answer(solution: str) -> str:
@@ -94,7 +105,7 @@ def _record(row: Row, columns: ColumnsSection) -> _Record:
         golds=answers[1:],
         turns=turns,
         protected=protected,
-        grader="choice" if columns.choices else "numbers",
+        grader="choice" if columns.choices else DEFAULT_GRADER,
     )
     passages = context_of(row, columns.context, columns.gold) if columns.context else ()
     return _Record(row=row, problem=problem, passages=passages)

@@ -16,6 +16,8 @@ from fractions import Fraction
 from leaf.text.latex import rewriter
 from leaf.text.spelling import as_latex, in_ascii, vulgar_as_plain
 
+_FUNCTIONS = {"pi", "sqrt", "sin", "cos", "tan", "log", "ln", "exp"}
+
 NUMBER = re.compile(
     r"""
     (?<![A-Za-zÀ-ÖØ-öø-ɏ0-9_.])     # not inside a word or a decimal: the 2 of H2O
@@ -67,8 +69,9 @@ clean = rewriter(
 )
 """Drops what surrounds a number; what is left is read by `NUMBER`."""
 
+# A bracket holds a point or a list: (3,4).
 _COMMA = re.compile(
-    r"(?<![0-9.,])([0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+),(?:([0-9]{1,2})|([0-9]{4,}))(?![0-9,])"
+    r"(?<![0-9.,(\[{])([0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+),(?:([0-9]{1,2})|([0-9]{4,}))(?![0-9,])"
     r"|(?<![0-9.,])([0-9]{1,3}(?:\.[0-9]{3})+),([0-9]+)(?![0-9,])"
 )
 _EUROPEAN = re.compile(
@@ -112,8 +115,11 @@ def read_number(text: str, *, comma: bool = False) -> Fraction | None:
     rest = f"{plain[: number.start()]} {after}"
     # A single letter may be a variable (3x, 18k), any other sign an operation: not plain.
     words = re.findall(r"[^\W\d_]+", rest)
-    if any(len(word) == 1 and word.isascii() and word != "a" for word in words) or re.search(
-        r"[^\w\s.,:;()'\"≈’“”«»、。！？「」]|[_⁰¹²³⁴-⁻ⁿ]", rest
+    is_formula = any(len(word) == 1 and word.isascii() and word != "a" for word in words)
+    if (
+        is_formula
+        or _FUNCTIONS.intersection(words)
+        or re.search(r"[^\w\s.,:;()'\"≈’“”«»、。！？「」]|[_⁰¹²³⁴-⁻ⁿ]", rest)
     ):
         return None
     return value

@@ -1,0 +1,44 @@
+"""Golds that their grader cannot take are found before hours are spent."""
+
+import pytest
+
+from leaf.doctor.data import check_kinds
+from leaf.records import Problem
+
+
+def problems(golds: list[str], grader: str) -> list[Problem]:
+    return [
+        Problem(id=f"p{at}", question="?", answer=gold, solution="", grader=grader)
+        for at, gold in enumerate(golds)
+    ]
+
+
+@pytest.mark.parametrize("grader", ["numbers", "close"])
+@pytest.mark.parametrize(
+    ("golds", "better"),
+    [
+        (["30 days after delivery", "Paris"], "qa"),
+        (["A", "B", "C"], "math"),
+        (["2024-08-01", "5:30 pm"], "qa"),
+        (["18", "19", "Paris"], "qa"),
+    ],
+)
+def test_words_for_a_grader_of_numbers_are_bad_and_the_grader_to_set_is_named(
+    grader: str, golds: list[str], better: str
+) -> None:
+    (finding,) = check_kinds("training data", problems(golds, grader))
+    assert finding.level == "bad"
+    assert "gold answers are no number, the first: problem p" in finding.text
+    assert f"set `grader: {better}`" in finding.text
+
+
+def test_one_stray_gold_is_a_warning() -> None:
+    (finding,) = check_kinds("training data", problems(["18"] * 99 + ["Paris"], "numbers"))
+    assert finding.level == "warn"
+    assert "1 of 100 gold answers are no number, the first: problem p99: `Paris`" in finding.text
+
+
+@pytest.mark.parametrize("grader", ["numbers", "close", "qa", "math"])
+def test_golds_that_fit_are_not_told(grader: str) -> None:
+    golds = ["18", "1,000", "½", r"\frac{1}{2}", "1e-05", "60°"]
+    assert list(check_kinds("training data", problems(golds, grader))) == []
