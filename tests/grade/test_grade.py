@@ -55,7 +55,7 @@ def test_an_answer_that_is_not_there_is_not_gradable(grader_name: str) -> None:
 def test_an_unknown_grader_is_one_clear_line() -> None:
     with (
         open_graders(GradeSection()) as grader,
-        pytest.raises(DataError, match="problem p1: grader `maths` is unknown; there are: numbers"),
+        pytest.raises(DataError, match="problem p1: grader `maths` is unknown; there are: choice"),
     ):
         grader.grade([problem(1, "7", "maths")], [answer(1, "7")])
 

@@ -253,6 +253,14 @@ app.command(
     "\n\nExample: leaf export runs/gsm8k --format trl --out train.jsonl",
 )
 app.command(
+    "leaf.cli.init:init",
+    help="Look at data, guess what it is, and write a recipe that runs, with a reason at every "
+    "guess."
+    "\n\nQuestions and answers in columns, chat records, prompt and completion, passages, multiple "
+    "choice. Without a teacher the student teaches itself."
+    "\n\nExample: leaf init customers.csv --student ./my-student --out customers.yaml",
+)
+app.command(
     "leaf.cli.explain:explain",
     help="Show one prompt: what in it looks like a distraction, what was tried, what models "
     "answered."

@@ -178,6 +178,11 @@ class DataSection(Section):
     after: str | None = Field(
         None, description="text put after each question, never scored; null: the task's own"
     )
+    part: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = Field(
+        None,
+        description="from and to, in [0, 1], of all questions: [0.0, 0.8] trains what [0.8, 1.0]"
+        " tests, a question is always on the same side; null: all",
+    )
     limit: Count | None = Field(None, description="how many problems; null takes all")
     shuffle: bool = Field(False, description="take the problems in a seeded random order")
     seed: int = Field(0, description="seed of that order")

@@ -1,5 +1,6 @@
 """Tasks: where problems come from. One file each, beside this one."""
 
+import hashlib
 import inspect
 import json
 import pkgutil
@@ -70,6 +71,8 @@ def read_problems(section: DataSection) -> tuple[list[Problem], list[DataError]]
     if not problems:
         raise DataError(f"{section.path or section.task}: no record is left of those asked for")
     _refuse_duplicates(problems, section)
+    if section.part is not None:
+        problems = _part(problems, section)
     if section.shuffle:
         random.Random(section.seed).shuffle(problems)
     choices = _choices(section)
@@ -80,6 +83,25 @@ def read_problems(section: DataSection) -> tuple[list[Problem], list[DataError]]
         chosen, lost = paraphrase(chosen, section.paraphrase)
         refused += lost
     return chosen, refused
+
+
+def _part(problems: Sequence[Problem], section: DataSection) -> list[Problem]:
+    """Return the problems whose question falls into `section.part`: the same in every run.
+
+    A question's place is its hash in [0, 1), so that two records of one question stay together.
+    """
+    low, high = section.part or (0.0, 1.0)
+
+    def place(problem: Problem) -> float:
+        text = "".join(problem.question[problem.asked].split()).casefold()
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) / 2**32
+
+    kept = [problem for problem in problems if low <= place(problem) < high]
+    if not kept:
+        raise DataError(
+            f"{section.path or section.task}: no question falls into data.part {section.part}"
+        )
+    return kept
 
 
 def _refuse_duplicates(problems: Sequence[Problem], section: DataSection) -> None:

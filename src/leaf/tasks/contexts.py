@@ -45,15 +45,19 @@ def context_of(row: Row, column: str, gold: str | None) -> tuple[Passage, ...]:
     Besides the forms above a list of texts, and objects without a title. The column `gold` says
     which are needed: true or false of each, numbers from 0, titles or texts.
 
+    Nothing where the record has none.
+
     Raises:
-        DataError: another form, an empty text, or a gold passage that is not there.
+        DataError: another form, an empty passage, or a gold passage that is not there.
     """
     value = decoded(value_at(row.values, column, row.place))
     if isinstance(value, str):
         value = [value]
     if isinstance(value, list):
         value = [_titled(one) for one in value]
-    inner = replace(row, values={column: value})
+    if value in (None, "", []):
+        return ()
+    inner = replace(row, values={**row.values, column: value})
     passages = read_passages(inner, column)
     if gold is None:
         return passages

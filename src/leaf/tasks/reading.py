@@ -72,7 +72,7 @@ def read_rows(
         DataError: a missing or empty file, one that cannot be read at all, a data set or split that
             does not exist or cannot be reached.
     """
-    if _is_file(path):
+    if is_file(path):
         return _read_file(path, encoding)
     return _read_data_set(path, name, split, columns)
 
@@ -122,7 +122,8 @@ def json_of(text: str, row: Row, column: str) -> Any:
         raise DataError(f"{row.place}: column `{column}` is not JSON: {error}") from None
 
 
-def _is_file(path: str) -> bool:
+def is_file(path: str) -> bool:
+    """Whether a path means a local file; else it is a folder or a data set of the hub."""
     local = Path(path).expanduser()
     is_local = (
         path.endswith((*_FILE_KINDS, *_OTHER_FILES))

@@ -1,0 +1,254 @@
+"""Guesses what the columns of somebody's records are, from their names and what they hold.
+
+Each guess says why. Nothing is decided here: a recipe is written, with the reasons behind it.
+"""
+
+import re
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from leaf.errors import DataError
+from leaf.records import Problem
+from leaf.tasks.conversation import is_conversation
+from leaf.tasks.paths import decoded, value_at
+from leaf.tasks.reading import Row
+
+_LOOKED_AT = 200
+"""Records that are looked at."""
+
+_NAMES = {
+    "chat": "messages conversations conversation chat dialogue dialog turns",
+    "question": "question prompt problem instruction query input ask user text title subject",
+    "answer": "answer final_answer final gold_answer gold target label result expected reference"
+    " correct correct_answer answerkey answer_key correct_option answer_idx",
+    "golds": "aliases answer_aliases golds answers all_answers possible_answers",
+    "solution": "solution completion response output reply rationale explanation worked work"
+    " reasoning cot chosen assistant",
+    "context": "context contexts passages documents docs ctxs paragraphs passage document article",
+    "gold": "gold_passages supporting supporting_passages gold_docs relevant is_gold needed",
+    "choices": "choices options endings",
+    "system": "system system_prompt",
+    "id": "id _id qid uid key question_id idx",
+}
+"""What people call a column, the likeliest first; without case, spaces as _."""
+
+_LETTERS = ("A", "B", "C", "D", "E", "F")
+_WORKED = re.compile(r"####|\\boxed\{")
+_NUMBER = re.compile(r"[-+−]?[$€£]?\s?\d[\d.,  ]*(?:e[-+]?\d+)?\s?%?", re.IGNORECASE)
+_MATHS = re.compile(r"\\[a-zA-Z]+|[\^=√π]|\d\s*[/+*]\s*\d|\$")
+_REQUEST = re.compile(r"boxed|answer:|####", re.IGNORECASE)
+_SHORT = 6
+"""Words of an answer that is a name rather than a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guess:
+    """One key below `data`, and why it has this value."""
+
+    key: str
+    value: Any
+    why: str
+
+
+def guess_columns(rows: Sequence[Row], place: str) -> list[Guess]:
+    """Guess `data.columns`.
+
+    Raises:
+        DataError: nothing looks like a question, or like an answer; names what there is.
+    """
+    table = _Table(rows[:_LOOKED_AT])
+    guesses = [*_question(table, place)]
+    taken = {guess.value for guess in guesses}
+    for part in ("context", "gold", "system", "id"):
+        test = table.is_unique if part == "id" else table.is_there
+        if (column := table.named(part, test)) and column not in taken:
+            guesses.append(_by_name(part, column, table))
+            taken.add(column)
+    letters = [column for column in _LETTERS if column in table.columns]
+    if column := table.named("choices", table.is_there):
+        guesses.append(_by_name("choices", column, table))
+    elif len(letters) > 1:
+        guesses.append(Guess(key="choices", value=letters, why="columns of single letters"))
+    chooses = any(guess.key == "choices" for guess in guesses)
+    return [*guesses, *_answer(table, taken, place, chooses=chooses)]
+
+
+def _question(table: "_Table", place: str) -> list[Guess]:
+    chat = table.named("chat", table.is_chat) or next(filter(table.is_chat, table.columns), None)
+    asks = table.named("question", lambda column: table.is_text(column) or table.is_chat(column))
+    if chat and not (asks and table.is_chat(asks)):
+        why = "a conversation: its last user turn asks, the turn after it solves"
+        return [Guess(key="question", value=chat, why=why)]
+    if asks:
+        return [_by_name("question", asks, table)]
+    texts = [column for column in table.columns if table.is_text(column)]
+    if not texts:
+        raise DataError(
+            f"{place}: no column looks like a question; there are: {', '.join(table.columns)}"
+        )
+    asking = max(texts, key=lambda column: (table.share(column, "?"), table.words(column)))
+    return [Guess(key="question", value=asking, why=f"asks most; e.g. {table.example(asking)}")]
+
+
+def _answer(table: "_Table", taken: set[Any], place: str, *, chooses: bool) -> list[Guess]:
+    def free(column: str) -> bool:
+        return column not in taken and table.is_there(column)
+
+    solution = table.named("solution", lambda one: free(one) and not table.is_number(one))
+    answer = table.named("answer", free)
+    golds = table.named("golds", free)
+    if answer is None and golds is not None:
+        answer, golds = golds, None
+    solves = solution is not None or any(table.is_chat(column) for column in taken)
+    if answer is None and not solves:
+        rest = [one for one in table.columns if free(one) and not table.is_unique(one)]
+        rest = rest or [one for one in table.columns if free(one)]
+        if not rest:
+            raise DataError(
+                f"{place}: no column looks like an answer; there are: {', '.join(table.columns)}"
+            )
+        answer = rest[-1]
+    found = []
+    if answer is not None and not chooses and solution is None and table.is_worked(answer):
+        solution, answer = answer, None
+    if solution is not None:
+        found.append(_by_name("solution", solution, table))
+    if answer is None:
+        why = "read from the solution: in a box, after #### or Answer:, else all of it"
+        return [*found, Guess(key="answer", value=None, why=why)]
+    found.append(_by_name("answer", answer, table))
+    if golds is not None and not chooses:
+        found.append(_by_name("golds", golds, table))
+    return found
+
+
+def _by_name(key: str, column: str, table: "_Table") -> Guess:
+    return Guess(key=key, value=column, why=f"by its name; e.g. {table.example(column)}")
+
+
+def guess_grader(problems: Sequence[Problem], graders: Sequence[str]) -> list[Guess]:
+    """Guess `data.grader` and `data.after` from the golds, among the graders that there are."""
+    first = problems[0]
+    asks = _share(problems, lambda one: bool(_REQUEST.search(one.content)))
+    golds = [problem.answer for problem in problems]
+    length = statistics.median(len(gold.split()) for gold in golds)
+    if first.grader == "choice":
+        found = ("choice", "each names an option", _LINE.format("letter"))
+    elif all(_NUMBER.fullmatch(gold.strip()) for gold in golds):
+        found = ("numbers", f"all {len(golds)} golds are numbers", _BOXED)
+    elif _share(golds, lambda gold: bool(_MATHS.search(gold) or _NUMBER.fullmatch(gold))) > _MOST:
+        found = ("math", "most golds are formulas or numbers", _BOXED)
+    elif length <= _SHORT:
+        found = ("qa", f"golds are short, {length:.0f} words at the median", _LINE.format("answer"))
+    else:
+        free = next((name for name in ("rouge_l", "qa_f1") if name in graders), "qa")
+        exact = ", and `qa` wants one word for word" if free == "qa" else ""
+        found = (free, f"golds are sentences, {length:.0f} words at the median{exact}", "")
+    grader, why, after = found
+    guesses = [Guess(key="grader", value=grader, why=why)]
+    if after and asks < _MOST:
+        guesses.append(Guess(key="after", value=after, why="a request that the grader reads"))
+    return guesses
+
+
+_MOST = 0.5
+_BOXED = "\nReason step by step, and put your final answer within \\boxed{}."
+_LINE = "\nAnswer in as few words as you can. End with a line of this form:\nAnswer: [{}]"
+
+
+def _share(items: Sequence[Any], fits: Callable[[Any], bool]) -> float:
+    return sum(map(fits, items)) / len(items)
+
+
+class _Table:
+    """Columns, and columns of columns by their path, of some records."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
+        self.columns: list[str] = []
+        for row in rows:
+            for column, value in row.values.items():
+                self._add(column, value)
+
+    def _add(self, column: str, value: Any) -> None:
+        plain = _plain(column)
+        listed = any(plain in _NAMES[part].split() for part in ("context", "choices", "golds"))
+        if not isinstance(value, Mapping) or (listed and plain != "answers"):
+            if column not in self.columns:
+                self.columns.append(column)
+            return
+        for key, inner in value.items():
+            self._add(f"{column}.{key}", inner)
+
+    def named(self, part: str, fits: Callable[[str], bool]) -> str | None:
+        """Return the first column that is called like a part and fits."""
+        for name in _NAMES[part].split():
+            for column in self.columns:
+                steps = [_plain(step) for step in column.split(".")]
+                is_called = steps[-1] == name or (part == "golds" and steps == [name, "text"])
+                if is_called and fits(column):
+                    return column
+        return None
+
+    def values(self, column: str) -> list[Any]:
+        """Return what is there of a column."""
+        found = []
+        for row in self._rows:
+            try:
+                value = value_at(row.values, column, row.place)
+            except DataError:
+                continue
+            if value not in (None, "", []):
+                found.append(value)
+        return found
+
+    def is_there(self, column: str) -> bool:
+        """Whether most records have it."""
+        return len(self.values(column)) > _MOST * len(self._rows)
+
+    def is_text(self, column: str) -> bool:
+        """Whether it is text, and none that is a number or a list."""
+        values = self.values(column)
+        return self.is_there(column) and all(
+            isinstance(value, str) and isinstance(decoded(value), str) for value in values
+        )
+
+    def is_number(self, column: str) -> bool:
+        """Whether it is numbers, written as such or as text."""
+        return all(_NUMBER.fullmatch(str(value).strip()) for value in self.values(column))
+
+    def is_chat(self, column: str) -> bool:
+        """Whether it is turns of a conversation."""
+        values = self.values(column)
+        return self.is_there(column) and all(
+            is_conversation(value) and {"role", "from"} & set(decoded(value)[0]) for value in values
+        )
+
+    def is_unique(self, column: str) -> bool:
+        """Whether no two records have the same."""
+        values = [str(value) for value in self.values(column)]
+        return len(values) == len(set(values)) == len(self._rows)
+
+    def is_worked(self, column: str) -> bool:
+        """Whether it holds worked solutions, which mark their end."""
+        values = self.values(column)
+        return _share(values, lambda value: bool(_WORKED.search(str(value)))) > _MOST
+
+    def share(self, column: str, sign: str) -> float:
+        """Return how many of its values hold a sign."""
+        return _share(self.values(column), lambda value: sign in value)
+
+    def words(self, column: str) -> float:
+        """Return the mean length of its values, in words."""
+        return statistics.mean(len(value.split()) for value in self.values(column))
+
+    def example(self, column: str) -> str:
+        """Return the beginning of its first value on one line."""
+        text = " ".join(str(self.values(column)[0]).split())
+        return f'"{text[:40]}{"..." if len(text) > 40 else ""}"'
+
+
+def _plain(name: str) -> str:
+    return "_".join(name.casefold().replace("-", " ").split())

@@ -1,0 +1,200 @@
+"""`leaf init`: data as people have them become a recipe that loads, reads them and says why."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leaf.recipe import Recipe, name_and_options
+from leaf.recipe.reading import load_recipe
+from leaf.records import Problem
+from leaf.tasks import load_problems, read_problems
+from tests.command_line import complaint, leaf
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def lines(name: str, records: Iterator[dict[str, Any]]) -> str:
+    Path(name).write_text("".join(json.dumps(record) + "\n" for record in records))
+    return name
+
+
+def made(data: str, *words: str) -> tuple[Recipe, list[Problem], str]:
+    """Return the recipe, what it trains on and what was printed."""
+    done = leaf("init", data, "--out", "made.yaml", *words)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.endswith("Next: leaf doctor made.yaml\n")
+    recipe = load_recipe("made.yaml")
+    return recipe, load_problems(recipe.data), done.out
+
+
+def columns(recipe: Recipe) -> dict[str, Any]:
+    return recipe.data.columns.model_dump(exclude_defaults=True)
+
+
+def grader_of(recipe: Recipe) -> str:
+    assert recipe.data.grader is not None
+    return name_and_options(recipe.data.grader)[0]
+
+
+def test_a_sheet_of_customers_questions_is_read_and_its_sentences_are_not_numbers() -> None:
+    with Path("customers.csv").open("w", newline="", encoding="utf-8") as file:
+        sheet = csv.writer(file)
+        sheet.writerow(["Ticket", "Customer question", "Our reply"])
+        for n in range(50):
+            reply = f"We accept Visa, Mastercard and, in shop {n}, American Express."
+            sheet.writerow([f"T{n}", f"Which cards, in shop {n}?", reply])
+    recipe, problems, out = made("customers.csv")
+    assert columns(recipe) == {"question": "Customer question", "answer": "Our reply"}
+    assert grader_of(recipe) != "numbers"
+    assert "50 questions" in out
+    # What is tested is not trained on, and all is one of the two.
+    held_out = load_problems(recipe.evaluate.benchmarks["held-out"])
+    train, test = ({problem.question for problem in side} for side in (problems, held_out))
+    assert (len(train & test), len(train | test)) == (0, 50)
+    assert len(train) > len(test) > 0
+
+
+@pytest.mark.parametrize("form", ["openai", "sharegpt", "trl", "texts"])
+def test_chat_records_of_every_form_are_read(form: str) -> None:
+    def records() -> Iterator[dict[str, Any]]:
+        for n in range(30):
+            asked, said = f"What is {n} + {n}?", f"It is {2 * n}.\n#### {2 * n}"
+            user, reply = {"role": "user", "content": asked}, {"role": "assistant", "content": said}
+            yield {
+                "openai": {"messages": [{"role": "system", "content": "Add."}, user, reply]},
+                "sharegpt": {
+                    "conversations": [
+                        {"from": "human", "value": asked},
+                        {"from": "gpt", "value": said},
+                    ]
+                },
+                "trl": {"prompt": [user], "completion": [reply]},
+                "texts": {"prompt": asked, "completion": said},
+            }[form]
+
+    recipe, problems, _ = made(lines("chat.jsonl", records()))
+    assert grader_of(recipe) == "numbers"
+    assert problems[0].solution.startswith("It is ")
+    assert problems[0].answer == problems[0].solution.rpartition("#### ")[2]
+    assert [turn.text for turn in problems[0].turns] == (["Add."] if form == "openai" else [])
+    assert "boxed" in problems[0].after
+
+
+def test_passages_are_context_and_test_data_beside_the_file_are_found() -> None:
+    def records() -> Iterator[dict[str, Any]]:
+        for n in range(20):
+            docs = [[f"T{n}", f"Al{n} came."], ["Weather", "It rains."]]
+            facts = [[f"T{n}", 0]]
+            yield {
+                "question": f"Who came {n}?",
+                "context": docs,
+                "supporting_facts": facts,
+                "answer": f"Al{n}",
+            }
+
+    lines("my-test.jsonl", records())
+    recipe, problems, _ = made(lines("my-train.jsonl", records()))
+    assert columns(recipe)["context"] == "context"
+    assert (grader_of(recipe), problems[0].grader) == ("qa", "qa")
+    assert [problem.distractors[0].kind for problem in problems] == ["passage"] * 20
+    assert recipe.evaluate.benchmarks["held-out"].path == "my-test.jsonl"
+    assert recipe.prune.inject.sources == ["passages"]
+
+
+def test_multiple_choice_in_columns_is_seen() -> None:
+    with Path("exam.tsv").open("w", newline="", encoding="utf-8") as file:
+        sheet = csv.writer(file, delimiter="\t")
+        sheet.writerow(["Problem", "A", "B", "C", "Correct"])
+        for n in range(20):
+            sheet.writerow([f"Which is {n}?", f"x{n}", f"y{n}", f"z{n}", "ABC"[n % 3]])
+    recipe, problems, _ = made("exam.tsv")
+    assert columns(recipe)["choices"] == ["A", "B", "C"]
+    assert (grader_of(recipe), {problem.answer for problem in problems}) == ("choice", set("ABC"))
+
+
+def test_nested_columns_and_several_golds_are_found() -> None:
+    records = (
+        {"data": {"question": f"Who was {n}?"}, "answers": {"text": [f"Al{n}", f"A. {n}"]}}
+        for n in range(20)
+    )
+    recipe, problems, _ = made(lines("nested.jsonl", records))
+    assert columns(recipe) == {"question": "data.question", "answer": "answers.text"}
+    assert problems[0].golds == (f"A. {problems[0].answer[2:]}",)
+
+
+def test_worked_answers_are_solutions_that_end_in_the_answer() -> None:
+    records = ({"question": f"{n}?", "answer": f"So.\n#### {n}"} for n in range(20))
+    recipe, problems, _ = made(lines("worked.jsonl", records))
+    assert columns(recipe) == {"answer": None, "solution": "answer"}
+    assert problems[0].answer == problems[0].solution[-1]
+
+
+def test_models_are_taken_and_a_teacher_teaches() -> None:
+    data = lines("sums.jsonl", ({"question": f"{n}?", "answer": n} for n in range(20)))
+    recipe, _, _ = made(data, "--student", "./small", "--teacher", "org/large")
+    assert (recipe.student.model, recipe.teacher.model) == ("./small", "org/large")
+    assert (recipe.attribute.reference, recipe.distill.cross_entropy) == ("teacher", 0.0)
+    alone, _, _ = made(data, "--overwrite")
+    assert alone.alone
+    assert not alone.teaches_nothing
+
+
+def test_every_guess_has_its_reason_in_the_file_and_in_json() -> None:
+    data = lines("sums.jsonl", ({"question": f"{n}?", "answer": n} for n in range(20)))
+    done = leaf("init", data, "--json")
+    found = json.loads(done.out)
+    assert (found["file"], found["questions"], found["left_out"]) == ("sums.yaml", 20, [])
+    text = Path("sums.yaml").read_text()
+    for key, guess in found["guesses"].items():
+        assert guess["why"]
+        assert any(
+            line.strip().startswith(f"{key.rpartition('.')[2]}: ") and guess["why"] in line
+            for line in text.splitlines()
+        )
+
+
+def test_bad_records_are_counted_and_the_first_is_named() -> None:
+    turns = [{"role": "user", "content": "1?"}, {"role": "assistant", "content": "1"}]
+    records = [{"messages": turns}] * 9 + [{"messages": turns[:1]}]
+    done = leaf("init", lines("chat.jsonl", iter(records)))
+    said = "left out: 1 of 10 records, first: chat.jsonl:10: column `messages` ends with"
+    assert said in done.out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.jsonl", '{"n": 1}\n', "a.jsonl: no column looks like a question; there are: n"),
+        ("a.jsonl", '{"question": "?"}\n', "a.jsonl: no column looks like an answer; there are:"),
+        ("a.xlsx", "", "a.xlsx: a data file must end in"),
+        ("a.csv", "question,answer\n", "a.csv: holds no records"),
+        ("a.csv", 'question,answer\n"x,1\n', "a.csv:2: a quote is opened and never closed"),
+    ],
+)
+def test_data_that_say_nothing_are_one_line(name: str, content: str, said: str) -> None:
+    Path(name).write_text(content)
+    assert complaint("init", name).startswith(said)
+    assert not Path("a.yaml").exists()
+
+
+def test_a_recipe_that_is_there_is_not_written_over() -> None:
+    data = lines("sums.jsonl", ({"question": f"{n}?", "answer": n} for n in range(20)))
+    Path("sums.yaml").write_text("mine")
+    assert "is there already" in complaint("init", data)
+    assert "must end in .yaml" in complaint("init", data, "--out", "sums.txt")
+    assert Path("sums.yaml").read_text() == "mine"
+
+
+def test_what_show_prints_can_be_run() -> None:
+    data = lines("sums.jsonl", ({"question": f"{n}?", "answer": n} for n in range(20)))
+    recipe, problems, _ = made(data)
+    Path("whole.yaml").write_text(leaf("show", "made.yaml", "--yaml").out)
+    assert load_recipe("whole.yaml") == recipe
+    assert read_problems(load_recipe("whole.yaml").data) == (problems, [])
