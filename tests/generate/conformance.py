@@ -223,7 +223,21 @@ def a_stream_has_the_same_answers_under_their_numbers(case: Case) -> None:
     assert [found[at] for at in range(len(case.prompts))] == case.greedy
 
 
+def an_answer_ends_before_a_text_that_stops_it(case: Case) -> None:
+    at = max(range(len(case.prompts)), key=lambda at: len(case.greedy[at].text))
+    whole = case.greedy[at]
+    middle = len(whole.text) // 2
+    stop = whole.text[middle : middle + 2]
+    with case.open(stop=["never said by anybody", stop]) as engine:
+        (answer,) = engine.answer([problem(case.prompts[at])])
+    assert (answer.text, answer.truncated) == (whole.text.partition(stop)[0], False)
+    assert 0 < answer.response_tokens <= whole.response_tokens
+    with case.open(stop=["never said by anybody"]) as engine:
+        assert engine.answer([problem(case.prompts[at])]) == [whole]
+
+
 CHECKS = (
+    an_answer_ends_before_a_text_that_stops_it,
     a_stream_has_the_same_answers_under_their_numbers,
     greedy_answers_are_the_same_alone_and_in_another_order,
     answers_are_in_order_under_their_problem_s_id,

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 
 @dataclass(kw_only=True)
@@ -102,6 +102,7 @@ class LLM:
     ) -> None:
         assert dtype in ("auto", "half", "float16", "bfloat16", "float", "float32")
         self.model = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype))
+        self.tokenizer = AutoTokenizer.from_pretrained(model)
         self.max_model_len = max_model_len or self.model.config.max_position_embeddings
         if self.max_model_len > self.model.config.max_position_embeddings:
             raise ValueError("User-specified max_model_len is greater than the derived one")
@@ -132,6 +133,14 @@ class LLM:
             for at, (prompt, params) in enumerate(zip(prompts, sampling_params, strict=True))
         ]
 
+    def _stop(self, said: list[int], params: SamplingParams) -> str | None:
+        """As `BaseIncrementalDetokenizer` does: the text that stopped it; its tokens are kept."""
+        stops = [params.stop] if isinstance(params.stop, str) else params.stop or []
+        if stops and not params.detokenize:
+            raise ValueError("stop strings are only supported when detokenize is True.")
+        text = self.tokenizer.decode(said, skip_special_tokens=params.skip_special_tokens)
+        return next((stop for stop in stops if stop in text), None)
+
     def _run(self, request_id: str, prompt: list[int], params: SamplingParams) -> RequestOutput:
         if len(prompt) >= self.max_model_len:
             raise ValueError(
@@ -151,6 +160,8 @@ class LLM:
                 finish = "stop"
             elif said[-1] in (params.stop_token_ids or ()):
                 finish, reason = "stop", said[-1]
+            elif stop := self._stop(said, params):
+                finish, reason = "stop", stop
             elif len(said) == params.max_tokens or len(prompt + said) >= self.max_model_len:
                 finish = "length"
             if finish:

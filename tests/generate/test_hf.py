@@ -240,3 +240,26 @@ def test_when_memory_runs_out_halves_keep_their_own_drafts(talker, monkeypatch):
     assert effort == expected
     # Had an answer been given another one's draft, it would have taken longer.
     assert effort.row_passes < effort.tokens / 2
+
+
+@pytest.mark.parametrize("by_the_models_own_loop", [False, True])
+def test_a_text_ends_an_answer_drafted_or_not_and_few_tokens_are_computed_beyond(
+    talker, by_the_models_own_loop
+):
+    loaded = talker()
+    plain, whole = answers_with(loaded, None)
+    longest = max((answer.text for answer in plain), key=len)
+    stop = longest[len(longest) // 2 :][:2]
+    chat = PromptFormat(loaded.tokenizer, name="talker")
+    asked = [problem(text) for text in TEXTS]
+    for drafts in (None, [answer.text for answer in plain]):
+        engine = HuggingFaceEngine(
+            loaded, chat, GenerateSection(max_new_tokens=20, token_budget=1000, stop=[stop])
+        )
+        if by_the_models_own_loop:
+            engine._head = None
+        found = engine.answer(asked, drafts)
+        assert [answer.text for answer in found] == [a.text.partition(stop)[0] for a in plain]
+        stopped = [answer for answer, one in zip(found, plain, strict=True) if stop in one.text]
+        assert stopped and not any(answer.truncated for answer in stopped)
+        assert engine.effort.tokens < whole.tokens

@@ -85,6 +85,17 @@ def test_a_sampled_answer_has_the_seed_of_its_problem() -> None:
     assert {(body["temperature"], body["top_p"]) for body in server.asked} == {(0.7, 0.9)}
 
 
+def test_texts_that_end_an_answer_are_sent_and_looked_for_where_a_server_did_not() -> None:
+    generate = GenerateSection(stop=["\nQuestion:"])
+    with (
+        ChatServer(lambda _text, _before: said("4\n\nQuestion: b?", end="length")) as server,
+        engine(server, generate) as opened,
+    ):
+        (answer,) = opened.answer([problem("a")])
+    assert server.asked[-1]["stop"] == ["\nQuestion:"]
+    assert (answer.text, answer.truncated) == ("4\n", False)
+
+
 def test_counts_and_the_limit_are_read_from_the_answer() -> None:
     def reply(text: str, _: int) -> Reply:
         return said("4", end="length" if text == "cut" else "stop")

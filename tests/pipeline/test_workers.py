@@ -1,6 +1,7 @@
 """Answering streams through shards: who ends in one makes room for those of the next."""
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 
@@ -57,6 +58,13 @@ def job(drafts=None) -> AnswerWorker:
         about=About(role="student"),
         drafts=drafts,
     )
+
+
+def test_texts_that_end_an_answer_are_named_only_where_there_are_any() -> None:
+    plain = job()
+    stopped = replace(plain, generate=GenerateSection(stop=["\nQ:"]))
+    assert "stop" not in plain.settings([])
+    assert stopped.settings([]) == plain.settings([]) | {"stop": ["\nQ:"]}
 
 
 SHARDS = [

@@ -60,6 +60,8 @@ class Request:
     """A likely answer, end of turn included; may be empty. Not looked at when sampling."""
     seed: int = 0
     """Of its own random numbers, when sampling."""
+    is_over: abc.Callable[[abc.Sequence[int]], bool] | None = None
+    """Whether an answer ends with its tokens so far, by its text; None: only by a stop token."""
 
     @property
     def room(self) -> int:
@@ -199,6 +201,7 @@ class _Sequence:
         self.drafted = drafting and len(request.draft) > 0
         self._draft = Draft(request.draft) if drafting else None
         self._limit = request.limit
+        self._is_over = request.is_over
         self._stops = stops
 
     def propose(self, rows: int, device: torch.device) -> list[int]:
@@ -212,7 +215,8 @@ class _Sequence:
         """Add what the model chose, up to its first end of turn; return how many that were."""
         for count, token in enumerate(tokens, start=1):
             self.tokens.append(token)
-            if token in self._stops or len(self.tokens) == self._limit:
+            self.finished = token in self._stops or len(self.tokens) == self._limit
+            if self.finished or (self._is_over is not None and self._is_over(self.tokens)):
                 self.finished = True
                 return count
         if self._draft is not None:

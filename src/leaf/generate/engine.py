@@ -4,7 +4,7 @@ import hashlib
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 from leaf.errors import ChatError
@@ -152,6 +152,15 @@ def by_parts(
 def in_order(answers: Iterable[tuple[int, Answer]]) -> list[Answer]:
     """Return numbered answers by their numbers."""
     return [answer for _, answer in sorted(answers, key=lambda pair: pair[0])]
+
+
+def until_stop(answer: Answer, stops: Sequence[str], begun: str = "") -> Answer:
+    """Return an answer up to the first of some texts behind what was `begun`: there it is whole."""
+    places = [answer.text.find(stop, len(begun)) for stop in stops]
+    first = min((place for place in places if place >= 0), default=None)
+    if first is None:
+        return answer
+    return replace(answer, text=answer.text[:first], truncated=False)
 
 
 def failed(problem_id: str, reason: str, *, prompt_tokens: int = 0) -> Answer:

@@ -10,7 +10,7 @@ import torch
 
 from leaf.errors import ChatError, ModelError
 from leaf.generate.decoding import Request, Sampling, decode
-from leaf.generate.engine import Effort, failed, in_order, seed_of, too_long
+from leaf.generate.engine import Effort, failed, in_order, seed_of, too_long, until_stop
 from leaf.models import load
 from leaf.models.batching import halved, is_out_of_memory, plan_batches, run_halving
 from leaf.models.files import Source
@@ -25,6 +25,9 @@ from leaf.records import Answer, Problem
 
 Outputs = Generator[tuple[int, list[int]], None, None]
 """Number of a request and the tokens of its answer, as it ends."""
+
+_SLACK = 8
+"""Tokens more than a text that ends an answer may have: those before it, and of the template."""
 
 _BLOCK = 1024
 """Requests that are sorted into fixed batches together."""
@@ -122,7 +125,15 @@ class HuggingFaceEngine:
             limit=min(self._section.max_new_tokens, self._loaded.context - len(prompt)),
             draft=self._draft(draft),
             seed=seed_of(self._section.seed, problem.id),
+            is_over=self._has_stop if self._section.stop else None,
         )
+
+    def _has_stop(self, tokens: Sequence[int]) -> bool:
+        """Whether the end of an answer holds one of the texts that end it."""
+        # Each token of a text has a byte of it at least, but for those of the template.
+        longest = max(len(stop.encode()) for stop in self._section.stop)
+        end = self._prompt_format.response("", tokens[-longest - _SLACK :])
+        return any(stop in end for stop in self._section.stop)
 
     @cached_property
     def _head(self) -> Head | None:
@@ -222,6 +233,8 @@ class HuggingFaceEngine:
                 top_k=0 if sampling else None,
                 repetition_penalty=1.0,
                 eos_token_id=sorted(self.stops),
+                stop_strings=list(self._section.stop) or None,
+                tokenizer=self._prompt_format.tokenizer if self._section.stop else None,
                 pad_token_id=min(self.stops),
             )
         passes = output.shape[1] - longest
@@ -241,7 +254,7 @@ class HuggingFaceEngine:
     def _finish(self, problem: Problem, prompt_tokens: int, tokens: list[int]) -> Answer:
         """Decode an answer's tokens; only a stop token at their end says that it is whole."""
         truncated = tokens[-1] not in self.stops
-        return Answer(
+        answer = Answer(
             problem_id=problem.id,
             text=self._prompt_format.response(
                 problem.response_prefix, tokens if truncated else tokens[:-1]
@@ -250,6 +263,7 @@ class HuggingFaceEngine:
             response_tokens=len(tokens),
             truncated=truncated,
         )
+        return until_stop(answer, self._section.stop, problem.response_prefix)
 
 
 @contextmanager

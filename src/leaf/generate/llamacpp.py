@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from leaf.errors import ModelError, UsageError
-from leaf.generate.engine import Effort, PromptEngine, failed, seed_of
+from leaf.generate.engine import Effort, PromptEngine, failed, seed_of, until_stop
 from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.prompt_format import PromptFormat, prompt_format_of
@@ -109,19 +109,21 @@ class LlamaCppEngine(PromptEngine):
                 "samplers": ["temperature", "top_p"],
                 # What an earlier prompt left would change the last bits.
                 "cache_prompt": False,
+                "stop": list(self._section.stop),
             }
         )
         if "choices" not in reply:
             message = " ".join(str(reply.get("error", {}).get("message", reply)).split())
             return failed(problem.id, f"llama.cpp refused it: {message}", prompt_tokens=len(prompt))
         choice, usage = reply["choices"][0], reply["usage"]
-        return Answer(
+        answer = Answer(
             problem_id=problem.id,
             text=problem.response_prefix + choice["text"],
             prompt_tokens=usage["prompt_tokens"],
             response_tokens=usage["completion_tokens"],
             truncated=choice["finish_reason"] == "length",
         )
+        return until_stop(answer, self._section.stop, problem.response_prefix)
 
     def _open(self, tokens: int) -> None:
         """Have the model in memory with room for so many tokens."""

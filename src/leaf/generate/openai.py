@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from leaf.errors import ServerError, UsageError
-from leaf.generate.engine import Effort, by_parts, failed, seed_of
+from leaf.generate.engine import Effort, by_parts, failed, seed_of, until_stop
 from leaf.models import server
 from leaf.models.files import Source
 from leaf.models.server import Access
@@ -148,7 +148,7 @@ class ServedEngine:
                 seed=seed_of(self._section.seed, problem.id),
                 limit=self._section.max_new_tokens,
             )
-            answer = _read(found, problem.id)
+            answer = until_stop(_read(found, problem.id), self._section.stop)
         except openai.APIError as error:
             line = server.explain(self._access, error, _WHAT)
             if self._is_lost(error):
@@ -172,6 +172,8 @@ class ServedEngine:
             options["extra_body"] = {"chat_template_kwargs": self._template}
         if self._section.temperature > 0:
             options |= {"top_p": self._section.top_p, "seed": seed}
+        if self._section.stop:
+            options["stop"] = self._section.stop
         return self._connection.chat.completions.create(
             model=self._access.model,
             messages=messages,  # type: ignore[arg-type]  # its types are one for each role

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from leaf.errors import UsageError
-from leaf.generate.engine import PromptEngine, failed, seed_of
+from leaf.generate.engine import PromptEngine, failed, seed_of, until_stop
 from leaf.models import load
 from leaf.models.files import Source, readable
 from leaf.models.prompt_format import PromptFormat, prompt_format_of
@@ -112,8 +112,9 @@ class VllmEngine(PromptEngine):
             seed=seed_of(self._section.seed, problem.id),
             max_tokens=self._limit(prompt),
             stop_token_ids=self._stops,
-            # Text is made here, as for every engine.
-            detokenize=False,
+            stop=list(self._section.stop) or None,
+            # Text is made here, as for every engine; vLLM looks for texts in its own.
+            detokenize=bool(self._section.stop),
         )
 
     def _finish(self, problem: Problem, output: Any) -> Answer:
@@ -122,12 +123,14 @@ class VllmEngine(PromptEngine):
         if end not in ("stop", "length"):
             return failed(problem.id, f"vLLM ended its answer with {end!r}")
         tokens = list(completion.token_ids)
-        # The token that stopped it is the last of them.
-        kept = tokens[:-1] if end == "stop" else tokens
-        return Answer(
+        # A token that stopped it is the last of them; a text is part of what was said.
+        by_token = end == "stop" and not isinstance(completion.stop_reason, str)
+        kept = tokens[:-1] if by_token else tokens
+        answer = Answer(
             problem_id=problem.id,
             text=self._prompt_format.response(problem.response_prefix, kept),
             prompt_tokens=len(output.prompt_token_ids),
             response_tokens=len(tokens),
             truncated=end == "length",
         )
+        return until_stop(answer, self._section.stop, problem.response_prefix)

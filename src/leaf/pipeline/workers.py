@@ -58,6 +58,8 @@ class AnswerWorker(Work[Problem, Answer]):
         }
         if section.template:
             settings["template"] = section.template
+        if generate.stop:
+            settings["stop"] = generate.stop
         if generate.temperature > 0:
             settings |= generate.model_dump(include={"temperature", "top_p", "seed"})
         settings |= user_code_digest(ENGINES[settings["engine"]])

@@ -36,6 +36,11 @@ class GenerateSection(Section):
         " files on a CPU (extra); openai, a server",
     )
     max_new_tokens: Count = Field(512, description="longest answer in tokens")
+    stop: list[Annotated[str, Field(min_length=1)]] = Field(
+        [],
+        description="texts before which an answer ends, for base models that go on with a question"
+        ' of their own: `["\\nQuestion:"]`',
+    )
     temperature: Annotated[float, Field(ge=0)] = Field(
         0.0, description="of sampled answers; 0: greedy, the most likely token each time"
     )
