@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from leaf.errors import ModelError, UsageError
-from leaf.generate import find_for, open_engine
+from leaf.generate import find_for, llamacpp, open_engine
 from leaf.models import files, load
 from leaf.models.files import Source
 from leaf.recipe import GenerateSection, ModelSection
@@ -44,6 +44,25 @@ def test_a_file_that_is_damaged_is_one_line(talker: Path, tmp_path: Path) -> Non
     source = Source(name="small", files=talker, fingerprint="small")
     with pytest.raises(ModelError, match=r"small\.gguf: llama\.cpp cannot load it"):
         opened(ModelSection(model=str(path)), source)
+
+
+def test_a_file_on_which_llama_cpp_ends_its_process_ends_not_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On some absurd counts it calls abort()."""
+    path = tmp_path / "small.gguf"
+    for count in (2**62, 2**31, 5):
+        header = b"GGUF" + (3).to_bytes(4, "little") + count.to_bytes(8, "little") * 2
+        path.write_bytes(header + bytes(100))
+        with pytest.raises(ModelError, match=r"small\.gguf: llama\.cpp cannot load it \("):
+            llamacpp._open_first(path)
+    monkeypatch.setattr(llamacpp, "_FIRST", "import os; os.abort()")
+    with pytest.raises(ModelError, match=r"cannot load it \(it ends by SIGABRT\)"):
+        llamacpp._open_first(path)
+    monkeypatch.setattr(llamacpp, "_FIRST", "import time; time.sleep(60)")
+    monkeypatch.setattr(llamacpp, "_PATIENCE", 0.5)
+    with pytest.raises(ModelError, match=r"cannot load it \(no end after [01] s\)"):
+        llamacpp._open_first(path)
 
 
 @pytest.mark.real

@@ -147,19 +147,22 @@ def test_quantised_weights_that_config_json_keeps_silent_about_are_refused(folde
         ("{{ 'a' * 10**11 }}", "its chat template: more than 2048 MiB of memory"),
         (
             "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
-            "its chat template: more than 5 s of processor time",
+            "its chat template: more than 1 s of processor time",
         ),
         (
             "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}",
             "its chat template refuses the messages",
         ),
         ("{{ messages[0].content.x.y.z }}", "its chat template refuses the messages"),
-        ("{{ 10 ** (10**9) }}", "its chat template: more than 5 s of processor time"),
+        ("{{ 10 ** (10**9) }}", "its chat template: more than 1 s of processor time"),
         ("{% if %}", "its chat template refuses the messages"),
         ("{{ messages }}{{ messages.__class__.__mro__ }}", "its chat template"),
     ],
 )
-def test_hostile_templates_are_refused_in_one_line(folder: Path, template: str, says: str) -> None:
+def test_hostile_templates_are_refused_in_one_line(
+    folder: Path, template: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "SECONDS", 1.0)
     (folder / "chat_template.jinja").write_text(template)
     assert says in refused(folder)
 
@@ -329,3 +332,20 @@ def test_without_a_place_to_keep_things_models_are_found_all_the_same(
     assert find(section(folder)).folder == folder
     with pytest.raises(StoreError, match=r"no home folder here, .* set LEAF_CACHE to a folder"):
         cache_folder()
+
+
+def test_weights_larger_than_the_limit_of_memory_are_opened(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are mapped whole, which once counted against the limit for templates."""
+    own = opening.in_child
+    limits: list[int] = []
+
+    def in_child(work: Any, **options: Any) -> None:
+        limits.append(options["memory"])
+        own(work, **options)
+
+    monkeypatch.setattr(opening, "in_child", in_child)
+    find(section(folder))
+    size = (folder / "model.safetensors").stat().st_size
+    assert limits[1] - opening.MEMORY == 3 * size

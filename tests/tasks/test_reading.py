@@ -349,6 +349,11 @@ def test_what_unpacks_to_too_much_is_refused(
     path.write_bytes(gzip.compress(b'{"a": "' + b"x" * 200_000 + b'"}\n'))
     assert path.stat().st_size < 1000
     assert error_of(path).startswith(f"{path}: unpacks to over 100,000 bytes")
+    monkeypatch.undo()
+    monkeypatch.setattr("leaf.tasks.reading._PLENTY", 100_000)
+    path.write_bytes(gzip.compress(b" " * 2_000_000))  # no text shrinks to a thousandth
+    assert error_of(path).startswith(f"{path}: unpacks to over ")
+    monkeypatch.setattr("leaf.tasks.reading.LARGEST", 100_000)
     path = tmp_path / "own.parquet"
     pq.write_table(pa.table({"a": ["x" * 1000] * 200}), path)
     assert path.stat().st_size < 10_000

@@ -6,7 +6,11 @@ now and then a greedy answer. On one core, 8 answers at once gave 1.3 times as m
 """
 
 import math
+import os
 import secrets
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -19,6 +23,7 @@ from leaf.errors import ModelError, UsageError
 from leaf.generate.engine import Effort, PromptEngine, failed, seed_of, until_stop
 from leaf.models import load
 from leaf.models.files import Source
+from leaf.models.opening import is_opened, note_opened
 from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.progress import Ticker, say
 from leaf.recipe import GenerateSection, ModelSection
@@ -58,11 +63,67 @@ def open_llamacpp(
     prompt_format = prompt_format_of(load.load_tokenizer(source), section)
     context = load.context_of(load.load_config(source))
     path = Path(section.model).expanduser()
+    if not is_opened(source, "llama.cpp"):
+        _open_first(path)
+        note_opened(source, "llama.cpp")
     engine = LlamaCppEngine(path, prompt_format, generate, context=context, tick=tick)
     try:
         yield engine
     finally:
         engine.close()
+
+
+_FIRST = """
+import resource, sys
+import xllamacpp
+hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[2]), hard))
+params = xllamacpp.CommonParams()
+params.model.path = sys.argv[1]
+params.n_ctx, params.n_parallel, params.fit_params = 64, 1, False
+params.cache_ram_mib, params.warmup, params.verbosity = 0, False, -1
+xllamacpp.Server(params)
+"""
+"""Opens a GGUF file as the engine does, where a fault ends a process that has nothing to lose."""
+
+_PATIENCE = 60.0
+"""Seconds that this may take, and as many again for each `_A_TIME` bytes."""
+
+_A_TIME = 2**31
+
+
+def _open_first(path: Path) -> None:
+    """Open a stranger's file in a process of its own: llama.cpp ends its own on some faults.
+
+    Raises:
+        ModelError: it cannot be opened.
+    """
+    size = path.stat().st_size
+    limit = str(2 * size + 4 * 2**30)
+    try:
+        done = subprocess.run(  # noqa: S603 - our own words
+            [sys.executable, "-c", _FIRST, str(path), limit],
+            # On the processor, where it needs no more than the file's size.
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE * (1 + size / _A_TIME),
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _cannot_load(path, f"no end after {error.timeout:.0f} s") from None
+    if done.returncode < 0:
+        raise _cannot_load(path, f"it ends by {signal.Signals(-done.returncode).name}")
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["it ends early"]
+        raise _cannot_load(path, lines[-1].removeprefix("RuntimeError: "))
+
+
+def _cannot_load(path: Path, why: object) -> ModelError:
+    return ModelError(
+        f"{path}: llama.cpp cannot load it ({why}); it may be damaged, of a kind that this version "
+        "does not know, or too large for the memory"
+    )
 
 
 class LlamaCppEngine(PromptEngine):
@@ -145,9 +206,6 @@ class LlamaCppEngine(PromptEngine):
         try:
             self._server = xllamacpp.Server(params)
         except RuntimeError as error:
-            raise ModelError(
-                f"{self._path}: llama.cpp cannot load it ({error}); it may be damaged, of a kind "
-                "that this version does not know, or too large for the memory"
-            ) from None
+            raise _cannot_load(self._path, error) from None
         self._room = room
         say(f"loaded {self._path.name}: llama.cpp, {threads} threads, room for {room} tokens")

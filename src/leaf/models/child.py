@@ -24,8 +24,8 @@ from leaf.errors import LeafError, ModelError
 Step = Callable[[str], None]
 """Tells what comes next, such as `its tokenizer`: the error names it where the process dies."""
 
-SECONDS = 5.0
-"""Of processor time, for files of no size to speak of."""
+SECONDS = 10.0
+"""Of processor time, for files of no size to speak of: a library's code is read in it as well."""
 
 MEMORY = 2**31
 """Bytes beyond what the process has, for such files."""

@@ -57,13 +57,13 @@ def open_first(source: Source, *, weights: bool = True) -> None:
     Raises:
         ModelError: it cannot be opened, or has numbers that no model has; says what and why.
     """
-    kept = _kept(source, weights=weights)
-    if kept and os.path.exists(kept):  # noqa: PTH110 - Path.exists raises where it may not look
+    what_of = "all" if weights else "without weights"
+    if is_opened(source, what_of):
         return
     what = f"{source.name}: cannot be opened"
     small = sum(path.stat().st_size for path in _texts(source))
     in_child(
-        partial(_open, source, weights),
+        partial(_open, source),
         what=what,
         seconds=SECONDS + small / _TEXTS_A_SECOND,
         memory=MEMORY + 40 * small,
@@ -75,12 +75,9 @@ def open_first(source: Source, *, weights: bool = True) -> None:
             partial(_look_through, source),
             what=what,
             seconds=SECONDS + size / _WEIGHTS_A_SECOND,
-            memory=MEMORY + size,
+            memory=MEMORY + 3 * size,  # each file is mapped twice, and one tensor is copied
         )
-    with suppress(OSError):  # where nothing can be kept it is opened again
-        if kept:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.touch()
+    note_opened(source, what_of)
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -92,9 +89,24 @@ def weight_files(folder: Path) -> list[Path]:
     return sorted(folder / Path(name).name for name in names)
 
 
-def _kept(source: Source, *, weights: bool) -> Path | None:
-    """Return the mark that a model was opened, by its content; None: there is no place for it."""
-    decides = [_VERSION, transformers.__version__, source.fingerprint, weights]
+def is_opened(source: Source, what: str) -> bool:
+    """Whether a model of this content was opened before, `what` of it."""
+    mark = _mark(source, what)
+    return mark is not None and os.path.exists(mark)  # noqa: PTH110 - Path's may raise
+
+
+def note_opened(source: Source, what: str) -> None:
+    """Keep that a model could be opened; where nothing can be kept it is opened again."""
+    mark = _mark(source, what)
+    with suppress(OSError):
+        if mark:
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+
+
+def _mark(source: Source, what: str) -> Path | None:
+    """Return the file whose being there says so; None: there is no place for it."""
+    decides = [_VERSION, transformers.__version__, source.fingerprint, what]
     name = hashlib.sha256(repr(decides).encode()).hexdigest()[:32]
     try:
         return cache_folder() / "opened" / name
@@ -112,11 +124,11 @@ def _adapter(source: Source) -> list[Path]:
     return sorted(source.adapter.glob("*.safetensors")) if source.adapter else []
 
 
-def _open(source: Source, weights: bool, step: Step) -> None:
+def _open(source: Source, step: Step) -> None:
     """Do with the files what a run does first; an error of a library is told by the caller."""
     step("its configuration")
     _check_numbers(source)
-    config = load_config(source)
+    load_config(source)
     step("its tokenizer")
     tokenizer = load_tokenizer(source)
     for text in _RUNS:
@@ -126,10 +138,6 @@ def _open(source: Source, weights: bool, step: Step) -> None:
     # What a template refuses depends on the recipe, and is told by who uses it.
     with suppress(ChatError):
         PromptFormat(tokenizer, name=source.name).render("How many are 2 + 3?")
-    if weights:
-        step("its layers")
-        _check_layers(source, config)
-        fits(source)
 
 
 def _check_numbers(source: Source) -> None:
@@ -165,7 +173,10 @@ def _keys(path: Path) -> Iterator[str]:
 
 
 def _look_through(source: Source, step: Step) -> None:
-    """Refuse weights with a number that is none."""
+    """Refuse weights that are not the configuration's, or hold a number that is none."""
+    step("its layers")
+    _check_layers(source, load_config(source))
+    fits(source)
     step("its weights")
     with readable(f"{source.name}: cannot be loaded from {source.folder}"):
         for path in (*weight_files(source.folder), *_adapter(source)):

@@ -30,6 +30,9 @@ from leaf.tasks.values import exact, half_of, plain_text
 LARGEST = 4 * 2**30
 """Bytes that a packed file may unpack to: a few kilobytes can hold terabytes."""
 
+_PLENTY, _TIMES = 2**28, 200
+"""Bytes that any packed file may unpack to, or times its size: bombs shrink to a thousandth."""
+
 _BATCH = 1024
 """Records of a Parquet file that are unpacked together."""
 
@@ -171,21 +174,19 @@ def _bytes_of(path: str) -> bytes:
     try:
         if not path.endswith(".gz"):
             return file.read_bytes()
+        most = min(LARGEST, max(_PLENTY, _TIMES * file.stat().st_size))
         with gzip.open(file) as packed:
-            data = packed.read(LARGEST + 1)
-        if len(data) > LARGEST:
-            raise _too_large(path)
-        return data
+            if len(data := packed.read(most + 1)) > most:
+                raise _too_large(path, most)
+            return data
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: not a whole gzip file: {_first_line(error)}") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _too_large(path: str) -> DataError:
-    return DataError(
-        f"{path}: unpacks to over {LARGEST:,} bytes; make files of what you need of it"
-    )
+def _too_large(path: str, most: int) -> DataError:
+    return DataError(f"{path}: unpacks to over {most:,} bytes; make files of what you need of it")
 
 
 def _as_utf8(path: str, data: bytes, encoding: str | None) -> bytes:
@@ -263,7 +264,7 @@ def _rows_of(file: pq.ParquetFile, path: str) -> Iterator[dict[str, Any]]:
     for batch in file.iter_batches(batch_size=_BATCH):
         size += batch.nbytes
         if size > LARGEST:
-            raise _too_large(path)
+            raise _too_large(path, LARGEST)
         yield from batch.to_pylist()
 
 
