@@ -45,6 +45,10 @@ class ServerError(LeafError):
     """A model's server cannot be used: the message names its url, what it said and the way out."""
 
 
+class MissingError(ServerError):
+    """Answers are missing, since requests for them failed: the same command asks for them again."""
+
+
 class SandboxError(LeafError):
     """Programs cannot be run safely here: the message names what installs or allows it."""
 

@@ -205,6 +205,29 @@ def test_wrong_arguments_are_one_line(
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("question", "stays"),
+    [
+        ("Ada has 3 pens. It is late. How many pens does Ada have?", "How many pens"),
+        ("Find the number of pens. Ada has 3 pens. It is late.", "Find the number of pens."),
+        ("How many pens does Ada have. Ada has 3 pens. It is late.", "How many pens"),
+        ("Ada has 3 pens. It is late. Give the number of pens.", "Give the number of pens."),
+        ("Ada \u6709 3 pens. It is late. \u591a\u5c11\uff1f", "\u591a\u5c11\uff1f"),
+    ],
+    ids=["a question mark", "a word that asks", "no mark", "the last one", "a wide mark"],
+)
+@pytest.mark.parametrize("unit", ["sentence", "clause"])
+def test_the_sentence_that_asks_is_never_taken_out(
+    student: leaf.Model, question: str, stays: str, unit: str
+) -> None:
+    """Whatever the detector says: at random every order comes."""
+    for seed in range(3):
+        look = leaf.explain(
+            student, student, question, "3", detector="random", unit=unit, answer="3", seed=seed
+        )
+        assert all(stays in cut.changed for cut in look.cuts)
+
+
 def test_a_prompt_of_one_sentence_that_asks_has_nothing_to_cut(student: leaf.Model) -> None:
     look = leaf.explain(student, None, "How many shells does Gina have?", "1")
     assert "no piece of the question can be taken away" in str(look.skipped)

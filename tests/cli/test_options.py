@@ -2,6 +2,7 @@ import pytest
 from cyclopts import App
 
 from leaf.cli.options import run_app
+from tests.command_line import complaint
 
 
 def test_who_stops_a_command_is_told_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,3 +16,21 @@ def test_who_stops_a_command_is_told_how_to_go_on(capsys: pytest.CaptureFixture[
         run_app(app, [], name="leaf")
     assert caught.value.code == 130
     assert capsys.readouterr().err == "leaf: stopped; the same command resumes\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("study main --recipe demo --taus 0.1", "--taus"),
+        ("study thresholds --recipe demo --seeds 2", "--seeds"),
+        # It looks at one training alone.
+        ("study case --recipe demo --seeds 2", "--seeds"),
+        (
+            "evaluate --model m --benchmark gsm8k --out o --url http://x/v1",
+            "is for --engine openai",
+        ),
+        ("explain runs/demo --html page.html", "--html page.html: is for one problem"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(words: str, said: str) -> None:
+    assert said in complaint(*words.split())

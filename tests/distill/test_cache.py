@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from leaf.distill import Distiller, Sample, TrainingExample
 from leaf.distill import cache as cache_module
-from leaf.distill.cache import TeacherCache, fill, read_head, write_head
+from leaf.distill.cache import HEAD, TeacherCache, fill, read_head, write_head
 from leaf.distill.keep import keep_states, keep_tops
 from leaf.distill.sample import content_key
 from leaf.distill.teacher import HiddenTeacher, OnlineStates, Teacher, TopKTeacher, online_teacher
@@ -209,6 +209,34 @@ def test_a_part_cut_short_is_named(teacher: Any, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(StoreError, match=r"part-00000.safetensors: damaged or cut short .*delete"):
         TeacherCache(tmp_path, "key", "hidden")
+
+
+def test_a_flipped_bit_of_what_a_teacher_said_is_not_trained_on(
+    teacher: Any, tmp_path: Path
+) -> None:
+    filled(tmp_path, teacher)
+    path = tmp_path / "part-00000.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-9] ^= 1
+    path.write_bytes(data)
+    cache = TeacherCache(tmp_path, "key", "hidden")
+    with pytest.raises(StoreError, match="is damaged; delete the folder to compute it again"):
+        cache.states(ITEMS)
+    head = tmp_path / HEAD
+    data = bytearray(head.read_bytes())
+    data[-9] ^= 1
+    head.write_bytes(data)
+    with pytest.raises(StoreError, match=r"damaged \(not as it was written\)"):
+        read_head(tmp_path, CPU)
+
+
+def test_a_part_of_an_earlier_version_is_read(teacher: Any, tmp_path: Path) -> None:
+    """It had the key alone in its metadata."""
+    cache = filled(tmp_path, teacher)
+    expected = cache.states(ITEMS)
+    for path in tmp_path.glob("part-*.safetensors"):
+        save_file(load_file(path), path, metadata={"key": "key"})
+    assert torch.equal(TeacherCache(tmp_path, "key", "hidden").states(ITEMS), expected)
 
 
 def test_a_part_of_another_teacher_is_named(teacher: Any, tmp_path: Path) -> None:

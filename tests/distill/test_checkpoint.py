@@ -151,6 +151,27 @@ def test_a_missing_tensor_is_refused(saved, name, tensor, reason):
     assert f"damaged checkpoint ({reason})" in refusal(saved)
 
 
+@pytest.mark.parametrize("name", ["weights", "optimizer", "random"])
+def test_a_flipped_bit_is_refused(saved, name):
+    path = saved / "checkpoint-000003" / f"{name}.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    reason = f"damaged checkpoint ({name}.safetensors is not as it was written)"
+    assert reason in refusal(saved)
+
+
+def test_a_flipped_bit_of_the_best_weights_is_refused(tmp_path):
+    student = Student(0)
+    checkpoint.save_best(tmp_path, student, key="k", step=3, loss=0.5)
+    path = tmp_path / "best.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match="not as it was written"):
+        checkpoint.load_best(tmp_path, "k", student)
+
+
 def test_weights_of_another_shape_are_refused(saved):
     student = Student(1)
     student.second = nn.Parameter(torch.zeros(61))

@@ -15,7 +15,7 @@ from leaf.distill.keep import keep_tops
 from leaf.distill.sample import content_key
 from leaf.distill.served import check_model, keep_served, missing_served, open_client
 from leaf.distill.teacher import OnlineStates, TopKTeacher
-from leaf.errors import ServerError, UsageError
+from leaf.errors import MissingError, ServerError, UsageError
 from leaf.models.files import Source
 from leaf.models.load import Loaded
 from leaf.models.output_head import output_head
@@ -150,6 +150,34 @@ def test_a_second_fill_asks_nothing(teacher: Any, tmp_path: Path) -> None:
                 cache = TeacherCache(tmp_path, "key", "topk")
                 fill(cache, ITEMS, produce, lambda done: None)
     assert len(server.asked) == len(ITEMS) == len({content_key(item) for item in ITEMS})
+
+
+def test_what_a_server_answered_is_kept_and_the_rest_is_asked_again(
+    teacher: Any, tmp_path: Path
+) -> None:
+    busy = {ITEMS[0].ids, ITEMS[2].ids}
+
+    def fill_by(server: LogprobServer) -> None:
+        section = ServedSection(url=server.url)
+        with open_client(section, retries=0) as client:
+            produce = keep_served(section, client, "teacher", k=8, vocabulary=61)
+            fill(TeacherCache(tmp_path, "key", "topk"), ITEMS, produce, lambda done: None)
+
+    class Busy(LogprobServer):
+        def complete(self, body: dict[str, Any]) -> Answer:
+            if tuple(body["prompt"]) in busy:
+                return 429, {"error": {"message": "slow down"}}
+            return super().complete(body)
+
+    with Busy(teacher) as server, pytest.raises(MissingError) as raised:
+        fill_by(server)
+    assert str(raised.value).startswith("2 requests of 3 rows failed, the last: http://")
+    assert "(429: slow down)" in str(raised.value)
+    assert len(TeacherCache(tmp_path, "key", "topk").missing(ITEMS)) == 2
+    with LogprobServer(teacher) as server:
+        fill_by(server)
+    assert {tuple(body["prompt"]) for body in server.asked} == busy
+    assert not TeacherCache(tmp_path, "key", "topk").missing(ITEMS)
 
 
 # The key.

@@ -15,6 +15,7 @@ class Reply:
     kind: str = "application/json"
     announced: int | None = None
     """`Content-Length`, where it is not the body's: the connection is cut before."""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def said(text: Any, *, end: str = "stop", **changes: Any) -> Reply:
@@ -27,8 +28,12 @@ def said(text: Any, *, end: str = "stop", **changes: Any) -> Reply:
     )
 
 
-def refused(status: int, message: str) -> Reply:
-    return Reply(status=status, body=json.dumps({"error": {"message": message}}).encode())
+def refused(status: int, message: str, **headers: str) -> Reply:
+    return Reply(
+        status=status,
+        body=json.dumps({"error": {"message": message}}).encode(),
+        headers=tuple((name.replace("_", "-"), value) for name, value in headers.items()),
+    )
 
 
 class ChatServer:
@@ -44,6 +49,7 @@ class ChatServer:
         *,
         try_out: Reply | None = None,
         listing: Reply = Reply(body=b'{"object": "list", "data": []}'),
+        port: int = 0,
     ) -> None:
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -81,6 +87,8 @@ class ChatServer:
                 self.send_header("Content-Type", found.kind)
                 length = len(found.body) if found.announced is None else found.announced
                 self.send_header("Content-Length", str(length))
+                for header in found.headers:
+                    self.send_header(*header)
                 self.end_headers()
                 self.wfile.write(found.body)
                 if length != len(found.body):
@@ -89,8 +97,9 @@ class ChatServer:
             def log_message(self, *words: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}/v1"
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))

@@ -143,6 +143,80 @@ def test_whatever_text_comes_is_one_that_a_file_can_hold(content: Any, text: str
     assert answer.failure is None
 
 
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "text", "text": "It is "}, {"type": "text", "text": "4."}], "It is 4."),
+        ([{"type": "thinking", "thinking": "2 + 2"}, {"type": "text", "text": "4"}], "4"),
+        ([{"type": "output_text", "text": "a\ud83d"}], "a\ufffd"),
+        ([], ""),
+    ],
+    ids=["two texts", "what it thought", "another name", "none"],
+)
+def test_a_message_in_parts_is_read_as_its_text(content: Any, text: str) -> None:
+    with ChatServer(lambda *_: said(content)) as server, engine(server) as opened:
+        (answer,) = opened.answer([problem("a")])
+    assert (answer.text, answer.failure) == (text, None)
+
+
+@pytest.mark.parametrize(
+    ("end", "limit", "truncated"),
+    [
+        ("stop", 3, False),
+        ("eos", 9, False),
+        ("eos_token", 9, False),
+        ("end_turn", 9, False),
+        ("length", 9, True),
+        ("max_tokens", 9, True),
+        # The server of the test counts three tokens.
+        (None, 4, False),
+        (None, 3, True),
+    ],
+)
+def test_every_name_of_an_end_is_understood(end: Any, limit: int, truncated: bool) -> None:
+    generate = GenerateSection(max_new_tokens=limit)
+    with ChatServer(lambda *_: said("4", end=end)) as server, engine(server, generate) as opened:
+        (answer,) = opened.answer([problem("a")])
+    assert (answer.text, answer.failure, answer.truncated) == ("4", None, truncated)
+
+
+# Models that take other words.
+
+
+def test_the_limit_has_the_name_that_the_model_takes_and_sampling_may_stay_unsaid() -> None:
+    generate = GenerateSection(max_new_tokens=9, temperature=0.7)
+    other = {"limit": "max_completion_tokens", "sampling": False}
+    with ChatServer() as server, engine(server, generate, **other) as opened:
+        opened.answer([problem("x")])
+    for body, tokens in zip(server.asked, (1, 9), strict=True):
+        assert body.keys() == {"model", "messages", "max_completion_tokens"}
+        assert body["max_completion_tokens"] == tokens
+
+
+@pytest.mark.parametrize(
+    ("message", "way_out"),
+    [
+        (
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+            "'max_completion_tokens' instead.",
+            "set server.limit: max_completion_tokens",
+        ),
+        (
+            "Unsupported value: 'temperature' does not support 0 with this model.",
+            "set server.sampling: false",
+        ),
+    ],
+)
+def test_a_refused_word_names_the_setting(message: str, way_out: str) -> None:
+    with (
+        ChatServer(try_out=refused(400, message)) as server,
+        pytest.raises(ServerError) as raised,
+        engine(server),
+    ):
+        pass
+    assert str(raised.value).endswith(way_out)
+
+
 def test_an_answer_in_bytes_that_are_not_utf_8_fails_alone() -> None:
     reply = said("PLACE")
     failure = failure_of(replace(reply, body=reply.body.replace(b"PLACE", b"\xff\xfe\xfa")))
@@ -224,8 +298,10 @@ def test_a_server_that_is_not_there_is_named() -> None:
         (refused(400, "max_tokens is not supported"), "(400: max_tokens is not supported)"),
         (said("x", usage=None), "without `usage`"),
         (Reply(body=b"<html>", kind="text/html"), "mostly ends with /v1"),
+        (Reply(body=b"{garbage"), "mostly ends with /v1"),
+        (Reply(body=b""), "mostly ends with /v1"),
     ],
-    ids=["model", "key", "setting", "usage", "place"],
+    ids=["model", "key", "setting", "usage", "place", "no JSON", "nothing"],
 )
 def test_a_server_that_cannot_be_used_is_found_by_the_first_token(reply: Reply, words: str) -> None:
     with (

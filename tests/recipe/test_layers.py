@@ -95,7 +95,10 @@ def test_extends_takes_a_shipped_recipe_by_name(write: Write) -> None:
     path = write("mine.yaml", f"extends: {shipped}\nname: mine\n")
     recipe = load_recipe(str(path))
     assert recipe.name == "mine"
-    assert recipe.model_copy(update={"name": load_recipe(shipped).name}) == load_recipe(shipped)
+    # All but what the other says of itself.
+    other = load_recipe(shipped)
+    own = {"name": other.name, "description": other.description}
+    assert recipe.model_copy(update=own) == other
 
 
 def test_benchmarks_are_replaced_as_a_whole(write: Write) -> None:
@@ -133,3 +136,19 @@ def test_extends_must_name_a_recipe(tmp_path: Path, write: Write, refusal: Refus
     assert refusal(path) == f"{path}: `extends` must name a recipe, but is ['b.yaml']"
     path = write("b.yaml", "extends: missing.yaml\n")
     assert refusal(path) == f"{tmp_path / 'missing.yaml'}: no such recipe file"
+
+
+@pytest.mark.parametrize("parent", ["gsm8k", "file"])
+def test_a_recipe_does_not_inherit_what_another_says_of_itself(tmp_path: Path, parent: str) -> None:
+    if parent == "file":
+        (tmp_path / "base.yaml").write_text("extends: gsm8k\ndescription: One on top of GSM8K.\n")
+        parent = "base.yaml"
+    own = tmp_path / "own.yaml"
+    own.write_text(f"extends: {parent}\nname: own\n")
+    assert load_recipe(str(own)).description == ""
+    own.write_text(f"extends: {parent}\nname: own\ndescription: Mine.\n")
+    assert load_recipe(str(own)).description == "Mine."
+
+
+def test_every_shipped_recipe_says_what_it_is() -> None:
+    assert all(load_recipe(name).description for name in recipe_names())

@@ -57,6 +57,16 @@ def test_every_result_of_a_store_of_0_1_0_is_found_and_only_grading_is_done_agai
     assert [as_in_0_1_0(entry) for entry in entries] == read_ledger(old / "run" / "ledger.parquet")
 
 
+def test_another_grader_asks_no_model_of_a_store_of_0_1_0_again(
+    old: Path, store: Path, tmp_path: Path
+) -> None:
+    before = keys(store)
+    recipe = load_recipe(str(old / "run" / "recipe.yaml"), ["data.grader=close"])
+    run_recipe(recipe, out=tmp_path / "run", store=Store(store), until="answers")
+    # Both models' answers are graded anew, and that is all.
+    assert sorted(path.parent.name for path in keys(store) - before) == ["scores", "scores"]
+
+
 def as_in_0_1_0(entry: Entry) -> Entry:
     """Without what its ledger did not hold."""
     answers = {

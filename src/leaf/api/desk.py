@@ -1,5 +1,6 @@
 """One call's work through a run's own stages: models in memory, results in a folder that goes."""
 
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,13 @@ from leaf.records import (
 from leaf.store.store import Store
 from leaf.store.work import About
 from leaf.text.units import UNITS, Piece, may_go, pieces
+
+_ASKING = re.compile(
+    r"\s*(?:please\s+)?(?:find|compute|calculate|determine|evaluate|simplify|solve|express|prove"
+    r"|show|what (?:is|are|was|were)|which|how (?:many|much|long|far|old|often))\b",
+    re.IGNORECASE,
+)
+"""How a sentence begins that asks without a question mark."""
 
 ASKS = "span would take out the sentence that asks"
 """Why a span stays: without that sentence there is no question."""
@@ -236,9 +244,10 @@ def _cut(scores: Scores, item: Counterfactual, asking: Sequence[Piece]) -> Cut:
 
 
 def _asking(question: str, unit: str) -> list[Piece]:
-    """Return the pieces that ask: those with a question mark, else the last one."""
+    """Return the pieces that ask: with a question mark, else a word that asks, else the last."""
     every = pieces(question, unit if unit in ("phrase", "clause", "sentence") else "sentence")
-    return [piece for piece in every if not may_go(question[slice(*piece)])] or every[-1:]
+    marked = [piece for piece in every if not may_go(question[slice(*piece)])]
+    return marked or [piece for piece in every if _ASKING.match(question, *piece)] or every[-1:]
 
 
 def _takes_out(spans: Sequence[Span], piece: Piece, question: str) -> bool:

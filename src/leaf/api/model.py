@@ -99,6 +99,7 @@ class Model:
         revision: str | None = None,
         system: str | None = None,
         template: Mapping[str, Any] | None = None,
+        adapter: str | None = None,
     ) -> "Model":
         """Load a model onto the best device here, frozen and without dropout.
 
@@ -109,9 +110,10 @@ class Model:
             revision: Branch, tag or commit of a hub id.
             system: System prompt put before every question.
             template: Arguments of the chat template, such as `{"enable_thinking": False}`.
+            adapter: Folder of a LoRA adapter that is put onto it, as PEFT and our runs save it.
 
         Raises:
-            ModelError: no such model, or one without safetensors weights.
+            ModelError: no such model or adapter, or one without safetensors weights.
             UsageError: an unknown dtype.
         """
         way_out = "; wrap it: leaf.Model(model, tokenizer)" if hasattr(name, "parameters") else ""
@@ -121,7 +123,13 @@ class Model:
             known = nearest(dtype, DTYPES) or f"; known: {', '.join(DTYPES)}"
             raise UsageError(f"dtype: unknown `{dtype}`{known}")
         section = ModelSection.model_validate(
-            {"model": str(name), "dtype": dtype, "revision": revision, "system": system}
+            {
+                "model": str(name),
+                "dtype": dtype,
+                "revision": revision,
+                "system": system,
+                "adapter": adapter,
+            }
         )
         loaded = load(section, find(section))
         return cls(loaded.model, loaded.tokenizer, system=system, template=template, name=str(name))

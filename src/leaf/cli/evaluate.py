@@ -70,6 +70,8 @@ def evaluate(  # noqa: D417
     if adapter is not None:
         section["adapter"] = adapter
     if url is not None:
+        if engine != "openai":
+            raise UsageError(f"--url {url}: is for --engine openai, but the engine is {engine}")
         section["server"] = {"url": url}
     recipe = _evaluation_recipe(section, benchmarks, max_new_tokens, set_ or ())
     found = evaluate_model(recipe, out)

@@ -89,6 +89,10 @@ def explain(  # noqa: D417 - `AsJson` and `OwnPrompt` say what they are
             option = given[0].rstrip("_").replace("_", "-")
             raise UsageError(f"{SHOWN}: --{option} is for a prompt of your own, without RUN")
         if problem is None:
+            if html is not None:
+                raise UsageError(
+                    f"--html {html}: is for one problem; `leaf explain {run_folder}` lists them"
+                )
             _list(run_folder, as_json=json_)
             return
         ledger = run_folder / "ledger.parquet"
@@ -124,11 +128,15 @@ def _look(own: OwnPrompt) -> "Look":
 
     def load(role: str) -> Model | None:
         section = getattr(recipe, role, None)
+        if recipe and recipe.alone and role == "teacher":
+            section = None  # `teacher: self`: nobody else is asked, unless one is named here
         name = getattr(own, role) or (section and section.model)
+        its_own = section if section and name == section.model else None
         return name and Model.load(
             name,
             dtype=own.dtype or (section.dtype if section else "auto"),
-            revision=section.revision if section and name == section.model else None,
+            revision=its_own.revision if its_own else None,
+            adapter=its_own.adapter if its_own else None,
             system=own.system or (section.system if section else None),
             template=section.template if section and name == section.model else None,
         )

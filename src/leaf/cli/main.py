@@ -76,6 +76,7 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
             store=Store(store or folder.parent / "store"),
             until=until,
             command=_repeat(recipe, set_ or [], out, store),
+            overwrite=overwrite,
         )
     if json_:
         print((folder / "report.json").read_text(encoding="utf-8"))

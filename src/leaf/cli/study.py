@@ -136,7 +136,9 @@ class _Sweep:
         words = ["leaf", "study", name, "--recipe", self.recipe]
         words += [word for override in self.overrides for word in ("--set", override)]
         if "seeds" in options:
-            words += ["--seeds", str(len(self.seeds)), "--first-seed", str(self.seeds.start)]
+            words += ["--seeds", str(len(self.seeds))]
+        if "first_seed" in options:
+            words += ["--first-seed", str(self.seeds.start)]
         for option in _CHOICES:
             values = getattr(self.choices, option)
             if option in options and values is not None:
@@ -151,7 +153,7 @@ class _Sweep:
             "student": recipe.student.model,
             "teacher": recipe.teacher.model,
             "data": recipe.data.path or recipe.data.task,
-            "seeds": list(self.seeds),
+            "seeds": list(self.seeds if "seeds" in STUDIES[name].options else self.seeds[:1]),
         }
 
 
@@ -163,17 +165,32 @@ def _run(
     *,
     as_json: bool,
 ) -> None:
-    from leaf.store.store import Store, write_whole
-    from leaf.study.output import print_finding, write_finding
+    from leaf.store.disk import BUSY, locked, write_whole
+    from leaf.store.store import Store
 
     recipe = load_recipe(sweep.recipe, sweep.overrides)
     folder = out or Path("runs") / "studies" / recipe.name
     refuse_file(folder)
     kept = Store(store or Path("runs") / "store")
     lab = Lab(recipe, kept, sweep.seeds, sweep.choices)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "recipe.yaml", dump_recipe(recipe).encode())
-    left_out, written = [], []
+    with locked(folder, BUSY):
+        write_whole(folder / "recipe.yaml", dump_recipe(recipe).encode())
+        left_out, written = _write(names, lab, sweep, folder, as_json=as_json)
+    if not as_json:
+        for line in left_out:
+            say_line(f"left out: {line}")
+        for path in written:
+            say_line(f"wrote:    {path}")
+
+
+def _write(
+    names: Collection[str], lab: Lab, sweep: _Sweep, folder: Path, *, as_json: bool
+) -> tuple[list[str], list[Path]]:
+    """Run studies and write what each found; return what was left out, and the files."""
+    from leaf.study.output import print_finding, write_finding
+
+    left_out: list[str] = []
+    written: list[Path] = []
     for name in names:
         try:
             finding = STUDIES[name].run(lab)
@@ -182,17 +199,13 @@ def _run(
                 raise
             left_out.append(f"{name}: {error}")
             continue
-        paths = write_finding(finding, folder, sweep.setting(name, recipe))
+        paths = write_finding(finding, folder, sweep.setting(name, lab.recipe))
         written += paths
         if as_json:
             print(paths[0].read_text(encoding="utf-8"))
         else:
             print_finding(finding, out_console)
-    if not as_json:
-        for line in left_out:
-            say_line(f"left out: {line}")
-        for path in written:
-            say_line(f"wrote:    {path}")
+    return left_out, written
 
 
 def _shares(option: str, words: str) -> tuple[float, ...]:

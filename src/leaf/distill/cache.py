@@ -18,7 +18,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from leaf.distill.sample import content_key
-from leaf.errors import StoreError
+from leaf.distill.whole import digest
+from leaf.errors import MissingError, StoreError
 from leaf.models.output_head import Head
 from leaf.models.prompt_format import EncodedExample
 from leaf.store.store import write_whole
@@ -37,6 +38,15 @@ HEAD = "head.safetensors"
 
 ROWS_A_PART = 64
 """A kill costs at most so many rows."""
+
+
+class RowsMissingError(MissingError):
+    """Requests about some conversations failed, the last one as the message says."""
+
+    def __init__(self, message: str, entries: Sequence[dict[str, Tensor] | None]) -> None:
+        super().__init__(message)
+        self.entries = entries
+        """What is kept of each conversation; None where its request failed."""
 
 
 class TeacherCache:
@@ -58,9 +68,10 @@ class TeacherCache:
         self.kind = kind
         self._parts: dict[str, Any] = {}
         """Name of each tensor to the open part that holds it."""
+        self._hashes: dict[str, str] = {}
+        """The same, to the SHA-256 of its bytes; parts of earlier versions have none."""
         for path in sorted(folder.glob("part-*.safetensors")):
-            part = _open(path, key)
-            self._parts |= dict.fromkeys(part.keys(), part)
+            self._take(path)
 
     def missing(self, items: Iterable[EncodedExample]) -> list[EncodedExample]:
         """Return the conversations that have no entry, each once, in their order."""
@@ -87,9 +98,16 @@ class TeacherCache:
         # Not their count: one that was damaged may have been deleted.
         numbers = [int(path.stem[5:]) for path in self.folder.glob("part-*.safetensors")]
         path = self.folder / f"part-{max(numbers, default=-1) + 1:05d}.safetensors"
-        write_whole(path, save(tensors, metadata={"key": self.key}))
-        part = _open(path, self.key)
-        self._parts |= dict.fromkeys(tensors, part)
+        about = {"key": self.key, "sha256": {name: digest(one) for name, one in tensors.items()}}
+        # One entry: safetensors writes several in any order.
+        write_whole(path, save(tensors, metadata={"part": json.dumps(about)}))
+        self._take(path)
+
+    def _take(self, path: Path) -> None:
+        """Have the entries of a part."""
+        part, hashes = _open(path, self.key)
+        self._parts |= dict.fromkeys(part.keys(), part)
+        self._hashes |= hashes
 
     def _read(self, item: EncodedExample, name: str) -> Tensor:
         key = f"{content_key(item)}.{name}"
@@ -104,6 +122,11 @@ class TeacherCache:
                 f"{self.folder}: has {len(tensor)} positions of a response of "
                 f"{item.response_length}; delete the folder to compute it again"
             )
+        if key in self._hashes and self._hashes[key] != digest(tensor):
+            raise StoreError(
+                f"{self.folder}: what it holds of a row of {len(item.ids)} tokens is damaged; "
+                "delete the folder to compute it again"
+            )
         return tensor
 
 
@@ -113,12 +136,33 @@ def fill(
     produce: Produce,
     tick: Callable[[int], None],
 ) -> None:
-    """Compute and write what the cache lacks of some conversations, part by part."""
+    """Compute and write what the cache lacks of some conversations, part by part.
+
+    Raises:
+        MissingError: requests failed, all of a part or any in the end; what came is kept.
+    """
     missing = cache.missing(items)
+    failed, last = 0, ""
     for start in range(0, len(missing), ROWS_A_PART):
         part = missing[start : start + ROWS_A_PART]
-        cache.add(part, produce(part))
-        tick(len(part))
+        found: Sequence[dict[str, Tensor] | None]
+        try:
+            found = produce(part)
+        except RowsMissingError as error:
+            found, last = error.entries, str(error)
+        kept = [(item, entry) for item, entry in zip(part, found, strict=True) if entry is not None]
+        if kept:
+            cache.add([item for item, _ in kept], [entry for _, entry in kept])
+        failed += len(part) - len(kept)
+        tick(len(kept))
+        if not kept:
+            break
+    if failed:
+        are = "request" if failed == 1 else "requests"
+        raise MissingError(
+            f"{failed} {are} of {len(missing)} rows failed, the last: {last}; run the same command "
+            "again: what came is kept"
+        )
 
 
 def write_head(folder: Path, head: Head) -> None:
@@ -126,9 +170,9 @@ def write_head(folder: Path, head: Head) -> None:
     tensors = {"weight": head.weight.detach()}
     if head.bias is not None:
         tensors["bias"] = head.bias.detach()
-    shape = json.dumps({"scale": head.scale, "softcap": head.softcap})
     whole = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    write_whole(folder / HEAD, save(whole, metadata={"head": shape}))
+    shape = {"scale": head.scale, "softcap": head.softcap, "sha256": digest(*whole.values())}
+    write_whole(folder / HEAD, save(whole, metadata={"head": json.dumps(shape)}))
 
 
 def read_head(folder: Path, device: torch.device) -> Head:
@@ -137,21 +181,28 @@ def read_head(folder: Path, device: torch.device) -> Head:
     try:
         with safe_open(path, framework="pt") as file:
             shape = json.loads(file.metadata()["head"])
-            tensors = {name: file.get_tensor(name).to(device) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys(), reverse=True)}
+        found = digest(*tensors.values())
+        if shape.get("sha256", found) != found:
+            raise ValueError("not as it was written")
+        tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
         return Head(tensors["weight"], tensors.get("bias"), shape["scale"], shape["softcap"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise _unusable(path, f"damaged ({error})") from None
 
 
-def _open(path: Path, key: str) -> Any:
+def _open(path: Path, key: str) -> tuple[Any, dict[str, str]]:
+    """Open a part; return it with the hash of each entry, which earlier versions did not write."""
     try:
         part = safe_open(path, framework="pt")
-        found = (part.metadata() or {}).get("key")  # type: ignore[no-untyped-call]
-    except (OSError, SafetensorError) as error:
+        about = part.metadata() or {}  # type: ignore[no-untyped-call]
+        about = json.loads(about["part"]) if "part" in about else about
+        found, hashes = about.get("key"), about.get("sha256", {})
+    except (OSError, SafetensorError, ValueError, AttributeError) as error:
         raise _unusable(path, f"damaged or cut short ({error})") from None
     if found != key:
         raise _unusable(path, "of another teacher or setting")
-    return part
+    return part, hashes
 
 
 def _unusable(path: Path, why: str) -> StoreError:

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from leaf.distill.optim import put_state, state_of
 from leaf.distill.ranks import ranks_here
-from leaf.distill.whole import like, whole
+from leaf.distill.whole import digest, like, whole
 from leaf.errors import StoreError
-from leaf.store.store import space_guard
+from leaf.store.disk import sha256_of, space_guard
 
 _WEIGHTS = "weights.safetensors"
 _OPTIMIZER = "optimizer.safetensors"
@@ -62,7 +62,7 @@ def save(folder: Path, state: State, model: nn.Module, optimizer: torch.optim.Op
     target = folder / f"checkpoint-{state.step:06d}"
     aside = folder / f".{target.name}.{os.getpid()}.tmp"
     parts = {_WEIGHTS: weights, _OPTIMIZER: tensors, _RANDOM: randoms}
-    about = {
+    about: dict[str, Any] = {
         "step": state.step,
         "key": state.key,
         "extra": dict(state.extra),
@@ -73,6 +73,7 @@ def save(folder: Path, state: State, model: nn.Module, optimizer: torch.optim.Op
         aside.mkdir()
         for name, part in parts.items():
             save_file(part, aside / name)
+        about["sha256"] = {name: sha256_of(aside / name) for name in parts}
         (aside / "state.json").write_text(json.dumps(about), encoding="utf-8")
         flush(aside)
         aside.replace(target)
@@ -99,6 +100,9 @@ def restore(
     weights, tensors, randoms = (
         _read_tensors(newest, name, about["tensors"]) for name in (_WEIGHTS, _OPTIMIZER, _RANDOM)
     )
+    for name, sha256 in about.get("sha256", {}).items():
+        if sha256_of(newest / name) != sha256:
+            raise _damaged(newest, f"{name} is not as it was written")
     _put_weights(newest, weights, model)
     put_state(tensors, about["numbers"], model, optimizer)
     torch.set_rng_state(randoms["cpu"])
@@ -114,7 +118,7 @@ def save_best(folder: Path, model: nn.Module, *, key: str, step: int, loss: floa
         return
     target = folder / _BEST
     aside = folder / f".{_BEST}.{os.getpid()}.tmp"
-    about = {"key": key, "step": str(step), "loss": repr(loss)}
+    about = {"key": key, "step": str(step), "loss": repr(loss), "sha256": _digest(weights)}
     with space_guard(target):
         save_file(weights, aside, metadata=about)
         _flush_file(aside)
@@ -138,6 +142,8 @@ def load_best(folder: Path, key: str, model: nn.Module) -> Best | None:
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, _said(error)) from None
     _check_key(path, about.get("key", ""), key)
+    if about.get("sha256", _digest(weights)) != _digest(weights):
+        raise _damaged(path, "not as it was written")
     _put_weights(path, weights, model)
     return best
 
@@ -173,6 +179,10 @@ def _learning(model: nn.Module) -> dict[str, Tensor]:
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    return digest(*(tensors[name] for name in sorted(tensors)))
 
 
 def _random_states(device: torch.device) -> dict[str, Tensor]:

@@ -20,7 +20,8 @@ from leaf.distill.tracking import Trackers
 from leaf.errors import NonFiniteError, first_of
 from leaf.progress import progress, say
 from leaf.recipe import DistillSection, Lambda
-from leaf.store.store import note_cost, write_whole
+from leaf.store.seal import hashes, seal
+from leaf.store.store import note_cost
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,8 +197,13 @@ def lambda_at(section: DistillSection, step: int, steps: int) -> Lambda:
 
 
 def finish(folder: Path, about: dict[str, Any]) -> None:
-    """Mark a training as done, once the student lies in its folder; its checkpoints go."""
-    write_whole(folder / "done.json", json.dumps(about).encode())
+    """Mark a training as done, once the student lies in its folder; its checkpoints go.
+
+    Every file that is read later is named with its hash: the weights are the result.
+    """
+    parts = [folder / "metrics.jsonl", *folder.glob("model/**/*"), *folder.glob("adapter/**/*")]
+    files = hashes(folder, (path for path in parts if path.is_file()))
+    seal(folder, {**about, "files": files})
     checkpoint.clear(folder)
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from leaf.distill.cache import Produce
+from leaf.distill.cache import Produce, RowsMissingError
 from leaf.errors import ServerError
 from leaf.models import server
 from leaf.models.prompt_format import EncodedExample
@@ -27,9 +27,9 @@ from leaf.recipe import ServedSection
 if TYPE_CHECKING:
     from openai import OpenAI
 
-_RETRIES = 5
-"""Of what may pass by itself (no connection, too many requests, a fault of the server), each after
-a longer pause: half a minute in all."""
+_RETRIES = 8
+"""Of what may pass by itself (no connection, too many requests, a fault of the server): when the
+server's Retry-After says, else each after a longer pause, two thirds of a minute in all."""
 
 _TIMEOUT = 600.0
 """Seconds that one request may take; a busy server lets them wait."""
@@ -104,9 +104,20 @@ def keep_served(
         except ServerError as error:
             raise ServerError(f"{section.url}, model `{model}`: {error}") from None
 
+    def try_to(item: EncodedExample) -> dict[str, Tensor] | ServerError:
+        try:
+            return ask(item)
+        except ServerError as error:
+            return error
+
     def produce(items: Sequence[EncodedExample]) -> list[dict[str, Tensor]]:
         with ThreadPoolExecutor(section.workers) as pool:
-            return list(pool.map(ask, items))
+            found = list(pool.map(try_to, items))
+        entries = [None if isinstance(entry, ServerError) else entry for entry in found]
+        errors = [entry for entry in found if isinstance(entry, ServerError)]
+        if errors:
+            raise RowsMissingError(str(errors[-1]), entries)
+        return [entry for entry in entries if entry is not None]
 
     return produce
 

@@ -1,5 +1,8 @@
 """Tensors that may be sharded over processes: put together to be saved, and taken apart again."""
 
+import hashlib
+
+import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -23,3 +26,11 @@ def like(value: Tensor, parameter: Tensor) -> Tensor:
         return value
     sharded: Tensor = distribute_tensor(value, parameter.device_mesh, parameter.placements)
     return sharded
+
+
+def digest(*tensors: Tensor) -> str:
+    """Return the SHA-256 of tensors' bytes, one after another."""
+    found = hashlib.sha256()
+    for tensor in tensors:
+        found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()

@@ -1,10 +1,10 @@
 """Answers. To add an engine: one file here, one line in `ENGINES`."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from leaf.errors import ModelError
-from leaf.generate.engine import Engine, by_parts
+from leaf.generate.engine import Engine, Unanswered, WholeAnswers, by_parts
 from leaf.generate.hf import HuggingFaceEngine, open_hf
 from leaf.generate.llamacpp import open_llamacpp
 from leaf.generate.openai import access_of, open_openai
@@ -32,6 +32,7 @@ __all__ = [
     "ENGINES",
     "HuggingFaceEngine",
     "OpenEngine",
+    "Unanswered",
     "by_parts",
     "check_trainable",
     "engine_of",
@@ -73,13 +74,19 @@ def find_for(section: ModelSection, generate: GenerateSection) -> Source:
     return find(section, weights=engine != "llamacpp", quantised=engine == "vllm")
 
 
+@contextmanager
 def open_engine(
     section: ModelSection, source: Source, generate: GenerateSection, tick: Ticker | None = None
-) -> AbstractContextManager[Engine]:
-    """Bring up the engine that a model's section, else `generate.engine`, names."""
+) -> Iterator[Engine]:
+    """Bring up the engine that a model's section, else `generate.engine`, names.
+
+    Its `answer` gives every answer or raises `MissingError`; of its `stream` some may be
+    `Unanswered`.
+    """
     engine = engine_of(section, generate)
     _check_adapter(section, engine)
-    return ENGINES[engine](section, source, generate, tick)
+    with ENGINES[engine](section, source, generate, tick) as opened:
+        yield WholeAnswers(opened)
 
 
 def _check_adapter(section: ModelSection, engine: str) -> None:

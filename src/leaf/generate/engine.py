@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
-from leaf.errors import ChatError
+from leaf.errors import ChatError, MissingError
 from leaf.models.prompt_format import PromptFormat
 from leaf.progress import Ticker
 from leaf.recipe import GenerateSection
@@ -38,11 +38,22 @@ class Effort:
         )
 
 
-class Engine(Protocol):
-    """Something that answers problems with one model, greedily, under its own chat template."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unanswered(Answer):
+    """Stands for an answer whose request failed: it is never kept, and asked for again."""
 
-    effort: Effort
-    """What all its answers so far took."""
+
+class Engine(Protocol):
+    """Something that answers problems with one model, greedily, under its own chat template.
+
+    A request that failed gives an `Unanswered`. An answer with a `failure` is another thing: the
+    model cannot answer that problem, however often it is asked (its prompt is too long).
+    """
+
+    @property
+    def effort(self) -> Effort:
+        """What all its answers so far took."""
+        ...
 
     def answer(
         self, problems: Sequence[Problem], drafts: Sequence[str] | None = None
@@ -60,6 +71,40 @@ class Engine(Protocol):
         Yields the number of the problem (the first is 0) and its answer, in any order.
         """
         ...
+
+
+class WholeAnswers:
+    """An engine for those who need every answer that they ask for, such as a judge."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def effort(self) -> Effort:
+        """What all answers so far took."""
+        return self._engine.effort
+
+    def answer(
+        self, problems: Sequence[Problem], drafts: Sequence[str] | None = None
+    ) -> list[Answer]:
+        """Answer each problem.
+
+        Raises:
+            MissingError: requests failed; nothing else is returned, or it would become a verdict.
+        """
+        answers = self._engine.answer(problems, drafts)
+        failures = [answer.failure for answer in answers if isinstance(answer, Unanswered)]
+        if failures:
+            are = "request" if len(failures) == 1 else "requests"
+            raise MissingError(
+                f"{len(failures)} of {len(answers)} {are} failed, the last: {failures[-1]}; run "
+                "the same command again"
+            )
+        return answers
+
+    def stream(self, asked: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Answer]]:
+        """Answer problems; what failed is `Unanswered`."""
+        return self._engine.stream(asked)
 
 
 class PromptEngine(ABC):
@@ -164,11 +209,23 @@ def until_stop(answer: Answer, stops: Sequence[str], begun: str = "") -> Answer:
 
 
 def failed(problem_id: str, reason: str, *, prompt_tokens: int = 0) -> Answer:
-    """Return what stands for an answer that there is none of: data with a reason of one line."""
+    """Return what stands for an answer that the model cannot give; the reason is one line."""
     return Answer(
         problem_id=problem_id,
         text="",
         prompt_tokens=prompt_tokens,
+        response_tokens=0,
+        truncated=False,
+        failure=reason,
+    )
+
+
+def unanswered(problem_id: str, reason: str) -> Unanswered:
+    """Return what stands for an answer whose request failed, with a reason of one line."""
+    return Unanswered(
+        problem_id=problem_id,
+        text="",
+        prompt_tokens=0,
         response_tokens=0,
         truncated=False,
         failure=reason,

@@ -11,12 +11,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from leaf.errors import ServerError, UsageError
-from leaf.generate.engine import Effort, by_parts, failed, seed_of, until_stop
+from leaf.generate.engine import (
+    Effort,
+    Unanswered,
+    by_parts,
+    failed,
+    seed_of,
+    unanswered,
+    until_stop,
+)
 from leaf.models import server
 from leaf.models.files import Source
 from leaf.models.server import Access
 from leaf.progress import Ticker
-from leaf.recipe import GenerateSection, ModelSection
+from leaf.recipe import GenerateSection, ModelSection, ServerSection
 from leaf.records import Answer, Problem, Turn
 
 if TYPE_CHECKING:
@@ -26,6 +34,26 @@ USE, EXTRA = "engine openai", "served"
 """What needs the client, and the extra that brings it."""
 
 _WHAT = "a chat completion"
+
+_HINTS = {
+    "max_completion_tokens": "set server.limit: max_completion_tokens",
+    "temperature": "set server.sampling: false",
+    "top_p": "set server.sampling: false",
+}
+"""A word of a refusal to the way out."""
+
+_BY_ITSELF = ("stop", "eos", "eos_token", "end_turn", "stop_sequence", None)
+_AT_LIMIT = ("length", "max_tokens")
+"""What servers call the end of an answer; None is either."""
+
+_DECIDED = ("content_filter", "tool_calls", "function_call")
+"""Ends with which there is no answer, however often it is asked."""
+
+_LENGTH = ("context length", "context_length", "context size", "too long", "maximum context")
+"""How servers say that a prompt leaves no room."""
+
+_IN_VAIN = 4
+"""After so many failures of every worker, and no answer between them, no more is asked."""
 
 _PATIENCE = 10.0
 """Seconds in which a server must say anything at all to count as there."""
@@ -78,7 +106,7 @@ class ServedEngine:
     """Answers problems by requests, `server.workers` of them at a time.
 
     What may pass by itself is sent again, `server.retries` times, later and later. A request that
-    still fails is an answer with a `failure`; the others go on.
+    still fails is `Unanswered`; the others go on, until nothing comes through any more.
     """
 
     def __init__(
@@ -95,16 +123,20 @@ class ServedEngine:
         self._connection = connection
         self._system = section.system
         self._template = section.template
-        self._workers = section.server.workers if section.server else 1
+        self._server = section.server or ServerSection()
         self._section = generate
         self._tick = tick
+        self._lost: str | None = None
+        """Why nothing more is asked, in one line."""
+        self._in_vain = 0
+        """Requests that failed since one was answered."""
 
     def try_out(self) -> None:
         """Ask for one token as problems ask for more; any fault is a `ServerError`."""
-        with server.explained(self._access, _WHAT):
+        with server.explained(self._access, _WHAT, _HINTS):
             found = self._ask("Hello", seed=0, limit=1)
         try:
-            _read(found)
+            _read(found, limit=1)
         except ServerError as error:
             raise ServerError(
                 f"{self._access.url}: {error}; set server.url, which mostly ends with /v1"
@@ -118,47 +150,72 @@ class ServedEngine:
         """Answer each problem; a server has no use for drafts.
 
         Raises:
-            ServerError: it is not there any more, or refuses the key or the model.
+            ServerError: it is not there any more, refuses the key or the model, or nothing comes
+                through.
             UsageError: a response is begun; the protocol has no way to say so.
         """
+        answers = self._answers(problems)
+        if self._lost:
+            raise ServerError(self._lost)
+        return answers
+
+    def stream(self, asked: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Answer]]:
+        """Answer problems, `_ROUNDS` times as many at a time as are asked.
+
+        Where the server is lost the rest is `Unanswered`: what it answered before is not.
+        """
+        return by_parts(self._answers, asked, _ROUNDS * self._server.workers)
+
+    def _answers(self, problems: Sequence[Problem]) -> list[Answer]:
         prefixed = next((problem for problem in problems if problem.response_prefix), None)
         if prefixed:
             raise UsageError(
                 f"engine openai cannot go on with a response that is begun ({prefixed.id}); "
                 "response level needs engine hf, vllm or llamacpp"
             )
-        with ThreadPoolExecutor(self._workers) as pool:
+        with ThreadPoolExecutor(self._server.workers) as pool:
             answers = list(pool.map(self._answer, problems))
+        said = [answer for answer in answers if not isinstance(answer, Unanswered)]
         self.effort += Effort(
-            answers=len(answers), tokens=sum(answer.response_tokens for answer in answers)
+            answers=len(said), tokens=sum(answer.response_tokens for answer in said)
         )
         return answers
-
-    def stream(self, asked: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Answer]]:
-        """Answer problems as `answer` does, `_ROUNDS` times as many at a time as are asked."""
-        return by_parts(self.answer, asked, _ROUNDS * self._workers)
 
     def _answer(self, problem: Problem) -> Answer:
         import openai
 
+        if self._lost:
+            return unanswered(problem.id, self._lost)
+        limit = self._section.max_new_tokens
         try:
             found = self._ask(
                 problem.content,
                 problem.turns,
                 seed=seed_of(self._section.seed, problem.id),
-                limit=self._section.max_new_tokens,
+                limit=limit,
             )
-            answer = until_stop(_read(found, problem.id), self._section.stop)
+            answer = until_stop(_read(found, problem.id, limit=limit), self._section.stop)
         except openai.APIError as error:
-            line = server.explain(self._access, error, _WHAT)
-            if self._is_lost(error):
-                raise ServerError(line) from None
-            answer = failed(problem.id, line)
+            line = server.explain(self._access, error, _WHAT, _HINTS)
+            if _too_long(error):
+                answer = failed(problem.id, line)
+            else:
+                answer = unanswered(problem.id, line)
+                if self._is_lost(error):
+                    self._lost = line
         except (ServerError, ValueError) as error:
-            answer = failed(problem.id, server.one_line(self._access, str(error)))
-        if self._tick:
+            answer = unanswered(problem.id, server.one_line(self._access, str(error)))
+        self._count(answer)
+        if self._tick and not isinstance(answer, Unanswered):
             self._tick()
         return answer
+
+    def _count(self, answer: Answer) -> None:
+        """Stop asking where nothing comes through: each request is tried for long."""
+        # Threads may count one too few: then one more is asked.
+        self._in_vain = self._in_vain + 1 if isinstance(answer, Unanswered) else 0
+        if self._in_vain >= _IN_VAIN * self._server.workers:
+            self._lost = self._lost or answer.failure
 
     def _ask(self, content: str, turns: Sequence[Turn] = (), *, seed: int, limit: int) -> Any:
         """Send one request; whatever comes back is returned as the client read it."""
@@ -166,18 +223,19 @@ class ServedEngine:
         messages.append({"role": "user", "content": content})
         if self._system is not None and messages[0]["role"] != "system":
             messages.insert(0, {"role": "system", "content": self._system})
-        options: dict[str, Any] = {"temperature": self._section.temperature}
+        options: dict[str, Any] = {self._server.limit: limit}
+        if self._server.sampling:
+            options["temperature"] = self._section.temperature
+            if self._section.temperature > 0:
+                options |= {"top_p": self._section.top_p, "seed": seed}
         if self._template:
             # As vLLM, SGLang, llama.cpp and `transformers serve` take them.
             options["extra_body"] = {"chat_template_kwargs": self._template}
-        if self._section.temperature > 0:
-            options |= {"top_p": self._section.top_p, "seed": seed}
         if self._section.stop:
             options["stop"] = self._section.stop
         return self._connection.chat.completions.create(
             model=self._access.model,
             messages=messages,  # type: ignore[arg-type]  # its types are one for each role
-            max_tokens=limit,
             extra_headers=server.headers(self._access),
             **options,
         )
@@ -207,7 +265,13 @@ class ServedEngine:
         return True
 
 
-def _read(found: Any, problem_id: str = "") -> Answer:
+def _too_long(error: Any) -> bool:
+    """Whether a prompt was refused for its length: that it will be whenever it is asked."""
+    status, said = getattr(error, "status_code", None), str(error).lower()
+    return status in (400, 413, 422) and any(words in said for words in _LENGTH)
+
+
+def _read(found: Any, problem_id: str = "", *, limit: int) -> Answer:
     """Return what a server answered.
 
     Raises:
@@ -215,25 +279,35 @@ def _read(found: Any, problem_id: str = "") -> Answer:
     """
     try:
         choice = found.choices[0]
-        text, end = choice.message.content, choice.finish_reason
-        text = "" if text is None else _without_halves(text)
-    except (AttributeError, IndexError, TypeError):
+        text, end = _text(choice.message.content), choice.finish_reason
+    except (AttributeError, IndexError, KeyError, TypeError):
         raise ServerError(f"answered what is no chat completion: {found!r:.80}") from None
-    if end not in ("stop", "length"):
+    if end in _DECIDED:
+        return failed(
+            problem_id, f"an answer ended with {end!r}, which asking again does not change"
+        )
+    if end not in (*_BY_ITSELF, *_AT_LIMIT):
         raise ServerError(f"an answer ended with {end!r}, neither by itself nor at its limit")
     usage = getattr(found, "usage", None)
     spent = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
     if not all(isinstance(count, int) for count in spent):
         raise ServerError("an answer came without `usage`, so its tokens cannot be counted")
+    prompt, response = (int(count or 0) for count in spent)
     return Answer(
         problem_id=problem_id,
         text=text,
-        prompt_tokens=int(spent[0] or 0),
-        response_tokens=int(spent[1] or 0),
-        truncated=end == "length",
+        prompt_tokens=prompt,
+        response_tokens=response,
+        truncated=end in _AT_LIMIT or (end is None and response >= limit),
     )
 
 
-def _without_halves(text: str) -> str:
-    """Replace halves of characters: JSON can hold them alone, no file can."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+def _text(content: Any) -> str:
+    """Return the text of a message, which some servers give in parts; null is an empty one."""
+    if isinstance(content, list):
+        # Of other kinds are pictures, refusals and what a model thought.
+        parts = [part for part in content if part["type"] in ("text", "output_text")]
+        content = "".join(part["text"] for part in parts)
+    # Halves of characters: JSON can hold them alone, no file can.
+    whole: str = (content or "").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return whole

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from leaf.errors import UsageError
-from leaf.generate.engine import PromptEngine, failed, seed_of, until_stop
+from leaf.generate.engine import PromptEngine, seed_of, unanswered, until_stop
 from leaf.models import load
 from leaf.models.files import Source, readable
 from leaf.models.prompt_format import PromptFormat, prompt_format_of
@@ -121,7 +121,7 @@ class VllmEngine(PromptEngine):
         completion = output.outputs[0]
         end = completion.finish_reason
         if end not in ("stop", "length"):
-            return failed(problem.id, f"vLLM ended its answer with {end!r}")
+            return unanswered(problem.id, f"vLLM ended its answer with {end!r}")
         tokens = list(completion.token_ids)
         # A token that stopped it is the last of them; a text is part of what was said.
         by_token = end == "stop" and not isinstance(completion.stop_reason, str)

@@ -63,7 +63,8 @@ def connect(access: Access, *, retries: int, timeout: float) -> Iterator["OpenAI
     Args:
         access: Which server; nothing is `missing`.
         retries: How often a request is sent again after what may pass by itself (no connection, too
-            many requests, a fault of the server), each time after a longer pause.
+            many requests, a fault of the server): when the server's Retry-After says, within two
+            minutes, else each time after a longer pause of random length, 8 seconds at most.
         timeout: Seconds that one request may take.
     """
     from openai import Omit, OpenAI
@@ -135,7 +136,8 @@ def explained(access: Access, what: str, hints: Mapping[str, str] | None = None)
 
     try:
         yield
-    except openai.APIError as error:
+    except (openai.APIError, ValueError) as error:
+        # A ValueError: the client read JSON that is none.
         raise ServerError(explain(access, error, what, hints)) from None
 
 
@@ -169,7 +171,10 @@ def explain(access: Access, error: Any, what: str, hints: Mapping[str, str] | No
         case openai.APIStatusError():
             said = _said(access, error)
             ways = (way for word, way in (hints or {}).items() if word in said)
-            way = next(ways, "see the server's log")
+            many = isinstance(error, openai.RateLimitError)
+            way = next(ways, f"lower {setting}.workers" if many else "see the server's log")
+            if again := error.response.headers.get("retry-after"):
+                said += f", Retry-After: {one_line(access, again)}"
             return f"{url}: refused {what} ({error.status_code}: {said}); {way}"
         case _:
             return (

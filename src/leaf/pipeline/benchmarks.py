@@ -18,6 +18,7 @@ from leaf.recipe import BenchmarkSection, EvaluateSection, GenerateSection, Reci
 from leaf.records import Outcome, Problem, Score
 from leaf.report.plain import plain
 from leaf.statistics import Estimate, Lengths, estimate, lengths
+from leaf.store.disk import BUSY, locked
 from leaf.store.keys import digest
 from leaf.store.keys import plain as named
 from leaf.store.results import Graded
@@ -193,7 +194,15 @@ def evaluate_model(recipe: Recipe, out: Path) -> Evaluation:
 
     Writes `out/scores.json`, and every answer with its score in `out/answers/<benchmark>.jsonl`.
     Answers are kept in `out/store`, so a killed evaluation resumes.
+
+    Raises:
+        StoreError: another evaluation is writing into `out`.
     """
+    with locked(out, BUSY):
+        return _evaluate(recipe, out)
+
+
+def _evaluate(recipe: Recipe, out: Path) -> Evaluation:
     section = recipe.evaluate
     benchmarks = load_benchmarks(section, recipe.generate)
     check_sandbox([problem for one in benchmarks.values() for problem in one.problems])
@@ -221,6 +230,8 @@ def evaluate_model(recipe: Recipe, out: Path) -> Evaluation:
         if length := lengths(graded[name][0]):
             long |= dict.fromkeys(found, length)
         _write_answers(out / "answers" / f"{_file_name(name)}.jsonl", benchmark, graded[name])
+    for line in session.missing:
+        say(f"note: {line}")
     scores = {name: found[1] for name, found in graded.items()}
     evaluation = Evaluation(
         estimates=estimates,
@@ -235,6 +246,7 @@ def evaluate_model(recipe: Recipe, out: Path) -> Evaluation:
         "lengths": plain(long),
         "robustness": plain(evaluation.robustness),
         "refused": evaluation.refused,
+        "missing": {log.title: log.missing for log in session.logs if log.missing},
         "answers": {log.title: log.key for log in session.logs},
         "manifest": build_manifest(recipe, {"student": source}),
     }

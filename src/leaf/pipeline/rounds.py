@@ -11,7 +11,6 @@ What is learned there is never mixed with responses that the student did not wri
 round are on its own answers.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +22,7 @@ from leaf.models.files import Source, trained
 from leaf.progress import say
 from leaf.recipe import DistillSection
 from leaf.records import Answer, Problem
+from leaf.store.seal import unsealed
 
 Ask = Callable[[Source, Sequence[Problem], int], Sequence[Answer]]
 """(whose weights, what is asked, which refresh) -> sampled answers, in order."""
@@ -75,7 +75,7 @@ def second_round(
             say(f"{arm}, round 2: no own answer to learn from; the weights before it are kept")
             break
         folder = train(source, list(own.values()), steps, how)
-        if json.loads((folder / "done.json").read_text())["kept_step"] == 0:
+        if unsealed(folder)["kept_step"] == 0:
             say(f"{arm}, round 2: not better on held-out problems; the weights before it are kept")
             break
         place, done, number = folder, done + count, number + 1

@@ -19,6 +19,7 @@ from leaf.recipe.reading import describe as describe_recipe
 from leaf.recipe.reading import dump_recipe, load_recipe
 from leaf.report import build_report, write_report
 from leaf.store.arms import arm_of
+from leaf.store.disk import BUSY, locked
 from leaf.store.ledger import write_ledger
 from leaf.store.results import Results
 from leaf.store.run_folder import (
@@ -28,6 +29,7 @@ from leaf.store.run_folder import (
     rows_name,
     write_records,
 )
+from leaf.store.seal import unsealed
 from leaf.store.store import Store, write_whole
 
 
@@ -38,8 +40,11 @@ def run_recipe(
     store: Store | None = None,
     until: str = STAGES[-1],
     command: str | None = None,
+    overwrite: bool = True,
 ) -> Results:
     """Run a recipe up to a stage and keep `out` current: its report is there after every stage.
+
+    One run at a time writes into a folder.
 
     Args:
         recipe: The resolved recipe.
@@ -47,15 +52,23 @@ def run_recipe(
         store: Where stage results are kept and found again; None: the folder `store` beside `out`.
         until: The last stage, one of `leaf.pipeline.stages.STAGES`.
         command: What repeats or continues this run, for the report; None: this script's own words.
+        overwrite: Whether a run of another recipe in `out` may be replaced.
 
     Raises:
+        RecipeError: `out` holds a run of another recipe, which must not be replaced.
+        StoreError: another run is writing into `out`.
         LeafError: the recipe's data or models cannot be used, or the work failed.
     """
     command = shlex.join(["python", *sys.argv]) if command is None else command
     folder = Path(out)
     store = store or Store(folder.parent / "store")
-    folder.mkdir(parents=True, exist_ok=True)
-    pipeline = Pipeline(recipe, store)
+    with locked(folder, BUSY):
+        check_out(recipe, folder, overwrite=overwrite)
+        return _run(Pipeline(recipe, store), folder, until, command)
+
+
+def _run(pipeline: Pipeline, folder: Path, until: str, command: str) -> Results:
+    recipe = pipeline.recipe
 
     def after_stage() -> None:
         # Not before: a run whose data or models cannot be found claims no folder.
@@ -93,6 +106,7 @@ _FREE = {
     "generate.token_budget",
     "generate.max_batch",
     "generate.draft",
+    "generate.missing",
     "grade.workers",
     "attribute.token_budget",
     "distill.token_budget",
@@ -105,7 +119,7 @@ _FREE = {
     *(
         f"{role}.server.{name}"
         for role in ("student", "teacher")
-        for name in ("key_variable", "workers", "retries", "timeout")
+        for name in ("key_variable", "workers", "retries", "timeout", "limit")
     ),
 }
 """Keys that decide where, how fast and in how much memory a run is done, not what comes out."""
@@ -214,7 +228,7 @@ def _training(students: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:
 def _lines(folder: Path) -> list[dict[str, Any]]:
     """Read the metrics of a training, after those of the one that it began with."""
     own = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    after = json.loads((folder / "done.json").read_text()).get("after")
+    after = unsealed(folder).get("after")
     if after is None:
         return own
     before = _lines(folder.parent / after)

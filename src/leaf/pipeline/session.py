@@ -1,6 +1,5 @@
 """What the stages share: both models, the store, and one way to compute any kind of result."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -23,7 +22,7 @@ from leaf.recipe import (
     ModelSection,
     Recipe,
 )
-from leaf.records import Answer, Attribution, Problem, Sensitivity
+from leaf.records import Answer, Attribution, Outcome, Problem, Score, Sensitivity
 from leaf.store.ray import RayRunner
 from leaf.store.results import Graded
 from leaf.store.runner import LocalRunner, Runner
@@ -52,6 +51,8 @@ class Session:
         self.stage = ""
         """The stage of the run that asks."""
         self.logs: list[StageLog] = []
+        self.missing: list[str] = []
+        """What people should be told of answers that the run goes on without."""
         self.runner: Runner = RayRunner(recipe.ray) if recipe.runner == "ray" else LocalRunner()
         """Works where a model is needed; the rest is too little to carry elsewhere."""
 
@@ -64,6 +65,7 @@ class Session:
 
         Raises:
             StoreError: no space is left, a shard is damaged, or another process is at it.
+            MissingError: more answers are missing than the run may go on without.
             LeafError: whatever the worker raises.
         """
         records, log = self.store.compute(
@@ -71,8 +73,15 @@ class Session:
             items,
             shard_size=self.recipe.store.shard_size,
             runner=self.runner if work.travels else LOCAL,
+            missing=self.recipe.generate.missing - sum(log.missing for log in self.logs),
         )
         self.logs.append(replace(log, stage=self.stage))
+        if log.missing:
+            last = next(filter(None, map(work.missing, reversed(records))))
+            self.missing.append(
+                f"{log.title}: {log.missing} of {log.items} requests failed, the last: {last}; the "
+                "run goes on without these answers, and the same command asks for them again"
+            )
         return records
 
     def answers(
@@ -103,7 +112,19 @@ class Session:
         )
         answers = self.compute(work, problems)
         grades = GradeWorker(about=about, grade=self.recipe.grade, answers=self.logs[-1].key)
-        return answers, self.compute(grades, list(zip(problems, answers, strict=True)))
+        given = [pair for pair in zip(problems, answers, strict=True) if not work.missing(pair[1])]
+        scores = iter(self.compute(grades, given))
+        return answers, [
+            Score(
+                problem_id=answer.problem_id,
+                outcome=Outcome.UNGRADABLE,
+                extracted=None,
+                reason=f"no answer: {answer.failure}",
+            )
+            if work.missing(answer)
+            else next(scores)
+            for answer in answers
+        ]
 
     def answers_of(
         self,
@@ -131,7 +152,7 @@ class Session:
             source=self.sources[role],
             generate=self.recipe.generate,
         )
-        key = work.key(problems, shard_size=self.recipe.store.shard_size)
+        key = self.store.key_of(work, problems, shard_size=self.recipe.store.shard_size)
         return self.store.is_done(work.kind, key)
 
     def _section(self, role: str) -> ModelSection:
@@ -290,7 +311,7 @@ class Session:
             self.runner.close()
             with self.store.building(student.kind, key):
                 computed = student.train(rows, key, self.store)
-        steps = json.loads((folder / "done.json").read_text())["steps"]
+        steps = self.store.checked(student.kind, key)["steps"]
         log = self.store.log(student, key, items=len(rows), records=steps, computed=computed)
         self.logs.append(replace(log, stage=self.stage))
         return folder

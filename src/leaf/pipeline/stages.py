@@ -62,11 +62,12 @@ class Pipeline:
 
     def run(self, *, until: str, after_stage: Callable[[], None]) -> Results:
         """Run the stages up to and including `until`; `after_stage` is called after each."""
-        names = list(STEPS)
-        names = names[: names.index(until) + 1]
+        names = list(STEPS)[: list(STEPS).index(until) + 1]
         for name in names:
             self.session.stage = name
             STEPS[name](self)
+            while self.session.missing:
+                self.note(self.session.missing.pop(0))
             if name == "problems" and until != name:
                 # Before `after_stage`: a run that cannot go on claims no folder.
                 self._check_needs(training="distill" in names)

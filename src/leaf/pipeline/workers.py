@@ -5,14 +5,14 @@ elsewhere.
 """
 
 import itertools
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from leaf.attribute import Detector, MeasuredModel
 from leaf.attribute.checks import check_measured
-from leaf.generate import ENGINES, open_engine
+from leaf.generate import ENGINES, Unanswered, open_engine
 from leaf.generate.engine import Engine, in_order
 from leaf.grade import GRADERS, open_graders
 from leaf.models import load
@@ -65,11 +65,22 @@ class AnswerWorker(Work[Problem, Answer]):
         settings |= user_code_digest(ENGINES[settings["engine"]])
         if settings["engine"] == "openai" and section.server:
             settings["served"] = section.server.model_dump(include={"url", "model"})
+            settings["served"] |= section.server.model_dump(
+                include={"sampling"}, exclude_defaults=True
+            )
         return settings
 
     def inputs(self, items: Sequence[Problem]) -> list[str]:
-        """Return the model and the problems."""
-        return [self.source.fingerprint, digest(plain(items))]
+        """Return the model and what it is asked."""
+        return [self.source.fingerprint, digest([asked(item, _UNSEEN) for item in items])]
+
+    def earlier_inputs(self, items: Sequence[Problem]) -> Iterator[list[str]]:
+        """Yield the model and the whole problems, with whichever grader they had."""
+        return ([self.source.fingerprint, digest(plain(each))] for each in _by_any_grader(items))
+
+    def missing(self, record: Answer) -> str:
+        """Return why a request failed, if it did."""
+        return (record.failure or "") if isinstance(record, Unanswered) else ""
 
     @contextmanager
     def open(self, tick: Ticker) -> Iterator[Worker[Problem, Answer]]:
@@ -79,6 +90,26 @@ class AnswerWorker(Work[Problem, Answer]):
             spent = engine.effort
             if self.drafts is not None and spent.row_passes:
                 say(f"{self.title}: {spent.tokens} tokens in {spent.row_passes} passes")
+
+
+_JUDGED = {"answer", "golds", "grader", "tolerance", "tests"}
+"""Fields of a problem that grading alone looks at: with another grader nothing else changes."""
+
+_UNSEEN = _JUDGED | {"solution", "base", "distractors", "protected"}
+"""Those that no model sees that answers."""
+
+
+def asked(problem: Problem, without: Collection[str]) -> dict[str, Any]:
+    """Return what names a problem in a key, but for some of its fields."""
+    return {name: value for name, value in plain(problem).items() if name not in without}
+
+
+def _by_any_grader(problems: Sequence[Problem]) -> Iterator[list[Problem]]:
+    """Yield the problems as they are, then with each other grader: earlier keys held it."""
+    yield list(problems)
+    for grader in GRADERS:
+        if any(problem.grader != grader for problem in problems):
+            yield [replace(problem, grader=grader) for problem in problems]
 
 
 def _asked(about: About) -> str:
@@ -220,11 +251,21 @@ class ScoreWorker(Work[tuple[Problem, str], Sensitivity]):
 
     def inputs(self, items: Sequence[tuple[Problem, str]]) -> list[str]:
         """Return the model, the pairs, and the places where only some are measured."""
-        pairs = digest([[plain(problem), reference] for problem, reference in items])
+        return self._inputs([[asked(problem, _JUDGED), reference] for problem, reference in items])
+
+    def earlier_inputs(self, items: Sequence[tuple[Problem, str]]) -> Iterator[list[str]]:
+        """Yield the same with whole problems, with whichever grader they had."""
+        references = [reference for _, reference in items]
+        for problems in _by_any_grader([problem for problem, _ in items]):
+            yield self._inputs(
+                [list(pair) for pair in zip(plain(problems), references, strict=True)]
+            )
+
+    def _inputs(self, pairs: list[list[Any]]) -> list[str]:
+        inputs = [self.source.fingerprint, digest(pairs)]
         if self.places is None:
-            return [self.source.fingerprint, pairs]
-        places = digest(plain([self.places[problem.id] for problem, _ in items]))
-        return [self.source.fingerprint, pairs, places]
+            return inputs
+        return [*inputs, digest(plain([self.places[pair[0]["id"]] for pair in pairs]))]
 
     @contextmanager
     def open(self, tick: Ticker) -> Iterator[Worker[tuple[Problem, str], Sensitivity]]:

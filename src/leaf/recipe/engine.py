@@ -1,6 +1,6 @@
 """How models answer, and by whom."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,10 +20,20 @@ class ServerSection(Section):
     )
     workers: Count = Field(8, description="requests at the same time")
     retries: Annotated[int, Field(ge=0)] = Field(
-        3, description="how often a request that failed is sent again, later and later"
+        8,
+        description="how often a request that failed is sent again, later and later, or when the"
+        " server's Retry-After says",
     )
     timeout: Annotated[float, Field(gt=0)] = Field(
         600.0, description="seconds that one request may take"
+    )
+    limit: Literal["max_tokens", "max_completion_tokens"] = Field(
+        "max_tokens", description="what the longest answer is called in a request"
+    )
+    sampling: bool = Field(
+        True,
+        description="whether a request says how to sample (temperature, top_p, seed); false for"
+        " models that refuse it",
     )
 
 
@@ -48,6 +58,11 @@ class GenerateSection(Section):
         1.0, description="sample from the most likely tokens that hold this share of probability"
     )
     seed: int = Field(0, description="seed of sampled answers; each problem has its own from it")
+    missing: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="how many answers whose requests failed a run may go on without; with more it"
+        " stops (exit code 1), and the same command asks for them again",
+    )
     token_budget: Count = Field(
         32768, description="most tokens (prompt and answer, padding included) in one batch"
     )

@@ -197,7 +197,7 @@ def _shipped(folder: Traversable, prefix: str) -> Iterator[str]:
 
 
 def _read(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
-    """Return the values of one recipe file laid over those of the recipe it extends."""
+    """Return the values of a recipe laid over those of the one it extends, but its description."""
     path = Path(name_or_path)
     if path.suffix in {".yaml", ".yml"} or path.is_file():
         if not path.is_file():
@@ -223,7 +223,7 @@ def _read(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
         raise RecipeError(f"{name_or_path}: `extends` must name a recipe, but is {parent!r}")
     if base is not None and parent not in recipe_names():
         parent = str(base / parent)
-    return _merge(_read(parent, (*seen, key)), values)
+    return _merge(_read(parent, (*seen, key)) | {"description": ""}, values)
 
 
 def _place_plugins(values: dict[str, Any], folder: Path) -> None:

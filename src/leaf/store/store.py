@@ -6,27 +6,27 @@ at most the shard in work, and what is there in the end has the same bytes as an
 """
 
 import contextlib
-import errno
-import fcntl
-import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors import SafetensorError
 
-from leaf.errors import StoreError, check_type
+from leaf.errors import MissingError, check_type
 from leaf.progress import progress
+from leaf.store.disk import locked, space_guard, write_whole
 from leaf.store.memory import forget_peak, peak_bytes
-from leaf.store.parquet import DAMAGE, from_table, to_bytes
+from leaf.store.parquet import DAMAGE, from_table
 from leaf.store.runner import LocalRunner, Runner
+from leaf.store.seal import DONE, check_files, damaged, listed, unsealed
+from leaf.store.shards import Filling, read_shard
 from leaf.store.work import Result, StageLog, Work
+
+__all__ = ["Store", "note_cost", "space_guard", "spent", "stream_records", "write_whole"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -59,10 +59,32 @@ class Store:
 
     def is_done(self, stage: str, key: str) -> bool:
         """Whether a result is complete."""
-        return (self.folder(stage, key) / "done.json").is_file()
+        return (self.folder(stage, key) / DONE).is_file()
+
+    def key_of(self, work: Work[T, R], items: Sequence[T], *, shard_size: int) -> str:
+        """Return what names a result here: where it lies under an earlier name, that one."""
+        key = work.key(items, shard_size=shard_size)
+        if self.folder(work.kind, key).is_dir() or not (self.root / work.kind).is_dir():
+            return key
+        earlier = work.earlier_keys(items, shard_size=shard_size)
+        return next((old for old in earlier if self.folder(work.kind, old).is_dir()), key)
+
+    def checked(self, stage: str, key: str) -> dict[str, Any]:
+        """Return what `done.json` of a result says that lists its files; each is looked at.
+
+        Raises:
+            StoreError: names a file that is damaged, missing or of another result.
+        """
+        return check_files(self.folder(stage, key))
 
     def compute(
-        self, work: Work[T, R], items: Sequence[T], *, shard_size: int, runner: Runner = LOCAL
+        self,
+        work: Work[T, R],
+        items: Sequence[T],
+        *,
+        shard_size: int,
+        runner: Runner = LOCAL,
+        missing: int = 0,
     ) -> tuple[list[R], StageLog]:
         """Return the records of a result, computing only the shards that are not there yet.
 
@@ -71,14 +93,24 @@ class Store:
             items: What it is computed of.
             shard_size: Items in a shard.
             runner: Works on the shards; one that works elsewhere takes all missing ones at once.
+            missing: How many records may be missing in the end (`Work.missing`). What stands for
+                them is among what is returned, the result stays unfinished, and the next call asks
+                for them again.
 
         Raises:
             StoreError: no space is left, a shard is damaged, or another process is at it.
+            MissingError: more are missing; what there is is kept.
         """
-        key = work.key(items, shard_size=shard_size)
+        key = self.key_of(work, items, shard_size=shard_size)
         shards = (items[at : at + shard_size] for at in range(0, len(items), shard_size))
         records, log = self.stream(
-            work, key, shards, total=len(items), shard_size=shard_size, runner=runner
+            work,
+            key,
+            shards,
+            total=len(items),
+            shard_size=shard_size,
+            runner=runner,
+            missing=missing,
         )
         return list(records), log
 
@@ -91,6 +123,7 @@ class Store:
         total: int,
         shard_size: int,
         runner: Runner = LOCAL,
+        missing: int = 0,
     ) -> tuple[Iterator[R], StageLog]:
         """Do what `compute` does with one shard in memory at a time, whatever there is in all.
 
@@ -101,20 +134,28 @@ class Store:
             total: How many items there are.
             shard_size: Items in a shard.
             runner: As of `compute`.
+            missing: As of `compute`.
 
         Returns:
             The records, read as they are asked for, and what became of the result.
 
         Raises:
             StoreError: as `compute`; a damaged shard is found when its records are asked for.
+            MissingError: as `compute`.
         """
         folder = self.folder(work.kind, key)
         computed = 0
         if not self.is_done(work.kind, key):
             with _locked(folder):
                 sizes = [min(shard_size, total - at) for at in range(0, total, shard_size)]
-                computed = _fill(folder, shards, sizes, work, runner)
-                _finish(folder, work.kind, key, len(sizes))
+                filling = Filling(folder, work, sizes)
+                computed = _fill(filling, folder, shards, total, work, runner)
+                if gaps := [one for found in filling.gaps.values() for one in found.values()]:
+                    if len(gaps) > missing:
+                        raise MissingError(_missing(work, gaps, total))
+                    log = self.log(work, key, items=total, records=total, computed=computed)
+                    return filling.records(), replace(log, missing=len(gaps))
+                filling.finish()
         log = self.log(work, key, items=total, records=_count(folder), computed=computed)
         return stream_records(folder, work.record), log
 
@@ -147,47 +188,8 @@ def stream_records(folder: Path, record_type: type[R]) -> Iterator[R]:
     Raises:
         StoreError: names a file that is damaged or missing.
     """
-    for name, sha256 in _shards_of(folder / "done.json"):
-        yield from _read_shard(folder / name, sha256, record_type)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file aside, flush it to the disk and rename it into place."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with space_guard(path):
-            with aside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def space_guard(path: Path) -> Iterator[None]:
-    """Turn "no space left" into one clear line that says where and what to do."""
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        if not _is_full(error):
-            raise
-        there = next(parent for parent in path.absolute().parents if parent.exists())
-        free = shutil.disk_usage(there).free // 2**20
-        raise StoreError(
-            f"no space left to write {path} ({free} MiB free); nothing finished is lost: "
-            "free some space and run the same command again"
-        ) from None
-
-
-def _is_full(error: Exception) -> bool:
-    full = {errno.ENOSPC, errno.EDQUOT}
-    if isinstance(error, OSError):
-        return error.errno in full
-    # What safetensors cannot write it says in words, with the number in them.
-    return any(f"(os error {number})" in str(error) for number in full)
+    for name, sha256 in _shards_of(folder):
+        yield from read_shard(folder / name, sha256, lambda table: from_table(table, record_type))
 
 
 def note_cost(folder: Path, seconds: float) -> None:
@@ -215,109 +217,60 @@ def spent(folder: Path) -> dict[str, Any]:
 
 
 def _fill(
+    filling: Filling[T, R],
     folder: Path,
     shards: Iterable[Sequence[T]],
-    sizes: Sequence[int],
-    work: Work[T, Any],
+    total: int,
+    work: Work[T, R],
     runner: Runner,
 ) -> int:
     """Compute the missing shards and write each as it is done; return how many there were."""
-    missing = {at for at in range(len(sizes)) if not _shard(folder, at).is_file()}
+    missing = len(filling.left)
     if not missing:
         return 0
-    there = sum(size for at, size in enumerate(sizes) if at not in missing)
-    numbered = enumerate(zip(sizes, shards, strict=True))
-    todo = ((at, shard) for at, (_size, shard) in numbered if at in missing)
     begun = time.monotonic()
     forget_peak()
     with (
-        progress(work.title, sum(sizes), unit=work.unit, done=there) as tick,
+        progress(work.title, total, unit=work.unit, done=filling.there) as tick,
         # Closed at once when writing fails: a worker has a model in memory.
-        contextlib.closing(runner.run(work.open, todo, tick)) as done,
+        contextlib.closing(runner.run(work.open, filling.todo(shards), tick)) as done,
     ):
         for at, records in done:
-            _write_shard(_shard(folder, at), records, work.record)
+            filling.write(at, records)
             note_cost(folder, time.monotonic() - begun)
             begun = time.monotonic()
-    return len(missing)
+    return missing
+
+
+def _missing(work: Work[Any, R], gaps: Sequence[R], total: int) -> str:
+    are = "is" if len(gaps) == 1 else "are"
+    return (
+        f"{work.title}: {len(gaps)} of {total} {are} missing, since requests failed, the last: "
+        f"{work.missing(gaps[-1])}; run the same command again: it asks for these alone "
+        "(generate.missing says how many a run may go on without)"
+    )
 
 
 def _count(folder: Path) -> int:
     """Return how many records a complete result has."""
     count = 0
-    for name, _sha256 in _shards_of(folder / "done.json"):
+    for name, _sha256 in _shards_of(folder):
         try:
             count += pq.read_metadata(folder / name).num_rows
         except DAMAGE as error:
-            raise _damaged(folder / name) from error
+            raise damaged(folder / name) from error
     return count
 
 
-def _finish(folder: Path, stage: str, key: str, shards: int) -> None:
-    parts = [_shard(folder, at) for at in range(shards)]
-    done = {
-        "stage": stage,
-        "key": key,
-        "shards": [{"file": part.name, "sha256": _sha256(part)} for part in parts],
-    }
-    write_whole(folder / "done.json", json.dumps(done, indent=1).encode())
-
-
-def _shards_of(done: Path) -> list[tuple[str, str]]:
+def _shards_of(folder: Path) -> list[tuple[str, str]]:
     """Return the name and SHA-256 of each shard of a finished result."""
-    try:
-        shards = json.loads(done.read_text(encoding="utf-8"))["shards"]
-        return [(str(shard["file"]), str(shard["sha256"])) for shard in shards]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(done) from error
-
-
-def _shard(folder: Path, at: int) -> Path:
-    return folder / f"part-{at:05d}.parquet"
-
-
-def _write_shard(path: Path, records: Sequence[Any], record_type: type) -> None:
-    write_whole(path, to_bytes(records, record_type))
-
-
-def _read_shard(path: Path, sha256: str, record_type: type[R]) -> list[R]:
-    """Return a shard's records; raises `StoreError` where its bytes are not those of `sha256`."""
-    try:
-        data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise _damaged(path)
-        # Not read_table: threads of its own hold the file, or our bytes, after it has returned.
-        with pq.ParquetFile(pa.BufferReader(data)) as file:
-            return from_table(file.read(), record_type)
-    except DAMAGE as error:
-        raise _damaged(path) from error
-
-
-def _damaged(path: Path) -> StoreError:
-    return StoreError(
-        f"{path}: damaged or missing; delete the folder {path.parent} and run the same command "
-        "to compute it again"
-    )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return listed(unsealed(folder), "shards", folder / DONE)
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold a result folder against other processes; sweep what a killed one left half-written."""
-    with space_guard(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"{folder}: another leaf process is computing this; wait for it, or stop it"
-            ) from None
+    with locked(folder, "is computing this; wait for it, or stop it"):
         for leftover in folder.glob(".*.tmp"):
             if leftover.is_dir():
                 shutil.rmtree(leftover)

@@ -5,7 +5,7 @@ and a stage that hands it to `leaf.pipeline.session.Session.compute` (docs/exten
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
@@ -73,8 +73,19 @@ class Result(ABC, Generic[T]):
             items: What it is computed of.
             besides: What decides it besides its settings: `shard_size`.
         """
+        return self._key(items, self.inputs(items), besides)
+
+    def earlier_keys(self, items: Sequence[T], **besides: Any) -> Iterator[str]:
+        """Yield what named the same result in stores of earlier versions, likeliest first."""
+        return (self._key(items, inputs, besides) for inputs in self.earlier_inputs(items))
+
+    def earlier_inputs(self, items: Sequence[T]) -> Iterator[list[str]]:
+        """Yield what `inputs` returned in earlier versions, where that was something else."""
+        yield from ()
+
+    def _key(self, items: Sequence[T], inputs: list[str], besides: Mapping[str, Any]) -> str:
         settings = {**self.settings(items), **besides, **user_code_digest(type(self))}
-        return stage_key(self.kind, self.version, settings, self.inputs(items))
+        return stage_key(self.kind, self.version, settings, inputs)
 
 
 class Work(Result[T], Generic[T, R]):
@@ -86,6 +97,14 @@ class Work(Result[T], Generic[T, R]):
     """What an item is, for people."""
     travels: ClassVar[bool] = True
     """Whether the recipe's runner works on it; False: too little to carry elsewhere."""
+
+    def missing(self, record: R) -> str:
+        """Return why there is no record, where this one only stands for it; "": it is one.
+
+        What stands for a record is never kept: the same command asks for it again. Such work gives
+        one record an item.
+        """
+        return ""
 
     @abstractmethod
     def open(self, tick: Ticker) -> AbstractContextManager[Worker[T, R]]:
@@ -112,3 +131,5 @@ class StageLog:
     """Seconds that the whole result took, earlier processes included."""
     peak_bytes: int | None = None
     """Highest memory of a process that computed it (GPU memory where there is one)."""
+    missing: int = 0
+    """Records that are missing; the result is unfinished then."""

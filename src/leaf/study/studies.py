@@ -107,5 +107,6 @@ STUDIES: dict[str, Study] = {
         "12).",
         place="leaf.study.case:case",
         trains=True,
+        options=("first_seed",),
     ),
 }

@@ -1,0 +1,92 @@
+"""Files that appear whole or not at all, locks that go with their process, full disks."""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from leaf.errors import StoreError
+
+BUSY = "is writing into this folder; wait for it, or name another --out"
+"""What holds the folder of a run, an evaluation or a study."""
+
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
+"""What a file system says that cannot lock files."""
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file aside, flush it to the disk and rename it into place."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with space_guard(path):
+            with aside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes; raises `OSError` where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def space_guard(path: Path) -> Iterator[None]:
+    """Turn "no space left" into one clear line that says where and what to do."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        if not _is_full(error):
+            raise
+        there = next(parent for parent in path.absolute().parents if parent.exists())
+        free = shutil.disk_usage(there).free // 2**20
+        raise StoreError(
+            f"no space left to write {path} ({free} MiB free); nothing finished is lost: "
+            "free some space and run the same command again"
+        ) from None
+
+
+def _is_full(error: Exception) -> bool:
+    full = {errno.ENOSPC, errno.EDQUOT}
+    if isinstance(error, OSError):
+        return error.errno in full
+    # What safetensors cannot write it says in words, with the number in them.
+    return any(f"(os error {number})" in str(error) for number in full)
+
+
+@contextlib.contextmanager
+def locked(folder: Path, busy: str) -> Iterator[None]:
+    """Hold a folder against other processes, and make it where it is not there.
+
+    The lock goes with the process. A file system without locks holds nobody off.
+
+    Args:
+        folder: What is held.
+        busy: What another process is doing that holds it, and what to do, for the message.
+
+    Raises:
+        StoreError: another process holds it, or no space is left.
+    """
+    with space_guard(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(f"{folder}: another leaf process {busy}") from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        yield
