@@ -90,13 +90,13 @@ def test_chat_records_of_every_form_are_read(form: str) -> None:
 def test_passages_are_context_and_test_data_beside_the_file_are_found() -> None:
     def records() -> Iterator[dict[str, Any]]:
         for n in range(20):
-            docs = [[f"T{n}", f"Al{n} came."], ["Weather", "It rains."]]
+            docs = [[f"T{n}", f"Albert{n} came."], ["Weather", "It rains."]]
             facts = [[f"T{n}", 0]]
             yield {
                 "question": f"Who came {n}?",
                 "context": docs,
                 "supporting_facts": facts,
-                "answer": f"Al{n}",
+                "answer": f"Albert{n}",
             }
 
     lines("my-test.jsonl", records())

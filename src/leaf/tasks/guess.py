@@ -14,6 +14,7 @@ from leaf.records import Problem
 from leaf.tasks.conversation import is_conversation
 from leaf.tasks.paths import decoded, value_at
 from leaf.tasks.reading import Row
+from leaf.text.kinds import Kind, fitting_grader, kind_of
 
 _LOOKED_AT = 200
 """Records that are looked at."""
@@ -36,8 +37,6 @@ _NAMES = {
 
 _LETTERS = ("A", "B", "C", "D", "E", "F")
 _WORKED = re.compile(r"####|\\boxed\{")
-_NUMBER = re.compile(r"[-+−]?[$€£]?\s?\d[\d.,  ]*(?:e[-+]?\d+)?\s?%?", re.IGNORECASE)
-_MATHS = re.compile(r"\\[a-zA-Z]+|[\^=√π]|\d\s*[/+*]\s*\d|\$")
 _REQUEST = re.compile(r"boxed|answer:|####", re.IGNORECASE)
 _SHORT = 6
 """Words of an answer that is a name rather than a sentence."""
@@ -133,13 +132,13 @@ def guess_grader(problems: Sequence[Problem], graders: Sequence[str]) -> list[Gu
     first = problems[0]
     asks = _share(problems, lambda one: bool(_REQUEST.search(one.content)))
     golds = [problem.answer for problem in problems]
+    plain = fitting_grader(golds)
     length = statistics.median(len(gold.split()) for gold in golds)
     if first.grader == "choice":
         found = ("choice", "each names an option", _LINE.format("letter"))
-    elif all(_NUMBER.fullmatch(gold.strip()) for gold in golds):
-        found = ("numbers", f"all {len(golds)} golds are numbers", _BOXED)
-    elif _share(golds, lambda gold: bool(_MATHS.search(gold) or _NUMBER.fullmatch(gold))) > _MOST:
-        found = ("math", "most golds are formulas or numbers", _BOXED)
+    elif plain in ("numbers", "math"):
+        what = "numbers" if plain == "numbers" else "formulas, options or numbers"
+        found = (plain, f"golds are {what}, as {golds[0][:20]!r}", _BOXED)
     elif length <= _SHORT:
         found = ("qa", f"golds are short, {length:.0f} words at the median", _LINE.format("answer"))
     else:
@@ -217,7 +216,7 @@ class _Table:
 
     def is_number(self, column: str) -> bool:
         """Whether it is numbers, written as such or as text."""
-        return all(_NUMBER.fullmatch(str(value).strip()) for value in self.values(column))
+        return all(kind_of(str(value)) is Kind.NUMBER for value in self.values(column))
 
     def is_chat(self, column: str) -> bool:
         """Whether it is turns of a conversation."""
