@@ -21,7 +21,7 @@ from leaf.distill.optim import put_state, state_of
 from leaf.distill.ranks import ranks_here
 from leaf.distill.whole import digest, like, whole
 from leaf.errors import StoreError
-from leaf.store.disk import sha256_of, space_guard
+from leaf.store.disk import sha256_of, space_guard, to_disk
 
 _WEIGHTS = "weights.safetensors"
 _OPTIMIZER = "optimizer.safetensors"
@@ -169,7 +169,7 @@ def flush(folder: Path) -> None:
 
 def _flush_file(path: Path) -> None:
     with path.open("rb") as file:
-        os.fsync(file.fileno())
+        to_disk(file)
 
 
 def _learning(model: nn.Module) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
 from safetensors import SafetensorError
 
@@ -16,8 +17,17 @@ from leaf.errors import StoreError
 BUSY = "is writing into this folder; wait for it, or name another --out"
 """What holds the folder of a run, an evaluation or a study."""
 
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
-"""What a file system says that cannot lock files."""
+_UNKNOWN = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
+"""What a file system says that cannot lock files, or flush them."""
+
+
+def to_disk(file: IO[Any]) -> None:
+    """Bring a file's bytes to the disk; a file system without that writes them when it likes."""
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in _UNKNOWN:
+            raise
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -28,7 +38,7 @@ def write_whole(path: Path, data: bytes) -> None:
             with aside.open("wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                to_disk(file)
             aside.replace(path)
     finally:
         with contextlib.suppress(OSError):
@@ -87,6 +97,6 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
         except BlockingIOError:
             raise StoreError(f"{folder}: another leaf process {busy}") from None
         except OSError as error:
-            if error.errno not in _NO_LOCKS:
+            if error.errno not in _UNKNOWN:
                 raise
         yield

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from leaf.errors import check_type
 from leaf.records import Outcome, RankedUnit, Span, Turn
+from leaf.store.disk import space_guard, to_disk
 from leaf.store.parquet import read_file, schema_of, to_table
-from leaf.store.store import space_guard
 
 _MARK = ("leaf.ledger", "3")
 """Stands in the file's metadata; raised when columns change."""
@@ -244,7 +244,7 @@ def write_ledger(path: Path, found: Iterable[Entry]) -> None:
                     while part := list(itertools.islice(rows, _ROWS)):
                         writer.write_table(to_table(part, Entry).cast(schema))
                 file.flush()
-                os.fsync(file.fileno())
+                to_disk(file)
             aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

@@ -7,13 +7,12 @@ appears. What stands in neither is not of this result.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from leaf.errors import StoreError
-from leaf.store.disk import sha256_of, space_guard, write_whole
+from leaf.store.disk import sha256_of, space_guard, to_disk, write_whole
 from leaf.store.keys import digest
 
 DONE = "done.json"
@@ -168,5 +167,5 @@ class Written:
         with space_guard(self._path), self._path.open("a", encoding="utf-8") as lines:
             lines.write("\n" + json.dumps(file))
             lines.flush()
-            os.fsync(lines.fileno())
+            to_disk(lines)
         self._known.setdefault(file["file"], {})[file["sha256"]] = file
