@@ -212,17 +212,18 @@ def run_seed(job: Job) -> dict[str, float]:
         tokens = None
         for method in job.methods:
             results = _run(_recipe(job, EVERY[method]), job.store, "evaluate")
-            values |= _means(results, method) | _counts(results, method)
+            # The first of them is the baseline: a method that holds problems out has another.
+            values = _means(results, method) | _counts(results, method) | values
             if "kd" in results.students:
                 tokens = tokens or _tokens(results)
         if job.equal_tokens and tokens:
             same = [f"distill.max_tokens={tokens}", "distill.max_steps=null"]
             for method in job.methods:
                 results = _run(_recipe(job, EVERY[method], same), job.store, "evaluate")
-                values |= _means(results, method, "equal_tokens.")
+                values = _means(results, method, "equal_tokens.") | values
         for method in job.methods if job.small else ():
             results = _run(_recipe(job, EVERY[method], SMALL), job.store, "evaluate")
-            values |= _means(results, method, scope="small.")
+            values = _means(results, method, scope="small.") | values
     return values
 
 
