@@ -79,6 +79,8 @@ class Group:
     arms: dict[str, Arm] = field(default_factory=dict)
     bases: dict[str, dict[str, str]] = field(default_factory=dict)
     """Test to question to its base problem; one that is no variant is its own."""
+    known: dict[tuple[str, ...], Measure | None] = field(default_factory=dict)
+    """What was figured out already: figures and table show the same."""
 
     @property
     def place(self) -> str:
@@ -192,6 +194,13 @@ def _sizes(group: Group) -> dict[str, float]:
 
 def level(group: Group, arm: Arm, tests: Sequence[str], name: str) -> Measure | None:
     """Return the mean of a measure over questions and seeds; None where no seed has all tests."""
+    key = (arm.name, name, *tests)
+    if key not in group.known:
+        group.known[key] = _level(group, arm, tests, name)
+    return group.known[key]
+
+
+def _level(group: Group, arm: Arm, tests: Sequence[str], name: str) -> Measure | None:
     seeds = sorted(arm.seeds(tests, name))
     if not seeds:
         return None
@@ -206,6 +215,15 @@ def difference(
     group: Group, one: Arm, other: Arm, tests: Sequence[str], name: str
 ) -> Measure | None:
     """Return what one arm has more than another on the same questions in the same seeds."""
+    key = (f"{one.name} - {other.name}", name, *tests)
+    if key not in group.known:
+        group.known[key] = _difference(group, one, other, tests, name)
+    return group.known[key]
+
+
+def _difference(
+    group: Group, one: Arm, other: Arm, tests: Sequence[str], name: str
+) -> Measure | None:
     seeds = sorted(one.seeds(tests, name) & other.seeds(tests, name))
     if not seeds:
         return None

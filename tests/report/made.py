@@ -33,6 +33,7 @@ def results_of(run: dict[str, Any]) -> Results:
         lengths=run.get("lengths", {}),
         others=run.get("others", {}),
         rows=run.get("rows", {}),
+        responses=run.get("responses", {}),
         beside=run.get("beside", {}),
         drops=run["drops"],
         notes=run.get("notes", []),

@@ -146,6 +146,7 @@ def test_each_arms_way_is_counted_by_how_questions_were_changed(run: dict[str, A
         )
     }
     run["rows"] = {"kd": {"original": 3}, "leaf": {"original": 3, "span": 1}}
+    run["responses"] = {"kd": {"teacher": 2, "gold": 1}, "leaf": {"teacher": 2, "gold": 1}}
     run["training"] |= {"rft": [line(1, 0.0, None)], "self": [line(1, 0.0, 2.0)]}
     report = build_report(**run)
     ways = {way["arm"]: way for way in report["ways"]}
@@ -160,11 +161,13 @@ def test_each_arms_way_is_counted_by_how_questions_were_changed(run: dict[str, A
     assert (ways["self"]["kept"], ways["self"]["rows"]) == ({"span": 1}, {"original": 1, "span": 1})
     assert ways["self"]["differs"] == {"teacher": "self", "attribute.detector": "ablation"}
     assert ways["self"]["left"] == [{"stage": "verify", "reason": "student wrong", "count": 1}]
+    assert ways["leaf"]["responses"] == {"teacher": 2, "gold": 1}
     assert "LeaF-self: nothing was put into any of 3 problems" in report["notes"]
     text = text_of(render(report))
     assert (
         "LeaF-self itself, as it was 2 1 of 2 without a span 1 originals 1 without a span" in text
     )
+    assert "3 originals 2 answered by the teacher 1 answered by the data" in text
     assert "LeaF-self differs in teacher: self , attribute.detector: ablation" in text
 
 
