@@ -30,6 +30,7 @@ _AFTER = re.compile(
 )
 _BOUND = re.compile(rf"[\s${{(]{{0,9}}(?:{_RELATION})")
 _ONE = re.compile(r"(?<![A-Za-z])[A-H](?![A-Za-z])")
+_SPACES = re.compile(r"(?:\\[ ,;:!]|\\q?quad(?![A-Za-z])|~|\s)+")
 _LIST = re.compile(
     r"(?:either |both |options? |choices? ){0,3}"
     r"[A-H](?:(?:[\s,;/&]|\b(?:and|or|option)\b){1,9}[A-H])+"
@@ -74,7 +75,7 @@ def affirmed(said: str) -> str:
 
 def hedged_options(said: str) -> str | None:
     """Return why a final answer chooses no single option; None where it may."""
-    plain = without_commands(said)
+    plain = _SPACES.sub(" ", without_commands(said)).strip()
     if _LIST.fullmatch(plain) and len(set(re.findall("[A-H](?![A-Za-z])", plain))) > 1:
         return SEVERAL
     first = _ONE.search(plain)

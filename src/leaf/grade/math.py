@@ -30,6 +30,7 @@ from leaf.grade.judgement import (
 from leaf.grade.written import options
 from leaf.records import Answer, Problem
 from leaf.text.latex import boxes
+from leaf.text.number import read_number
 
 TAIL = 2000
 """Characters at the end of a text without a marked answer in which one is searched for."""
@@ -73,7 +74,9 @@ class Math(Grader):
             return same_or_compared(gold, final.text)
         said = affirmed(final.text)
         clause = _CLAUSE_END.split(said, maxsplit=1)[0]
-        if not _PROSE.search(clause) or hedged_options(said):
+        # Words beside a number are its unit.
+        plain = not _PROSE.search(clause) or read_number(clause) is not None
+        if plain or hedged_options(said):
             return same_or_compared(gold, clause)
         # With the word in front, math-verify takes what follows it and not what comes last.
         return Comparison(gold=gold, answer=f"answer: {said}", whole=False, stated=True)
