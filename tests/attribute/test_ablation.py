@@ -15,9 +15,9 @@ from leaf.attribute.detectors.ablation import plan_trial
 from leaf.attribute.ranking import of_kind
 from leaf.attribute.tail_losses import tail_losses
 from leaf.errors import LeafError, NonFiniteError
-from leaf.models.kv_cache import can_share
 from leaf.models.load import Loaded, load
 from leaf.models.output_head import output_head
+from leaf.models.paths import paths_of
 from leaf.models.prompt_format import EncodedExample, PromptFormat
 from leaf.recipe import ModelSection
 from leaf.records import NormalisedScores, Problem, Sensitivity
@@ -58,7 +58,7 @@ def naive(model: Any, ids: Sequence[int], first: int) -> list[float]:
 )
 def test_what_is_shared_changes_no_loss(tiny_model, family, changes, budget) -> None:
     model = tiny_model(family, dtype=torch.float32, **changes)
-    share = can_share(model)
+    share = paths_of(model).shares
     assert share == (not changes)
     found = tail_losses(model, output_head(model), GROUPS, token_budget=budget, share=share)
     assert [len(group) for group in found] == [4, 2, 1]

@@ -270,7 +270,7 @@ def test_loss_and_gradient_equal_those_of_two_prompts_in_float64(
     packed: bool,
 ) -> None:
     if not packed:
-        monkeypatch.setattr(packing, "_attends_by_rows", lambda *_: False)
+        monkeypatch.setattr(packing, "attends_by_rows", lambda *_: False)
     student, teacher = models
     source = teachers(teacher, tmp_path)[kind]
     expected = naive([student.requires_grad_(True), teacher], 0.3)

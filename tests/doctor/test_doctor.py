@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, Gemma4TextConfig
 
 from leaf.distill import tracking
 from leaf.distill.room import Parameters
 from leaf.doctor import Finding, examine
-from leaf.doctor.files import look
+from leaf.doctor.files import ModelFiles, look
 from leaf.doctor.machine import check_disk, check_memory
+from leaf.models.files import Source
 from leaf.models.load import best_device, resolve_dtype
 from leaf.recipe import ModelSection, Recipe
 from leaf.recipe.reading import check_recipe
@@ -175,12 +176,13 @@ def test_prompts_beyond_the_context_are_counted(values: dict[str, Any], tmp_path
     records = [{"question": "7" * n, "answer": "4", "solution": "4"} for n in lengths]
     values["data"]["path"] = write(tmp_path / "own.jsonl", records)
     values["generate"]["max_new_tokens"] = 20
-    student, teacher = found(values, "warn")
+    student, teacher, rows = found(values, "warn")
     assert student.startswith("training data: longest prompt for the student ")
     assert teacher.startswith("training data: longest prompt for the teacher ")
     for text in (student, teacher):
         assert "311 tokens, context 128: 2 of 5 prompts do not fit" in text
         assert "2 leave less than 20 tokens for the answer" in text
+    assert "the student's context of 128: 3 of 5 are longer and left out" in rows
 
 
 def test_rows_beyond_the_cutoff_are_counted(values: dict[str, Any], tmp_path: Path) -> None:
@@ -256,6 +258,37 @@ def test_adapters_need_memory_for_themselves_and_two_bytes_a_frozen_weight(
     *_, training = check_memory(recipe, student, teacher, trained)
     # 16 MiB for what learns, 2 for the frozen bfloat16 weights, the float32 teacher's 4.
     assert training.text.startswith("memory, training: about 22 MiB")
+
+
+def test_a_tokenizer_with_more_tokens_than_embeddings_is_found(
+    values: dict[str, Any], spoilt: Path
+) -> None:
+    model = AutoModelForCausalLM.from_pretrained(spoilt)
+    model.resize_token_embeddings(model.config.vocab_size - 5)
+    model.save_pretrained(spoilt)
+    values["student"]["model"] = str(spoilt)
+    bad = found(values, "bad")
+    assert any("its tokenizer has 5 tokens beyond the model's" in text for text in bad)
+
+
+def test_a_cache_whose_layers_differ_is_counted_layer_by_layer() -> None:
+    # 25 layers keep 4 heads of 256, every sixth 4 of 512; keys and values, 2 bytes each.
+    config = Gemma4TextConfig()
+    model = ModelFiles(
+        role="student",
+        section=ModelSection(model="gemma"),
+        source=Source(name="gemma", fingerprint="gemma"),
+        config=config,
+        parameters=1,
+        dtype=torch.bfloat16,
+    )
+    assert model.cache_bytes == 2 * 2 * 4 * (25 * 256 + 5 * 512)
+
+
+def test_the_paths_of_both_models_are_told(values: dict[str, Any]) -> None:
+    told = [text for text in found(values, "good") if "paths: " in text]
+    line = "paths: sensitivity, ablation, generation, training: packed"
+    assert told == [f"student: {line}", f"teacher: {line}"]
 
 
 def test_names_of_no_layer_are_found_before_training(values: dict[str, Any]) -> None:

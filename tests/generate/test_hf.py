@@ -9,6 +9,7 @@ from leaf.generate import HuggingFaceEngine
 from leaf.models.files import Source
 from leaf.models.kv_cache import RaggedCache
 from leaf.models.load import Loaded
+from leaf.models.paths import paths_of
 from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import GenerateSection
 from leaf.records import Problem
@@ -193,6 +194,18 @@ def test_a_model_with_a_sliding_window_answers_without_drafts_and_says_so(talker
     assert "talker: answers by fixed batches, without drafts" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "changes", [{}, {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 0}]
+)
+def test_rules_of_a_models_own_generation_config_hold_on_no_path(talker, changes):
+    loaded = talker("qwen2", **changes)
+    plain, _ = answers_with(loaded, None)
+    own = loaded.model.generation_config
+    own.suppress_tokens, own.no_repeat_ngram_size, own.min_new_tokens = [*range(40)], 1, 15
+    assert answers_with(loaded, None)[0] == plain
+    assert loaded.model.generation_config is own
+
+
 def test_a_drafted_answer_ends_at_the_end_of_its_turn(talker):
     loaded = talker()
     chat = PromptFormat(loaded.tokenizer, name="talker")
@@ -234,7 +247,7 @@ def test_when_memory_runs_out_halves_keep_their_own_drafts(talker, monkeypatch):
         return feed(rows, tokens)
 
     monkeypatch.setattr(RaggedCache, "feed", small_machine)
-    monkeypatch.setattr("leaf.generate.hf.can_share", lambda model: True)
+    assert paths_of(loaded.model).shares
     found, effort = answers_with(loaded, drafts)
     assert found == plain
     assert effort == expected

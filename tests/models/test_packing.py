@@ -7,7 +7,7 @@ from torch import device
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from leaf.models.output_head import backbone
-from leaf.models.packing import Packer, _attend_at_once, _attend_in_turn, _has_varlen, _Pack
+from leaf.models.packing import Packer, _attend_at_once, _attend_in_turn, _has_varlen, _Kept, _Pack
 from leaf.models.padding import pad
 from leaf.models.prompt_format import EncodedExample
 
@@ -72,7 +72,9 @@ def test_a_beginning_is_computed_once_and_again_when_it_changes(tiny_model):
     packer = Packer(model)
     seen = []
     backbone(model).register_forward_pre_hook(
-        lambda _module, _inputs, named: seen.append(named.get("input_ids") is not None),
+        lambda _module, _inputs, named: seen.append(
+            "leaf_pack" in named and named["leaf_pack"].keeps
+        ),
         with_kwargs=True,
     )
     assert packer.packs
@@ -115,7 +117,7 @@ def test_the_models_own_attention_is_back_afterwards(tiny_model):
 
 def test_each_row_finds_the_beginning_before_its_own_keys():
     # A beginning of 2 keys, then rows of 3 and 1.
-    pack = _Pack.of([3, 1], 2, [], device("cpu"))
+    pack = _Pack.of([3, 1], 2, _Kept(), device("cpu"))
     beginning, own = torch.tensor([10.0, 11.0]), torch.tensor([0.0, 1.0, 2.0, 3.0])
     keys = pack.with_beginning(beginning[None, :, None], own[None, :, None])
     assert keys.flatten().tolist() == [10, 11, 0, 1, 2, 10, 11, 3]
@@ -144,7 +146,7 @@ def test_all_rows_at_once_give_what_one_after_another_gives(monkeypatch):
         return torch.cat(rows, dim=1).transpose(0, 1)
 
     monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", by_hand)
-    pack = _Pack.of([3, 1], 2, [], device("cpu"))
+    pack = _Pack.of([3, 1], 2, _Kept(), device("cpu"))
     query = torch.randn(4, 4, 8, dtype=torch.float64)
     key, value = torch.randn(2, 2, 8, 8, dtype=torch.float64)
     torch.testing.assert_close(

@@ -4,8 +4,9 @@ import pytest
 import torch
 from transformers import BloomConfig, BloomForCausalLM, Gemma2Config, Gemma2ForCausalLM
 
-from leaf.models.kv_cache import RaggedCache, can_share
+from leaf.models.kv_cache import RaggedCache
 from leaf.models.output_head import backbone
+from leaf.models.paths import paths_of
 from leaf.models.shared_prefix import Start, common_prefix, feed_shared, plan_starts
 
 FAMILIES = ["llama", "qwen2"]
@@ -160,17 +161,21 @@ def test_a_common_prefix_ends_at_the_first_difference(one, other, shared):
     assert common_prefix(one, other) == shared
 
 
-def test_only_models_that_keep_every_position_can_share(tiny_model):
+def shares(model):
+    return paths_of(model).shares
+
+
+def test_only_models_that_keep_every_position_shares(tiny_model):
     float32 = torch.float32
-    assert can_share(tiny_model("llama", dtype=float32))
-    assert can_share(tiny_model("qwen2", dtype=float32))
+    assert shares(tiny_model("llama", dtype=float32))
+    assert shares(tiny_model("qwen2", dtype=float32))
     window = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0}
-    assert not can_share(tiny_model("qwen2", dtype=float32, **window))
+    assert not shares(tiny_model("qwen2", dtype=float32, **window))
     stretched = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
-    assert not can_share(tiny_model("llama", dtype=float32, rope_parameters=stretched))
+    assert not shares(tiny_model("llama", dtype=float32, rope_parameters=stretched))
     # Bloom's positions are slopes added to the attention scores; Gemma 2 caps these scores.
     bloom = BloomConfig(vocab_size=61, hidden_size=16, n_layer=2, n_head=4)
-    assert not can_share(BloomForCausalLM(bloom).eval())
+    assert not shares(BloomForCausalLM(bloom).eval())
     gemma = Gemma2Config(
         vocab_size=61,
         hidden_size=16,
@@ -184,4 +189,4 @@ def test_only_models_that_keep_every_position_can_share(tiny_model):
         query_pre_attn_scalar=1,
         initializer_range=0.5,
     )
-    assert not can_share(Gemma2ForCausalLM(gemma).eval())
+    assert not shares(Gemma2ForCausalLM(gemma).eval())

@@ -12,7 +12,9 @@ from leaf.api.undisturbed import undisturbed
 from leaf.errors import ModelError, UsageError, check_type, nearest
 from leaf.models.files import Source, find
 from leaf.models.load import Loaded, dtype_name, load, size_text
+from leaf.models.paths import paths_of
 from leaf.models.prompt_format import PromptFormat
+from leaf.progress import say
 from leaf.recipe import ModelSection
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
@@ -132,6 +134,9 @@ class Model:
             }
         )
         loaded = load(section, find(section))
+        paths = paths_of(loaded.model)
+        if paths.slow:
+            say(f"{name}: {paths.line}")
         return cls(loaded.model, loaded.tokenizer, system=system, template=template, name=str(name))
 
     @property

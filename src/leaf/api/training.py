@@ -16,6 +16,7 @@ from leaf.api.pair import Itself, checked_section, left_out_text, limit_text, pa
 from leaf.api.undisturbed import undisturbed
 from leaf.distill import TrainingExample, encode_rows, hold_out, plan_steps, split_rows
 from leaf.distill.export import round_weights, stop_at
+from leaf.distill.rehearsal import rehearse_training
 from leaf.distill.rows import rows_from
 from leaf.distill.train_student import TrainingJob, export_student, train_student
 from leaf.errors import ModelError, UsageError, check_type
@@ -162,6 +163,9 @@ def distill(
 def _train(job: TrainingJob, student: Model, *, keep: bool) -> Any:
     """Do a training job and return the trained model, frozen; `keep` writes it to its folder."""
     attention = student._loaded.model.config._attn_implementation
+    held = job.student_source.held
+    # What would die at the merge, after training, dies here.
+    rehearse_training(held.model.config, job.distill, name=student.name, kind=type(held.model))
     distiller, samples, trained = train_student(job)
     model = distiller.student.model
     if job.distill.gradient_checkpointing:

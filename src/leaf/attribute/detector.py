@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # they import torch, and a recipe is checked without
     from leaf.models.load import Loaded
     from leaf.models.output_head import Head
     from leaf.models.packing import Packer
+    from leaf.models.paths import Paths
     from leaf.models.prompt_format import PromptFormat
 
 Places = Mapping[str, Sequence[Piece]]
@@ -47,21 +48,24 @@ class MeasuredModel:
         """The model's output head."""
         from leaf.models.output_head import output_head
 
-        return output_head(self.loaded.model)
+        head = output_head(self.loaded.model)
+        self.paths.check("ablation", self.loaded.source.name)
+        return head
 
     @cached_property
-    def shares(self) -> bool:
-        """Whether its cache can be cut and forked (`leaf.models.kv_cache.can_share`)."""
-        from leaf.models.kv_cache import can_share
+    def paths(self) -> "Paths":
+        """Which ways of running it are right (`leaf.models.paths`)."""
+        from leaf.models.paths import paths_of
 
-        return can_share(self.loaded.model)
+        return paths_of(self.loaded.model)
 
     @cached_property
     def packer(self) -> "Packer":
         """What runs the model on batches without padding, where it can."""
         from leaf.models.packing import Packer
 
-        return Packer(self.loaded.model)
+        self.paths.check("sensitivity", self.loaded.source.name)
+        return Packer(self.loaded.model, paths=self.paths)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
-from leaf.models.output_head import Head, backbone
+from leaf.models.output_head import Head
+from leaf.models.packing import padded_states
 from leaf.models.padding import Batch, pad
+from leaf.models.paths import paths_of
 from leaf.models.prompt_format import EncodedExample
 
 _CHUNK = 256
@@ -34,14 +36,8 @@ def surprisal(
 
 def response_losses(model: Any, head: Head, batch: Batch) -> Tensor:
     """Return -log p of each response token [R], in nats; dtype and device as `token_losses`."""
-    device = head.weight.device
     with torch.no_grad():
-        hidden_BTD = backbone(model)(
-            input_ids=batch.ids_BT.to(device),
-            attention_mask=batch.mask_BT.to(device),
-            use_cache=False,
-        ).last_hidden_state
-        hidden_RD = hidden_BTD[batch.rows_R.to(device), batch.positions_R.to(device)]
+        hidden_RD = padded_states(model, paths_of(model), batch)
     return token_losses(head, hidden_RD, batch.ids_BT[batch.rows_R, batch.positions_R + 1])
 
 
@@ -58,7 +54,7 @@ def token_losses(head: Head, hidden_RD: Tensor, targets_R: Tensor) -> Tensor:
     with torch.no_grad():
         for start in range(0, len(targets_R), _CHUNK):
             part = slice(start, start + _CHUNK)
-            logits_CV = head.finish(hidden_RD[part] @ head.weight.T)
+            logits_CV = head.logits(hidden_RD[part])
             targets_C = targets_R[part].to(logits_CV.device)
             losses_R[part] = F.cross_entropy(logits_CV, targets_C, reduction="none").cpu()
     return losses_R

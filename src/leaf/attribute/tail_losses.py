@@ -43,7 +43,7 @@ def tail_losses(
         groups: Conversations that begin alike.
         token_budget: Most tokens, padding included, in one pass beyond the first conversations'.
         share: Compute once what a group shares with its first one; the model's cache must allow
-            that (`leaf.models.kv_cache.can_share`).
+            that (`leaf.models.paths`).
     """
     if not share:
         items = [item for group in groups for item in group]

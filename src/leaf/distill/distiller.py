@@ -203,6 +203,18 @@ class Distiller:
         return list(groups.values())
 
     def _plan(self, samples: Sequence[Sample]) -> list[list[int]]:
+        parts = self.module.paths.parts(
+            [sample.longest for sample in samples],
+            together=self.module.packs or self.module.paths.pads,
+        )
+        return [
+            [part[at] for at in batch]
+            for part in parts
+            for batch in self._plan_alike([samples[at] for at in part])
+        ]
+
+    def _plan_alike(self, samples: Sequence[Sample]) -> list[list[int]]:
+        """Return micro-batches of rows that may stand side by side."""
         budget = self.token_budget
         lengths = [sample.longest for sample in samples]
         if not self.module.packs:

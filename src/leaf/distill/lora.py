@@ -10,6 +10,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from leaf.errors import RecipeError, nearest
+from leaf.models.adapters import own_names
 from leaf.recipe import LoraSection
 
 
@@ -19,7 +20,7 @@ def add_adapters(model: Any, section: LoraSection, *, seed: int) -> None:
     B starts as zeros, so the model's outputs are what they were. A is drawn from `seed`.
 
     Raises:
-        RecipeError: a name in `lora.targets` is of no linear layer.
+        RecipeError: a name in `lora.targets` is of no linear layer, or of one that cannot have one.
     """
     from peft import LoraConfig, inject_adapter_in_model  # takes seconds
 
@@ -31,7 +32,7 @@ def add_adapters(model: Any, section: LoraSection, *, seed: int) -> None:
         lora_dropout=section.dropout,
         target_modules=targets,
     )
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with torch.random.fork_rng(devices=[]), own_names(model), warnings.catch_warnings():
         torch.default_generator.manual_seed(seed)
         # It says of layers that keep their weights transposed (GPT-2) that it noticed.
         warnings.filterwarnings("ignore", message="fan_in_fan_out")
@@ -75,8 +76,9 @@ def _targets(model: Any, section: LoraSection) -> list[str]:
         for name, layer in model.named_modules()
         if isinstance(layer, nn.Linear | Conv1D) and layer is not head
     ]
+    fused = {name for name in layers if _is_fused(model, name)}
     if not section.targets:
-        return layers
+        return [name for name in layers if name not in fused]
     for target in section.targets:
         if not any(_is_named(layer, target) for layer in layers):
             known = list(dict.fromkeys(layer.rpartition(".")[2] for layer in layers))
@@ -84,7 +86,23 @@ def _targets(model: Any, section: LoraSection) -> list[str]:
                 f"distill.lora.targets: the student has no linear layer `{target}`"
                 f"{nearest(target, known)} (there are {', '.join(known)}; the head stays as it is)"
             )
-    return [name for name in layers if any(_is_named(name, word) for word in section.targets)]
+    chosen = [name for name in layers if any(_is_named(name, word) for word in section.targets)]
+    if fused & set(chosen):
+        raise RecipeError(
+            f"distill.lora.targets: {min(fused & set(chosen))} can have no adapter: a state space "
+            "multiplies with its bare weight; leave it out"
+        )
+    return chosen
+
+
+def _is_fused(model: Any, name: str) -> bool:
+    """Whether a layer's weight is read past the layer, which an adapter would be lost on.
+
+    The kernels of Mamba and its kin take the weight of `out_proj` in with the state space.
+    """
+    above, _, last = name.rpartition(".")
+    mixer = model.get_submodule(above)
+    return last == "out_proj" and hasattr(mixer, "A_log") and hasattr(mixer, "D")
 
 
 def _is_named(layer: str, target: str) -> bool:

@@ -16,6 +16,7 @@ from leaf.models.lent import lent
 from leaf.models.output_head import Head, output_head
 from leaf.models.packing import Packer
 from leaf.models.padding import Batch
+from leaf.models.paths import paths_of
 
 
 class Student(nn.Module):
@@ -37,10 +38,13 @@ class Student(nn.Module):
         self.terms = nn.ModuleDict(terms or {})
         with lent(model):
             self.head = output_head(model)
-            self._packer = Packer(model, dtype)
+            self.paths = paths_of(model)
+            self.paths.check("training", type(model).__name__)
+            self._packer = Packer(model, dtype, self.paths)
             # The forward may be done again in the backward, where somebody else has switched
             # checkpointing on: then by the attention that is set outside.
-            self._packer.packs = self._packer.packs and not model.is_activation_checkpointing
+            alike = self.paths.learns_packed and not model.is_activation_checkpointing
+            self._packer.packs = self._packer.packs and alike
         self.packs = self._packer.packs
 
     def learn(self, *, checkpointing: bool) -> None:

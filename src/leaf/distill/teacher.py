@@ -18,6 +18,7 @@ from leaf.models.load import Loaded
 from leaf.models.output_head import Head, output_head
 from leaf.models.packing import Packer
 from leaf.models.padding import pad
+from leaf.models.paths import paths_of
 from leaf.models.prompt_format import EncodedExample
 
 States = Callable[[Sequence[EncodedExample]], Tensor]
@@ -104,7 +105,9 @@ class OnlineStates:
 
     def __init__(self, teacher: Loaded, shared: int = 0) -> None:
         """Look through `teacher`; all conversations have the same first `shared` tokens."""
-        self._packer = Packer(teacher.model)
+        paths = paths_of(teacher.model)
+        paths.check("ablation", teacher.source.name)
+        self._packer = Packer(teacher.model, paths=paths)
         self._shared = shared
 
     def __call__(self, items: Sequence[EncodedExample]) -> Tensor:

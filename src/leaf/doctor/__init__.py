@@ -1,7 +1,7 @@
 """What would stop or spoil a run, found before hours are spent.
 
 Every check goes on by itself: a fault is a finding, and the next check runs. Model files are
-brought to this machine as a run would bring them, but no weights are loaded.
+brought to this machine as a run would bring them; weights are loaded once, for a rehearsal.
 """
 
 import re
@@ -42,6 +42,7 @@ from leaf.doctor.machine import (
     check_memory,
     check_runner,
 )
+from leaf.doctor.paths import check_paths
 from leaf.doctor.served import check_served
 from leaf.errors import LeafError
 from leaf.models.prompt_format import PromptFormat
@@ -111,7 +112,8 @@ def _examine(recipe: Recipe) -> list[Finding]:
         findings.extend(_guarded(check_injections(recipe, train)))
         findings.extend(_guarded(check_lengths("training data", train, recipe, chats)))
         if "student" in chats:
-            findings.extend(_guarded(check_cutoff(recipe, train, chats["student"][1])))
+            files, chat = chats["student"]
+            findings.extend(_guarded(check_cutoff(recipe, train, chat, files.context)))
     for name, section in recipe.evaluate.benchmarks.items():
         test = _read(findings, f"benchmark {name}", section, chats)
         if test:
@@ -119,6 +121,7 @@ def _examine(recipe: Recipe) -> list[Finding]:
             findings.append(check_overlap(name, test, train or (), left_out=left_out))
             findings.extend(_guarded(check_lengths(f"benchmark {name}", test, recipe, chats)))
     trained = student and _attempt(findings, count_parameters, student.source, recipe.distill)
+    findings.extend(check_paths(recipe, [student, teacher], trained=trained is not None))
     if student and teacher and trained:
         findings.extend(check_memory(recipe, student, teacher, trained))
         findings.append(check_disk(recipe, student, trained))

@@ -183,10 +183,13 @@ def check_lengths(
 
 
 def check_cutoff(
-    recipe: Recipe, problems: Sequence[Problem], chat: PromptFormat
+    recipe: Recipe, problems: Sequence[Problem], chat: PromptFormat, context: int
 ) -> Iterator[Finding]:
-    """Count training rows beyond the cutoff; a teacher's responses are not known before the run."""
-    cutoff = recipe.distill.cutoff
+    """Count training rows beyond the cutoff, or beyond the student's context.
+
+    A teacher's responses are not known before the run.
+    """
+    cutoff = min(recipe.distill.cutoff, context)
     gold = recipe.attribute.reference == "gold"
     rows = [problem for problem in problems if problem.solution or not gold]
     if not rows:
@@ -197,9 +200,10 @@ def check_cutoff(
         for problem, response in zip(rows, responses, strict=True)
     ]
     longer = sum(length > cutoff for length in lengths)
+    limit = "distill.cutoff" if cutoff == recipe.distill.cutoff else "the student's context of"
     writes = "teacher" if recipe.attribute.reference == "teacher" else "student"
     what = "rows" if gold else f"rows without their response (the {writes} writes it)"
-    text = f"training {what}: longest {max(lengths)} tokens, distill.cutoff {cutoff}"
+    text = f"training {what}: longest {max(lengths)} tokens, {limit} {cutoff}"
     if longer:
         yield Finding("warn", f"{text}: {longer} of {len(rows)} are longer and left out")
     else:

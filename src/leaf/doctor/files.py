@@ -51,10 +51,17 @@ class ModelFiles:
     def cache_bytes(self) -> int:
         """Bytes that one token takes in its attention cache; 0 where it has no such cache."""
         config = self.config.get_text_config()
-        heads = getattr(config, "num_attention_heads", None) or 0
-        width = getattr(config, "head_dim", None) or config.hidden_size // max(heads, 1)
-        kept = getattr(config, "num_key_value_heads", None) or heads
-        return int(2 * config.num_hidden_layers * kept * width * self.dtype.itemsize)
+        own = getattr(config, "per_layer_config", None)
+        count = config.num_hidden_layers
+        layers = [own[at] for at in range(count)] if own else [config] * count
+        return sum(map(_kept_numbers, layers)) * self.dtype.itemsize
+
+
+def _kept_numbers(layer: Any) -> int:
+    """Return how many numbers a layer keeps of a token, by its own settings or the model's."""
+    heads = getattr(layer, "num_attention_heads", None) or 0
+    width = getattr(layer, "head_dim", None) or layer.hidden_size // max(heads, 1)
+    return int(2 * (getattr(layer, "num_key_value_heads", None) or heads) * width)
 
 
 def look(section: ModelSection, role: str) -> ModelFiles:

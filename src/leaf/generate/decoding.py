@@ -83,7 +83,7 @@ def decode(
     """Yield each request's number and the tokens of its answer, as it ends; return the effort.
 
     Args:
-        model: One that `leaf.models.kv_cache.can_share`.
+        model: One whose paths say that it `shares` (`leaf.models.paths`).
         head: Its output head.
         requests: Number and what is asked, `max_rows` of them taken whenever the queue is empty;
             prompts with a common beginning that are fed together share its computation.
@@ -293,7 +293,7 @@ def _next_tokens(
             draws_N = torch.stack([torch.rand((), generator=each.generator) for each in sequences])
         tokens: list[int] = []
         for at in range(0, len(hidden_ND), _CHUNK):
-            logits_NV = head.finish(hidden_ND[at : at + _CHUNK] @ head.weight.T)
+            logits_NV = head.logits(hidden_ND[at : at + _CHUNK])
             if sampling:
                 tokens += draw(logits_NV, draws_N[at : at + _CHUNK], sampling).tolist()
             else:

@@ -8,16 +8,17 @@ from typing import Any
 
 import torch
 
-from leaf.errors import ChatError, ModelError
+from leaf.errors import ChatError
 from leaf.generate.decoding import Request, Sampling, decode
 from leaf.generate.engine import Effort, failed, in_order, seed_of, too_long, until_stop
 from leaf.models import load
 from leaf.models.batching import halved, is_out_of_memory, plan_batches, run_halving
 from leaf.models.files import Source
-from leaf.models.kv_cache import can_share
 from leaf.models.load import Loaded
 from leaf.models.output_head import Head, output_head
 from leaf.models.padding import pad_ids
+from leaf.models.paths import Paths, paths_of
+from leaf.models.plain import plain_generation
 from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.progress import Ticker, say
 from leaf.recipe import GenerateSection, ModelSection
@@ -138,15 +139,17 @@ class HuggingFaceEngine:
     @cached_property
     def _head(self) -> Head | None:
         """The output head of a model that we can decode ourselves, else None."""
-        model = self._loaded.model
-        try:
-            if can_share(model):
-                return output_head(model)
-            reason = "its cache cannot be cut"
-        except ModelError as error:
-            reason = str(error)
-        say(f"{self._loaded.source.name}: answers by fixed batches, without drafts: {reason}")
+        name = self._loaded.source.name
+        self._paths.check("generation", name)
+        if self._paths.shares:
+            return output_head(self._loaded.model)
+        how = "by fixed batches" if self._paths.answers_padded else "one at a time"
+        say(f"{name}: answers {how}, without drafts: {self._paths.slower('generation')}")
         return None
+
+    @cached_property
+    def _paths(self) -> Paths:
+        return paths_of(self._loaded.model)
 
     @property
     def _sampling(self) -> Sampling | None:
@@ -194,14 +197,17 @@ class HuggingFaceEngine:
 
     def _generate(self, requests: Iterator[tuple[int, Request]]) -> Outputs:
         """Answer in fixed batches by the model's own loop, all rows to the last one's end."""
-        alone = self._sampling is not None  # the library has one stream of random numbers
+        # The library has one stream of random numbers.
+        alone = self._sampling is not None or not self._paths.answers_padded
         while block := list(itertools.islice(requests, _BLOCK)):
-            for batch in plan_batches(
-                [request.room for _, request in block],
-                token_budget=self._section.token_budget,
-                max_items=1 if alone else self._section.max_batch,
-            ):
-                yield from self._in_parts([block[at] for at in batch])
+            rooms = [request.room for _, request in block]
+            for part in self._paths.parts(rooms, together=self._paths.answers_padded):
+                for batch in plan_batches(
+                    [rooms[at] for at in part],
+                    token_budget=self._section.token_budget,
+                    max_items=1 if alone else self._section.max_batch,
+                ):
+                    yield from self._in_parts([block[part[at]] for at in batch])
 
     def _in_parts(self, batch: Sequence[tuple[int, Request]]) -> list[tuple[int, list[int]]]:
         """Answer one batch, in parts where memory does not reach."""
@@ -220,7 +226,12 @@ class HuggingFaceEngine:
         longest = ids.shape[1]
         sampling = self._sampling
         model: Any = self._loaded.model
-        with torch.inference_mode(), torch.random.fork_rng(), _contiguous_input(model):
+        with (
+            torch.inference_mode(),
+            torch.random.fork_rng(),
+            _contiguous_input(model),
+            plain_generation(model),
+        ):
             torch.manual_seed(requests[0].seed)
             output = model.generate(
                 input_ids=ids.to(self._loaded.device),

@@ -6,6 +6,8 @@ metadata of ours hold some of the base's numbers as well, by which another base 
 
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +82,7 @@ def put_on(model: Any, folder: Path, *, name: str) -> None:
     _check_shapes(model, weights, other)
     if noted is not None and not _is_near(_numbers(model, min(weights)), json.loads(noted)):
         raise ModelError(f"{other}: its weights are others")
-    with readable(other), warnings.catch_warnings():
+    with readable(other), own_names(model), warnings.catch_warnings():
         # It says of layers that keep their weights transposed (GPT-2) that it noticed.
         warnings.filterwarnings("ignore", message="fan_in_fan_out")
         inject_adapter_in_model(config, model)
@@ -111,6 +113,23 @@ def merge(model: Any) -> None:
             model.set_submodule(name, whole)
     del model.peft_config
     model._hf_peft_config_loaded = False  # else `save_pretrained` would look for adapters
+
+
+@contextmanager
+def own_names(model: Any) -> Iterator[None]:
+    """Let PEFT take the names of layers as they are, for a block.
+
+    For mixtures of experts it reads `up_proj` and its like as the experts of transformers 4, which
+    are no linear layers any more: they would get adapters, and a dense layer of that name none.
+    """
+    own = model.config.model_type
+    model.config.model_type = "leaf"
+    try:
+        yield
+    finally:
+        del model.config.model_type
+        if model.config.model_type != own:  # it was the object's, not its class's
+            model.config.model_type = own
 
 
 def _check_shapes(model: Any, weights: dict[str, Tensor], other: str) -> None:

@@ -35,8 +35,9 @@ def linear_loss(
 ) -> tuple[Tensor, Tensor]:
     """Return `sum_r weights_r * loss_r` (differentiable) and the losses [R] (detached).
 
-    The gradients with respect to `hidden_RD` and, where it wants one, `head.weight` are computed in
-    the same sweep. Matrix products run in the dtype of `hidden_RD`, all else in at least float32.
+    The gradients with respect to `hidden_RD` and, where they want one, the head's weight and bias
+    are computed in the same sweep. Matrix products run in the dtype of `hidden_RD`, all else in at
+    least float32.
 
     Args:
         hidden_RD: Last hidden states at the positions whose next token is predicted.
@@ -45,9 +46,11 @@ def linear_loss(
         weights_R: Weight of each position in the sum; float32.
         chunk: Positions whose logits exist at the same time, >= 1.
     """
-    weight_VD = head.weight if torch.is_grad_enabled() else head.weight.detach()
+    weight_VD, bias_V = head.weight, head.bias
+    if not torch.is_grad_enabled():
+        weight_VD, bias_V = weight_VD.detach(), None
     total, losses = _ChunkedLinearLoss.apply(  # type: ignore[no-untyped-call]
-        hidden_RD, weight_VD, head, chunk_loss, weights_R, chunk
+        hidden_RD, weight_VD, bias_V, head, chunk_loss, weights_R, chunk
     )
     return total, losses
 
@@ -70,6 +73,7 @@ class _ChunkedLinearLoss(torch.autograd.Function):
         ctx: Any,
         hidden_RD: Tensor,
         weight_VD: Tensor,
+        bias_V: Tensor | None,
         head: Head,
         chunk_loss: ChunkLoss,
         weights_R: Tensor,
@@ -80,7 +84,10 @@ class _ChunkedLinearLoss(torch.autograd.Function):
         # Of a model that only looks (validation), neither is wanted.
         grad_hidden_RD = torch.empty_like(hidden_RD) if ctx.needs_input_grad[0] else None
         grad_weight_VD = torch.zeros_like(weight_VD) if ctx.needs_input_grad[1] else None
-        learns = any(ctx.needs_input_grad[:2])
+        grad_bias_V = None
+        if bias_V is not None and ctx.needs_input_grad[2]:
+            grad_bias_V = torch.zeros_like(bias_V, dtype=weights_R.dtype)
+        learns = any(ctx.needs_input_grad[:3])
         losses_R = torch.empty(len(hidden_RD), dtype=weights_R.dtype, device=hidden_RD.device)
         # One buffer for all chunks: fresh memory costs a CPU as much as the sums done in it.
         buffer = hidden_RD.new_empty(min(chunk, len(hidden_RD)), len(weight_VD))
@@ -100,20 +107,23 @@ class _ChunkedLinearLoss(torch.autograd.Function):
                     torch.mm(raw_CV, compute_VD, out=grad_hidden_RD[part])
                 if grad_weight_VD is not None:
                     _add_product(grad_weight_VD, raw_CV, hidden_CD)
-        ctx.save_for_backward(grad_hidden_RD, grad_weight_VD)
+                if grad_bias_V is not None:  # it is added to the products, one by one
+                    grad_bias_V += raw_CV.sum(dim=0, dtype=grad_bias_V.dtype)
+        if grad_bias_V is not None and bias_V is not None:
+            grad_bias_V = grad_bias_V.to(bias_V.dtype)
+        ctx.save_for_backward(grad_hidden_RD, grad_weight_VD, grad_bias_V)
         ctx.mark_non_differentiable(losses_R)
         return (losses_R * weights_R).sum(), losses_R
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        grad_hidden_RD, grad_weight_VD = ctx.saved_tensors
         scale = grads[0]
-        # In place: they are nobody else's, and a head's gradient is as large as the head.
-        if grad_hidden_RD is not None:
-            grad_hidden_RD.mul_(scale.to(grad_hidden_RD.dtype))
-        if grad_weight_VD is not None:
-            grad_weight_VD.mul_(scale.to(grad_weight_VD.dtype))
-        return grad_hidden_RD, grad_weight_VD, None, None, None, None
+        gradients = ctx.saved_tensors
+        for gradient in gradients:
+            # In place: they are nobody else's, and a head's gradient is as large as the head.
+            if gradient is not None:
+                gradient.mul_(scale.to(gradient.dtype))
+        return *gradients, None, None, None, None
 
 
 def _slopes(raw_CV: Tensor, head: Head, block_loss: BlockLoss, weights_C: Tensor | None) -> Tensor:

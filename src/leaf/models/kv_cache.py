@@ -16,9 +16,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
-from transformers import AttentionInterface, Cache, DynamicCache
+from transformers import AttentionInterface, Cache
 from transformers.cache_utils import DynamicLayer
 
+from leaf.models.attention import check_plain
 from leaf.models.output_head import attention_by, backbone
 
 _STEP = 64
@@ -35,7 +36,7 @@ class RaggedCache:
     """Token sequences side by side in one model's cache, each of its own length."""
 
     def __init__(self, model: Any, count: int) -> None:
-        """Open `count` empty rows; ask `can_share` first."""
+        """Open `count` empty rows of a model that `shares` (`leaf.models.paths`)."""
         self.model = model
         self.lengths = [0] * count
         """Tokens of each row that the cache holds and attention sees; may be made less."""
@@ -105,35 +106,6 @@ class RaggedCache:
         for layer in self._layers:
             # Layer by layer, so that only one layer is there twice at a time.
             layer.copy(layer, index_B, max(self.lengths))
-
-
-def can_share(model: Any) -> bool:
-    """Whether a model's cache can be forked and cut: every layer keeps and sees all positions.
-
-    Not so with sliding windows and recurrent layers, where rotation depends on the longest row
-    (`dynamic`, `longrope`), nor where attention is more than softmax(q k) v; a probe shows that.
-    """
-    config = model.config.get_text_config()
-    rope = getattr(config, "rope_parameters", None) or {}
-    if rope.get("rope_type") in {"dynamic", "longrope"}:
-        return False
-    layers = DynamicCache(config=config).layers
-    if any(type(layer) is not DynamicLayer for layer in layers):
-        return False
-    ids = [0, 1, 2, 3]
-    rows = RaggedCache(model, 2)
-    try:
-        rows.feed([ids[:2], ids[:3]])
-        (cached_KD, _) = rows.feed([ids[2:], []])
-    except (TypeError, KeyError, AttributeError, RuntimeError):  # its attention is not replaced
-        return False
-    with torch.no_grad():
-        own_TD = backbone(model)(torch.tensor([ids], device=model.device)).last_hidden_state[0]
-    size = float(own_TD[2:].float().norm())
-    error = float((cached_KD - own_TD[2:]).float().norm())
-    # Two right ways differ by up to 4% in bfloat16 (SmolLM2 135M), and so does each from float32.
-    allowed = 0.02 if own_TD.dtype.itemsize >= 4 else 0.1
-    return math.isfinite(size) and error <= allowed * size
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,16 +202,17 @@ def _attend(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    _mask: None,
+    attention_mask: Any,
     *,
     leaf_pass: _Pass,
     scaling: float | None = None,
-    **_options: Any,
+    **options: Any,
 ) -> tuple[Tensor, None]:
     """Attend from packed queries [1, H, N, W] to each one's own row [B, G, T, W].
 
     The H / G heads that share a key become so many more queries, which copies no key.
     """
+    check_plain(attention_mask, options)
     _, heads, _, width = query.shape
     batch, groups, _, _ = key.shape
     share = heads // groups
@@ -261,8 +234,8 @@ def _attend(
             attn_mask=sees_BKT.repeat_interleave(share, dim=1)[:, None],
             scale=scaling,
         )
-    states = states.view(batch, groups, widest, share, width).transpose(1, 2)
-    return states.reshape(batch, widest, heads, width)[rows_N, places_N][None], None
+    states = states.view(batch, groups, widest, share, -1).transpose(1, 2)
+    return states.reshape(batch, widest, heads, -1)[rows_N, places_N][None], None
 
 
 def _attend_all(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scale: float) -> Tensor:

@@ -19,6 +19,7 @@ from leaf.errors import ModelError
 from leaf.models.adapters import put_on
 from leaf.models.files import Source, find, readable
 from leaf.models.lent import lent
+from leaf.models.paths import paths_of
 from leaf.models.quiet import quiet
 from leaf.progress import say
 from leaf.recipe import ModelSection
@@ -91,6 +92,7 @@ def load(
         put_on(model, source.adapter, name=section.model)
         to_dtype(model, dtype)
     model.to(device).eval().requires_grad_(False)
+    paths_of(model, source.fingerprint)
     return Loaded(
         source=source, model=model, tokenizer=load_tokenizer(source), device=device, dtype=dtype
     )
@@ -170,7 +172,30 @@ def load_tokenizer(source: Source) -> Tokenizer:
         tokenizer = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
     if not tokenizer.is_fast:
         raise ModelError(f"{source.name}: has no fast tokenizer, so characters cannot be located")
+    check_ids(source.name, tokenizer, load_config(source))
     return cast(Tokenizer, tokenizer)
+
+
+def check_ids(name: str, tokenizer: Any, config: Any) -> None:
+    """Refuse a tokenizer with tokens that a model has no embedding for.
+
+    A token for padding may be one: no text becomes it.
+
+    Raises:
+        ModelError: there are such tokens; says how many, and names one.
+    """
+    rows = config.get_text_config().vocab_size
+    beyond = {
+        text: number
+        for text, number in tokenizer.get_vocab().items()
+        if number >= rows and number != tokenizer.pad_token_id
+    }
+    if beyond:
+        raise ModelError(
+            f"{name}: its tokenizer has {len(beyond)} tokens beyond the model's {rows} embeddings, "
+            f"such as {min(beyond, key=beyond.__getitem__)!r}: resize the embeddings, or take the "
+            "tokenizer that the model came with"
+        )
 
 
 def load_config(source: Source) -> Any:

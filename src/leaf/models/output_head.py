@@ -22,6 +22,10 @@ class Head:
     scale: float = 1.0
     softcap: float | None = None
 
+    def logits(self, hidden_RD: Tensor) -> Tensor:
+        """Return the logits [R, V]; hidden states may be wider than the head (Mamba's are)."""
+        return self.finish(hidden_RD.to(self.weight.dtype) @ self.weight.T)
+
     def finish(self, raw_RV: Tensor) -> Tensor:
         """Turn products with the weight into logits, in at least float32."""
         logits_RV = raw_RV if raw_RV.dtype is torch.float64 else raw_RV.float()
@@ -81,6 +85,23 @@ def output_head(model: Any) -> Head:
             f"{type(model).__name__}: its logits are not head(hidden), so it cannot be used here"
         )
     return head
+
+
+@contextmanager
+def embedding_as(model: Any, embeddings: Tensor | None) -> Iterator[None]:
+    """Let a model read these in place of its tokens' embeddings, for a block.
+
+    It is fed ids all the same: families that look tokens up more than once (an embedding a layer)
+    compute otherwise when they are given embeddings alone. None: its own.
+    """
+    if embeddings is None:
+        yield
+        return
+    hook = model.get_input_embeddings().register_forward_hook(lambda *_: embeddings)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 @contextmanager

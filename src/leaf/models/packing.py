@@ -15,40 +15,51 @@ width of a head, D width of a hidden state.
 """
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
-from transformers import AttentionInterface, DynamicCache
+from transformers import AttentionInterface
 
-from leaf.models.attention import causal_attention
-from leaf.models.kv_cache import can_share
-from leaf.models.output_head import attention_by, backbone
+from leaf.models.attention import causal_attention, check_plain
+from leaf.models.output_head import attention_by, backbone, embedding_as
 from leaf.models.padding import Batch
+from leaf.models.paths import Paths, forget, paths_of
 
 
 class Packer:
     """Runs batches through one model, with gradients for embeddings or parameters.
 
-    Where the model's attention cannot be replaced (see `leaf.models.kv_cache.can_share`), or the
-    device has no attention for rows of different length, batches run padded, to the same result.
+    Which way they run is what the model's rehearsal found right (`leaf.models.paths`): as one
+    sequence, padded, or one row at a time, to the same result.
     """
 
-    def __init__(self, model: Any, dtype: torch.dtype | None = None) -> None:
-        """Run `model`, which computes in `dtype` (under autocast; None: its own)."""
+    def __init__(
+        self, model: Any, dtype: torch.dtype | None = None, paths: Paths | None = None
+    ) -> None:
+        """Run `model`, which computes in `dtype` (under autocast; None: its own).
+
+        `paths` are which of its paths are right; None: as its rehearsal finds.
+        """
         self.model = model
         self._dtype = dtype or model.dtype
+        self._given = paths
         self._beginning: list[int] = []
-        self._layers: list[tuple[Tensor, Tensor]] = []
-        """Keys and values [G, P, W] of the beginning's P tokens, a pair a layer."""
+        self._kept = _Kept()
+        """Keys and values of the beginning's tokens."""
+
+    @cached_property
+    def paths(self) -> Paths:
+        """Which of the model's paths are right."""
+        return self._given or paths_of(self.model)
 
     @cached_property
     def packs(self) -> bool:
         """Whether batches run as one sequence."""
-        return _attends_by_rows(self.model, self._dtype) and can_share(self.model)
+        return self.paths.packs and attends_by_rows(self.model, self._dtype)
 
     def hidden_states(self, batch: Batch, embeddings_BTD: Tensor | None = None) -> Tensor:
         """Return the last hidden states before each response token [R, D], differentiable.
@@ -57,29 +68,26 @@ class Packer:
         sequence, its first `shared` tokens have a gradient of zero: a model in training must get
         batches that share none.
         """
+        if self.packs and not self.paths.past_border(batch):
+            return self._side_by_side(batch, embeddings_BTD)
+        return padded_states(self.model, self.paths, batch, embeddings_BTD)
+
+    def _side_by_side(self, batch: Batch, embeddings_BTD: Tensor | None) -> Tensor:
         shared = batch.shared
         device = self.model.device
-        if not self.packs:
-            hidden_BTD: Tensor = backbone(self.model)(
-                **_inputs(batch.ids_BT.to(device), embeddings_BTD),
-                attention_mask=batch.mask_BT.to(device),
-                use_cache=False,
-            ).last_hidden_state
-            return hidden_BTD[batch.rows_R.to(device), batch.positions_R.to(device)]
         self._begin(batch.ids_BT[0, :shared].tolist())
         fed_BT = batch.mask_BT.bool()
         fed_BT[:, :shared] = False
         places_BT = fed_BT.flatten().cumsum(0).view_as(fed_BT) - 1
         positions_N = torch.arange(fed_BT.shape[1]).expand_as(fed_BT)[fed_BT]
-        with attention_by(self.model, "leaf_packed"):
+        embeddings = None if embeddings_BTD is None else embeddings_BTD[fed_BT.to(device)][None]
+        pack = _Pack.of(fed_BT.sum(dim=1).tolist(), shared, self._kept, device)
+        with attention_by(self.model, "leaf_packed"), embedding_as(self.model, embeddings):
             hidden_1ND: Tensor = backbone(self.model)(
-                **_inputs(
-                    batch.ids_BT[fed_BT][None].to(device),
-                    None if embeddings_BTD is None else embeddings_BTD[fed_BT.to(device)][None],
-                ),
+                input_ids=batch.ids_BT[fed_BT][None].to(device),
                 position_ids=positions_N[None].to(device),
                 use_cache=False,
-                leaf_pack=_Pack.of(fed_BT.sum(dim=1).tolist(), shared, self._layers, device),
+                leaf_pack=pack,
             ).last_hidden_state
         return hidden_1ND[0][places_BT[batch.rows_R, batch.positions_R].to(device)]
 
@@ -87,21 +95,72 @@ class Packer:
         """Compute the keys and values of a beginning, unless they are there."""
         if ids == self._beginning:
             return
-        cache: Any = DynamicCache(config=self.model.config)
+        self._kept = _Kept()
         if ids:
-            with torch.no_grad():
+            device = self.model.device
+            pack = _Pack.of([len(ids)], 0, self._kept, device, keeps=True)
+            with torch.no_grad(), attention_by(self.model, "leaf_packed"):
                 backbone(self.model)(
-                    input_ids=torch.tensor([ids], device=self.model.device),
-                    past_key_values=cache,
-                    use_cache=True,
+                    input_ids=torch.tensor([ids], device=device),
+                    position_ids=torch.arange(len(ids), device=device)[None],
+                    use_cache=False,
+                    leaf_pack=pack,
                 )
-        self._layers = [(layer.keys[0], layer.values[0]) for layer in cache.layers] if ids else []
         self._beginning = ids
 
 
-def _inputs(ids: Tensor, embeddings: Tensor | None) -> dict[str, Tensor]:
-    """Return what a model is fed: embeddings where they are given, else ids."""
-    return {"input_ids": ids} if embeddings is None else {"inputs_embeds": embeddings}
+def padded_states(
+    model: Any, paths: Paths, batch: Batch, embeddings_BTD: Tensor | None = None
+) -> Tensor:
+    """Return what `Packer.hidden_states` does by the model's own forward.
+
+    Rows that may not stand side by side (`Paths.parts`) go one part after another.
+    """
+    device = model.device
+    lengths_B = batch.mask_BT.sum(dim=1)
+    found: list[Tensor] = []
+    places: list[Tensor] = []
+    for rows in paths.parts(lengths_B.tolist()):
+        width = int(lengths_B[rows].max())
+        mine_P = torch.isin(batch.rows_R, torch.tensor(rows)).nonzero()[:, 0]
+        row_P = torch.searchsorted(torch.tensor(rows), batch.rows_R[mine_P])
+        if paths.border is not None:
+            forget(model)
+        part = None if embeddings_BTD is None else embeddings_BTD[rows, :width]
+        with embedding_as(model, part):
+            hidden_BTD = backbone(model)(
+                input_ids=batch.ids_BT[rows, :width].to(device),
+                attention_mask=batch.mask_BT[rows, :width].to(device),
+                use_cache=False,
+            ).last_hidden_state
+        found.append(hidden_BTD[row_P.to(device), batch.positions_R[mine_P].to(device)])
+        places.append(mine_P)
+    if len(found) == 1:
+        return found[0]
+    return torch.cat(found)[torch.cat(places).argsort().to(device)]
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Keys and values [G, P, W] of a beginning's P tokens, as attention received them.
+
+    Not as a cache holds them: a family may change them between the two.
+    """
+
+    of: dict[int, list[tuple[Tensor, Tensor]]] = field(default_factory=dict)
+    """By the layer's id; some attend more than once."""
+    calls: dict[int, int] = field(default_factory=dict)
+
+    def keep(self, module: Any, key_GPW: Tensor, value_GPW: Tensor) -> None:
+        """Take in what a layer received."""
+        self.of.setdefault(id(module), []).append((key_GPW, value_GPW))
+
+    def next_of(self, module: Any) -> tuple[Tensor, Tensor]:
+        """Return what a layer received when it attended for the same time."""
+        kept = self.of[id(module)]
+        call = self.calls.get(id(module), 0)
+        self.calls[id(module)] = call + 1
+        return kept[call % len(kept)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,25 +170,29 @@ class _Pack:
     lengths: list[int]
     """Tokens of each row."""
     shared: int
-    layers: list[tuple[Tensor, Tensor]]
+    kept: _Kept
     ends_q: Tensor
     """Where rows begin and end among the tokens [B + 1], int32."""
     ends_k: Tensor
     """Where rows begin and end among the keys [B + 1], int32."""
+    keeps: bool = False
+    """Whether this is the beginning, whose keys and values are to be kept."""
 
     @classmethod
     def of(
         cls,
         lengths: list[int],
         shared: int,
-        layers: list[tuple[Tensor, Tensor]],
+        kept: _Kept,
         device: torch.device,
+        *,
+        keeps: bool = False,
     ) -> "_Pack":
         """Plan a pass of rows with so many tokens each after a beginning of `shared` tokens."""
         ends_q = F.pad(torch.tensor(lengths).cumsum(0), (1, 0))
         ends_k = ends_q + shared * torch.arange(len(lengths) + 1)
-        ends = (ends.to(device, torch.int32) for ends in (ends_q, ends_k))
-        return cls(lengths, shared, layers, *ends)
+        ends_q, ends_k = (ends.to(device, torch.int32) for ends in (ends_q, ends_k))
+        return cls(lengths, shared, kept, ends_q, ends_k, keeps)
 
     def with_beginning(self, beginning_GPW: Tensor, own_GNW: Tensor) -> Tensor:
         """Put the beginning's keys or values before those of each row: [G, K, W]."""
@@ -142,21 +205,24 @@ def _attend(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    _mask: None,
+    attention_mask: Any,
     *,
     leaf_pack: _Pack,
     scaling: float | None = None,
-    **_options: Any,
+    **options: Any,
 ) -> tuple[Tensor, None]:
     """Attend causally from queries [1, H, N, W] to keys [1, G, N, W] of the same row."""
+    check_plain(attention_mask, options)
     kind = query.device.type
     # Positions turn queries and keys wide again, and autocast does not know this function.
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else query.dtype
     # A CPU is faster in float32 than in bfloat16.
     wide = dtype if query.is_cuda else torch.promote_types(dtype, torch.float32)
     query_HNW, key_GKW, value_GKW = (states[0].to(dtype).to(wide) for states in (query, key, value))
+    if leaf_pack.keeps:
+        leaf_pack.kept.keep(module, key_GKW, value_GKW)
     if leaf_pack.shared:
-        keys_GPW, values_GPW = leaf_pack.layers[module.layer_idx]
+        keys_GPW, values_GPW = leaf_pack.kept.next_of(module)
         key_GKW = leaf_pack.with_beginning(keys_GPW.to(wide), key_GKW)
         value_GKW = leaf_pack.with_beginning(values_GPW.to(wide), value_GKW)
     attend = _attend_at_once if query.is_cuda else _attend_in_turn
@@ -200,7 +266,7 @@ def _attend_in_turn(
     return torch.cat([causal_attention(*row, scale) for row in rows], dim=1).transpose(0, 1)
 
 
-def _attends_by_rows(model: Any, dtype: torch.dtype) -> bool:
+def attends_by_rows(model: Any, dtype: torch.dtype) -> bool:
     """Whether there is attention for rows of different length here, by hardware and dtype."""
     if model.device.type == "cuda":
         major, _ = torch.cuda.get_device_capability(model.device)

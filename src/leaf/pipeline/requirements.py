@@ -11,7 +11,9 @@ from leaf.generate.llamacpp import missing_llamacpp
 from leaf.generate.openai import EXTRA, USE, access_of
 from leaf.generate.vllm import missing_vllm
 from leaf.models import server
-from leaf.recipe import DistillSection, ModelSection, Recipe
+from leaf.pipeline.rehearsal import rehearse_all
+from leaf.pipeline.session import Session
+from leaf.recipe import DistillSection, ModelSection
 
 
 def missing_to_answer(section: ModelSection, engine: str) -> str | None:
@@ -35,20 +37,25 @@ def missing_to_train(section: DistillSection) -> Iterator[str]:
     yield from filter(None, wanted)
 
 
-def check_needs(recipe: Recipe, asked: Collection[str], *, training: bool) -> None:
+def check_needs(session: Session, asked: Collection[str], *, training: bool) -> None:
     """Look for all that a run needs, so that its last stage does not fail for a missing package.
 
+    Then the models are rehearsed.
+
     Args:
-        recipe: The resolved recipe.
+        session: Of the resolved recipe, with both models found.
         asked: Who has to answer: `student`, `teacher`.
         training: Whether a student is trained.
 
     Raises:
         UsageError: something is missing; says what, and how it is had.
+        ModelError: a model cannot be used as it has to be; says why.
     """
+    recipe = session.recipe
     for role, section in (("student", recipe.student), ("teacher", recipe.teaching)):
         missing = missing_to_answer(section, engine_of(section, recipe.generate))
         if missing and role in asked:
             raise UsageError(f"{role}: {missing}")
     for line in missing_to_train(recipe.distill) if training else ():
         raise UsageError(line)
+    rehearse_all(recipe, session.sources, asked, training=training)

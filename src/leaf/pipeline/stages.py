@@ -270,7 +270,7 @@ class Pipeline:
         has = self.session.has_answers
         roles = ("student",) if self.recipe.alone else ("student", "teacher")
         asked = [role for role in roles if not has(role, self._problems)]
-        check_needs(self.recipe, asked, training=training and "student" in asked)
+        check_needs(self.session, asked, training=training and "student" in asked)
 
     def _decontaminate(self) -> None:
         """Leave out the training problems that a benchmark has too."""

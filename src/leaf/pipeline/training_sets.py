@@ -13,6 +13,7 @@ from leaf.distill import (
     original_rows,
     split_rows,
 )
+from leaf.models import load
 from leaf.pipeline.detection import Detection
 from leaf.pipeline.levels import at_level
 from leaf.pipeline.session import Session, as_sample
@@ -208,8 +209,11 @@ def training_arms(
     if responses.own is not None and responses.own is not responses.whole:
         made["own"] = original_rows(whole, responses.own, by_id, section)
     short: dict[str, list[TrainingExample]] = {}
+    context = load.context_of(load.load_config(session.sources["student"]))
+    limit = min(section.cutoff, context)
+    what = "" if limit == section.cutoff else f"the student's context of {context} tokens"
     for kind, rows in made.items():
-        samples, left_out = encode_rows(session.student_chat, rows, section.cutoff)
+        samples, left_out = encode_rows(session.student_chat, rows, limit, limit=what)
         short[kind] = [sample.row for sample in samples]
         drops += [
             Drop(stage="distill", problem_id=item.row.problem_id, reason=item.reason)

@@ -55,17 +55,6 @@ inf = float("inf")
 """
 """What LeetCode gives every program, for records that do not say it themselves."""
 
-_ADDED = {
-    "final-array-state-after-k-multiplication-operations-ii": (
-        "assert candidate(nums=[2, 1, 3, 5, 6], k=5, multiplier=2) == [8, 4, 6, 5, 6]"
-    ),
-    "count-the-number-of-arrays-with-k-matching-adjacent-elements": (
-        "assert candidate(n=3, m=2, k=1) == 4"
-    ),
-}
-"""The first example of a description whose tests a program passes that returns 0 or its argument.
-The others were dropped since the reference takes `pow` for Python's own; here it is."""
-
 _STARTER = re.compile(r"\n*Please complete [^\n]*\n```python\n(?P<code>.*?)\n?```\s*\Z", re.DOTALL)
 """The end of a query that asks to complete a class."""
 
@@ -116,13 +105,10 @@ def _asked(row: Row) -> tuple[str, str]:
 
 def _tests(row: Row) -> Tests:
     known = unix(text_of(row, "prompt")).strip("\n")
-    added = _ADDED.get(text_of(row, "task_id"), "")
-    if added:
-        known += "\nfrom builtins import pow"
     return Tests(
         entry_point=text_of(row, "entry_point"),
         preamble=known,
-        program=f"{program_of(row, 'test')}\n\ncheck(candidate)\n{added}",
+        program=f"{program_of(row, 'test')}\n\ncheck(candidate)\n",
         helpers=known,
     )
 

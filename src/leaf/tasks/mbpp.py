@@ -57,13 +57,6 @@ _MENDED = {
 }
 """Parts of MBPP+'s tests that cannot be meant."""
 
-_ADDED = {
-    "404": ("assert minimum(2, 1) == 1",),
-    "698": ("assert list(sort_dict_item({(5, 6): 3, (2, 3): 9})) == [(2, 3), (5, 6)]",),
-    "847": ("original = [1, 2]", "assert lcopy(original) is not original"),
-}
-"""Tests more where a program passes MBPP's own three that returns its first argument."""
-
 
 @task("mbpp")
 def mbpp(section: DataSection) -> list[Problem | DataError]:
@@ -92,7 +85,7 @@ def _mbpp(row: Row, split: str) -> Problem | None:
         question=text_of(row, "text"),
         assertions=assertions,
         # The setup makes values of classes that the model's program defines.
-        program="\n".join((setup, *assertions, *_ADDED.get(number, ()))).strip(),
+        program="\n".join((setup, *assertions)).strip(),
     )
 
 

@@ -1,17 +1,13 @@
 """What is shown of one prompt."""
 
 import dataclasses
-import io
 import json
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from leaf.recipe import Recipe
-from leaf.records import Turn
 from leaf.report.one_problem import explanation
-from leaf.report.one_problem_terminal import print_explanation
 from leaf.report.placebos import as_line, in_words
 from leaf.store.ledger import Control, Entry
 from tests.report.one_problem.conftest import variant
@@ -143,18 +139,3 @@ def test_what_a_detector_ranked_without_a_gradient_is_shown(
     assert explanation(entry, recipe, "here")["skipped"] is None
     unranked = dataclasses.replace(entry, rankings=())
     assert explanation(unranked, recipe, "here")["skipped"] == "no ranking"
-
-
-def test_a_conversation_before_the_question_is_shown_by_page_and_terminal(
-    entry: Entry, recipe: Recipe
-) -> None:
-    turns = (Turn(role="system", text="You sell pens."), Turn(role="user", text="Hello."))
-    found = explanation(dataclasses.replace(entry, turns=turns), recipe, "here")
-    assert [(one["role"], one["said"]["text"]) for one in found["problem"]["turns"]] == [
-        ("system", "You sell pens."),
-        ("user", "Hello."),
-    ]
-    shown = io.StringIO()
-    print_explanation(found, Console(file=shown, width=100))
-    assert "System\nYou sell pens.\n\nUser\nHello.\n" in shown.getvalue()
-    assert explanation(entry, recipe, "here")["problem"]["turns"] == []

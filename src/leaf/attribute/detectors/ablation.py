@@ -187,7 +187,7 @@ def _score_batch(
         model.head,
         [(trial.whole, *trial.cut) for trial in trials],
         token_budget=model.token_budget,
-        share=model.shares,
+        share=model.paths.shares,
     )
     for problem, trial, (whole_R, *cut) in zip(problems, trials, losses, strict=True):
         scores = tuple(

@@ -49,8 +49,10 @@ def attention(
     from leaf.attribute.surprise import means, response_losses
     from leaf.models.output_head import attention_by
     from leaf.models.padding import pad
+    from leaf.models.paths import paths_of
 
     batch = pad(conversations)
+    paths_of(model)  # a rehearsal shows attention, too: before anybody looks
     seen = _Seen(batch)
     # Other ways than step by step show no weights.
     with attention_by(model, "eager"), _watched(model, seen):

@@ -6,19 +6,16 @@ system's libraries, all read-only, four device nodes, and a small /tmp of its ow
 user that we are, in a user namespace without any right.
 """
 
-import compileall
 import contextlib
 import importlib.machinery
 import math
 import os
-import py_compile
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from pathlib import Path
 from typing import IO, Self
 
@@ -60,8 +57,7 @@ class Layout:
         self._command = _command()
         self._filter = filter_program()
         self._files: list[int] = []
-        self._folder = tempfile.TemporaryDirectory(prefix="leaf-sandbox-")
-        bound = _bound(_compiled(Path(self._folder.name)))
+        bound = _bound()
         sources = list(bound)
         if os.geteuid() == 0 and not all(reachable(Path(source)) for source in sources):
             namespace, sources = stage(sources)
@@ -77,7 +73,6 @@ class Layout:
         """Close what was opened; running sandboxes keep theirs."""
         while self._files:
             os.close(self._files.pop())
-        self._folder.cleanup()
 
     def start(self, module: str, *, memory: int, seconds: float) -> "Sandbox":
         """Start a sandbox that runs `main` of a module of `inside`; wait for it with `ready`.
@@ -230,19 +225,7 @@ def _executable() -> Path:
     return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
-def _compiled(folder: Path) -> Path:
-    """Return a copy of `inside` with its bytecode, which every start of a sandbox would make."""
-    code = folder / "inside"
-    shutil.copytree(Path(inside.__file__).parent, code, ignore=lambda *_: ["__pycache__"])
-    compileall.compile_dir(
-        code, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
-    )
-    for path in (folder, code, *code.rglob("*")):  # whoever runs sandboxes must read it
-        path.chmod(0o755)
-    return code
-
-
-def _bound(code: Path) -> dict[str, str]:
+def _bound() -> dict[str, str]:
     """Return what is bound read-only: where it is here, where it is inside."""
     base = Path(sys.base_prefix)
     bound = {str(path): str(path) for path in _libraries() if not path.is_symlink()}
@@ -255,7 +238,7 @@ def _bound(code: Path) -> dict[str, str]:
         bound[str(base / "lib")] = "/python/lib"
     for package in _packages():
         bound[str(package)] = f"/packages/{package.name}"
-    bound[str(code)] = "/code/inside"
+    bound[str(Path(inside.__file__).parent)] = "/code/inside"
     return bound
 
 
