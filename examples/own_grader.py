@@ -12,9 +12,10 @@ from pydantic import Field
 from leaf.cli.main import main
 from leaf.grade import Grader, grader
 from leaf.grade.judgement import Judgement, decided
-from leaf.grade.numbers import final_number, read_number
+from leaf.grade.numbers import final_number
 from leaf.recipe import Section
 from leaf.records import Answer, Problem
+from leaf.text.number import read_number
 
 
 @grader

@@ -9,7 +9,7 @@ are read, the gold one by the same rules. Anything else (`\frac{1}{2}`, `2\sqrt{
 symbolic comparison. What denies a number or bounds it (`not 5`, `at least 5`) is not that number.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -47,7 +47,7 @@ class Decimals(Section):
 class OfNumbers(Grader):
     """What graders of numbers have in common."""
 
-    Options: type[Decimals] = Decimals
+    Options: ClassVar[type[Section]] = Decimals
     options: Decimals
 
     @classmethod
