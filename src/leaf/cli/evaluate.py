@@ -1,6 +1,7 @@
 """The command `leaf evaluate`."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ def evaluate(  # noqa: D417
     samples: int = 1,
     temperature: float | None = None,
     pass_at: str = "",
+    also: str = "",
     set_: Overrides = None,
     json_: AsJson = False,
 ) -> None:
@@ -49,11 +51,17 @@ def evaluate(  # noqa: D417
         samples: Answers to each problem; more than one needs --temperature.
         temperature: Of sampled answers; default greedy.
         pass_at: Comma-separated k of pass@k, each at most --samples.
+        also: Comma-separated, other forms to write besides: lm-eval (its samples),
+            every-eval-ever (records of schema 0.3.0).
     """
     from leaf.pipeline.benchmarks import evaluate_model
+    from leaf.pipeline.written import WRITERS, Writer
     from leaf.tasks import EVALUATION_SPLITS
 
     refuse_file(out)
+    forms = [form.strip() for form in also.split(",") if form.strip()]
+    if unknown := [form for form in forms if form not in WRITERS]:
+        raise UsageError(f"--also {unknown[0]}: must be {' or '.join(WRITERS)}")
     own = {
         "limit": limit,
         "samples": samples,
@@ -74,11 +82,15 @@ def evaluate(  # noqa: D417
             raise UsageError(f"--url {url}: is for --engine openai, but the engine is {engine}")
         section["server"] = {"url": url}
     recipe = _evaluation_recipe(section, benchmarks, max_new_tokens, set_ or ())
-    found = evaluate_model(recipe, out)
+    writer = Writer(recipe=recipe, out=out)
+    found = evaluate_model(recipe, out, [partial(WRITERS[form], writer) for form in forms])
     if json_:
         print((out / "scores.json").read_text(encoding="utf-8"))
         return
     _print_evaluation(found, out)
+    for form in forms:
+        say_line(f"{form}: {out / form}")
+    say_line(f"Next: leaf compare {out} OTHER, another such folder, a run, lm-eval's or Inspect's.")
 
 
 def _print_evaluation(found: "Evaluation", out: Path) -> None:

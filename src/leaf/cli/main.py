@@ -249,8 +249,15 @@ app.command(
     "\n\nExample: leaf report runs/a runs/b --out comparison.html",
 )
 app.command(
+    "leaf.cli.compare:compare",
+    help="Hold two evaluations of anybody's against each other, question by question: our runs, "
+    "folders of `leaf evaluate`, samples of lm-eval, logs of Inspect."
+    "\n\nExample: leaf compare runs/a runs/b"
+    "\n\nExample: leaf compare runs/gsm8k:kd lm_eval_out --group base",
+)
+app.command(
     "leaf.cli.export:export",
-    help="Write what a run trained on as chat data that other trainers read."
+    help="Write what a run trained on as data that other trainers read."
     "\n\nExample: leaf export runs/gsm8k --format trl --out train.jsonl",
 )
 app.command(

@@ -39,8 +39,8 @@ def evaluate_arms(
             if found := lengths(graded[0]):
                 results.lengths.setdefault(name, {})[arm] = found
             drops += ungradable("evaluate", arm, graded)
+            results.question_values += benchmark.question_values(graded[1], arm)
             for label, values in benchmark.measures(graded[1]).items():
-                results.questions[label] = benchmark.digests
                 results.bases[label] = benchmark.bases
                 results.values.setdefault(label, {})[arm] = values
             for label, estimate in benchmark.estimates(graded[1], section).items():

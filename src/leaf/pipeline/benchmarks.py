@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from leaf.store.disk import BUSY, locked
 from leaf.store.keys import digest
 from leaf.store.keys import plain as named
 from leaf.store.results import Graded
+from leaf.store.run_folder import ALONE, VALUES, QuestionValue, write_records
 from leaf.store.store import Store, write_whole
 from leaf.store.work import About
 from leaf.tasks import read_problems
@@ -82,6 +83,24 @@ class Benchmark:
         by_measure = measures(scores, samples=self.section.samples, pass_at=self.section.pass_at)
         return {f"{self.name} {name}".rstrip(): values for name, values in by_measure.items()}
 
+    def question_values(self, scores: Sequence[Score], arm: str) -> list[QuestionValue]:
+        """Return what one model scored on every question; `scores` as of `measures`."""
+        digests, problems = self.digests, {problem.id: problem for problem in self.problems}
+        return [
+            QuestionValue(
+                benchmark=label,
+                arm=arm,
+                problem_id=problem_id,
+                question=digests[problem_id],
+                base=problems[problem_id].base,
+                value=value,
+                measure=label.removeprefix(self.name).lstrip(),
+                text=asked(problems[problem_id]),
+            )
+            for label, values in self.measures(scores).items()
+            for problem_id, value in values.items()
+        ]
+
     def estimates(self, scores: Sequence[Score], section: EvaluateSection) -> dict[str, Estimate]:
         """Return label to the mean of its values with an interval; arguments as of `measures`."""
         return {
@@ -93,6 +112,11 @@ class Benchmark:
             )
             for label, values in self.measures(scores).items()
         }
+
+
+def asked(problem: Problem) -> str:
+    """Return the question itself, without the passages before it."""
+    return problem.question[problem.asked].strip()
 
 
 def load_benchmarks(section: EvaluateSection, generate: GenerateSection) -> dict[str, Benchmark]:
@@ -189,20 +213,30 @@ class Evaluation:
     """As `estimates`, to how long the answers are; nothing where none was given."""
 
 
-def evaluate_model(recipe: Recipe, out: Path) -> Evaluation:
+Also = Callable[["Benchmark", Graded], None]
+"""Writes what one benchmark came to in another form; see `leaf.pipeline.written`."""
+
+
+def evaluate_model(recipe: Recipe, out: Path, also: Sequence[Also] = ()) -> Evaluation:
     """Score the recipe's student on its benchmarks.
 
-    Writes `out/scores.json`, and every answer with its score in `out/answers/<benchmark>.jsonl`.
-    Answers are kept in `out/store`, so a killed evaluation resumes.
+    Writes `out/scores.json`, every question's values, and every answer with its score in
+    `out/answers/<benchmark>.jsonl`. Answers are kept in `out/store`, so a killed evaluation
+    resumes.
+
+    Args:
+        recipe: Its student is scored.
+        out: The folder.
+        also: What else is written of each benchmark.
 
     Raises:
         StoreError: another evaluation is writing into `out`.
     """
     with locked(out, BUSY):
-        return _evaluate(recipe, out)
+        return _evaluate(recipe, out, also)
 
 
-def _evaluate(recipe: Recipe, out: Path) -> Evaluation:
+def _evaluate(recipe: Recipe, out: Path, also: Sequence[Also]) -> Evaluation:
     section = recipe.evaluate
     benchmarks = load_benchmarks(section, recipe.generate)
     check_sandbox([problem for one in benchmarks.values() for problem in one.problems])
@@ -217,6 +251,7 @@ def _evaluate(recipe: Recipe, out: Path) -> Evaluation:
     estimates: dict[str, Estimate] = {}
     long: dict[str, Lengths] = {}
     graded: dict[str, Graded] = {}
+    values: list[QuestionValue] = []
     for name, benchmark in benchmarks.items():
         graded[name] = session.answers(
             recipe.student,
@@ -229,7 +264,11 @@ def _evaluate(recipe: Recipe, out: Path) -> Evaluation:
         estimates |= found
         if length := lengths(graded[name][0]):
             long |= dict.fromkeys(found, length)
-        _write_answers(out / "answers" / f"{_file_name(name)}.jsonl", benchmark, graded[name])
+        _write_answers(out / "answers" / f"{file_name(name)}.jsonl", benchmark, graded[name])
+        values += benchmark.question_values(graded[name][1], ALONE)
+        for write in also:
+            write(benchmark, graded[name])
+    write_records(out / VALUES, values, QuestionValue)
     for line in session.missing:
         say(f"note: {line}")
     scores = {name: found[1] for name, found in graded.items()}
@@ -276,5 +315,6 @@ def _write_answers(path: Path, benchmark: Benchmark, graded: Graded) -> None:
     write_whole(path, ("\n".join(lines) + "\n").encode("utf-8", errors="replace"))
 
 
-def _file_name(benchmark: str) -> str:
+def file_name(benchmark: str) -> str:
+    """Return a benchmark's name as that of a file."""
     return _NOT_IN_A_NAME.sub("_", benchmark).strip("_")

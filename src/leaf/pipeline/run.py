@@ -79,7 +79,8 @@ def _run(pipeline: Pipeline, folder: Path, until: str, command: str) -> Results:
         for arm, trained_on in pipeline.training_sets.items():
             if arm != "kd" and pipeline.results.estimates is None:
                 _write_rows(trained_on, folder / rows_name(arm), pipeline.session.student_chat)
-        _write_values(pipeline.results, folder / VALUES)
+        if values := pipeline.results.question_values:
+            write_records(folder / VALUES, values, QuestionValue)
         training = _training(pipeline.results.students)
         _write_metrics(training, folder / "metrics.jsonl")
         report = build_report(
@@ -172,26 +173,6 @@ def _write_rows(arm: TrainingSet, path: Path, chat: PromptFormat) -> None:
         for row in part
     ]
     write_records(path, rows, TrainingRow)
-
-
-def _write_values(results: Results, path: Path) -> None:
-    """Write what every model scored on every test question, which another run is held against."""
-    if not results.values:
-        return
-    values = [
-        QuestionValue(
-            benchmark=label,
-            arm=arm,
-            problem_id=problem_id,
-            question=results.questions[label][problem_id],
-            base=results.bases[label][problem_id],
-            value=value,
-        )
-        for label, arms in results.values.items()
-        for arm, found in arms.items()
-        for problem_id, value in found.items()
-    ]
-    write_records(path, values, QuestionValue)
 
 
 def publish_students(students: Mapping[str, Path], out: Path) -> None:

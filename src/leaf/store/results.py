@@ -19,6 +19,7 @@ from leaf.records import (
 from leaf.statistics import Comparison, Estimate, Lengths, Values
 from leaf.store.arms import arm_of, in_order
 from leaf.store.ledger import Control, Entry, Ranking, Said, Unit, Variant
+from leaf.store.run_folder import QuestionValue
 
 Graded = tuple[list[Answer], list[Score]]
 """Answers and their scores, in the same order."""
@@ -104,8 +105,8 @@ class Results:
     recipe names."""
     values: dict[str, dict[str, Values]] = dataclasses.field(default_factory=dict)
     """Benchmark and measure, as `estimates` name it, to arm to each question's value."""
-    questions: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
-    """Benchmark and measure to problem id to a digest of the question and its answer."""
+    question_values: list[QuestionValue] = dataclasses.field(default_factory=list)
+    """What every arm scored on every question, with what tells the question in another run."""
     bases: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     """Benchmark and measure to problem id to its base problem (`Problem.base`)."""
     lengths: dict[str, dict[str, Lengths]] = dataclasses.field(default_factory=dict)

@@ -25,6 +25,10 @@ ROWS, VALUES = "rows.parquet", "values.parquet"
 """Names in the run folder; `ROWS` is there after verification, `VALUES` after evaluation."""
 
 
+ALONE = "model"
+"""The arm of a model that `leaf evaluate` scored."""
+
+
 def rows_name(arm: str) -> str:
     """Name the file of an arm's training rows; those of plain distillation are among LeaF's."""
     return ROWS if arm in ("leaf", "kd") else f"rows-{arm}.parquet"
@@ -72,7 +76,7 @@ class QuestionValue:
     benchmark: str
     """The benchmark, and the measure's name where it has several."""
     arm: str
-    """`before`, `kd`, `leaf` or `teacher`."""
+    """`before`, `kd`, `leaf` or `teacher`; `model` of `leaf evaluate`."""
     problem_id: str
     question: str
     """A digest of what was asked and what is right: the same in two runs for the same question."""
@@ -80,6 +84,10 @@ class QuestionValue:
     """The base problem that it is a variant of, "" where it stands by itself."""
     value: float
     """In [0, 1]; of accuracy 0 or 1."""
+    measure: str = ""
+    """The measure's name, where `benchmark` holds one too."""
+    text: str = ""
+    """The question itself, by which others' runs know it; "" in files of before."""
 
 
 def write_records(path: Path, records: Sequence[R], record_type: type[R]) -> None:

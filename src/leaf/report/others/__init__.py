@@ -1,0 +1,1 @@
+"""Two evaluations of anybody's, paired question by question: ours, lm-eval's, Inspect's."""
