@@ -50,6 +50,14 @@ def test_the_adapters_of_a_run_score_as_its_students(
             done = leaf("evaluate", *words, *task, "--out", tmp_path / f"{name}-{out}")
             assert done.code == 0, done.err
         assert scores(tmp_path / f"{name}-base") == scores(tmp_path / f"{name}-whole")
+    words = ("--to", "me/small", "--adapter", "--dry-run", "--json")
+    said = json.loads(leaf("push", tmp_path / "run", *words).out)
+    assert said["files"] == ["adapter_config.json", "adapter_model.safetensors", "README.md"]
+    assert "library_name: peft" in said["card"]
+    assert (
+        'PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("student"), "me/small")'
+        in said["card"]
+    )
     wrong = leaf(
         "evaluate", "--model", cue_pair / "teacher", "--adapter", folder, *task, "--out", tmp_path
     )

@@ -269,6 +269,11 @@ app.command(
     "\n\nExample: leaf init customers.csv --student ./my-student --out customers.yaml",
 )
 app.command(
+    "leaf.cli.push:push",
+    help="Put a trained student onto the Hugging Face hub, with its model card and scores."
+    "\n\nExample: leaf push runs/gsm8k --to me/small-gsm8k --dry-run",
+)
+app.command(
     "leaf.cli.explain:explain",
     help="Show one prompt: what in it looks like a distraction, what was tried, what models "
     "answered."
