@@ -74,7 +74,10 @@ def test_the_command_writes_its_scores_and_reuses_its_answers(
         main(words)
     assert not done.value.code
     first = capsys.readouterr()
-    assert first.out.splitlines()[-1] == f"scores:   {out}/scores.json"
+    assert first.out.splitlines()[-2:] == [
+        f"scores:   {out}/scores.json",
+        f"Next: leaf compare {out} OTHER, another such folder, a run, lm-eval's or Inspect's.",
+    ]
     assert "50.0%" in first.out
     assert "loaded " in first.err
     with pytest.raises(SystemExit):
