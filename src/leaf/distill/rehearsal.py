@@ -73,7 +73,7 @@ def _adapters(
                 parameter.data += 0.05 * torch.randn(parameter.shape, generator=generator)
                 # As they are saved, so that what comes back is the same to the last bit.
                 parameter.data = parameter.data.bfloat16().float()
-    learnt = _logits(student)
+        learnt = _logits(student)
     with _part("saving adapters and putting them on", section, name):
         save_adapter(student, folder, base="")
         again = tiny_model(config, kind=kind)
