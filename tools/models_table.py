@@ -86,7 +86,7 @@ def train(family: str, row: dict[str, Any]) -> dict[str, str]:
     found = {"full": "refused", "lora": "refused"}
     if row["training"] == "refused":
         return found
-    for tuning in found:
+    for tuning in ("full", "lora"):
         section = DistillSection.model_validate({"tuning": tuning})
         try:
             rehearse_training(config_of(family), section, name=family)
