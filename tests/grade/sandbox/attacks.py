@@ -230,11 +230,11 @@ ATTACKS = {
     ),
     # Tampering with the protocol.
     "answer early": Attack(
-        source="import os\n" + FORGE + "send(frame(['value', [[], 'x'], None]) * 9)\n"
+        source="import os\n" + FORGE + "send(frame(['value', [[], 'x', []], '']) * 9)\n"
         "def f(x): return 0",
         says=f"{_WRONG}|does not define|cannot be read",
     ),
-    "answer twice": calls(FORGE + "send(frame(['value', [[], True], None]))\nreturn 0", _WRONG),
+    "answer twice": calls(FORGE + "send(frame(['value', [[], True, []], '']))\nreturn 0", _WRONG),
     "forge a verdict": calls(
         FORGE + "for word in ('right', ['', 'right', '']): send(frame(word))\nreturn 0",
         "cannot be read",
@@ -252,9 +252,9 @@ ATTACKS = {
     ),
     "colliding keys": calls(
         FORGE + "keys = [n * (2**61 - 1) for n in range(1, 4)] * 10**6\n"
-        "nodes = [['s', [[1 + i] for i in range(200000)]]]\n"
+        "nodes = [['s', 1, None, [[1 + i] for i in range(200000)]]]\n"
         "nodes += [['i', hex((i + 1) * (2**61 - 1))] for i in range(200000)]\n"
-        "send(frame(['value', [nodes, [0]], None]))\n"
+        "send(frame(['value', [nodes, [0], []], '']))\n"
         "import time; time.sleep(99)",
         f"{_WRONG}|{_LATE}",
     ),
