@@ -31,6 +31,7 @@ from leaf.records import (
     Sensitivity,
     Span,
     Tests,
+    Turn,
     Verdict,
 )
 from leaf.store.parquet import from_table, schema_of, to_table
@@ -58,6 +59,7 @@ EXAMPLES: dict[type, list[Any]] = {
             tolerance=0.5,
             base="a/0",
             sample=2,
+            turns=(Turn(role="system", text=""), Turn(role="user", text=TEXT)),
             tests=Tests(
                 entry_point="f",
                 program=TEXT,
@@ -65,6 +67,7 @@ EXAMPLES: dict[type, list[Any]] = {
             ),
         ),
     ],
+    Turn: [Turn(role="user", text=TEXT)],
     Case: [Case(given=TEXT, expected="")],
     Tests: [Tests(), Tests(entry_point="f", preamble=TEXT, program="", helpers=TEXT)],
     Measure: [Measure(name="F1", value=0.25)],

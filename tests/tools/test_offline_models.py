@@ -241,7 +241,8 @@ def test_a_shortened_model_lacks_the_named_layers_and_nothing_else(
 
     parent = tmp_path / "parent"
     tiny_model("llama", dtype=torch.bfloat16, num_hidden_layers=4).save_pretrained(parent)
-    words = Tokenizer(models.WordLevel({f"w{number}": number for number in range(61)}))
+    names = {f"w{number}": number for number in range(61)}
+    words = Tokenizer(models.WordLevel(names, "w0"))
     PreTrainedTokenizerFast(tokenizer_object=words).save_pretrained(parent)
     (tmp_path / "parent.sha256").write_text("0" * 64 + "  parent\n")
     short = offline.Shortened(title="short", parent="parent", removed=(1,))

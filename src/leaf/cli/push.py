@@ -39,11 +39,9 @@ def push(  # noqa: D417 - `AsJson` says what it is
     upload = prepare(run_folder, to, what, adapter=adapter)
     address = None
     if not dry_run:
-        from huggingface_hub.errors import HfHubHTTPError
-
         try:
             address = send(upload, private=private)
-        except (HfHubHTTPError, OSError) as error:
+        except Exception as error:
             first = str(error).strip().partition("\n")[0]
             raise LeafError(f"{to}: the hub did not take it: {first}") from None
     if json_:

@@ -173,7 +173,7 @@ def _run(
     refuse_file(folder)
     kept = Store(store or Path("runs") / "store")
     lab = Lab(recipe, kept, sweep.seeds, sweep.choices)
-    with locked(folder, BUSY):
+    with locked(folder, BUSY, tidy=True):
         write_whole(folder / "recipe.yaml", dump_recipe(recipe).encode())
         left_out, written = _write(names, lab, sweep, folder, as_json=as_json)
     if not as_json:

@@ -128,7 +128,12 @@ def _open(source: Source, step: Step) -> None:
     """Do with the files what a run does first; an error of a library is told by the caller."""
     step("its configuration")
     _check_numbers(source)
-    load_config(source)
+    config = load_config(source)
+    if not hasattr(config.get_text_config(), "vocab_size"):
+        raise ModelError(
+            f"{source.name}: cannot be loaded from {source.folder}: it is a `{config.model_type}`, "
+            "which reads no text; name a causal language model"
+        )
     step("its tokenizer")
     tokenizer = load_tokenizer(source)
     for text in _RUNS:

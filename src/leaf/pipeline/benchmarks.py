@@ -232,7 +232,7 @@ def evaluate_model(recipe: Recipe, out: Path, also: Sequence[Also] = ()) -> Eval
     Raises:
         StoreError: another evaluation is writing into `out`.
     """
-    with locked(out, BUSY):
+    with locked(out, BUSY, tidy=True):
         return _evaluate(recipe, out, also)
 
 

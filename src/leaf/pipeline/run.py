@@ -62,7 +62,7 @@ def run_recipe(
     command = shlex.join(["python", *sys.argv]) if command is None else command
     folder = Path(out)
     store = store or Store(folder.parent / "store")
-    with locked(folder, BUSY):
+    with locked(folder, BUSY, tidy=True):
         check_out(recipe, folder, overwrite=overwrite)
         return _run(Pipeline(recipe, store), folder, until, command)
 

@@ -76,7 +76,7 @@ def _is_full(error: Exception) -> bool:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, busy: str) -> Iterator[None]:
+def locked(folder: Path, busy: str, *, tidy: bool = False) -> Iterator[None]:
     """Hold a folder against other processes, and make it where it is not there.
 
     The lock goes with the process. A file system without locks holds nobody off.
@@ -84,19 +84,30 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
     Args:
         folder: What is held.
         busy: What another process is doing that holds it, and what to do, for the message.
+        tidy: Whether the lock's file goes in the end, from a folder that people look into.
 
     Raises:
         StoreError: another process holds it, or no space is left.
     """
-    with space_guard(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(f"{folder}: another leaf process {busy}") from None
-        except OSError as error:
-            if error.errno not in _UNKNOWN:
-                raise
-        yield
+    path = folder / ".lock"
+    while True:
+        with space_guard(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = path.open("w")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreError(f"{folder}: another leaf process {busy}") from None
+            except OSError as error:
+                if error.errno not in _UNKNOWN:
+                    raise
+            # Who held it may have taken the file away in between: that is no lock any more.
+            if not path.exists() or not os.path.samestat(path.stat(), os.fstat(lock.fileno())):
+                continue
+            try:
+                yield
+            finally:
+                if tidy:
+                    path.unlink(missing_ok=True)
+            return

@@ -130,6 +130,8 @@ def _asked(row: Row, columns: ColumnsSection) -> tuple[tuple[Turn, ...], str, st
             )
     else:
         question = text_of(row, columns.question)
+    if columns.answer:
+        value_at(row.values, columns.answer, row.place)  # of two that are missing this one is told
     if columns.solution:
         solution = _solution(row, columns.solution)
     system = optional_text_of(row, columns.system) if columns.system else ""
