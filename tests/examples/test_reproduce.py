@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from leaf.cli.main import app
-from leaf.recipe import DataSection
+from leaf.recipe import DataSection, Recipe
 from leaf.recipe.reading import load_recipe, trained_arms
 from leaf.tasks import load_problems
 from tests.examples.conftest import EXAMPLES
@@ -21,29 +21,39 @@ print(json.dumps(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("recipe", ["gsm8k-shifted", "gsm8k-shifted-cpu"])
-def test_every_command_of_the_script_is_read_by_the_command_line(
-    recipe: str, tmp_path: Path
-) -> None:
-    leaf = tmp_path / "leaf"
+def commands_of(recipe: str, folder: Path, **settings: str) -> list[list[str]]:
+    """Return the words of each command that the script gives to a `leaf` which only says them."""
+    leaf = folder / "leaf"
     leaf.write_text(RECORDER.format(python=sys.executable))
     leaf.chmod(0o755)
-    settings = {"LEAF": str(leaf), "RECIPE": recipe, "GSM_IC": "ic.json", "OUT": str(tmp_path)}
+    own = {"LEAF": str(leaf), "RECIPE": recipe, "GSM_IC": "ic.json", "OUT": str(folder)}
     done = subprocess.run(
         [str(EXAMPLES / "reproduce.sh"), "--set", "student.model=own model.gguf"],
-        env=os.environ | settings | {"YIELD": "--rules value --taus 0.1,0.2"},
+        env=os.environ | own | settings,
         capture_output=True,
         text=True,
         check=True,
     )
-    commands = [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def recipe_of(recipe: str, words: list[str]) -> Recipe:
+    """Return the recipe of a command, which the command line must read."""
+    app.parse_args(words, exit_on_error=False, print_error=False)
+    overrides = [words[at + 1] for at, word in enumerate(words) if word == "--set"]
+    return load_recipe(recipe, overrides)
+
+
+@pytest.mark.parametrize("recipe", ["gsm8k-shifted", "gsm8k-shifted-cpu"])
+def test_every_command_of_the_script_is_read_by_the_command_line(
+    recipe: str, tmp_path: Path
+) -> None:
+    commands = commands_of(recipe, tmp_path, YIELD="--rules value --taus 0.1,0.2")
     names = [" ".join(words[:2]) if words[0] == "study" else words[0] for words in commands]
     assert names[0] == "doctor"
     assert names.index("study thresholds") < names.index("run") < names.index("study overhead")
     for words in commands:
-        app.parse_args(words, exit_on_error=False, print_error=False)
-        overrides = [words[at + 1] for at, word in enumerate(words) if word == "--set"]
-        found = load_recipe(recipe, overrides)
+        found = recipe_of(recipe, words)
         assert found.student.model == "own model.gguf"
         assert found.evaluate.benchmarks["gsm_ic_base"].path == "ic.json"
 
@@ -52,24 +62,12 @@ def test_every_command_of_the_script_is_read_by_the_command_line(
 def test_every_seed_has_all_arms_on_pairs_and_some_on_other_data(
     recipe: str, tmp_path: Path
 ) -> None:
-    leaf = tmp_path / "leaf"
-    leaf.write_text(RECORDER.format(python=sys.executable))
-    leaf.chmod(0o755)
-    settings = {"LEAF": str(leaf), "RECIPE": recipe, "GSM_IC": "ic.json", "OUT": str(tmp_path)}
-    done = subprocess.run(
-        [str(EXAMPLES / "reproduce.sh"), "--set", "student.model=own model.gguf"],
-        env=os.environ | settings | {"PROBLEMATHIC": "pairs", "SVAMP": "s.jsonl", "SEEDS": "3 5"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    commands = [json.loads(line) for line in done.stdout.splitlines()]
+    data = {"PROBLEMATHIC": "pairs", "SVAMP": "s.jsonl"}
+    commands = commands_of(recipe, tmp_path, **data, SEEDS="3 5")
     assert [words[0] for words in commands] == ["doctor", "run", "run", "run", "run"]
     runs = []
     for words in commands:
-        app.parse_args(words, exit_on_error=False, print_error=False)
-        overrides = [words[at + 1] for at, word in enumerate(words) if word == "--set"]
-        runs.append(load_recipe(recipe, overrides))
+        runs.append(recipe_of(recipe, words))
     assert {found.student.model for found in runs} == {"own model.gguf"}
     assert [found.distill.seed for found in runs[1:]] == [3, 3, 5, 5]
     pairs = ["simple", "simple_distracted", "complex", "complex_distracted"]

@@ -20,17 +20,7 @@ from leaf.models.load import load_tokenizer
 from leaf.models.prompt_format import prompt_format_of
 from leaf.recipe import GenerateSection, ModelSection
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LEAF_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def folder(cue_pair: Path, tmp_path: Path) -> Path:
-    """A model folder of one's own, to be spoilt."""
-    return Path(shutil.copytree(cue_pair / "student", tmp_path / "model"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def section(model: Path, **values: Any) -> ModelSection:

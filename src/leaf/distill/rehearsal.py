@@ -43,7 +43,7 @@ def rehearse_training(config: Any, section: DistillSection, *, name: str, kind: 
     with quiet(), tempfile.TemporaryDirectory(prefix="leaf-") as room:
         try:
             student = tiny_model(config, kind=kind)
-        except Exception:
+        except Exception:  # the rehearsal of its passes says so: `leaf.models.rehearsal`
             return
         if section.tuning == "lora":
             (adapter := Path(room) / "adapter").mkdir()
