@@ -12,11 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from leaf.grade.grader import grader
-from leaf.grade.hedged import HEDGED, is_hedged
-from leaf.grade.judgement import Comparison, Judgement, compared, decided
-from leaf.grade.numbers import Decimals, OfNumbers, final_number, gold_number
-from leaf.records import Answer, Problem
-from leaf.text.number import read_number
+from leaf.grade.numbers import Decimals, OfNumbers
 
 _Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -35,19 +31,15 @@ class Close(OfNumbers):
 
     options: Options
 
-    def judge(self, problem: Problem, answer: Answer) -> Judgement | Comparison:
-        """Compare the final number of an answer with the gold number."""
-        comma = self.options.comma(problem.answer)
-        said = final_number(answer, comma=comma)
-        if isinstance(said, Judgement):
-            return said
-        relative, absolute = self.options.relative, self.options.absolute
-        written = gold_number(problem)
-        if is_hedged(said) and not is_hedged(written):
-            return decided(False, said, HEDGED)
-        gold, value = read_number(written, comma=comma), read_number(said, comma=comma)
-        if gold is None or value is None:
-            return compared(written, said, tolerance=absolute, relative=relative)
+    def meets(self, gold: Fraction, value: Fraction) -> bool:
+        """Whether a number is within the error of a gold one."""
         # As the options are written: Fraction(0.01) is a little more than 1/100.
-        allowed = max(Fraction(str(absolute)), Fraction(str(relative)) * abs(gold))
-        return decided(abs(value - gold) <= allowed, said)
+        relative, absolute = (
+            Fraction(str(self.options.relative)),
+            Fraction(str(self.options.absolute)),
+        )
+        return abs(value - gold) <= max(absolute, relative * abs(gold))
+
+    def errors(self) -> dict[str, float]:
+        """Return the errors that a symbolic comparison allows."""
+        return {"tolerance": self.options.absolute, "relative": self.options.relative}

@@ -5,14 +5,13 @@ real numbers, so that $\sqrt{1/n}$ and $1/\sqrt{n}$ differ: below 0 by their sig
 real. Runs only in the processes of `leaf.grade.pool`.
 """
 
-from fractions import Fraction
 from typing import Any
 
 _DECIMALS = 1e-5
 """Largest difference of a decimal from what it stands for, as a share: 0.333333 for 1/3."""
 
-_POINTS = [Fraction(*pair) for pair in ((7, 5), (-3, 2), (11, 4), (-5, 7), (2, 3), (-13, 6))]
-"""Values at which letters are tried; each letter begins at another one."""
+_POINTS = ((7, 5), (-3, 2), (11, 4), (-5, 7), (2, 3), (-13, 6))
+"""Values at which letters are tried, as fractions; each letter begins at another one."""
 
 _LETTERS = 4
 """Most letters of an expression that is tried at such values."""
@@ -23,7 +22,7 @@ _ALIKE = 1e-20
 
 def are_exact(gold: Any, said: Any) -> bool:
     """Look closer at what math-verify takes for equal: False where two numbers differ."""
-    from sympy import Eq, Expr, Interval, Tuple
+    from sympy import Eq, Expr, Float, Interval, Tuple
 
     gold, said = (one.rhs if isinstance(one, Eq) else one for one in (gold, said))
     if any(isinstance(gold, kind) and isinstance(said, kind) for kind in (Tuple, Interval)):
@@ -33,8 +32,6 @@ def are_exact(gold: Any, said: Any) -> bool:
         return True
     if gold.is_Integer and said.is_Integer:
         return bool(gold == said)
-    from sympy import Float
-
     share = _DECIMALS if gold.has(Float) or said.has(Float) else _ALIKE
     return _alike(gold, said, share)
 
@@ -72,11 +69,11 @@ def agree_where_real(gold: Any, said: Any) -> bool:
     return bool(parts) and agreed >= 3
 
 
-def _rational(value: Fraction, at: int) -> Any:
+def _rational(value: tuple[int, int], at: int) -> Any:
     from sympy import Rational
 
     # Other letters have other values.
-    return Rational(value.numerator, value.denominator) * (1 + Rational(at, 17))
+    return Rational(*value) * (1 + Rational(at, 17))
 
 
 def _is_real(value: Any) -> bool:

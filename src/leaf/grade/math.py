@@ -85,7 +85,7 @@ class Math(Grader):
 def gold_of(problem: Problem) -> str:
     """Return the gold answer of a problem; one in a box is read as an answer is."""
     gold = problem.answer.strip()
-    return boxes(gold)[-1] if boxes(gold) else gold
+    return next(reversed(boxes(gold)), gold)
 
 
 def _final(answer: Answer, gold: str) -> FinalAnswer | None:

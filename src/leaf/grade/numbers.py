@@ -9,6 +9,7 @@ are read, the gold one by the same rules. Anything else (`\frac{1}{2}`, `2\sqrt{
 symbolic comparison. What denies a number or bounds it (`not 5`, `at least 5`) is not that number.
 """
 
+from fractions import Fraction
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -55,15 +56,8 @@ class OfNumbers(Grader):
         """Say that a gold answer is no number; a formula may be one."""
         return "" if kind_of(gold) in (Kind.NUMBER, Kind.FORMULA) else "no number"
 
-
-@grader
-class Numbers(OfNumbers):
-    """Right is the same number, exactly."""
-
-    name = "numbers"
-
     def judge(self, problem: Problem, answer: Answer) -> Judgement | Comparison:
-        """Compare the final number of an answer with the gold number, exactly."""
+        """Compare the final number of an answer with the gold number."""
         comma = self.options.comma(problem.answer)
         said = final_number(answer, comma=comma)
         if isinstance(said, Judgement):
@@ -73,8 +67,23 @@ class Numbers(OfNumbers):
             return decided(False, said, HEDGED)
         gold_value, value = read_number(gold, comma=comma), read_number(said, comma=comma)
         if gold_value is not None and value is not None:
-            return decided(gold_value == value, said)
-        return compared(gold, said)
+            return decided(self.meets(gold_value, value), said)
+        return compared(gold, said, **self.errors())
+
+    def meets(self, gold: Fraction, value: Fraction) -> bool:
+        """Whether a number is right for a gold one."""
+        return gold == value
+
+    def errors(self) -> dict[str, float]:
+        """Return the errors that a symbolic comparison allows, as `compared` takes them."""
+        return {}
+
+
+@grader
+class Numbers(OfNumbers):
+    """Right is the same number, exactly."""
+
+    name = "numbers"
 
 
 def gold_number(problem: Problem) -> str:

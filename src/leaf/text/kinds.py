@@ -38,7 +38,7 @@ _FORMULA = re.compile(r"\\[A-Za-z{]|[\^=√∞π²³]|[0-9A-Za-z)]\s?[-+*/]\s?[0
 def kind_of(gold: str) -> Kind:
     """Say what a gold answer is; a worked solution is what it ends in."""
     text = gold.strip()
-    text = boxes(text)[-1] if boxes(text) else text.rpartition("####")[2].strip()
+    text = next(reversed(boxes(text)), text.rpartition("####")[2].strip())
     words = [word for word in _WORD.findall(text) if word.lower() not in _NAMES]
     if read_number(text) is not None and len(words) <= _WORDS:
         return Kind.NUMBER

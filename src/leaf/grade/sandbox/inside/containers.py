@@ -26,16 +26,7 @@ SHELLS: dict[str, Callable[[], Any]] = {
 KEYED = frozenset("sdCOM")
 """Kinds that need the hash of what they hold."""
 
-_TAGS = {
-    list: "l",
-    set: "s",
-    dict: "d",
-    Counter: "C",
-    OrderedDict: "O",
-    defaultdict: "M",
-    deque: "q",
-    bytearray: "B",
-}
+_TAGS = {kind: tag for tag, kind in SHELLS.items()}
 
 _NUMBERS = "biufcUSmM"
 """Kinds of arrays that are sent as bytes."""
@@ -92,7 +83,7 @@ def _is(one: Any, other: Any) -> bool:
 
 def tag_base(tag: str) -> Any:
     """Return Python's own class of a kind."""
-    return next(kind for kind, said in _TAGS.items() if said == tag)
+    return SHELLS[tag]
 
 
 def written(part: Any, item: Callable[[object], Item]) -> list[Any]:

@@ -204,7 +204,8 @@ def _of_library(part: Any) -> tuple[str, str] | None:
     if type(name) is not str or not isinstance(part, _BY_NAME):
         return _method(part)
     module = module or "builtins"
-    if module.partition(".")[0] not in (*sys.stdlib_module_names, "numpy") or "<" in name:
+    root = module.partition(".")[0]
+    if (root not in sys.stdlib_module_names and root != "numpy") or "<" in name:
         return None
     found: Any = sys.modules.get(module)
     for step in name.split("."):

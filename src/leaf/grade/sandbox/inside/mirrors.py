@@ -138,9 +138,7 @@ class Mirrors:
             made = _method(link, method)
             if made is not None:
                 space[method] = made
-        if all(parent is object for parent in parents) or not any(
-            isinstance(parent, _Kind) for parent in parents
-        ):
+        if not any(isinstance(parent, _Kind) for parent in parents):
             space |= _always(link)
         if module == "builtins" and own in _KINDS:
             space["__class__"] = property(lambda _self: _KINDS[own])
