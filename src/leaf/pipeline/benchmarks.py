@@ -83,6 +83,10 @@ class Benchmark:
         by_measure = measures(scores, samples=self.section.samples, pass_at=self.section.pass_at)
         return {f"{self.name} {name}".rstrip(): values for name, values in by_measure.items()}
 
+    def measure_of(self, label: str) -> str:
+        """Return the measure's name in a label of `measures`; "" where there is but one."""
+        return label.removeprefix(self.name).lstrip()
+
     def question_values(self, scores: Sequence[Score], arm: str) -> list[QuestionValue]:
         """Return what one model scored on every question; `scores` as of `measures`."""
         digests, problems = self.digests, {problem.id: problem for problem in self.problems}
@@ -94,7 +98,7 @@ class Benchmark:
                 question=digests[problem_id],
                 base=problems[problem_id].base,
                 value=value,
-                measure=label.removeprefix(self.name).lstrip(),
+                measure=self.measure_of(label),
                 text=asked(problems[problem_id]),
             )
             for label, values in self.measures(scores).items()

@@ -46,7 +46,7 @@ class Writer:
             old.unlink()
         date = time.strftime("%Y-%m-%dT%H-%M-%S", time.gmtime(self.when))
         measures = {
-            label.removeprefix(benchmark.name).lstrip() or _ACCURACY: values
+            benchmark.measure_of(label) or _ACCURACY: values
             for label, values in benchmark.measures(graded[1]).items()
         }
         generate = benchmark.generate(self.recipe.generate)
@@ -134,7 +134,7 @@ class Writer:
     def _result(self, benchmark: Benchmark, label: str, estimate: Estimate) -> dict[str, Any]:
         section = benchmark.section
         generate = benchmark.generate(self.recipe.generate)
-        measure = label.removeprefix(benchmark.name).lstrip() or "accuracy"
+        measure = benchmark.measure_of(label) or "accuracy"
         return {
             "evaluation_result_id": label,
             "evaluation_name": label,

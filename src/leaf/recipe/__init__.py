@@ -6,6 +6,7 @@
 from leaf.recipe.attribute import AttributeSection
 from leaf.recipe.base import Section
 from leaf.recipe.choice import Choice, GraderChoice, choice_of, name_and_options
+from leaf.recipe.data import ColumnsSection, DataSection, ShotsSection, WorldSection
 from leaf.recipe.distill import (
     DistillSection,
     Lambda,
@@ -19,16 +20,12 @@ from leaf.recipe.names import DetectorName, EngineName, LossName, OneOf
 from leaf.recipe.prune import InjectSection, PruneSection, Strategy
 from leaf.recipe.schema import (
     BenchmarkSection,
-    ColumnsSection,
-    DataSection,
     EvaluateSection,
     GradeSection,
     ModelSection,
     RaySection,
     Recipe,
-    ShotsSection,
     StoreSection,
-    WorldSection,
 )
 from leaf.recipe.verify import VerifySection
 

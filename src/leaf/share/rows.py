@@ -38,11 +38,6 @@ class Chosen:
     """Reason to how many rows."""
 
     @property
-    def kinds(self) -> dict[str, int]:
-        """Count the rows by how they were made, originals first."""
-        return dict(Counter(row.strategy or "original" for row in self.rows))
-
-    @property
     def two_contexts(self) -> int:
         """How many have a prompt of the teacher's own."""
         return sum(bool(row.teacher_prompt or row.teacher_prefix) for row in self.rows)

@@ -24,7 +24,7 @@ from leaf.distill.teacher_cache import TeacherCacheSpec, open_teacher
 from leaf.errors import UsageError
 from leaf.models import load
 from leaf.models.files import find
-from leaf.models.prompt_format import prompt_format_of
+from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.models.vocabulary import same_tokenizer
 from leaf.recipe import Recipe
 from leaf.share.weights import token_weights
@@ -80,7 +80,7 @@ def write_tokens(
     columns = _columns(samples, weights)
     schema = _SCHEMA
     if top_k is not None:
-        columns |= _tops(samples, recipe, top_k, store)
+        columns |= _tops(samples, recipe, chat, top_k, store)
         schema = pa.schema([*schema, *_TOPS])
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(columns, schema=schema), sink, compression="zstd")
@@ -129,11 +129,11 @@ def _columns(samples: Sequence[Sample], weights: Sequence[float]) -> dict[str, l
 
 
 def _tops(
-    samples: Sequence[Sample], recipe: Recipe, top_k: int, store: Path
+    samples: Sequence[Sample], recipe: Recipe, chat: PromptFormat, top_k: int, store: Path
 ) -> Mapping[str, list[Any]]:
     """Ask the teacher, or its cache, for the likeliest tokens of every response."""
     source, own = find(recipe.teaching), find(recipe.student)
-    if not same_tokenizer(*(load.load_tokenizer(one) for one in (own, source))):
+    if not same_tokenizer(chat.tokenizer, load.load_tokenizer(source)):
         raise UsageError(
             f"--top-k {top_k}: {recipe.teaching.model} has another tokenizer than "
             f"{recipe.student.model}, so its tokens are none of the student's"

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from leaf.store.parquet import DAMAGE, from_table, to_bytes
 from leaf.store.runner import Shards
-from leaf.store.seal import Written, damaged, hashes, seal
+from leaf.store.seal import Written, damaged, seal
 from leaf.store.work import Work
 
 T = TypeVar("T")
@@ -85,10 +85,7 @@ class Filling(Generic[T, R]):
 
     def finish(self) -> None:
         """Mark the result as complete."""
-        shards = [_whole(self._folder, at) for at in range(len(self._sizes))]
-        for shard in shards:
-            self._written.of(shard)
-        files = hashes(self._folder, shards)
+        files = [self._written.of(_whole(self._folder, at)) for at in range(len(self._sizes))]
         self._written.tidy(files)
         seal(self._folder, {"shards": files})
 

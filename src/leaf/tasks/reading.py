@@ -100,21 +100,21 @@ def each(items: Sequence[T | DataError], make: Callable[[T], R | None]) -> list[
 
 def text_of(row: Row, column: str) -> str:
     """Return a column that must hold a text or a number, never an empty one."""
-    text = plain_text(value_at(row.values, column, row.place))
-    if text is None:
-        value = value_at(row.values, column, row.place)
-        raise DataError(
-            f"{row.place}: column `{column}` must hold a text or a number, but is {value!r:.60}"
-        )
-    if not text.strip():
+    text = optional_text_of(row, column)
+    if not text:
         raise DataError(f"{row.place}: column `{column}` is empty; fill it or remove the record")
     return text
 
 
 def optional_text_of(row: Row, column: str) -> str:
     """Return a column that must exist but may be empty or null; both give ""."""
-    text = plain_text(value_at(row.values, column, row.place))
-    return "" if text is not None and not text.strip() else text_of(row, column)
+    value = value_at(row.values, column, row.place)
+    text = plain_text(value)
+    if text is None:
+        raise DataError(
+            f"{row.place}: column `{column}` must hold a text or a number, but is {value!r:.60}"
+        )
+    return text if text.strip() else ""
 
 
 def json_of(text: str, row: Row, column: str) -> Any:

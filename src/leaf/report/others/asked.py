@@ -56,10 +56,11 @@ def number(value: object, where: str) -> float | None:
         return None
     if isinstance(value, bool | int | float):
         return None if math.isnan(value) else float(value)
-    known = {"c": 1.0, "i": 0.0, "n": 0.0, "p": 0.5, "yes": 1.0, "no": 0.0, "true": 1.0}
+    known = {"c": 1.0, "i": 0.0, "n": 0.0, "p": 0.5}
+    known |= {"yes": 1.0, "no": 0.0, "true": 1.0, "false": 0.0}
     text = str(value).strip().lower()
-    if text in {**known, "false": 0.0}:
-        return known.get(text, 0.0)
+    if text in known:
+        return known[text]
     try:
         return float(text)
     except ValueError:

@@ -50,10 +50,10 @@ def read_lm_eval(path: Path, question: str | None) -> Evaluated:
     newest: dict[str, Path] = {}
     dates: dict[str, str] = {}
     files = find_samples(path)
-    if folders := {file.parent for file in files} - {path}:
-        one = sorted(folders)[0]
-        if len(folders | ({path} & {file.parent for file in files})) > 1:
-            raise UsageError(f"{path}: holds samples of several models; name one, such as {one}")
+    parents = {file.parent for file in files}
+    if len(parents) > 1:
+        one = min(parents - {path})
+        raise UsageError(f"{path}: holds samples of several models; name one, such as {one}")
     notes = []
     for file in files:
         name, date = _task_of(file)

@@ -1,5 +1,6 @@
 """Two evaluations question by question: which are the same, and what B has more than A."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,14 +92,12 @@ def match(ours: Sequence[Asked], theirs: Sequence[Asked]) -> tuple[str, list[Pai
 
 def _by_text(items: Iterable[Asked]) -> dict[str, _Keys]:
     found: dict[str, _Keys] = {}
+    # The same question may stand in a benchmark twice.
+    times: Counter[tuple[str, str]] = Counter()
     for item in items:
         for name, text in item.texts.items():
-            keys = found.setdefault(name, {})
-            time = 0
-            # The same question may stand in a benchmark twice.
-            while (text, time) in keys:
-                time += 1
-            keys[text, time] = item
+            found.setdefault(name, {})[text, times[name, text]] = item
+            times[name, text] += 1
     return found
 
 
