@@ -39,12 +39,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "num_experts_per_tok": 6,
         "first_k_dense_replace": 1,
     },
-    "granitemoehybrid": {"layer_types": (["linear_attention"] * 5 + ["full_attention"]) * 4},
+    "granitemoehybrid": {
+        "layer_types": (["linear_attention"] * 5 + ["full_attention"]) * 4,
+        "num_hidden_layers": 24,
+    },
     "lfm2_moe": {"layer_types": (["conv"] * 3 + ["full_attention"]) * 8},
 }
 """What the models of a family set, and its default configuration leaves out."""
-
-SETTINGS["granitemoehybrid"]["num_hidden_layers"] = 24
 
 
 def config_of(family: str) -> Any:

@@ -142,7 +142,8 @@ def load_best(folder: Path, key: str, model: nn.Module) -> Best | None:
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, _said(error)) from None
     _check_key(path, about.get("key", ""), key)
-    if about.get("sha256", _digest(weights)) != _digest(weights):
+    found = _digest(weights)
+    if about.get("sha256", found) != found:
         raise _damaged(path, "not as it was written")
     _put_weights(path, weights, model)
     return best

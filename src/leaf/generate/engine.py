@@ -148,7 +148,7 @@ class PromptEngine(ABC):
         template changes. A response that is begun is continued, and the answer's text is the whole
         of it.
         """
-        prompts = [self._prompt(problem) for problem in problems]
+        prompts = [prompt_of(problem, self._prompt_format, self._context) for problem in problems]
         pairs = zip(problems, prompts, strict=True)
         fitting = [(problem, ids) for problem, ids in pairs if not isinstance(ids, Answer)]
         completed = iter(self._complete(fitting) if fitting else ())
@@ -158,16 +158,6 @@ class PromptEngine(ABC):
         tokens = sum(answer.response_tokens for answer in answers)
         self.effort += Effort(answers=len(answers), tokens=tokens)
         return answers
-
-    def _prompt(self, problem: Problem) -> list[int] | Answer:
-        """Return a prompt's tokens, or what stands for an answer where it cannot be asked."""
-        try:
-            ids = self._prompt_format.prompt_ids(
-                problem.content, problem.response_prefix, problem.turns
-            )
-        except ChatError as error:
-            return failed(problem.id, str(error))
-        return ids if len(ids) < self._context else too_long(problem, ids, self._context)
 
     def stream(self, asked: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Answer]]:
         """Answer problems as `answer` does, `part` of them in one call."""
@@ -230,6 +220,15 @@ def unanswered(problem_id: str, reason: str) -> Unanswered:
         truncated=False,
         failure=reason,
     )
+
+
+def prompt_of(problem: Problem, prompt_format: PromptFormat, context: int) -> list[int] | Answer:
+    """Return a prompt's tokens, or what stands for an answer where it cannot be asked."""
+    try:
+        ids = prompt_format.prompt_ids(problem.content, problem.response_prefix, problem.turns)
+    except ChatError as error:
+        return failed(problem.id, str(error))
+    return ids if len(ids) < context else too_long(problem, ids, context)
 
 
 def too_long(problem: Problem, prompt: Sequence[int], context: int) -> Answer:

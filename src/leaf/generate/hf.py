@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 
-from leaf.errors import ChatError
 from leaf.generate.decoding import Request, Sampling, decode
-from leaf.generate.engine import Effort, failed, in_order, seed_of, too_long, until_stop
+from leaf.generate.engine import Effort, in_order, prompt_of, seed_of, until_stop
 from leaf.models import load
 from leaf.models.batching import halved, is_out_of_memory, plan_batches, run_halving
 from leaf.models.files import Source
@@ -94,19 +93,13 @@ class HuggingFaceEngine:
 
         def requests() -> Iterator[tuple[int, Request]]:
             for number, (problem, draft) in enumerate(asked):
-                try:
-                    prompt = self._prompt_format.prompt_ids(
-                        problem.content, problem.response_prefix, problem.turns
-                    )
-                except ChatError as error:
-                    refused.append((number, failed(problem.id, str(error))))
+                prompt = prompt_of(problem, self._prompt_format, self._loaded.context)
+                if isinstance(prompt, Answer):
+                    refused.append((number, prompt))
                     continue
-                if len(prompt) < self._loaded.context:
-                    problems[number] = problem
-                    open_[number] = self._request(problem, prompt, draft)
-                    yield number, open_[number]
-                else:
-                    refused.append((number, too_long(problem, prompt, self._loaded.context)))
+                problems[number] = problem
+                open_[number] = self._request(problem, prompt, draft)
+                yield number, open_[number]
 
         outputs = (
             self._decode(requests(), open_, self._head)
@@ -129,11 +122,15 @@ class HuggingFaceEngine:
             is_over=self._has_stop if self._section.stop else None,
         )
 
+    @cached_property
+    def _tail(self) -> int:
+        """Tokens at the end of an answer that may hold one of the texts that end it."""
+        # Each token of a text has a byte of it at least, but for those of the template.
+        return max(len(stop.encode()) for stop in self._section.stop) + _SLACK
+
     def _has_stop(self, tokens: Sequence[int]) -> bool:
         """Whether the end of an answer holds one of the texts that end it."""
-        # Each token of a text has a byte of it at least, but for those of the template.
-        longest = max(len(stop.encode()) for stop in self._section.stop)
-        end = self._prompt_format.response("", tokens[-longest - _SLACK :])
+        end = self._prompt_format.response("", tokens[-self._tail :])
         return any(stop in end for stop in self._section.stop)
 
     @cached_property

@@ -23,6 +23,7 @@ from leaf.generate.engine import (
 from leaf.models import server
 from leaf.models.files import Source
 from leaf.models.server import Access
+from leaf.models.template import messages_of
 from leaf.progress import Ticker
 from leaf.recipe import GenerateSection, ModelSection, ServerSection
 from leaf.records import Answer, Problem, Turn
@@ -219,10 +220,7 @@ class ServedEngine:
 
     def _ask(self, content: str, turns: Sequence[Turn] = (), *, seed: int, limit: int) -> Any:
         """Send one request; whatever comes back is returned as the client read it."""
-        messages = [{"role": turn.role, "content": turn.text} for turn in turns]
-        messages.append({"role": "user", "content": content})
-        if self._system is not None and messages[0]["role"] != "system":
-            messages.insert(0, {"role": "system", "content": self._system})
+        messages = messages_of(content, turns, self._system)
         options: dict[str, Any] = {self._server.limit: limit}
         if self._server.sampling:
             options["temperature"] = self._section.temperature

@@ -28,6 +28,7 @@ from leaf.models.strange import (
     quantised_line,
 )
 from leaf.recipe import ModelSection
+from leaf.store.disk import sha256_of
 from leaf.store.store import write_whole
 
 _MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
@@ -188,7 +189,7 @@ def find_bundled(name: str, package: Path) -> Source:
         raise ModelError(f"{name}: there is no such bundled model{nearest(name, known)}")
     for file, sha256 in expected.items():
         path = folder.parent / file
-        found = _sha256(path) if path.is_file() else "missing"
+        found = sha256_of(path) if path.is_file() else "missing"
         if found != sha256:
             raise ModelError(
                 f"{name}: {path} is damaged: its SHA-256 must be {sha256}, but is {found}; "
@@ -259,7 +260,7 @@ def _hash_files(path: Path) -> str:
         stamp = [file.stat().st_size, file.stat().st_mtime_ns]
         entry = known.get(str(file.resolve()))
         if entry is None or entry[:2] != stamp:
-            entry = [*stamp, _sha256(file)]
+            entry = [*stamp, sha256_of(file)]
             known[str(file.resolve())] = entry
             changed = True
         whole.update(f"{file.name if path.is_dir() else ''}:{entry[2]}\n".encode())
@@ -273,11 +274,6 @@ def _hash_files(path: Path) -> str:
 
 def _memory() -> Path:
     return cache_folder() / "fingerprints.json"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as data:
-        return hashlib.file_digest(data, "sha256").hexdigest()
 
 
 def _model_files(folder: Path) -> Iterator[Path]:

@@ -189,7 +189,7 @@ class Trial:
             reason = self.off(head, padded)
         if reason:
             self.why["pads"] = reason
-            padded = replace(NONE, border=None)
+            padded = NONE
         self.paths = padded
         side_by_side = replace(padded, packs=True)
         reason = self.off(head, side_by_side) or self.off(head, side_by_side, free=True)
@@ -216,7 +216,7 @@ class Trial:
         if "training" in self.refused:
             return
         rows = [self.rows[at] for at in self._short]
-        for packs in {True: (True, False), False: (False,)}[self.paths.packs]:
+        for packs in (True, False) if self.paths.packs else (False,):
             tried = replace(self.paths, packs=packs)
             reason = self._fails(partial(weight_gap, self.model, head, tried, rows))
             if packs and not reason:
@@ -275,7 +275,8 @@ def _on_itself(model: Any, paths: Paths) -> Paths:
     head = output_head(model)
     changes: dict[str, Any] = {}
     for name in ("packs", "pads"):
-        if not getattr(paths, name) or (name == "packs" and not _packs_here(model)):
+        by_rows = name == "packs" and not attends_by_rows(model, model.dtype)
+        if not getattr(paths, name) or by_rows:
             continue
         one = replace(NONE, packs=name == "packs", pads=name == "pads")
         reason = trial.off(head, one, free=one.packs)
@@ -294,11 +295,7 @@ def _on_itself(model: Any, paths: Paths) -> Paths:
     return replace(paths, **changes, why={**paths.why, **why}, refused={**paths.refused, **refused})
 
 
-def _packs_here(model: Any) -> bool:
-    return attends_by_rows(model, model.dtype)
-
-
 def _first(error: BaseException) -> str:
     """Return the first line of an exception."""
     lines = str(error).strip().splitlines() or [""]
-    return f"{lines[0].rstrip(' :')[:120]}" or type(error).__name__
+    return lines[0].rstrip(" :")[:120] or type(error).__name__

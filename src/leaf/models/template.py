@@ -113,15 +113,12 @@ class ChatTemplate:
 
         With a `response` it is the whole dialogue, as the template itself writes it.
         """
-        messages = [{"role": turn.role, "content": turn.text} for turn in turns]
-        messages.append({"role": "user", "content": content})
+        messages = messages_of(content, turns, self._system)
         if response is not None:
             messages.append({"role": "assistant", "content": response})
         return self._render(messages, asks=response is None)
 
     def _render(self, messages: list[dict[str, str]], *, asks: bool) -> str:
-        if self._system is not None and messages[0]["role"] != "system":
-            messages = [{"role": "system", "content": self._system}, *messages]
         try:
             template = self._tokenizer.get_chat_template()
             text = self._tokenizer.apply_chat_template(
@@ -140,3 +137,12 @@ class ChatTemplate:
                 f"{self._name}: its chat template refuses the messages: {why}"
             ) from None
         return str(text)
+
+
+def messages_of(content: str, turns: Sequence[Turn], system: str | None) -> list[dict[str, str]]:
+    """Return a conversation as chat messages; a system turn stands in the place of `system`."""
+    messages = [{"role": turn.role, "content": turn.text} for turn in turns]
+    messages.append({"role": "user", "content": content})
+    if system is not None and messages[0]["role"] != "system":
+        messages.insert(0, {"role": "system", "content": system})
+    return messages
