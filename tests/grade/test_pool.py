@@ -75,12 +75,12 @@ def test_a_worker_that_dies_costs_its_own_answer_alone() -> None:
     assert alive.outcome is Outcome.RIGHT
 
 
-def test_a_worker_has_two_gibibytes_and_no_more() -> None:
+def test_a_worker_gets_one_gibibyte_and_not_three() -> None:
     script = (
         "from leaf.grade.comparer import prepare\n"
         "prepare()\n"
         "bytearray(1024**3)\n"
-        "try:\n    bytearray(2 * 1024**3)\n"
+        "try:\n    bytearray(3 * 1024**3)\n"
         "except MemoryError:\n    print('refused')\n"
     )
     done = subprocess.run(
