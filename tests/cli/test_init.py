@@ -52,7 +52,7 @@ def test_a_sheet_of_customers_questions_is_read_and_its_sentences_are_not_number
             sheet.writerow([f"T{n}", f"Which cards, in shop {n}?", reply])
     recipe, problems, out = made("customers.csv")
     assert columns(recipe) == {"question": "Customer question", "answer": "Our reply"}
-    assert grader_of(recipe) != "numbers"
+    assert (grader_of(recipe), problems[0].grader) == ("rouge_l", "rouge_l")
     assert "50 questions" in out
     # What is tested is not trained on, and all is one of the two.
     held_out = load_problems(recipe.evaluate.benchmarks["held-out"])

@@ -1,5 +1,7 @@
 """The beginning of a reference as what is scored and cut (response level)."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,10 +90,12 @@ def test_a_reference_with_too_few_steps_says_so(reference: str, count: int, reas
 
 
 def test_a_response_level_problem_asks_what_its_problem_asks() -> None:
-    (found,) = segments(PROBLEM, "a = 1\n#### 72", 2, says_answer)
+    asked = replace(PROBLEM, golds=("six",), grader_options='{"threshold": 0.3}')
+    (found,) = segments(asked, "a = 1\n#### 72", 2, says_answer)
     assert isinstance(found, Problem)
     assert (found.id, found.level, found.content) == ("p/r1", "response", "Read: How many? Now.")
     assert (found.response_prefix, found.answer, found.grader) == ("a = 1\n", "72", "math")
+    assert (found.golds, found.grader_options) == (("six",), '{"threshold": 0.3}')
     # Their places are those of the instruction.
     assert (found.distractors, found.protected) == ((), ())
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from leaf.doctor.files import ModelFiles
 from leaf.doctor.finding import Finding
 from leaf.errors import LeafError
-from leaf.grade import GRADERS, check_sandbox, open_graders
+from leaf.grade import check_sandbox, grader_of, open_graders
 from leaf.models.prompt_format import PromptFormat
 from leaf.prune import injections
 from leaf.recipe import GradeSection, Recipe
@@ -109,7 +109,7 @@ def check_golds(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:
     """
     asked = [problem for problem in problems if problem.tests is None][:_GOLDS]
     with open_graders(GradeSection()) as grader:
-        golds = [GRADERS[problem.grader].gold_text(problem) for problem in asked]
+        golds = [grader_of(problem).gold_text(problem) for problem in asked]
         own = grader.grade(asked, list(map(_answer, asked, golds)))
         other = grader.grade(asked, [_answer(problem, _OTHER) for problem in asked])
     bad = [score for score in own if not score.right]
@@ -138,7 +138,7 @@ def check_kinds(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:
 
 
 def _unfit(problem: Problem) -> str:
-    return GRADERS[problem.grader].unfit(problem.answer)
+    return grader_of(problem).unfit(problem.answer)
 
 
 def check_programs(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:

@@ -27,7 +27,16 @@ _graders = sorted(GRADERS.items())
 GRADERS.clear()
 GRADERS.update(_graders)
 
-__all__ = ["GRADERS", "Grader", "Graders", "Tools", "check_sandbox", "grader", "open_graders"]
+__all__ = [
+    "GRADERS",
+    "Grader",
+    "Graders",
+    "Tools",
+    "check_sandbox",
+    "grader",
+    "grader_of",
+    "open_graders",
+]
 
 
 @contextmanager
@@ -50,6 +59,21 @@ def check_sandbox(problems: Sequence[Problem]) -> None:
     if any(problem.tests is not None for problem in problems):
         with SandboxPool(time_limit=30.0, memory=2**30, workers=1) as sandboxes:
             sandboxes.run([Program(source="one = 1", tests=Tests(program="assert one == 1"))])
+
+
+def grader_of(problem: Problem) -> Grader:
+    """Return the grader of a problem, with the options that it has for it.
+
+    Raises:
+        DataError: there is no such grader.
+    """
+    if problem.grader not in GRADERS:
+        raise DataError(
+            f"problem {problem.id}: grader `{problem.grader}` is unknown; "
+            f"there are: {', '.join(GRADERS)}"
+        )
+    kind = GRADERS[problem.grader]
+    return kind(kind.Options.model_validate(json.loads(problem.grader_options or "{}")))
 
 
 class Graders:
@@ -125,14 +149,7 @@ class Graders:
     def _grader(self, problem: Problem) -> Grader:
         made = problem.grader, problem.grader_options
         if made not in self._made:
-            if problem.grader not in GRADERS:
-                raise DataError(
-                    f"problem {problem.id}: grader `{problem.grader}` is unknown; "
-                    f"there are: {', '.join(GRADERS)}"
-                )
-            kind = GRADERS[problem.grader]
-            options = json.loads(problem.grader_options or "{}")
-            self._made[made] = kind(kind.Options.model_validate(options))
+            self._made[made] = grader_of(problem)
         return self._made[made]
 
 

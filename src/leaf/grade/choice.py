@@ -46,8 +46,7 @@ class Choice(Grader):
             return Judgement(outcome=Outcome.WRONG, extracted=final.text, reason=reason)
         return decided(named == {_label(problem.answer, options)}, named.pop())
 
-    @classmethod
-    def gold_text(cls, problem: Problem) -> str:
+    def gold_text(self, problem: Problem) -> str:
         """Say the gold answer as its label."""
         return f"Answer: {problem.answer}"
 

@@ -65,13 +65,11 @@ class Grader:
         pairs = zip(problems, answers, strict=True)
         return tools.settle([self.judge(problem, answer) for problem, answer in pairs])
 
-    @classmethod
-    def unfit(cls, gold: str) -> str:
+    def unfit(self, gold: str) -> str:
         """Say what a gold answer is that no answer could meet, as in `no number`; else ""."""
         return ""
 
-    @classmethod
-    def gold_text(cls, problem: Problem) -> str:
+    def gold_text(self, problem: Problem) -> str:
         """Say the gold answer as a model would: `leaf doctor` tries whether it is right."""
         return f"\\boxed{{{problem.answer}}}"
 

@@ -51,8 +51,7 @@ class OfNumbers(Grader):
     Options: ClassVar[type[Section]] = Decimals
     options: Decimals
 
-    @classmethod
-    def unfit(cls, gold: str) -> str:
+    def unfit(self, gold: str) -> str:
         """Say that a gold answer is no number; a formula may be one."""
         return "" if kind_of(gold) in (Kind.NUMBER, Kind.FORMULA) else "no number"
 

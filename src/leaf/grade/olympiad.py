@@ -45,8 +45,7 @@ class Olympiad(Math):
             return replace(judged, tolerance=problem.tolerance)
         return judged
 
-    @classmethod
-    def gold_text(cls, problem: Problem) -> str:
+    def gold_text(self, problem: Problem) -> str:
         """Say all gold answers in one box."""
         return f"\\boxed{{{', '.join(problem.golds) or problem.answer}}}"
 

@@ -97,8 +97,7 @@ class Qa(Grader):
         """Decide by how well the response meets its golds."""
         return match.stands
 
-    @classmethod
-    def gold_text(cls, problem: Problem) -> str:
+    def gold_text(self, problem: Problem) -> str:
         """Say the gold answer as the request of questions with passages asks for it."""
         return f"Answer: {problem.answer or 'unanswerable'}"
 

@@ -49,7 +49,10 @@ def segments(
             question=reference[start:end],
             solution=reference[end:],
             answer=problem.answer,
+            golds=problem.golds,
+            tolerance=problem.tolerance,
             grader=problem.grader,
+            grader_options=problem.grader_options,
             turns=problem.turns,
         )
         for number, (start, end) in enumerate(pairwise((0, *borders)), start=1)
