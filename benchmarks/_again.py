@@ -9,7 +9,7 @@ from benchmarks._gsm_ic import MODELS
 from benchmarks._kept import Student, answers_of, outcomes_of, questions_of
 from leaf.errors import UsageError
 from leaf.generate import find_for
-from leaf.pipeline.benchmarks import Benchmark
+from leaf.pipeline.answered import Benchmark
 from leaf.pipeline.session import Session
 from leaf.recipe.reading import check_recipe
 from leaf.store.store import Store

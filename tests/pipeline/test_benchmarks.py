@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from leaf.errors import RecipeError
+from leaf.generate.engine import failed
+from leaf.pipeline.answered import Answered
 from leaf.pipeline.benchmarks import load_benchmarks, robustness_of
-from leaf.recipe import EvaluateSection, GenerateSection
+from leaf.recipe import EvaluateSection, GenerateSection, GradeSection
 from leaf.records import Outcome, Score
 from tests.marks import DATA
 
@@ -36,8 +38,9 @@ def test_each_problem_is_asked_as_often_as_there_are_samples_under_ids_of_its_ow
         Score(problem_id=name, outcome=outcome, extracted=None, reason=None)
         for name, outcome in zip(ids, [Outcome.RIGHT] + [Outcome.WRONG] * 5, strict=True)
     ]
-    found = one.measures(scores)["own pass@1"]
-    assert found == pytest.approx({"own-1": 1 / 3, "own-2": 0.0})
+    answers = [failed(name, "") for name in ids]
+    found = Answered(benchmark=one, asked=one.asked, graded=(answers, scores)).measures
+    assert found["own pass@1"] == pytest.approx({"own-1": 1 / 3, "own-2": 0.0})
 
 
 def test_a_benchmark_may_have_its_own_temperature_and_length_and_leaves_the_rest(table: str):
@@ -92,5 +95,5 @@ def test_variants_are_measured_against_the_benchmark_that_they_name():
         ]
         for name, one in found.items()
     }
-    (result,) = robustness_of(found, scores, resamples=100, seed=0).values()
+    (result,) = robustness_of(found, scores, GradeSection(), resamples=100, seed=0).values()
     assert (result.micro.n, result.micro.value, result.drop.value) == (1000, 1.0, 0.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from leaf.pipeline.benchmarks import Benchmark
+from leaf.pipeline.answered import Answered, Benchmark
 from leaf.pipeline.written import Writer
 from leaf.recipe.reading import check_recipe
 from leaf.records import Answer, Measure, Outcome, Problem, Score
@@ -43,9 +43,7 @@ def writer(out: Path, samples: int = 1) -> tuple[Writer, Benchmark]:
     return Writer(recipe=recipe, out=out), benchmark
 
 
-def graded(
-    benchmark: Benchmark, right: list[bool], measures: tuple[str, ...] = ()
-) -> tuple[list[Answer], list[Score]]:
+def graded(benchmark: Benchmark, right: list[bool], measures: tuple[str, ...] = ()) -> Answered:
     asked = benchmark.asked
     answers = [
         Answer(
@@ -67,7 +65,7 @@ def graded(
         )
         for problem, good in zip(asked, right, strict=True)
     ]
-    return answers, scores
+    return Answered(benchmark=benchmark, asked=asked, graded=(answers, scores))
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -76,7 +74,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def test_samples_have_lm_evals_columns_and_are_read_as_such(tmp_path: Path) -> None:
     own, benchmark = writer(tmp_path)
-    own.lm_eval(benchmark, graded(benchmark, [True, False]))
+    own.lm_eval(graded(benchmark, [True, False]))
     (path,) = (tmp_path / "lm-eval").iterdir()
     assert re.fullmatch(r"samples_own_set_\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.jsonl", path.name)
     first, second = lines(path)
@@ -92,14 +90,14 @@ def test_samples_have_lm_evals_columns_and_are_read_as_such(tmp_path: Path) -> N
     # Again, later: the file of before does not stay beside it.
     later, _ = writer(tmp_path)
     later.__dict__["when"] = own.when + 60
-    later.lm_eval(benchmark, graded(benchmark, [True, True]))
+    later.lm_eval(graded(benchmark, [True, True]))
     (again,) = (tmp_path / "lm-eval").iterdir()
     assert again != path
 
 
 def test_several_answers_are_one_sample_with_pass_at_k(tmp_path: Path) -> None:
     own, benchmark = writer(tmp_path, samples=2)
-    own.lm_eval(benchmark, graded(benchmark, [True, False, False, False]))
+    own.lm_eval(graded(benchmark, [True, False, False, False]))
     (path,) = (tmp_path / "lm-eval").iterdir()
     first, second = lines(path)
     assert [len(one["resps"][0]) for one in (first, second)] == [2, 2]
@@ -112,7 +110,7 @@ def test_records_say_what_every_eval_ever_requires(
     tmp_path: Path, measures: tuple[str, ...]
 ) -> None:
     own, benchmark = writer(tmp_path)
-    own.every_eval_ever(benchmark, graded(benchmark, [True, False], measures))
+    own.every_eval_ever(graded(benchmark, [True, False], measures))
     root = tmp_path / "every-eval-ever"
     (path,) = (one for one in root.rglob("*.json"))
     # Version 4, variant 1, in the folders of that data base.
@@ -150,5 +148,5 @@ def test_records_say_what_every_eval_ever_requires(
     assert found[1]["input"] == {"raw": "Who?", "reference": ["Ann", "Anna"]}
     assert found[0]["token_usage"] == {"input_tokens": 5, "output_tokens": 3, "total_tokens": 8}
     # The same evaluation again is the same record.
-    own.every_eval_ever(benchmark, graded(benchmark, [True, False], measures))
+    own.every_eval_ever(graded(benchmark, [True, False], measures))
     assert len(list(root.rglob("*.json"))) == 1

@@ -29,6 +29,7 @@ def results_of(run: dict[str, Any]) -> Results:
         estimates=run["estimates"],
         comparisons=run["comparisons"],
         robustness=run.get("robustness", {}),
+        consistency=run.get("consistency", {}),
         entered=run.get("entered"),
         lengths=run.get("lengths", {}),
         others=run.get("others", {}),

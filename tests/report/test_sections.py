@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from leaf.evaluate import Robustness
+from leaf.evaluate import Consistency, Robustness
 from leaf.report.page import render
 from leaf.statistics import Interval
 from tests.report.made import build_report
@@ -174,12 +174,22 @@ def test_what_variants_cost_is_a_table_of_its_own(run: dict[str, Any]) -> None:
         drop=Interval(value=0.25, n=12, low=None, high=None),
         lost=5,
         gained=2,
+        agreement=Interval(value=0.75, n=4, low=0.3, high=0.9),
     )
     report = build_report(**run, robustness={"distracted": {"leaf": one, "before": one}})
     assert [row["arm"] for row in report["robustness"]] == ["before", "leaf"]
     text = " ".join(text_of(render(report)).split())
     assert "distracted Before 50.0% of 4 20.0% to 80.0% 25.0% of 12 10.0% to 40.0%" in text
-    assert "+25.0 – to – 5 / 2" in text
+    assert "+25.0 – to – 5 / 2 75.0% of 4 30.0% to 90.0%" in text
+
+
+def test_votes_are_a_table_of_their_own(run: dict[str, Any]) -> None:
+    assert "Votes, table" not in render(build_report(**run))
+    one = Consistency(asked=50, whole=80, saved=0.375, stopped=6, share=0.9, n=8)
+    report = build_report(**run, consistency={"gsm8k": {"leaf": one}})
+    assert report["consistency"][0]["saved"] == 0.375
+    text = " ".join(text_of(render(report)).split())
+    assert "gsm8k LeaF 90.0% 6 of 8 50 of 80 37.5%" in text
 
 
 def test_every_measure_of_a_benchmark_has_its_line_and_one_without_any_is_not_there_yet(

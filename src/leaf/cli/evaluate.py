@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from leaf.cli.options import AsJson, Overrides, out_console, refuse_file, say_line
 from leaf.errors import RecipeError, UsageError
@@ -30,6 +30,8 @@ def evaluate(  # noqa: D417
     samples: int = 1,
     temperature: float | None = None,
     pass_at: str = "",
+    majority: str = "",
+    stop: Literal["dirichlet", "window"] | None = None,
     also: str = "",
     set_: Overrides = None,
     json_: AsJson = False,
@@ -51,6 +53,8 @@ def evaluate(  # noqa: D417
         samples: Answers to each problem; more than one needs --temperature.
         temperature: Of sampled answers; default greedy.
         pass_at: Comma-separated k of pass@k, each at most --samples.
+        majority: Comma-separated k of maj@k: whether what most of the first k answers say is right.
+        stop: Ask a question no more when its majority is settled: dirichlet or window.
         also: Comma-separated, other forms to write besides: lm-eval (its samples),
             every-eval-ever (records of schema 0.3.0).
     """
@@ -62,12 +66,14 @@ def evaluate(  # noqa: D417
     forms = [form.strip() for form in also.split(",") if form.strip()]
     if unknown := [form for form in forms if form not in WRITERS]:
         raise UsageError(f"--also {unknown[0]}: must be {' or '.join(WRITERS)}")
-    own = {
+    own: dict[str, Any] = {
         "limit": limit,
         "samples": samples,
         "temperature": temperature,
         "pass_at": _whole_numbers(pass_at, "--pass-at"),
     }
+    if majority or stop:
+        own["majority"] = {"at": _whole_numbers(majority, "--majority"), "stop": stop}
     benchmarks: dict[str, Any] = {}
     for item in benchmark.split(","):
         task, _, path = item.partition("=")
@@ -95,7 +101,7 @@ def evaluate(  # noqa: D417
 
 def _print_evaluation(found: "Evaluation", out: Path) -> None:
     """Print every score, and what was left out."""
-    from leaf.report import robustness_table
+    from leaf.report import consistency_table, robustness_table
 
     rows = table("benchmark", *_ESTIMATE)
     for name, estimate in found.estimates.items():
@@ -104,6 +110,9 @@ def _print_evaluation(found: "Evaluation", out: Path) -> None:
     if found.robustness:
         costs = {name: {"": cost} for name, cost in found.robustness.items()}
         print_table(out_console, robustness_table(costs))
+    if found.consistency:
+        agreed = {name: {"": one} for name, one in found.consistency.items()}
+        print_table(out_console, consistency_table(agreed))
     for name, lines in found.refused.items():
         say_line(f"{name}: {len(lines)} records left out, the first: {lines[0]}")
     say_line(f"answers:  {out / 'answers'}")

@@ -88,7 +88,7 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
 
 def _print_run(results: "Results", folder: Path, baseline: str) -> None:
     """Print what came of a run, and name what it wrote; `baseline` is what LeaF is held against."""
-    from leaf.report import print_lengths, print_results, robustness_table
+    from leaf.report import consistency_table, print_lengths, print_results, robustness_table
     from leaf.store.arms import arm_of
 
     if results.estimates and results.comparisons:
@@ -103,6 +103,8 @@ def _print_run(results: "Results", folder: Path, baseline: str) -> None:
             print_lengths(results.lengths, out_console)
         if results.robustness:
             print_table(out_console, robustness_table(results.robustness))
+        if results.consistency:
+            print_table(out_console, consistency_table(results.consistency))
         beside = ", ".join(
             f"{arm_of(arm).title}: {arm_of(arm).folder}"
             for arm in results.students

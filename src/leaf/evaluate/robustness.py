@@ -15,7 +15,7 @@ import numpy as np
 
 from leaf.errors import LeafError
 from leaf.records import Score
-from leaf.statistics import Floats, Interval, bootstrap, share_of
+from leaf.statistics import Floats, Interval, bootstrap, by_base, share_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +41,10 @@ class Robustness:
     """Variants answered wrong whose base problem is answered right."""
     gained: int
     """Variants answered right whose base problem is not."""
+    agreement: Interval | None = None
+    """How often a variant gets the answer that its base problem gets, right or wrong: the mean over
+    base problems of the share of their variants; Wilson interval, or a bootstrap of base problems
+    where one has several variants. None where answers cannot be compared, as of programs."""
 
 
 def robustness(
@@ -48,6 +52,7 @@ def robustness(
     bases: Sequence[Score],
     base_of: Mapping[str, str],
     *,
+    same: Mapping[str, bool] | None = None,
     resamples: int,
     seed: int,
 ) -> Robustness:
@@ -60,6 +65,7 @@ def robustness(
         variants: One score a variant.
         bases: One score a base problem; those without a variant are left out.
         base_of: The base problem's id by the variant's (`Problem.base`).
+        same: Whether a variant's answer is that of its base problem, by the variant's id.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
 
@@ -91,7 +97,24 @@ def robustness(
         drop=ratio("drop", n_variants),
         lost=int((base_B * (count_B - right_B)).sum()),
         gained=int(((1 - base_B) * right_B).sum()),
+        agreement=None if same is None else _agreement(same, base_of, resamples, seed),
     )
+
+
+def _agreement(
+    same: Mapping[str, bool], base_of: Mapping[str, str], resamples: int, seed: int
+) -> Interval:
+    alike_B, count_B = by_base({one: float(is_same) for one, is_same in same.items()}, base_of)
+    share_B = alike_B / count_B
+    if np.isin(share_B, (0.0, 1.0)).all():
+        return share_of(int(share_B.sum()), len(share_B))
+    interval = bootstrap(_mean, (share_B,), resamples=resamples, seed=seed)
+    low, high = interval or (None, None)
+    return Interval(value=float(share_B.mean()), low=low, high=high, n=len(share_B))
+
+
+def _mean(values: Floats, axis: int = -1) -> Floats:
+    return np.asarray(values.mean(axis=axis))
 
 
 _RATIOS: dict[str, Callable[..., Floats]] = {

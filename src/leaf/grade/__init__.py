@@ -19,6 +19,9 @@ from leaf.records import Answer, Problem, Score, Tests
 
 T = TypeVar("T")
 
+Pair = tuple[Problem, str, str]
+"""A problem and two final answers to it, as a grader found them (`Score.extracted`)."""
+
 # What is in the table says which files there are, so that a new grader is its file alone.
 for _module in pkgutil.iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
@@ -125,6 +128,39 @@ class Graders:
             for problem, judgement in zip(problems, judgements, strict=True)
             if judgement is not None
         ]
+
+    def alike(self, pairs: Sequence[Pair]) -> list[bool]:
+        """Say of each pair whether its two answers are the same, be they right or wrong.
+
+        They are when each of them is right where the other is the gold answer: `1,000` and `1000.0`
+        for `numbers`; not `Paris` and `Paris, Texas` for `qa`, which finds the one in the other.
+        """
+        same = [one == other for _, one, other in pairs]
+        unequal = [at for at, is_same in enumerate(same) if not is_same]
+        there = self._meets([pairs[at] for at in unequal])
+        half = [at for at, right in zip(unequal, there, strict=True) if right]
+        turned = [(problem, other, one) for problem, one, other in (pairs[at] for at in half)]
+        for at, right in zip(half, self._meets(turned), strict=True):
+            same[at] = right
+        return same
+
+    def _meets(self, pairs: Sequence[Pair]) -> list[bool]:
+        """Say whether the first of each pair is right where the second is the gold answer."""
+        golds, answers = [], []
+        for problem, said, gold in pairs:
+            grader = self._grader(problem)
+            text = grader.gold_text(grader.as_gold(problem, said))
+            golds.append(grader.as_gold(problem, gold))
+            answers.append(
+                Answer(
+                    problem_id=problem.id,
+                    text=text,
+                    prompt_tokens=0,
+                    response_tokens=0,
+                    truncated=False,
+                )
+            )
+        return [score.right for score in self.grade(golds, answers)]
 
     def settle(self, verdicts: Sequence[Judgement | Comparison | Program]) -> list[Judgement]:
         """Compare and run what needs other processes, side by side; the order is kept."""

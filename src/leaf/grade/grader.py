@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import ClassVar, Protocol, TypeVar
 
 from leaf.errors import UsageError
@@ -72,6 +73,10 @@ class Grader:
     def gold_text(self, problem: Problem) -> str:
         """Say the gold answer as a model would: `leaf doctor` tries whether it is right."""
         return f"\\boxed{{{problem.answer}}}"
+
+    def as_gold(self, problem: Problem, said: str) -> Problem:
+        """Return a problem whose gold answer is what a model said (`Score.extracted`)."""
+        return replace(problem, answer=said, golds=(), solution=said)
 
 
 GRADERS: dict[str, type[Grader]] = {}

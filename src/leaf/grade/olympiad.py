@@ -49,6 +49,11 @@ class Olympiad(Math):
         """Say all gold answers in one box."""
         return f"\\boxed{{{', '.join(problem.golds) or problem.answer}}}"
 
+    def as_gold(self, problem: Problem, said: str) -> Problem:
+        """Return a problem all of whose golds are what a model said, in any order."""
+        several = parts(said) if len(problem.golds) > 1 else []
+        return replace(problem, answer=said, golds=tuple(several))
+
 
 def _inline(problem: Problem, answer: Answer) -> str:
     """Return the formulas of the last line as a list where they are as many as asked for."""

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from leaf.models.files import trained
-from leaf.pipeline.benchmarks import Benchmark, robustness_of
+from leaf.pipeline.answered import Benchmark
+from leaf.pipeline.benchmarks import robustness_of
 from leaf.pipeline.session import Session
+from leaf.pipeline.voting import ask
 from leaf.recipe import Recipe
 from leaf.recipe.reading import arm_recipes
 from leaf.records import Drop, Outcome, Score
@@ -31,23 +33,23 @@ def evaluate_arms(
     scores: dict[str, dict[str, list[Score]]] = {arm: {} for arm in arms}
     drops = []
     for name, benchmark in benchmarks.items():
-        generate = benchmark.generate(recipe.generate)
         for arm, (model, source) in arms.items():
-            about = About(role=arm, asked=name)
-            graded = session.answers(model, source, benchmark.asked, about, generate=generate)
-            scores[arm][name] = graded[1]
-            if found := lengths(graded[0]):
+            one = ask(session, benchmark, model, source, About(role=arm, asked=name))
+            scores[arm][name] = one.graded[1]
+            if found := lengths(one.graded[0]):
                 results.lengths.setdefault(name, {})[arm] = found
-            drops += ungradable("evaluate", arm, graded)
-            results.question_values += benchmark.question_values(graded[1], arm)
-            for label, values in benchmark.measures(graded[1]).items():
+            if agreed := one.consistency:
+                results.consistency.setdefault(name, {})[arm] = agreed
+            drops += ungradable("evaluate", arm, one.graded)
+            results.question_values += one.question_values(arm)
+            for label, values in one.measures.items():
                 results.bases[label] = benchmark.bases
                 results.values.setdefault(label, {})[arm] = values
-            for label, estimate in benchmark.estimates(graded[1], section).items():
+            for label, estimate in one.estimates(section).items():
                 results.estimates.setdefault(label, {})[arm] = estimate
     options = section.model_dump(include={"resamples", "seed"})
     for arm in arms:
-        for name, cost in robustness_of(benchmarks, scores[arm], **options).items():
+        for name, cost in robustness_of(benchmarks, scores[arm], recipe.grade, **options).items():
             results.robustness.setdefault(name, {})[arm] = cost
     _compare(recipe, results, options)
     return drops

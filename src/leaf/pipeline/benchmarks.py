@@ -1,126 +1,29 @@
-"""A benchmark: its problems, how often each is asked, what is measured; a model scored on it."""
+"""Benchmarks are read, and one model is scored on them, outside a run."""
 
 import dataclasses
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from leaf.errors import RecipeError, nearest
-from leaf.evaluate import Robustness, measures, robustness
+from leaf.evaluate import Consistency, Robustness, robustness
 from leaf.generate import find_for
-from leaf.grade import check_sandbox
+from leaf.grade import check_sandbox, open_graders
+from leaf.pipeline.answered import Answered, Benchmark, final
 from leaf.pipeline.manifest import build_manifest
-from leaf.pipeline.session import Session, as_sample
+from leaf.pipeline.session import Session
+from leaf.pipeline.voting import ask
 from leaf.progress import say
-from leaf.recipe import BenchmarkSection, EvaluateSection, GenerateSection, Recipe
-from leaf.records import Outcome, Problem, Score
+from leaf.recipe import EvaluateSection, GenerateSection, GradeSection, Recipe
+from leaf.records import Score
 from leaf.report.plain import plain
-from leaf.statistics import Estimate, Lengths, estimate, lengths
+from leaf.statistics import Estimate, Lengths, lengths
 from leaf.store.disk import BUSY, locked
-from leaf.store.keys import digest
-from leaf.store.keys import plain as named
-from leaf.store.results import Graded
 from leaf.store.run_folder import ALONE, VALUES, QuestionValue, write_records
 from leaf.store.store import Store, write_whole
 from leaf.store.work import About
 from leaf.tasks import read_problems
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Benchmark:
-    """Problems, and how they are asked and measured."""
-
-    name: str
-    section: BenchmarkSection
-    problems: list[Problem]
-    refused: list[str]
-    """Records that are left out: the place and why, one line each."""
-
-    @property
-    def asked(self) -> list[Problem]:
-        """Every problem, `samples` times one after another; the first keeps its id."""
-        return [
-            problem if sample == 0 else as_sample(problem, sample)
-            for problem in self.problems
-            for sample in range(self.section.samples)
-        ]
-
-    @property
-    def digests(self) -> dict[str, str]:
-        """Problem id to what tells questions of different runs apart."""
-        return {
-            problem.id: digest(
-                [problem.content, problem.answer, *problem.golds, *named(problem.turns)]
-            )
-            for problem in self.problems
-        }
-
-    @property
-    def bases(self) -> dict[str, str]:
-        """Problem id to the base problem that it is a variant of, "" where it is none."""
-        return {problem.id: problem.base for problem in self.problems}
-
-    def generate(self, section: GenerateSection) -> GenerateSection:
-        """Return how its answers are generated: the recipe's way, but for what it says itself."""
-        own = {
-            "temperature": self.section.temperature,
-            "max_new_tokens": self.section.max_new_tokens,
-        }
-        changed = {name: value for name, value in own.items() if value is not None}
-        limit = changed.get("max_new_tokens", 0)
-        # A longer answer needs as much more room; the budget decides no result.
-        changed["token_budget"] = max(section.token_budget, 2 * int(limit))
-        return section.model_copy(update=changed)
-
-    def measures(self, scores: Sequence[Score]) -> dict[str, dict[str, float]]:
-        """Return label to problem id to value; a label is the benchmark's name and a measure's.
-
-        Args:
-            scores: Of `asked`, in that order.
-        """
-        by_measure = measures(scores, samples=self.section.samples, pass_at=self.section.pass_at)
-        return {f"{self.name} {name}".rstrip(): values for name, values in by_measure.items()}
-
-    def measure_of(self, label: str) -> str:
-        """Return the measure's name in a label of `measures`; "" where there is but one."""
-        return label.removeprefix(self.name).lstrip()
-
-    def question_values(self, scores: Sequence[Score], arm: str) -> list[QuestionValue]:
-        """Return what one model scored on every question; `scores` as of `measures`."""
-        digests, problems = self.digests, {problem.id: problem for problem in self.problems}
-        return [
-            QuestionValue(
-                benchmark=label,
-                arm=arm,
-                problem_id=problem_id,
-                question=digests[problem_id],
-                base=problems[problem_id].base,
-                value=value,
-                measure=self.measure_of(label),
-                text=asked(problems[problem_id]),
-            )
-            for label, values in self.measures(scores).items()
-            for problem_id, value in values.items()
-        ]
-
-    def estimates(self, scores: Sequence[Score], section: EvaluateSection) -> dict[str, Estimate]:
-        """Return label to the mean of its values with an interval; arguments as of `measures`."""
-        return {
-            label: estimate(
-                values,
-                ungradable=sum(score.outcome is Outcome.UNGRADABLE for score in scores),
-                resamples=section.resamples,
-                seed=section.seed,
-            )
-            for label, values in self.measures(scores).items()
-        }
-
-
-def asked(problem: Problem) -> str:
-    """Return the question itself, without the passages before it."""
-    return problem.question[problem.asked].strip()
 
 
 def load_benchmarks(section: EvaluateSection, generate: GenerateSection) -> dict[str, Benchmark]:
@@ -147,6 +50,10 @@ def load_benchmarks(section: EvaluateSection, generate: GenerateSection) -> dict
     found = {}
     for name, own in section.benchmarks.items():
         problems, refused = read_problems(own)
+        if own.majority and any(problem.tests for problem in problems):
+            raise RecipeError(
+                f"evaluate.benchmarks.{name}.majority: no two programs can be compared; use pass_at"
+            )
         found[name] = Benchmark(
             name=name, section=own, problems=problems, refused=[str(error) for error in refused]
         )
@@ -158,6 +65,7 @@ def load_benchmarks(section: EvaluateSection, generate: GenerateSection) -> dict
 def robustness_of(
     benchmarks: Mapping[str, Benchmark],
     scores: Mapping[str, Sequence[Score]],
+    grade: GradeSection,
     *,
     resamples: int,
     seed: int,
@@ -167,20 +75,38 @@ def robustness_of(
     Args:
         benchmarks: Every benchmark by name.
         scores: Of its problems, by its name.
+        grade: How answers are compared.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
     """
-    return {
-        name: robustness(
-            scores[name],
-            scores[one.section.against],
-            one.bases,
-            resamples=resamples,
-            seed=seed,
-        )
-        for name, one in benchmarks.items()
-        if one.section.against is not None
-    }
+    found = {}
+    for name, one in benchmarks.items():
+        if one.section.against is not None:
+            variants, bases = scores[name], scores[one.section.against]
+            same = _same(one, variants, bases, grade)
+            found[name] = robustness(
+                variants, bases, one.bases, same=same, resamples=resamples, seed=seed
+            )
+    return found
+
+
+def _same(
+    benchmark: Benchmark, variants: Sequence[Score], bases: Sequence[Score], grade: GradeSection
+) -> dict[str, bool] | None:
+    """Say by id which variants got the answer of their base problem; None: of programs."""
+    if any(problem.tests for problem in benchmark.problems):
+        return None
+    of_base = {score.problem_id: final(score) for score in bases}
+    of_variant = {score.problem_id: final(score) for score in variants}
+    pairs = [
+        (problem, of_variant[problem.id], of_base[problem.base]) for problem in benchmark.problems
+    ]
+    # Two answers in which nothing could be read are not one.
+    read = [pair for pair in pairs if pair[1] and pair[2]]
+    with open_graders(grade) as graders:
+        found = graders.alike(read)
+    same = dict.fromkeys((problem.id for problem, _, _ in pairs), False)
+    return same | {pair[0].id: is_same for pair, is_same in zip(read, found, strict=True)}
 
 
 def _refuse_lone_variants(benchmark: Benchmark, others: Mapping[str, Benchmark]) -> None:
@@ -215,9 +141,11 @@ class Evaluation:
     """Benchmark to the records that are left out, one line each."""
     lengths: dict[str, Lengths]
     """As `estimates`, to how long the answers are; nothing where none was given."""
+    consistency: dict[str, Consistency]
+    """Benchmark whose answers vote to how much they agree, and what was saved."""
 
 
-Also = Callable[["Benchmark", Graded], None]
+Also = Callable[[Answered], None]
 """Writes what one benchmark came to in another form; see `leaf.pipeline.written`."""
 
 
@@ -254,40 +182,41 @@ def _evaluate(recipe: Recipe, out: Path, also: Sequence[Also]) -> Evaluation:
     session = Session(recipe, Store(out / "store"))
     estimates: dict[str, Estimate] = {}
     long: dict[str, Lengths] = {}
-    graded: dict[str, Graded] = {}
+    answered: dict[str, Answered] = {}
     values: list[QuestionValue] = []
     for name, benchmark in benchmarks.items():
-        graded[name] = session.answers(
-            recipe.student,
-            source,
-            benchmark.asked,
-            About(asked=name),
-            generate=benchmark.generate(recipe.generate),
-        )
-        found = benchmark.estimates(graded[name][1], section)
+        one = ask(session, benchmark, recipe.student, source, About(asked=name))
+        answered[name] = one
+        found = one.estimates(section)
         estimates |= found
-        if length := lengths(graded[name][0]):
+        if length := lengths(one.graded[0]):
             long |= dict.fromkeys(found, length)
-        _write_answers(out / "answers" / f"{file_name(name)}.jsonl", benchmark, graded[name])
-        values += benchmark.question_values(graded[name][1], ALONE)
+        _write_answers(out / "answers" / f"{file_name(name)}.jsonl", one)
+        values += one.question_values(ALONE)
         for write in also:
-            write(benchmark, graded[name])
+            write(one)
     write_records(out / VALUES, values, QuestionValue)
     for line in session.missing:
         say(f"note: {line}")
-    scores = {name: found[1] for name, found in graded.items()}
+    scores = {name: one.graded[1] for name, one in answered.items()}
     evaluation = Evaluation(
         estimates=estimates,
         robustness=robustness_of(
-            benchmarks, scores, resamples=section.resamples, seed=section.seed
+            benchmarks,
+            scores,
+            recipe.grade,
+            resamples=section.resamples,
+            seed=section.seed,
         ),
         refused={name: one.refused for name, one in benchmarks.items() if one.refused},
         lengths=long,
+        consistency={name: agreed for name, one in answered.items() if (agreed := one.consistency)},
     )
     content = {
         "scores": plain(estimates),
         "lengths": plain(long),
         "robustness": plain(evaluation.robustness),
+        "consistency": plain(evaluation.consistency),
         "refused": evaluation.refused,
         "missing": {log.title: log.missing for log in session.logs if log.missing},
         "answers": {log.title: log.key for log in session.logs},
@@ -297,7 +226,7 @@ def _evaluate(recipe: Recipe, out: Path, also: Sequence[Also]) -> Evaluation:
     return evaluation
 
 
-def _write_answers(path: Path, benchmark: Benchmark, graded: Graded) -> None:
+def _write_answers(path: Path, answered: Answered) -> None:
     """Write one line an answer: what was said, what was found in it, and the verdict."""
     lines = [
         json.dumps(
@@ -310,10 +239,12 @@ def _write_answers(path: Path, benchmark: Benchmark, graded: Graded) -> None:
                 "extracted": score.extracted,
                 "reason": score.reason,
                 **{measure.name: measure.value for measure in score.measures},
+                **({} if answered.votes is None else {"vote": answered.votes.get(problem.id)}),
+                **({} if answered.weights is None else {"weight": answered.weights[problem.id]}),
             },
             ensure_ascii=False,
         )
-        for problem, answer, score in zip(benchmark.asked, *graded, strict=True)
+        for problem, answer, score in zip(answered.asked, *answered.graded, strict=True)
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, ("\n".join(lines) + "\n").encode("utf-8", errors="replace"))

@@ -14,8 +14,9 @@ from leaf.generate import check_trainable
 from leaf.grade import check_sandbox
 from leaf.models.files import find
 from leaf.models.vocabulary import check_tokenizers
+from leaf.pipeline.answered import Benchmark
 from leaf.pipeline.arms import evaluate_arms, ungradable
-from leaf.pipeline.benchmarks import Benchmark, load_benchmarks
+from leaf.pipeline.benchmarks import load_benchmarks
 from leaf.pipeline.detection import Detection
 from leaf.pipeline.entering import in_words, shown
 from leaf.pipeline.requirements import check_needs

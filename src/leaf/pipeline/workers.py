@@ -72,7 +72,7 @@ class AnswerWorker(Work[Problem, Answer]):
 
     def inputs(self, items: Sequence[Problem]) -> list[str]:
         """Return the model and what it is asked."""
-        return [self.source.fingerprint, digest([asked(item, _UNSEEN) for item in items])]
+        return [self.source.fingerprint, digest([asked(item, UNSEEN) for item in items])]
 
     def earlier_inputs(self, items: Sequence[Problem]) -> Iterator[list[str]]:
         """Yield the model and the whole problems, with whichever grader they had."""
@@ -95,7 +95,7 @@ class AnswerWorker(Work[Problem, Answer]):
 _JUDGED = {"answer", "golds", "grader", "tolerance", "tests"}
 """Fields of a problem that grading alone looks at: with another grader nothing else changes."""
 
-_UNSEEN = _JUDGED | {"solution", "base", "distractors", "protected"}
+UNSEEN = _JUDGED | {"solution", "base", "distractors", "protected"}
 """Those that no model sees that answers."""
 
 

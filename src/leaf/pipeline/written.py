@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from leaf.generate import engine_of
-from leaf.pipeline.benchmarks import Benchmark, asked, file_name
+from leaf.pipeline.answered import Answered, Benchmark, asked
+from leaf.pipeline.benchmarks import file_name
 from leaf.recipe import Recipe
-from leaf.records import Answer, Problem, Score
+from leaf.records import Problem
 from leaf.statistics import Estimate
-from leaf.store.results import Graded
 from leaf.store.store import write_whole
 
 _ACCURACY = "exact_match"
@@ -35,11 +35,12 @@ class Writer:
         """Seconds since 1970."""
         return time.time()
 
-    def lm_eval(self, benchmark: Benchmark, graded: Graded) -> None:
+    def lm_eval(self, answered: Answered) -> None:
         """Write `lm-eval/samples_NAME_DATE.jsonl`, a line a question; it replaces those of before.
 
         The prompt is the user's message, without the chat template.
         """
+        benchmark = answered.benchmark
         name, folder = file_name(benchmark.name), self.out / "lm-eval"
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob(f"samples_{name}_????-??-??T*.jsonl"):
@@ -47,7 +48,7 @@ class Writer:
         date = time.strftime("%Y-%m-%dT%H-%M-%S", time.gmtime(self.when))
         measures = {
             benchmark.measure_of(label) or _ACCURACY: values
-            for label, values in benchmark.measures(graded[1]).items()
+            for label, values in answered.measures.items()
         }
         generate = benchmark.generate(self.recipe.generate)
         options = {
@@ -57,7 +58,7 @@ class Writer:
             "max_gen_toks": generate.max_new_tokens,
         }
         lines = []
-        for at, (problem, answers) in enumerate(_by_problem(benchmark, graded)):
+        for at, (problem, answers) in enumerate(answered.by_problem):
             doc = _doc(problem)
             own = {name: values[problem.id] for name, values in measures.items()}
             sample = {
@@ -77,12 +78,13 @@ class Writer:
             lines.append(_line(sample))
         write_whole(folder / f"samples_{name}_{date}.jsonl", _bytes(lines))
 
-    def every_eval_ever(self, benchmark: Benchmark, graded: Graded) -> None:
+    def every_eval_ever(self, answered: Answered) -> None:
         """Write a record of schema 0.3.0 and its instances, where that data base has them.
 
         `data/BENCHMARK/DEVELOPER/MODEL/UUID.json` beside `UUID_samples.jsonl`; the same evaluation
         has the same UUID.
         """
+        benchmark = answered.benchmark
         name, model = file_name(benchmark.name), self.recipe.student.model
         developer, _, short = model.rstrip("/").rpartition("/")
         parts = [name, file_name(developer.rpartition("/")[2]) or "unknown", file_name(short)]
@@ -90,7 +92,7 @@ class Writer:
         own = str(uuid.UUID(bytes=digest[:16], version=4))
         place = "/".join(["data", *parts, f"{own}_samples.jsonl"])
         identity = f"{name}/{'_'.join(parts[1:])}/{self.when:.0f}"
-        instances = list(self._instances(benchmark, graded, identity))
+        instances = list(self._instances(answered, identity))
         content = _bytes(list(map(_line, instances)))
         path = self.out / "every-eval-ever" / place
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +120,7 @@ class Writer:
             },
             "evaluation_results": [
                 self._result(benchmark, label, estimate)
-                for label, estimate in benchmark.estimates(graded[1], self.recipe.evaluate).items()
+                for label, estimate in answered.estimates(self.recipe.evaluate).items()
             ],
             "detailed_evaluation_results": {
                 "format": "jsonl",
@@ -174,12 +176,10 @@ class Writer:
             },
         }
 
-    def _instances(
-        self, benchmark: Benchmark, graded: Graded, identity: str
-    ) -> Iterator[dict[str, Any]]:
+    def _instances(self, answered: Answered, identity: str) -> Iterator[dict[str, Any]]:
         """Yield a record for each measure of each question."""
-        for label, values in benchmark.measures(graded[1]).items():
-            for problem, answers in _by_problem(benchmark, graded):
+        for label, values in answered.measures.items():
+            for problem, answers in answered.by_problem:
                 golds = [gold for gold in (problem.answer, *problem.golds) if gold]
                 tokens = [
                     sum(getattr(answer, name) for answer, _ in answers)
@@ -221,23 +221,11 @@ class Writer:
                 }
 
 
-WRITERS: dict[str, Callable[[Writer, Benchmark, Graded], None]] = {
+WRITERS: dict[str, Callable[[Writer, Answered], None]] = {
     "lm-eval": Writer.lm_eval,
     "every-eval-ever": Writer.every_eval_ever,
 }
 """What `leaf evaluate --also` names."""
-
-
-def _by_problem(
-    benchmark: Benchmark, graded: Graded
-) -> list[tuple[Problem, list[tuple[Answer, Score]]]]:
-    """Return each problem with its answers, as often as it was asked."""
-    pairs = list(zip(*graded, strict=True))
-    samples = benchmark.section.samples
-    return [
-        (problem, pairs[at * samples : (at + 1) * samples])
-        for at, problem in enumerate(benchmark.problems)
-    ]
 
 
 def _doc(problem: Problem) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from leaf.recipe.distill import (
     ValidationSection,
 )
 from leaf.recipe.engine import GenerateSection, ServerSection
+from leaf.recipe.majority import MajoritySection
 from leaf.recipe.names import DetectorName, EngineName, LossName, OneOf
 from leaf.recipe.prune import InjectSection, PruneSection, Strategy
 from leaf.recipe.schema import (
@@ -46,6 +47,7 @@ __all__ = [
     "Lambda",
     "LoraSection",
     "LossName",
+    "MajoritySection",
     "ModelSection",
     "OneOf",
     "PruneSection",

@@ -12,6 +12,7 @@ from leaf.recipe.data import DataSection
 from leaf.recipe.detectors import detector_class
 from leaf.recipe.distill import DistillSection
 from leaf.recipe.engine import GenerateSection, ServerSection
+from leaf.recipe.majority import MajoritySection
 from leaf.recipe.names import EngineName
 from leaf.recipe.prune import PruneSection
 from leaf.recipe.verify import VerifySection
@@ -70,6 +71,9 @@ class BenchmarkSection(DataSection):
         [],
         description="k of pass@k (chance that one of k answers is right), each at most `samples`",
     )
+    majority: MajoritySection | None = Field(
+        None, description="let the answers to each problem vote, as in `{stop: dirichlet}`"
+    )
     temperature: Annotated[float, Field(ge=0)] | None = Field(
         None, description="of this benchmark's answers; null: as generate.temperature"
     )
@@ -87,6 +91,19 @@ class BenchmarkSection(DataSection):
         if self.pass_at and max(self.pass_at) > self.samples:
             raise ValueError(
                 f"pass_at {max(self.pass_at)} needs as many samples, but samples is {self.samples}"
+            )
+        if self.majority is None:
+            return self
+        if self.samples == 1:
+            raise ValueError("majority: one answer is no vote; set samples, such as 10")
+        if max(self.majority.at, default=1) > self.samples:
+            raise ValueError(
+                f"majority.at {max(self.majority.at)} needs as many samples, but samples is "
+                f"{self.samples}"
+            )
+        if self.majority.stop and self.pass_at:
+            raise ValueError(
+                "pass_at needs every sample, which majority.stop leaves out; take out one of them"
             )
         return self
 
@@ -237,6 +254,24 @@ class Recipe(Section):
                 detector_class(name).roles(teacher=False)
             except UsageError as error:
                 raise ValueError(f"teacher: self: {error}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _weights_need_the_model(self) -> "Recipe":
+        asked = {"student": self.student}
+        if self.evaluate.teacher:
+            asked["teacher"] = self.teaching
+        served = [
+            role
+            for role, section in asked.items()
+            if (section.engine or self.generate.engine) == "openai"
+        ]
+        for name, benchmark in self.evaluate.benchmarks.items():
+            if benchmark.majority and benchmark.majority.weights != "none" and served:
+                raise ValueError(
+                    f"`evaluate.benchmarks.{name}.majority.weights` needs the weights of the"
+                    f" {served[0]}, which a server has: set weights: none"
+                )
         return self
 
     @model_validator(mode="after")

@@ -2,10 +2,11 @@
 
 from leaf.report.content import build_report
 from leaf.report.page import write_explanation, write_report
-from leaf.report.terminal import print_lengths, print_results, robustness_table
+from leaf.report.terminal import consistency_table, print_lengths, print_results, robustness_table
 
 __all__ = [
     "build_report",
+    "consistency_table",
     "print_lengths",
     "print_results",
     "robustness_table",

@@ -16,7 +16,7 @@ from leaf.report.detectors import detectors
 from leaf.report.drops import drop_counts, passed_over
 from leaf.report.one_problem import distractions
 from leaf.report.plain import plain
-from leaf.report.scores import SMALL_N, lengths, others, scores, variants
+from leaf.report.scores import SMALL_N, consistencies, lengths, others, scores, variants
 from leaf.report.training import overhead, training_arms, training_rows
 from leaf.report.ways import ways
 from leaf.store.arms import arm_of
@@ -62,6 +62,7 @@ def build_report(
         "others": others(results),
         "lengths": lengths(results),
         "robustness": variants(results),
+        "consistency": consistencies(results),
         "steps": steps(results, entries, own, training_rows(logs), recipe.baseline),
         "outcomes": outcome_table(results.student, results.teacher, alone=results.alone),
         "passed_over": drop_counts(_passed_over(results), results, entries, own),

@@ -54,6 +54,15 @@ def variants(results: Results) -> list[dict[str, Any]]:
     ]
 
 
+def consistencies(results: Results) -> list[dict[str, Any]]:
+    """Return a line for every arm and benchmark whose answers vote."""
+    return [
+        {"benchmark": name, **line}
+        for name, arms in results.consistency.items()
+        for line in _by_arm(arms)
+    ]
+
+
 def lengths(results: Results) -> list[dict[str, Any]]:
     """Return a line for every benchmark and arm: how long its answers are."""
     return [

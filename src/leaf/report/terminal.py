@@ -10,7 +10,7 @@ from rich.text import Text
 
 from leaf.progress import print_table, table
 from leaf.report.readings import in_words, reading
-from leaf.statistics import Comparison, Estimate, Lengths
+from leaf.statistics import Comparison, Estimate, Interval, Lengths
 from leaf.store.arms import arm_of, in_order
 
 ROOM = 100
@@ -127,7 +127,9 @@ def robustness_table(found: Mapping[str, Mapping[str, Any]]) -> Table:
         found: Benchmark of variants to arm ("" where there is only one) to its
             `leaf.evaluate.Robustness`.
     """
-    shown = table("variants", "base", "micro", "macro", "drop, points", "lost", "gained")
+    shown = table(
+        "variants", "base", "micro", "macro", "drop, points", "lost", "gained", "same answer"
+    )
     for name, arms in found.items():
         for arm, one in arms.items():
             drop = f"{100 * one.drop.value:+.1f}"
@@ -137,7 +139,31 @@ def robustness_table(found: Mapping[str, Mapping[str, Any]]) -> Table:
                 f"{share.value:.1%} of {share.n}" for share in (one.base, one.micro, one.macro)
             ]
             label = f"{name}: {arm_of(arm).title}" if arm else name
-            shown.add_row(Text(label), *shares, drop, str(one.lost), str(one.gained))
+            same = "-" if one.agreement is None else _with_interval(one.agreement)
+            shown.add_row(Text(label), *shares, drop, str(one.lost), str(one.gained), same)
+    return shown
+
+
+def _with_interval(share: Interval) -> str:
+    if share.low is None or share.high is None:
+        return f"{share.value:.1%}"
+    return f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%})"
+
+
+def consistency_table(found: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Lay out how much answers to the same question agree, and how many were not needed.
+
+    Args:
+        found: Benchmark whose answers vote to arm ("" where there is only one) to its
+            `leaf.evaluate.Consistency`.
+    """
+    shown = table("votes", "agree", "settled early", "answers", "saved")
+    for name, arms in found.items():
+        for arm, one in arms.items():
+            label = f"{name}: {arm_of(arm).title}" if arm else name
+            asked = f"{one.asked} of {one.whole}"
+            settled = f"{one.stopped} of {one.n}"
+            shown.add_row(Text(label), f"{one.share:.1%}", settled, asked, f"{one.saved:.1%}")
     return shown
 
 

@@ -111,6 +111,8 @@ class Results:
     """Benchmark and measure to problem id to its base problem (`Problem.base`)."""
     lengths: dict[str, dict[str, Lengths]] = dataclasses.field(default_factory=dict)
     """Benchmark to arm to how long its answers are."""
+    consistency: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    """Benchmark whose answers vote to arm to how much they agree (`leaf.evaluate.Consistency`)."""
     robustness: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     """Benchmark of variants to arm to what they cost (`leaf.evaluate.Robustness`)."""
     drops: list[Drop] = dataclasses.field(default_factory=list)
