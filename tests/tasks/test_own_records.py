@@ -1,6 +1,7 @@
 """Records of one's own beyond question and answer: paths, several golds, context, options."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,14 @@ def test_texts_without_titles_are_numbered_and_one_text_stands_as_it_is(tmp_path
     (one,) = load(tmp_path, {**record, "docs": "Al came. It rained."}, context="docs")
     assert one.question == "Al came. It rained.\n\nQuestion: Who?"
     assert one.distractors == ()
+
+
+@pytest.mark.parametrize("blank", ["", "  ", " \n", None, [], ["", " "], "[]", math.nan])
+def test_a_blank_context_is_none(tmp_path: Path, blank: Any) -> None:
+    records = [{"question": "Who?", "answer": "Al", "docs": docs} for docs in (blank, "Al came.")]
+    first, second = load(tmp_path, *records, context="docs")
+    assert first.question == "Who?"
+    assert second.question == "Al came.\n\nQuestion: Who?"
 
 
 def test_a_context_is_cut_and_the_questions_words_are_not(tmp_path: Path) -> None:

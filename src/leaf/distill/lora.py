@@ -42,6 +42,16 @@ def add_adapters(model: Any, section: LoraSection, *, seed: int) -> None:
             parameter.data = parameter.data.float()
 
 
+def count_adapters(model: Any, section: LoraSection) -> int:
+    """Count what `add_adapters` would let learn: rank (in + out) numbers a layer.
+
+    Raises:
+        RecipeError: as there.
+    """
+    layers = (model.get_submodule(name) for name in _targets(model, section))
+    return sum(section.rank * sum(layer.weight.shape) for layer in layers)
+
+
 @contextmanager
 def adapters_off(model: Any) -> Iterator[None]:
     """Let a model compute without its adapters for a block: as it was before they learnt."""

@@ -4,6 +4,7 @@ Such an answer is wrong where the gold is one value, whatever value it names.
 """
 
 import re
+from dataclasses import dataclass
 
 from leaf.text.latex import without_commands
 from leaf.text.number import LONGEST, NUMBER, cleaned
@@ -12,22 +13,42 @@ HEDGED = "denies the value that it names, or only bounds it"
 SEVERAL = "names several options"
 
 _RELATION = r"\\(?:leq?|geq?|neq?|lt|gt|leqslant|geqslant|neg|lnot)(?![A-Za-z])|[<>≤≥≠¬⩽⩾]=?|!="
-_BEFORE = re.compile(
-    r"(?:\b(?:not|isn['’]t|never|neither|no (?:more|less|fewer) than|at (?:least|most)"
+_FILLED = (
+    r"(?:[\s\"'“*$]|\\text|[{(}]|\b(?:equal to|be|a|an|the|option|exactly|is|only|just)\b){1,12}"
+)
+_DENIAL = (
+    r"(?:\b(?:not|never|neither|cannot|anything but|nicht|keine?|pas|não é|non è"
+    rf"|no (?:es|son|sería|puede ser))|n['’]t){_FILLED}"
+    r"|(?:不是|不等于|不等於|并非|並非|不会是|不會是|不可能是)[\s$]{0,2}"
+)
+_LIMIT = (
+    r"\b(?:no (?:more|less|fewer) than|at (?:least|most)"
     r"|(?:less|more|fewer|greater|larger|smaller|bigger|lower|higher) than|under|over|below|above"
-    r"|up to|beyond|exceeds|anything but|nicht|kein|mindestens|höchstens|weniger als|mehr als"
-    r"|pas|au moins|au plus|moins de|plus de|al menos|como máximo|menos de|más de)"
-    r"(?:[\s\"'“*]|\\text|[{(}]|\b(?:equal to|a|an|the|option|exactly|is)\b){1,12}"
-    r"|(?:不是|不等于|不等於|并非|至少|至多|最多|不到|超过|超過|大于|大於|小于|小於|少于|多于)\s?"
+    r"|up to|beyond|exceeds|mindestens|höchstens|weniger als|mehr als"
+    rf"|au moins|au plus|moins de|plus de|al menos|como máximo|menos de|más de){_FILLED}"
+    r"|(?:至少|至多|最多|不到|超过|超過|大于|大於|小于|小於|少于|多于)\s?"
     rf"|(?:{_RELATION})[\s{{(]{{0,9}}"
-    r")[-+$]?$",
-    re.IGNORECASE,
 )
-_AFTER = re.compile(
+_BEFORE = re.compile(rf"(?:{_DENIAL}|{_LIMIT})[-+$]?$", re.IGNORECASE)
+_LIMIT_AFTER = (
     r"[\s}),]{0,9}(?:or (?:more|less|fewer|greater|so more)\b|and (?:above|below|more|less|up)\b"
-    r"|以上|以下|以内|oder mehr|ou plus|o más|이상|이하|\+(?![\s0-9A-Za-z\\(]))",
-    re.IGNORECASE,
+    r"|以上|以下|以内|oder mehr|ou plus|o más|이상|이하|\+(?![\s0-9A-Za-z\\(]))"
 )
+_REJECTED = (
+    r"[\s}),$*\"'”]{0,9}(?:(?:is|was)(?: not|n['’]t) (?:the |a )?(?:(?:correct|right|final) )?"
+    r"(?:answer|solution|result|correct|right|true)\b|(?:is|was) (?:wrong|incorrect|false)\b"
+    r"|ist (?:falsch|nicht (?:die|das|richtig|korrekt)\w{0,3})\b"
+    r"|n['’]est pas (?:la|le|correct|juste)\b|est (?:faux|fausse|incorrecte?)\b"
+    r"|no es (?:la|el|correct[oa]|cierto)\b|es (?:incorrect[oa]|fals[oa])\b"
+    r"|不是(?:正确的?|正確的?)?答案|不对|不對|(?:では|じゃ)(?:ない|ありません)|[이가은는]?\s?(?:아니|아닙|아닌))"
+)
+_AFTER = re.compile(rf"{_LIMIT_AFTER}|{_REJECTED}", re.IGNORECASE)
+_DENIED = re.compile(rf"(?:{_DENIAL}|\b(?:instead of|rather than)\s)[-+$]?$", re.IGNORECASE)
+_DENIED_AFTER = re.compile(_REJECTED, re.IGNORECASE)
+_NOTHING_ELSE = r"\W{0,9}(?:(?:it|this|that|[a-z])(?:['’]s)?(?: is| must be)?\s)?"
+_ALONE = re.compile(rf"{_NOTHING_ELSE}[-+$]?", re.IGNORECASE)
+_LIMIT_ALONE = re.compile(rf"{_NOTHING_ELSE}(?:{_LIMIT})[-+$]?", re.IGNORECASE)
+_LIMITED_AFTER = re.compile(_LIMIT_AFTER, re.IGNORECASE)
 _BOUND = re.compile(rf"[\s${{(]{{0,9}}(?:{_RELATION})")
 _ONE = re.compile(r"(?<![A-Za-z])[A-H](?![A-Za-z])")
 _SPACES = re.compile(r"(?:\\[ ,;:!]|\\q?quad(?![A-Za-z])|~|\s)+")
@@ -40,12 +61,23 @@ _NO_VALUE = re.compile(
     rf"{_RELATION}|[\[\](),;]|\\(?:cup|cap|in|infty|setminus|mathbb|emptyset|pm|begin|\{{)(?![A-Za-z])"
 )
 _INSTEAD = re.compile(
-    r"^.{0,40}?\b(?:not|nicht|pas|no)\b.{1,60}?\b(?:but|rather|sondern|mais|sino)\b\s?"
+    r"^.{0,40}?(?:\b(?:not|nicht|pas|no)\b|n['’]t\b).{1,60}?"
+    r"(?:\b(?:but|rather|sondern|mais|sino)\b\s?|[,;:] (?:it|that)(?:['’]s| is| must be)\s)"
     r"|^.{0,20}?不是.{1,40}?而是",
     re.IGNORECASE,
 )
 _REACH = 80
 """Characters beside a value in which a hedge is looked for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Affirmed:
+    """What a text without a mark leaves standing."""
+
+    text: str
+    """Up to the last number that it does not deny; where it denies all, what denies the last."""
+    hedged: bool
+    """Whether it says no number but to deny it, or nothing but a bound."""
 
 
 def hedge(text: str, start: int, end: int) -> bool:
@@ -71,6 +103,34 @@ def is_one_value(gold: str) -> bool:
 def affirmed(said: str) -> str:
     """Return what a sentence says in place of what it denies: `6` of `not 5 but 6`."""
     return _INSTEAD.sub("", said, count=1)
+
+
+def without_denied(text: str) -> Affirmed:
+    """Drop the numbers that a text denies at its end: `not 6` of `It is 5, not 6`.
+
+    A text that is nothing but a bound (`at least 5`) says no number either.
+    """
+    denied: set[str] = set()
+    phrase, upto = "", len(text)
+    numbers = list(NUMBER.finditer(text))
+    for at, number in reversed(list(enumerate(numbers))):
+        begin = max(number.start() - _REACH, numbers[at - 1].end() if at else 0)
+        before, after = text[begin : number.start()], text[number.end() : number.end() + _REACH]
+        if mark := _DENIED.search(before):
+            upto = begin + mark.start()
+        elif _DENIED_AFTER.match(after):
+            upto = number.start()
+        elif number.group() in denied:
+            break
+        else:
+            alone = len(numbers) == 1 and (
+                _LIMIT_ALONE.fullmatch(before)
+                or (_ALONE.fullmatch(before) and _LIMITED_AFTER.match(after))
+            )
+            return Affirmed(text=text if alone else text[:upto], hedged=bool(alone))
+        denied.add(number.group())
+        phrase = phrase or f"{before}{number.group()}{after}"
+    return Affirmed(text=phrase or text, hedged=bool(denied))
 
 
 def hedged_options(said: str) -> str | None:

@@ -18,7 +18,7 @@ import re
 
 from leaf.grade.final import FinalAnswer, Mark, final_answer, last_statement, spoken
 from leaf.grade.grader import Grader, grader
-from leaf.grade.hedged import affirmed, hedged_options
+from leaf.grade.hedged import HEDGED, affirmed, hedged_options, without_denied
 from leaf.grade.judgement import (
     NOT_FINISHED,
     Comparison,
@@ -69,7 +69,7 @@ class Math(Grader):
         if final is None and answer.truncated:
             return ungradable(NOT_FINISHED)
         if final is None:
-            return Comparison(gold=gold, answer=answer.text[-TAIL:], whole=False)
+            return _searched(gold, answer.text[-TAIL:])
         if final.mark is not Mark.STATED:
             return same_or_compared(gold, final.text)
         said = affirmed(final.text)
@@ -86,6 +86,14 @@ def gold_of(problem: Problem) -> str:
     """Return the gold answer of a problem; one in a box is read as an answer is."""
     gold = problem.answer.strip()
     return next(reversed(boxes(gold)), gold)
+
+
+def _searched(gold: str, text: str) -> Judgement | Comparison:
+    """Search a text without a mark; a number that it denies is none that it says."""
+    kept = without_denied(text) if read_number(gold) is not None else None
+    if kept and kept.hedged:
+        return decided(False, kept.text.strip(), HEDGED)
+    return Comparison(gold=gold, answer=kept.text if kept else text, whole=False)
 
 
 def _final(answer: Answer, gold: str) -> FinalAnswer | None:

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from leaf.grade.final import FinalAnswer, Mark, final_answer, spoken
 from leaf.grade.grader import Grader, grader
-from leaf.grade.hedged import HEDGED, affirmed, hedge, is_hedged
+from leaf.grade.hedged import HEDGED, affirmed, hedge, is_hedged, without_denied
 from leaf.grade.judgement import (
     NOT_FINISHED,
     Comparison,
@@ -131,6 +131,9 @@ def _marked(final: FinalAnswer | None, *, comma: bool) -> str | None:
 
 
 def _last_number(text: str, *, comma: bool) -> str | None:
-    plain = cleaned(text)
+    kept = without_denied(cleaned(text))
+    if kept.hedged:
+        return kept.text.strip()
+    plain = kept.text
     found = [n.group() for n in NUMBER.finditer(with_points(plain, comma=True) if comma else plain)]
     return found[-1] if found else None

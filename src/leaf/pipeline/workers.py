@@ -168,9 +168,10 @@ class GradeWorker(Work[tuple[Problem, Answer], Score]):
     """Judges answers; apart from these, so that a new grader needs no new answers."""
 
     kind = "scores"
-    version = 4
+    version = 5
     """2 reads more notations of mathematics than 1 did, 3 a language below its fence, 4 numbers and
-    mathematics as people write them in several languages; it passes thoughts and run-ons over."""
+    mathematics as people write them in several languages; it passes thoughts and run-ons over. 5 is
+    told by no number that an answer denies (`not 5`), marked or not."""
     record = Score
     unit = "answers"
     travels = False

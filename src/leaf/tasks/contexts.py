@@ -17,6 +17,7 @@ from leaf.errors import DataError
 from leaf.tasks.passages import Passage
 from leaf.tasks.paths import decoded, value_at
 from leaf.tasks.reading import Row, json_of
+from leaf.tasks.values import plain_text
 
 _TEXTS = ("text", "paragraph_text", "sentences", "content")
 _MARKS = ("is_supporting", "isgold")
@@ -45,18 +46,18 @@ def context_of(row: Row, column: str, gold: str | None) -> tuple[Passage, ...]:
     Besides the forms above a list of texts, and objects without a title. The column `gold` says
     which are needed: true or false of each, numbers from 0, titles or texts.
 
-    Nothing where the record has none.
+    Nothing where the record has none, or blanks.
 
     Raises:
         DataError: another form, an empty passage, or a gold passage that is not there.
     """
     value = decoded(value_at(row.values, column, row.place))
+    if _is_blank(value) or (isinstance(value, list) and all(map(_is_blank, value))):
+        return ()
     if isinstance(value, str):
         value = [value]
     if isinstance(value, list):
         value = [_titled(one) for one in value]
-    if value in (None, "", []):
-        return ()
     inner = replace(row, values={**row.values, column: value})
     passages = read_passages(inner, column)
     if gold is None:
@@ -77,6 +78,11 @@ def context_of(row: Row, column: str, gold: str | None) -> tuple[Passage, ...]:
     return tuple(
         replace(passage, gold=passage.gold or at in found) for at, passage in enumerate(passages)
     )
+
+
+def _is_blank(value: Any) -> bool:
+    plain = plain_text(value)
+    return plain is not None and not plain.strip()
 
 
 def _titled(value: Any) -> Any:
