@@ -272,7 +272,7 @@ class NormalisedScores:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class RankedUnit:
-    """A unit as a detector ranked it: a token, word, phrase, clause or sentence."""
+    """A unit as a detector ranked it: a token, word, phrase, clause, sentence or paragraph."""
 
     start: int
     """First character in the question."""

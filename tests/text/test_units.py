@@ -21,6 +21,9 @@ from leaf.text.units import UNITS, may_go, pieces, without
         ("clause", "她说「好。」为什么？", ["她说「好。」", "为什么？"]),
         ("sentence", "كم قلما؟ نعم.", ["كم قلما؟", " نعم."]),
         ("sentence", "One line\n\nAnother", ["One line", "\n\nAnother"]),
+        ("paragraph", "A. B\nC.\n \n\nD\n", ["A. B\nC.", "\n \n\nD\n"]),
+        # Without a blank line, each line.
+        ("paragraph", "A. B\nC.", ["A. B", "\nC."]),
         ("sentence", "... Ben naps", ["...", " Ben naps"]),
         ("sentence", " \n ", []),
         (

@@ -245,7 +245,8 @@ def _cut(scores: Scores, item: Counterfactual, asking: Sequence[Piece]) -> Cut:
 
 def _asking(question: str, unit: str) -> list[Piece]:
     """Return the pieces that ask: with a question mark, else a word that asks, else the last."""
-    every = pieces(question, unit if unit in ("phrase", "clause", "sentence") else "sentence")
+    wide = unit in ("phrase", "clause", "sentence", "paragraph")
+    every = pieces(question, unit if wide else "sentence")
     marked = [piece for piece in every if not may_go(question[slice(*piece)])]
     return marked or [piece for piece in every if _ASKING.match(question, *piece)] or every[-1:]
 

@@ -56,8 +56,8 @@ def explain(
         question: The prompt. The sentence that asks is never taken out whole.
         reference: A right response to it.
         detector: Who ranks; None: the recipe's, else `ablation`.
-        unit: What is ranked: `token`, `word`, `phrase`, `clause` or `sentence`; None: the recipe's,
-            else `sentence`.
+        unit: What is ranked: `token`, `word`, `phrase`, `clause`, `sentence` or `paragraph`; None:
+            the recipe's, else `sentence`.
         answer: The final answer, for `verify`; None: what the reference marks (`#### 18`, `the
             answer is 18`, a box), or a short reference as it stands.
         grader: How answers are judged, as `data.grader` of a recipe (a name, or a name with its

@@ -13,7 +13,7 @@ _SHOWN = 40
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoredUnit:
-    """A piece of a question that was ranked: a token, word, phrase, clause or sentence."""
+    """A piece of a question that was ranked (`leaf.text.units.UNITS`)."""
 
     start: int
     """First character."""
@@ -49,7 +49,7 @@ class Scores:
     reference: str
     detector: str
     unit: str
-    """What was ranked: `token`, `word`, `phrase`, `clause` or `sentence`."""
+    """What was ranked: `token`, `word`, `phrase`, `clause`, `sentence` or `paragraph`."""
     units: tuple[ScoredUnit, ...]
     """In text order; empty where the question was skipped."""
     measured: tuple[MeasuredUnit, ...]

@@ -37,7 +37,7 @@ def score(
         questions: What is asked.
         references: A right response to each, of the same length.
         detector: Who ranks: a name of the key `attribute.detector` of a recipe.
-        unit: What is ranked: `token`, `word`, `phrase`, `clause` or `sentence`.
+        unit: What is ranked: `token`, `word`, `phrase`, `clause`, `sentence` or `paragraph`.
         options: The detector's own, as `proposals=3` of `ablation`.
 
     Returns:

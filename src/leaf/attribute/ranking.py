@@ -31,7 +31,7 @@ def ranked_units(
     Args:
         detector: Who ranks.
         evidence: What it goes by.
-        unit: `token`, `word`, `phrase`, `clause` or `sentence`; `oracle` always marks tokens.
+        unit: One of `leaf.text.units.UNITS`; `oracle` always marks tokens.
     """
     ranked = detector.rank_units(evidence, "token" if detector.exact else unit)
     if isinstance(ranked, str):

@@ -45,7 +45,7 @@ class OwnPrompt:
     detector: str | None = None
     """Who ranks. Default: the recipe's, else ablation."""
     unit: str | None = None
-    """What is ranked: token, word, phrase, clause, sentence. Default: recipe's, else sentence."""
+    """Token, word, phrase, clause, sentence or paragraph. Default: the recipe's, else sentence."""
     grader: str | None = None
     """How answers are judged. Default: the recipe's, else guessed from the answer."""
     system: str | None = None

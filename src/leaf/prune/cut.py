@@ -52,8 +52,8 @@ def prune(
         problem: Whose question is cut.
         scores: A ranking of its units, or why there is none.
         section: Rule, threshold and strategy.
-        unit: What the units are. Neighbouring tokens and words are one span; a phrase, clause or
-            sentence is one by itself, since two of them rarely mislead as one.
+        unit: What the units are. Neighbouring tokens and words are one span; a phrase, clause,
+            sentence or paragraph is one by itself, since two of them rarely mislead as one.
     """
     if isinstance(scores, str):
         return [_none(problem, section, scores)]

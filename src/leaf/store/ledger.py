@@ -71,7 +71,7 @@ class Ranking:
 
     detector: str
     unit: str
-    """`token`, `word`, `phrase`, `clause` or `sentence`."""
+    """`token`, `word`, `phrase`, `clause`, `sentence` or `paragraph`."""
     units: tuple[RankedUnit, ...]
     """In text order."""
 

@@ -1,4 +1,4 @@
-"""Where a text's words, phrases, clauses and sentences end, and the pieces that lie between.
+"""Where words, phrases, clauses, sentences and paragraphs end, and the pieces that lie between.
 
 docs/clauses.md shows each kind by examples, and what they catch.
 """
@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from leaf.records import Span
 
-UnitName = Literal["token", "word", "phrase", "clause", "sentence"]
+UnitName = Literal["token", "word", "phrase", "clause", "sentence", "paragraph"]
 
 UNITS: tuple[UnitName, ...] = get_args(UnitName)
 """What may be ranked and cut whole, from narrow to wide; a token is the tokenizer's."""
@@ -26,8 +26,12 @@ BORDERS = {
     # The signs of Chinese and Japanese end one whatever follows: no number has them inside.
     "clause": re.compile(rf"(?:{_NO_TITLE}[,;:.!?؟…]++(?![0-9])|[。！？]++){_CLOSING}|\n+"),
     "sentence": re.compile(rf"(?:{_NO_TITLE}[.!?؟…]++(?![0-9])|[。！？]++){_CLOSING}|\n+"),
+    "paragraph": re.compile(r"\n[^\S\n]*\n\s*"),
 }
-"""What separates words, and what ends clauses and sentences."""
+"""What separates words, and what ends clauses, sentences and paragraphs."""
+
+_LINES = re.compile(r"\n+")
+"""What ends a paragraph in a text without blank lines."""
 
 _OPENERS = (
     r"(?:(?:in|on|at|of|for|from|by|with|during|after) )?(?:which|whom)|who|whose|where",
@@ -71,13 +75,13 @@ def ends(text: str, unit: str) -> list[int]:
 
     Args:
         text: Any.
-        unit: `word`, `phrase`, `clause` or `sentence`.
+        unit: `word`, `phrase`, `clause`, `sentence` or `paragraph`.
     """
     return [found.end() for found in _borders(text, unit)]
 
 
 def pieces(text: str, unit: str) -> list[Piece]:
-    """Tile a text with its words, phrases, clauses or sentences.
+    """Tile a text with its words, phrases, clauses, sentences or paragraphs.
 
     The space before a piece belongs to it, as tokenizers have it; the last piece takes what space
     follows. A text of space alone has no piece.
@@ -120,7 +124,8 @@ def _borders(text: str, unit: str) -> list[re.Match[str]]:
     if unit == "phrase":
         found = [*_phrase_borders(text), *_borders(text, "clause")]
         return sorted(found, key=re.Match.end)
-    return list(BORDERS[unit].finditer(text))
+    found = list(BORDERS[unit].finditer(text))
+    return found or list(_LINES.finditer(text)) if unit == "paragraph" else found
 
 
 def _phrase_borders(text: str) -> Iterator[re.Match[str]]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from leaf.models.load import Loaded
     from leaf.models.prompt_format import EncodedExample, PromptFormat
 
-_WIDE = ("phrase", "clause", "sentence")
+_WIDE = ("phrase", "clause", "sentence", "paragraph")
 """What is measured by itself where it will be cut; tokens and words would take too many passes."""
 
 
@@ -70,7 +70,7 @@ class Ablation(Detector):
         unit: UnitName | None = Field(
             None,
             description="what is taken away at a time; null: each of prune.units that is a phrase,"
-            " clause or sentence (none is: sentences)",
+            " clause, sentence or paragraph (none is: sentences)",
         )
         proposals: Count | None = Field(
             None,
