@@ -2,6 +2,7 @@
 
 from leaf.records import BETWEEN, Span
 from leaf.report.excerpts import excerpt
+from leaf.report.one_problem import _coloured
 from leaf.store.ledger import Variant
 
 QUESTION = "Ann has 2 pens. Bo gives 1 pen to Ann. How many pens does Ann have now?"
@@ -27,3 +28,14 @@ def test_of_texts_put_in_together_each_is_marked_where_it_stands() -> None:
     pieces = excerpt(QUESTION, variant)
     assert [piece.text for piece in pieces if piece.inserted] == texts
     assert "".join(piece.text or "" for piece in pieces) == variant.question
+
+
+def test_only_units_that_were_taken_out_whole_are_struck_through() -> None:
+    text = "Today, Bo gives 1 pen. Why?"
+    ranked = [(0, 22, {"score": 1.0}), (22, 27, {"score": 0.0})]
+    clause = Span(start=0, end=6, text="Today,", gap=0.0, units=1)
+    sentence = Span(start=0, end=22, text=text[:22], gap=0.0, units=1)
+
+    for spans, struck in (([clause], False), ([clause, sentence], True)):
+        first, second = _coloured(text, ranked, {"removed": spans})
+        assert (first["removed"], second["removed"]) == (struck, False)

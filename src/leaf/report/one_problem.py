@@ -273,9 +273,12 @@ def _coloured(
             break
         if place < start:
             yield {"text": question[place:start]}
+        text = question[start:end]
+        first = start + len(text) - len(text.lstrip())
+        last = max(start + len(text.rstrip()), first + 1)
         marked = {
-            # An empty span shares no character with a unit.
-            name: any(max(start, span.start) < min(end, span.end) for span in spans)
+            # Whole units: a sentence of which one clause was cut is not cut.
+            name: any(span.start <= first and last <= span.end for span in spans)
             for name, spans in marks.items()
         }
         yield {"text": question[start : min(end, TEXT_LIMIT)], **numbers, **marked}

@@ -1,0 +1,99 @@
+"""The README is short, and each of its figures is what the repository's files say."""
+
+import json
+import re
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from leaf.recipe.reading import load_recipe, recipe_names
+from leaf.statistics import compare_values
+from tests.marks import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = ROOT / "results"
+NUMBER = re.compile(r"(?<![\w.-])[+-]?\d+(?:\.\d+)?(?![\w.]*\.json)\b")
+
+
+def test_it_is_read_in_a_minute() -> None:
+    assert len(README.split()) <= 700
+
+
+def of_effect() -> set[str]:
+    """The table's figures: four students on three kinds of questions."""
+    figures = json.loads((RESULTS / "effect.json").read_text())["figures"]
+    found = set()
+    for split in ("conflict", "numeric", "clean"):
+        for arm in ("before", "kd", "leaf", "self_ce"):
+            ends = ("mean", "mean_low", "mean_high") if arm != "before" else ("mean",)
+            shares = [100 * min(figures[f"{split}.{arm}.{end}"], 1) for end in ends]
+            # As everywhere else, the one number of three digits needs no decimals.
+            found |= {f"{share:.1f}".replace("100.0", "100") for share in shares}
+    return found
+
+
+def of_gsm8k() -> set[str]:
+    """LeaF minus plain distillation, from every question's value."""
+    rows = pq.read_table(RESULTS / "gsm8k-shifted-cpu" / "values.parquet").to_pylist()
+    kd, leaf = (
+        {
+            row["problem_id"]: row["value"]
+            for row in rows
+            if (row["benchmark"], row["arm"]) == ("gsm8k", arm)
+        }
+        for arm in ("kd", "leaf")
+    )
+    section = load_recipe("gsm8k-shifted-cpu").evaluate
+    found = compare_values(leaf, kd, resamples=section.resamples, seed=section.seed)
+    assert found.low is not None
+    assert found.high is not None
+    points = (found.difference, found.low, found.high)
+    return {f"{100 * one:+.1f}" for one in points} | {str(found.n)}
+
+
+def of_detection() -> set[str]:
+    """The planted sentence ranked first, as the table of docs/results.md has it."""
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    _, _, section = text.partition("## Real models: does detection find what distracts?")
+    rows = [
+        line for line in section.splitlines() if line.startswith(("| **ablation", "| gradient"))
+    ]
+    shares = [re.findall(r"\d\.\d+", row.split("|")[2]) for row in rows[:2]]
+    assert [len(share) for share in shares] == [3, 3]
+    return {f"{100 * float(one):.0f}" for share in shares for one in share}
+
+
+def test_each_figure_is_that_of_a_file() -> None:
+    _, _, rest = README.partition("## Does it help?")
+    section, _, _ = rest.partition("\n## ")
+    assert "python -m benchmarks.effect --seeds 5" in section
+    text = re.sub(r"\]\([^)]*\)|`[^`]*`", "", section)  # links and commands
+    shown = {one for one in NUMBER.findall(text) if one != "95"}  # the intervals' level
+
+    known = of_effect() | of_gsm8k() | of_detection()
+
+    # GSM8K's training problems and the problems of GSM-IC stand in docs/results.md as words.
+    assert shown - known == {"286", "60"}
+    assert known - shown == set()
+
+
+def test_what_it_names_is_there() -> None:
+    for path in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / path).exists(), path
+    for name in re.findall(r"python -m benchmarks\.(\w+)", README):
+        assert (ROOT / "benchmarks" / f"{name}.py").is_file(), name
+    named = re.search(r"one GPU \(([^)]*)\)", README)
+    assert named
+    assert set(re.findall(r"`([^`]+)`", named.group(1))) <= set(recipe_names())
+
+
+def test_the_recipe_of_ones_own_reads(tmp_path: Path) -> None:
+    found = re.search(r"```yaml\n(.*?)```", README, re.S)
+    assert found
+    path = tmp_path / "questions.yaml"
+    path.write_text(found.group(1), encoding="utf-8")
+
+    recipe = load_recipe(path)
+
+    assert recipe.teacher.model == "self"
+    assert recipe.evaluate.benchmarks["own"].path is not None
