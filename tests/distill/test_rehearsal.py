@@ -2,7 +2,16 @@
 
 import pytest
 import torch
-from transformers import Glm4MoeConfig, LlamaConfig, Mamba2Config, NemotronHConfig, Qwen3NextConfig
+from transformers import (
+    Glm4MoeConfig,
+    LlamaConfig,
+    Mamba2Config,
+    MambaConfig,
+    NemotronHConfig,
+    PhimoeConfig,
+    Qwen3NextConfig,
+    ZambaConfig,
+)
 
 from leaf.distill import rehearsal
 from leaf.distill.lora import add_adapters
@@ -43,11 +52,41 @@ def test_a_named_layer_of_a_mixture_gets_it_where_it_is_dense():
     assert all(name.endswith("up_proj") and ".experts" not in name for name in found)
 
 
-@pytest.mark.parametrize("config", [Mamba2Config, NemotronHConfig])
-def test_layers_that_a_state_space_reads_past_are_left_out_or_refused(config):
-    assert not any(name.endswith("out_proj") for name in adapted(tiny_model(config())))
-    with pytest.raises(RecipeError, match=r"out_proj can have no adapter: a state space"):
-        adapted(tiny_model(config()), targets=["out_proj"])
+@pytest.mark.parametrize(
+    ("config", "layer"),
+    [
+        (Mamba2Config, "out_proj"),
+        (NemotronHConfig, "out_proj"),
+        (MambaConfig, "dt_proj"),  # read past the layer
+        (ZambaConfig, "q_proj"),  # one weight of several layers
+        (PhimoeConfig, "router"),  # a layer that gives more than a product
+    ],
+)
+def test_layers_that_no_adapter_fits_are_left_out_or_refused(config, layer):
+    assert not any(name.endswith(layer) for name in adapted(tiny_model(config())))
+    with pytest.raises(RecipeError, match=rf"{layer} can have no adapter: its weight is read past"):
+        adapted(tiny_model(config()), targets=[layer])
+    rehearse_training(config(), LORA, name="own")
+
+
+def test_rounding_that_some_weights_make_large_is_no_fault(monkeypatch):
+    tried = []
+
+    def off_by(gap):
+        def check(*_):
+            tried.append(gap)
+            if len(tried) == 1:
+                raise rehearsal._OffError("the model that comes out is off by", gap)
+
+        return check
+
+    monkeypatch.setattr(rehearsal, "_check", off_by(2e-4))
+    rehearse_training(LlamaConfig(), DistillSection(), name="own")
+    assert len(tried) == 2
+    tried.clear()
+    monkeypatch.setattr(rehearsal, "_check", off_by(2e-2))
+    with pytest.raises(ModelError, match=r"own: cannot be trained \(full\): saving and loading"):
+        rehearse_training(LlamaConfig(), DistillSection(), name="own")
 
 
 @pytest.mark.parametrize("tuning", ["lora", "full"])

@@ -4,24 +4,36 @@ The numbers to hold against come from the family's own forward of one row at a t
 here; the tiny models have other weights than those that were rehearsed.
 """
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
+from transformers import AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from leaf.attribute.embedding_gradient import sensitivity
 from leaf.attribute.surprise import surprisal
 from leaf.attribute.tail_losses import tail_losses
+from leaf.distill.export import Card, export
 from leaf.distill.student import Student
+from leaf.generate import HuggingFaceEngine
 from leaf.generate.decoding import Request, decode
 from leaf.models.fused_loss import cross_entropy, linear_loss
+from leaf.models.load import load
 from leaf.models.output_head import output_head
 from leaf.models.packing import Packer
 from leaf.models.padding import pad
 from leaf.models.paths import paths_of
-from leaf.models.prompt_format import EncodedExample
+from leaf.models.prompt_format import EncodedExample, PromptFormat
 from leaf.models.tiny import tiny_model
+from leaf.recipe import DataSection, DistillSection, GenerateSection, ModelSection
+from leaf.tasks import load_problems
 from tools.models_table import config_of, families
+
+OFFLINE = Path(os.environ.get("LEAF_OFFLINE_MODELS") or Path.home() / ".cache" / "leaf" / "offline")
+SUMS = Path(__file__).parents[1] / "data" / "sums" / "train.jsonl"
 
 SAMPLE = (
     "llama", "qwen2", "qwen3", "qwen3_moe", "qwen3_next", "gemma", "gemma2", "gemma3_text",
@@ -83,10 +95,13 @@ def made(family):
 
 def check(family):
     model = made(family)
-    paths = paths_of(model)
-    if "ablation" in paths.refused:
-        pytest.skip(paths.line)
-    items, head = rows(), output_head(model)
+    if "ablation" in paths_of(model).refused:
+        pytest.skip(paths_of(model).line)
+    check_model(model, rows())
+
+
+def check_model(model, items, learns=lambda name: True):
+    paths, head = paths_of(model), output_head(model)
     plain = [own(model, item) for item in items]
     nats_BT, losses_B = surprisal(model, head, items)
     tails = tail_losses(model, head, [items], token_budget=999, share=paths.shares)[0]
@@ -101,16 +116,18 @@ def check(family):
             # The first 3 begin all rows, and are left out where they are computed once.
             assert_near(norms_BT[row, 3 : len(item.ids)], gradient_TD.norm(dim=-1)[3:])
     if "training" not in paths.refused:
-        check_training(model, items)
+        check_training(model, items, learns)
     if paths.shares:
         check_tokens(model, head, items)
 
 
-def check_training(model, items):
-    """Gradients of all weights, dropout switched off: a student in training has it on."""
+def check_training(model, items, learns):
+    """Gradients of the weights that learn, dropout switched off: a student in training has it."""
     student = Student(model, torch.float32)
     student.head = output_head(model)
-    model.requires_grad_(True)
+    learning = [each for name, each in model.named_parameters() if learns(name)]
+    for each in learning:
+        each.requires_grad_(True)
     batch = pad(items)
     targets_R = batch.ids_BT[batch.rows_R, batch.positions_R + 1]
     weights_R = (1 / torch.tensor(batch.lengths, dtype=torch.float32))[batch.rows_R]
@@ -121,7 +138,6 @@ def check_training(model, items):
             cross_entropy(targets_R), weights_R, chunk=7,
         )[0],
     )  # fmt: skip
-    learning = list(model.parameters())
     found = torch.autograd.grad(total, learning, allow_unused=True)
     summed = torch.stack([own_losses(model, item).mean() for item in items]).sum()
     wanted = torch.autograd.grad(summed, learning, allow_unused=True)
@@ -158,3 +174,41 @@ def test_every_family_gives_what_its_plain_forward_gives(family):
 def test_the_sample_is_of_families_that_transformers_has():
     assert len(SAMPLE) >= 25
     assert set(SAMPLE) <= set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+
+
+REAL = ("smollm2-135m", "qwen2.5-coder-0.5b", "gemma3-270m")
+
+
+@pytest.mark.real
+@pytest.mark.long
+@pytest.mark.parametrize("name", REAL)
+def test_real_weights_give_what_plain_transformers_gives(name, tmp_path):
+    file = OFFLINE / f"{name}.gguf"
+    if not file.is_file():
+        pytest.skip(f"{name} is not here: tools/offline_models.py {name}")
+    loaded = load(ModelSection(model=str(file), dtype="float32"))
+    model, chat = loaded.model, PromptFormat(loaded.tokenizer, name=name)
+    problems = load_problems(DataSection(task="table", path=str(SUMS), limit=3))
+    items = [chat.encode(each.content, each.solution) for each in problems]
+    assert "training" not in paths_of(model).refused
+    # One layer, what comes before and what comes after: all would take several times the memory.
+    apart = ("layers.1.", "embed", "head")
+    check_model(model, items, lambda weight: any(part in weight for part in apart))
+    section = GenerateSection(max_new_tokens=12)
+    for answer, problem in zip(
+        HuggingFaceEngine(loaded, chat, section).answer(problems), problems, strict=True
+    ):
+        ids = torch.tensor([chat.prompt_ids(problem.content)])
+        made = model.generate(ids, max_new_tokens=12, do_sample=False, pad_token_id=0)[0]
+        said = loaded.tokenizer.decode(made[ids.shape[1] :], skip_special_tokens=True)
+        assert answer.text == said
+        assert answer.response_tokens > 2
+    with torch.no_grad():
+        wanted = model(ids).logits
+    card = Card(student=name, teacher=name, task="", originals=0, counterfactuals=0, steps=0)
+    export(tmp_path / "out", model, loaded.tokenizer, own=torch.float32, card=card,
+           section=DistillSection(), end_of_turn=chat.end_of_turn[-1])  # fmt: skip
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=torch.float32)
+    with torch.no_grad():
+        assert again(ids).logits.equal(wanted)
+    assert chat.end_of_turn[-1] in torch.tensor(again.generation_config.eos_token_id).flatten()

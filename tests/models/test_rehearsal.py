@@ -1,6 +1,7 @@
 """The rehearsal finds, in a second, what a path of ours would get silently wrong."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from transformers import (
     MambaConfig,
     Phi3Config,
     PhiConfig,
+    Qwen3_5TextConfig,
     RwkvConfig,
 )
 
@@ -190,3 +192,25 @@ def test_what_cannot_be_tried_runs_one_row_at_a_time():
     assert {paths.way(use) for use in ("sensitivity", "generation", "training")} == {"alone"}
     assert "no tiny copy runs" in paths.slower("training")
     assert paths.parts([3, 5]) == [[0], [1]]
+
+
+def test_without_a_home_folder_a_verdict_is_found_and_not_kept(monkeypatch):
+    monkeypatch.delenv("LEAF_CACHE")
+
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert rehearse_copy(LlamaConfig(num_hidden_layers=1)).packs
+
+
+def test_a_path_that_rounding_alone_puts_off_is_tried_with_other_weights():
+    paths = rehearse_copy(Qwen3_5TextConfig())
+    assert paths.pads
+    assert "pads" not in paths.why
+
+
+@pytest.mark.parametrize(("config", "ends"), [(GPT2Config, True), (LlamaConfig, False)])
+def test_learned_positions_have_an_end_and_rotation_has_none(config, ends):
+    few = {"n_positions": 16} if ends else {"max_position_embeddings": 16}
+    assert rehearse_copy(config(**few)).bounded == ends

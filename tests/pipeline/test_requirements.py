@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-from leaf.errors import UsageError
+from leaf.doctor import examine
+from leaf.errors import DataError, UsageError
 from leaf.pipeline.run import run_recipe
 from leaf.pipeline.stages import Pipeline
 from leaf.recipe.reading import check_recipe
@@ -92,3 +94,27 @@ def test_answers_that_are_there_need_no_engine(
     run(cue_pair, tmp_path, until="answers")
     with pytest.raises(UsageError, match="student: all is missing"):
         run(cue_pair, tmp_path / "empty", until="answers")
+
+
+def test_rows_past_a_models_learned_positions_stop_a_run_and_are_left_out_where_that_is_said(
+    cue_pair: Path, tmp_path: Path
+) -> None:
+    values = values_of(cue_pair)
+    folder = tmp_path / "student"
+    tokenizer = AutoTokenizer.from_pretrained(cue_pair / "student")
+    GPT2LMHeadModel(
+        GPT2Config(vocab_size=len(tokenizer), n_positions=16, n_embd=8, n_layer=1, n_head=2)
+    ).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    values["student"] = {"model": str(folder), "dtype": "float32"}
+    recipe = check_recipe(values, source="test")
+    with pytest.raises(DataError) as caught:
+        Pipeline(recipe, Store(tmp_path)).run(until="answers", after_stage=lambda: None)
+    line = str(caught.value)
+    assert line.startswith(f"student: {folder}: has 16 positions and no more, but ")
+    assert "of 8 training rows are longer" in line
+    assert "distill.cutoff: 16" in line
+    assert line in [finding.text for finding in examine(recipe) if finding.level == "bad"]
+    said = check_recipe({**values, "distill": {"cutoff": 16}}, source="test")
+    results = Pipeline(said, Store(tmp_path)).run(until="answers", after_stage=lambda: None)
+    assert any("longer than the model's context" in drop.reason for drop in results.drops)

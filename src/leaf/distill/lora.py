@@ -1,16 +1,23 @@
 """Low-rank adapters (https://arxiv.org/abs/2106.09685): W x + (alpha / rank) B A x, W frozen."""
 
+import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
 from leaf.errors import RecipeError, nearest
 from leaf.models.adapters import own_names
+from leaf.models.plain import own_logits
+from leaf.models.quiet import quiet
+from leaf.models.tiny import tiny_model
 from leaf.recipe import LoraSection
 
 
@@ -81,38 +88,79 @@ def _adapted(model: Any) -> list[Any]:
 def _targets(model: Any, section: LoraSection) -> list[str]:
     """Return the full names of the layers that get an adapter."""
     head = model.get_output_embeddings()
-    layers = [
-        name
+    layers = {
+        name: layer
         for name, layer in model.named_modules()
         if isinstance(layer, nn.Linear | Conv1D) and layer is not head
+    }
+    uses, unfit = Counter(id(layer.weight) for layer in layers.values()), _unfit(model)
+    fit = [
+        name
+        for name, layer in layers.items()
+        if not (uses[id(layer.weight)] > 1 or _is_fused(model, name) or _unnumbered(name) in unfit)
     ]
-    fused = {name for name in layers if _is_fused(model, name)}
     if not section.targets:
-        return [name for name in layers if name not in fused]
+        return fit
     for target in section.targets:
-        if not any(_is_named(layer, target) for layer in layers):
+        named = [name for name in layers if _is_named(name, target)]
+        if not named:
             known = list(dict.fromkeys(layer.rpartition(".")[2] for layer in layers))
             raise RecipeError(
                 f"distill.lora.targets: the student has no linear layer `{target}`"
                 f"{nearest(target, known)} (there are {', '.join(known)}; the head stays as it is)"
             )
-    chosen = [name for name in layers if any(_is_named(name, word) for word in section.targets)]
-    if fused & set(chosen):
-        raise RecipeError(
-            f"distill.lora.targets: {min(fused & set(chosen))} can have no adapter: a state space "
-            "multiplies with its bare weight; leave it out"
-        )
-    return chosen
+        if not set(named) & set(fit):
+            raise RecipeError(
+                f"distill.lora.targets: {named[0]} can have no adapter: its weight is read past "
+                "the layer, or shared by several; leave it out"
+            )
+    return [name for name in fit if any(_is_named(name, word) for word in section.targets)]
 
 
 def _is_fused(model: Any, name: str) -> bool:
     """Whether a layer's weight is read past the layer, which an adapter would be lost on.
 
-    The kernels of Mamba and its kin take the weight of `out_proj` in with the state space.
+    The kernels of Mamba and its kin take these weights in with the state space; without a kernel
+    some of the layers run like any other, so that a copy would not show it.
     """
     above, _, last = name.rpartition(".")
     mixer = model.get_submodule(above)
-    return last == "out_proj" and hasattr(mixer, "A_log") and hasattr(mixer, "D")
+    fused = last in ("out_proj", "x_proj", "dt_proj")
+    return fused and hasattr(mixer, "A_log") and hasattr(mixer, "D")
+
+
+def _unfit(model: Any) -> set[str]:
+    """Return the layers, without their numbers, that do not run as a product with their weight.
+
+    A tiny copy shows them: what reads a weight past its layer, does more than multiply, or does not
+    run on text.
+    """
+    with torch.device("cpu"), quiet():
+        try:
+            copy = tiny_model(model.config, kind=type(model))
+        except Exception:  # its rehearsal says so: `leaf.models.rehearsal`
+            return set()
+        every, fit = set(), set()
+
+        def look(name: str, layer: Any, inputs: tuple[Tensor, ...], output: Any) -> None:
+            weight_OI = layer.weight.T if isinstance(layer, Conv1D) else layer.weight
+            product = functional.linear(inputs[0], weight_OI, layer.bias)
+            is_alike = isinstance(output, Tensor) and output.shape == product.shape
+            if is_alike and torch.allclose(output, product, rtol=1e-3, atol=1e-3):
+                fit.add(name)
+
+        for name, layer in copy.named_modules():
+            if isinstance(layer, nn.Linear | Conv1D):
+                every.add(_unnumbered(name))
+                layer.register_forward_hook(partial(look, _unnumbered(name)))
+        with torch.no_grad(), suppress(Exception):
+            own_logits(copy, range(9, 29))
+            return every - fit
+    return set()
+
+
+def _unnumbered(name: str) -> str:
+    return re.sub(r"\d+", "0", name)
 
 
 def _is_named(layer: str, target: str) -> bool:

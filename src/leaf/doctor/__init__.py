@@ -17,6 +17,7 @@ from leaf.doctor.data import (
     check_kinds,
     check_lengths,
     check_overlap,
+    check_positions,
     check_programs,
     check_refused,
     check_solutions,
@@ -111,6 +112,7 @@ def _examine(recipe: Recipe) -> list[Finding]:
         findings.extend(check_solutions(recipe, train))
         findings.extend(_guarded(check_injections(recipe, train)))
         findings.extend(_guarded(check_lengths("training data", train, recipe, chats)))
+        findings.extend(_guarded(check_positions(recipe, train, chats)))
         if "student" in chats:
             files, chat = chats["student"]
             findings.extend(_guarded(check_cutoff(recipe, train, chat, files.context)))

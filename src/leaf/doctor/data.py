@@ -8,6 +8,7 @@ from leaf.doctor.finding import Finding
 from leaf.errors import LeafError
 from leaf.grade import check_sandbox, grader_of, open_graders
 from leaf.models.prompt_format import PromptFormat
+from leaf.pipeline.positions import past_positions
 from leaf.prune import injections
 from leaf.recipe import GradeSection, Recipe
 from leaf.records import Answer, Problem
@@ -180,6 +181,19 @@ def check_lengths(
             )
         else:
             yield Finding("good", f"{longest}, with {room} for the answer within {model.context}")
+
+
+def check_positions(
+    recipe: Recipe,
+    problems: Sequence[Problem],
+    chats: Mapping[str, tuple[ModelFiles, PromptFormat]],
+) -> Iterator[Finding]:
+    """Refuse training rows that a model has no positions for."""
+    for role, (model, chat) in chats.items():
+        if model.source.files is not None:
+            line = past_positions(recipe, model.section.model, model.config, chat, problems)
+            if line:
+                yield Finding("bad", f"{role}: {line}")
 
 
 def check_cutoff(

@@ -39,6 +39,8 @@ class Paths:
     """Packed as well while it learns; not where attention has dropout."""
     border: int | None = None
     """Rows of more tokens than this are computed otherwise, so never beside shorter ones."""
+    bounded: bool = False
+    """A row of more tokens than there are positions cannot run: they are a table, as if learned."""
     why: Mapping[str, str] = field(default_factory=dict)
     """Field above to why it is not so."""
     refused: Mapping[str, str] = field(default_factory=dict)

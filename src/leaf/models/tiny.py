@@ -48,11 +48,6 @@ _COUNTS: tuple[tuple[str, int], ...] = (
     (r"(.*chunk_size|.*chunk_length|block_size|index_block_size|index_topk)$", WINDOW),
     (r"(attention_chunk_size|floor_scale|rel_extent|log_scaling_n_floor)$", 2 * WINDOW),
     (r"original_max_position_embeddings$", ORIGINAL),
-    (
-        r"(max_position_embeddings|n_positions|n_ctx|max_seq_len|model_max_length|context_length|"
-        r"max_(source|target)_positions|position_bias_max_distance|max_sequence_length)$",
-        POSITIONS,
-    ),
     (r"type_vocab_size$", 2),
     (r"(.*vocab(_size)?|.*vocab_size.*|.*vocab)$", VOCABULARY),
     (r"(attn_layer_period|expert_layer_period|.*layer_interval|layer_group_size)$", 2),
@@ -66,6 +61,12 @@ _COUNTS: tuple[tuple[str, int], ...] = (
     (r"(kv_channels|attention_head_size|rotary_dim|d_rel)$", HEAD),
 )
 """Names of whole numbers, by their whole, to the most that they are in a copy."""
+
+_POSITIONS = re.compile(
+    r"(max_position_embeddings|n_positions|n_ctx|max_seq_len|model_max_length|context_length|"
+    r"max_(source|target)_positions|position_bias_max_distance|max_sequence_length)$"
+)
+"""Names of how many tokens there may be."""
 
 _WIDE = re.compile(
     r".*(_size|_dim|_width|_rank|_lowrank|_inner|dff|dim_ff|d_ff|size_mlp|size_per_layer_input)$"
@@ -139,6 +140,8 @@ def _number(name: str, value: Any, hidden: int, heads: int) -> Any:
         return value
     if name.endswith(("token_id", "_index")) or name == "lang_id":
         return value if value < VOCABULARY else VOCABULARY - 1 - value % 8
+    if re.match(_POSITIONS, name):
+        return POSITIONS  # never fewer, or the rows of a rehearsal would not fit
     most = next((most for pattern, most in _COUNTS if re.match(pattern, name)), None)
     return _width(name, value, hidden, heads) if most is None else min(value, most)
 

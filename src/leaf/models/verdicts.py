@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from leaf.errors import StoreError
 from leaf.models.files import cache_folder
 from leaf.models.paths import Paths
 from leaf.store.store import write_whole
@@ -28,7 +29,7 @@ def kept(key: str, find: Callable[[], Paths]) -> Paths:
     paths = known(key)
     if paths is None:
         paths = _FOUND[key] = find()
-        with suppress(OSError):  # a cache that cannot be written costs seconds
+        with suppress(OSError, StoreError):  # a cache that cannot be written costs seconds
             file = _file(key)
             file.parent.mkdir(parents=True, exist_ok=True)
             write_whole(file, json.dumps(asdict(paths)).encode())
@@ -39,7 +40,7 @@ def known(key: str) -> Paths | None:
     """Return what was found; None: nothing yet."""
     if key not in _FOUND:
         # What is not there, or was cut, is found again.
-        with suppress(OSError, ValueError, TypeError):
+        with suppress(OSError, ValueError, TypeError, StoreError):
             _FOUND[key] = Paths(**json.loads(_file(key).read_text(encoding="utf-8")))
     return _FOUND.get(key)
 

@@ -1,6 +1,6 @@
 """What a recipe needs on this machine beyond the plain installation: packages and keys."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from leaf.distill.optim import missing_8bit
 from leaf.distill.served import missing_served
@@ -11,9 +11,11 @@ from leaf.generate.llamacpp import missing_llamacpp
 from leaf.generate.openai import EXTRA, USE, access_of
 from leaf.generate.vllm import missing_vllm
 from leaf.models import server
+from leaf.pipeline.positions import check_positions
 from leaf.pipeline.rehearsal import rehearse_all
 from leaf.pipeline.session import Session
 from leaf.recipe import DistillSection, ModelSection
+from leaf.records import Problem
 
 
 def missing_to_answer(section: ModelSection, engine: str) -> str | None:
@@ -37,17 +39,21 @@ def missing_to_train(section: DistillSection) -> Iterator[str]:
     yield from filter(None, wanted)
 
 
-def check_needs(session: Session, asked: Collection[str], *, training: bool) -> None:
+def check_needs(
+    session: Session, asked: Collection[str], problems: Sequence[Problem], *, training: bool
+) -> None:
     """Look for all that a run needs, so that its last stage does not fail for a missing package.
 
-    Then the models are rehearsed.
+    Then rows are held against positions, and the models are rehearsed.
 
     Args:
         session: Of the resolved recipe, with both models found.
         asked: Who has to answer: `student`, `teacher`.
+        problems: The training problems.
         training: Whether a student is trained.
 
     Raises:
+        DataError: a model has no positions for some of them.
         UsageError: something is missing; says what, and how it is had.
         ModelError: a model cannot be used as it has to be; says why.
     """
@@ -58,4 +64,5 @@ def check_needs(session: Session, asked: Collection[str], *, training: bool) -> 
             raise UsageError(f"{role}: {missing}")
     for line in missing_to_train(recipe.distill) if training else ():
         raise UsageError(line)
+    check_positions(session, asked, problems)
     rehearse_all(recipe, session.sources, asked, training=training)

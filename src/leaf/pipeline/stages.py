@@ -271,7 +271,8 @@ class Pipeline:
         has = self.session.has_answers
         roles = ("student",) if self.recipe.alone else ("student", "teacher")
         asked = [role for role in roles if not has(role, self._problems)]
-        check_needs(self.session, asked, training=training and "student" in asked)
+        training = training and "student" in asked
+        check_needs(self.session, asked, self._problems, training=training)
 
     def _decontaminate(self) -> None:
         """Leave out the training problems that a benchmark has too."""
