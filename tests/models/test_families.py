@@ -143,8 +143,9 @@ def check_training(model, items, learns):
     wanted = torch.autograd.grad(summed, learning, allow_unused=True)
     model.requires_grad_(False)
     pairs = [(one, other) for one, other in zip(found, wanted, strict=True) if other is not None]
-    flat = (torch.cat([each.flatten() for each in side]) for side in zip(*pairs, strict=True))
-    assert_near(*flat)
+    # One at a time: all in one would be several times the memory of a real model.
+    gap = sum(float((one - other).square().sum()) for one, other in pairs)
+    assert gap <= 1e-8 * sum(float(other.square().sum()) for _, other in pairs)
 
 
 def check_tokens(model, head, items):
@@ -195,9 +196,8 @@ def test_real_weights_give_what_plain_transformers_gives(name, tmp_path):
     apart = ("layers.1.", "embed", "head")
     check_model(model, items, lambda weight: any(part in weight for part in apart))
     section = GenerateSection(max_new_tokens=12)
-    for answer, problem in zip(
-        HuggingFaceEngine(loaded, chat, section).answer(problems), problems, strict=True
-    ):
+    answers = HuggingFaceEngine(loaded, chat, section).answer(problems)
+    for answer, problem in zip(answers, problems, strict=True):
         ids = torch.tensor([chat.prompt_ids(problem.content)])
         made = model.generate(ids, max_new_tokens=12, do_sample=False, pad_token_id=0)[0]
         said = loaded.tokenizer.decode(made[ids.shape[1] :], skip_special_tokens=True)
@@ -208,6 +208,7 @@ def test_real_weights_give_what_plain_transformers_gives(name, tmp_path):
     card = Card(student=name, teacher=name, task="", originals=0, counterfactuals=0, steps=0)
     export(tmp_path / "out", model, loaded.tokenizer, own=torch.float32, card=card,
            section=DistillSection(), end_of_turn=chat.end_of_turn[-1])  # fmt: skip
+    del model, loaded
     again = AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=torch.float32)
     with torch.no_grad():
         assert again(ids).logits.equal(wanted)
