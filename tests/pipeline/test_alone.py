@@ -191,6 +191,8 @@ def test_an_arm_of_the_recipe_goes_its_own_way_and_is_held_against_both_baseline
         ("attribute.reference=teacher", "`attribute.reference: teacher` needs a teacher"),
         ("distill.teacher=served", "`distill.teacher: served` needs a teacher"),
         ("teacher={model: self, dtype: float32}", "`teacher.dtype` has no use with teacher: self"),
+        ("teacher.dtype=float32", "`teacher.dtype` has no use with teacher: self"),
+        ("teacher=slef", "`teacher` must be keys, as in `teacher: {model: slef}`, or self"),
     ],
 )
 def test_what_needs_a_teacher_is_refused_in_one_line(override: str, said: str) -> None:

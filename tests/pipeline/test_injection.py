@@ -141,6 +141,26 @@ def test_a_sample_says_how_many_were_refused(finished: Run) -> None:
     assert results.notes == [f"ambiguity: the teacher refused {refused} of 9 sampled texts put in"]
 
 
+def test_without_a_teacher_a_sample_says_what_the_students_answers_told(finished: Run) -> None:
+    alone = ["teacher=self", "attribute.detector=ablation", "evaluate.teacher=false"]
+    results = finished(*alone, "verify.ambiguity=sample", "verify.effect=0")
+    said = main(results).verdicts or ()
+    unclear = sum(verdict.reason.startswith("ambiguous") for verdict in said)
+    (note,) = results.notes
+    assert f"ambiguity: {unclear} of {len(said)} questions" in note
+    assert "teacher" not in note
+
+
+def test_where_the_student_solves_nothing_it_is_said_that_nothing_was_put_in(
+    finished: Run,
+) -> None:
+    misled = ["data.world.size=8", "data.world.cues=1.0", "data.world.agreement=0.0"]
+    results = finished(*misled)
+    assert not solved(results) and not put_in(results)
+    (note,) = results.notes
+    assert "that is none" in note and "prune.inject.hosts: all" in note
+
+
 def test_the_teacher_need_not_be_asked_about_transplants_either(finished: Run) -> None:
     results = finished("prune.strategy=[transplant]", "verify.ambiguity=off")
     moved = {item.id for item in main(results).tried if item.strategy == "transplant"}

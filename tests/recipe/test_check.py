@@ -11,6 +11,15 @@ from leaf.recipe.reading import load_recipe, recipe_names
 Write = Callable[[str, str], Path]
 Refusal = Callable[..., str]
 
+WEIGHTS = (
+    "distill.anchor",
+    "distill.changed_weight",
+    "distill.learning_rate",
+    "distill.temperature",
+    "verify.temperature",
+    "evaluate.benchmarks.test.temperature",
+)
+
 
 def test_a_minimal_recipe_gets_the_papers_settings(minimal: Path) -> None:
     recipe = load_recipe(str(minimal))
@@ -97,6 +106,9 @@ def test_a_missing_key_is_required_by_name(minimal: Path, write: Write, refusal:
         ("prune.bridge_whitespace=1", ["`prune.bridge_whitespace`", "boolean", "1"]),
         ("prune.rule=lowest", ["`prune.rule`", "'value' or 'quantile'", "'lowest'"]),
         ("student.model=7", ["`student.model`", "string", "7"]),
+        *((f"{key}=.inf", [f"`{key}`", "must be a finite number"]) for key in WEIGHTS),
+        ("prune.share=.nan", ["`prune.share` must be a finite number, but is nan"]),
+        ("student=org/small", ["`student: {model: org/small}`"]),
         ("prune=0.1", ["`prune`", "0.1"]),
         ("evaluate.benchmarks=gsm8k", ["`evaluate.benchmarks`", "dictionary", "'gsm8k'"]),
     ],
@@ -108,6 +120,11 @@ def test_a_value_out_of_the_rules_is_told_with_what_is_allowed(
     assert message.startswith(f"{minimal}: ")
     for part in told:
         assert part in message
+
+
+def test_clipping_alone_may_have_no_limit(minimal: Path) -> None:
+    recipe = load_recipe(str(minimal), ["distill.max_grad_norm=.inf"])
+    assert recipe.distill.max_grad_norm == float("inf")
 
 
 def test_values_that_contradict_each_other_are_told_with_both(

@@ -37,7 +37,7 @@ def test_strategies_are_a_list_and_a_text_of_0_1_0_is_read(
             "prune.strategy=span+spam",
             "`prune.strategy.1` must be 'span', 'collective', 'transplant'",
         ),
-        ("prune.strategy=[]", "`prune.strategy` must have at least 1 item"),
+        ("prune.strategy=[]", "`prune.strategy` must have at least 1 item, but is []"),
         ("prune.share=1.5", "`prune.share` must be less than or equal to 1"),
         ("prune.inject.per=0", "`prune.inject.per` must be greater than or equal to 1"),
         ("prune.inject.sorces=[a]", "unknown key `prune.inject.sorces`; did you mean `sources`?"),

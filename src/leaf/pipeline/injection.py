@@ -11,6 +11,11 @@ from leaf.store.results import Cuts, by_id
 from leaf.store.work import About
 from leaf.verify import clear, drawn_by, judge_put_in, limit, pruned_problems, screen
 
+_NO_HOST = (
+    "nothing was put into any of {} problems: only what the student solves takes some, and that is"
+    " none; prune.inject.hosts: all lets every problem"
+)
+
 if TYPE_CHECKING:  # it imports this module
     from leaf.pipeline.detection import Detection
 
@@ -41,10 +46,11 @@ def put_in(detection: "Detection", cuts: Cuts) -> list[str]:
     if "inject" in section.strategies:
         needless, why = _needless(detection) if "needless" in section.inject.sources else ([], "")
         notes += [why] if why else []
+        hosts = _hosts(detection)
         found = injections(
             detection.problems,
             removals,
-            _hosts(detection),
+            hosts,
             section.inject,
             made,
             needless,
@@ -57,7 +63,7 @@ def put_in(detection: "Detection", cuts: Cuts) -> list[str]:
             tried, judged, most, section.inject.seed, _solved(detection), "prune.inject.share"
         )
         nothing = [item for item in found if item.skipped]
-        notes += _nothing(found, nothing)
+        notes += _nothing(found, nothing) if hosts else [_NO_HOST.format(len(detection.problems))]
         made, verdicts = [*made, *tried, *nothing], [*verdicts, *judged]
     if section.share is not None:
         asked = [item for item in made if not item.skipped]
@@ -181,6 +187,10 @@ def _refused(detection: "Detection", verdicts: Sequence[Verdict]) -> list[str]:
     """Say what a sample came to."""
     if detection.session.recipe.verify.ambiguity != "sample":
         return []
+    if detection.session.recipe.alone:
+        unclear = sum(verdict.reason.startswith("ambiguous") for verdict in verdicts)
+        said = f"{unclear} of {len(verdicts)} questions with a text put in are let go"
+        return [f"ambiguity: {said}, by the share of its questions that the student still solves"]
     asked = [verdict for verdict in verdicts if verdict.teacher is not None]
     refused = sum(verdict.teacher != "right" for verdict in asked)
     return [f"ambiguity: the teacher refused {refused} of {len(asked)} sampled texts put in"]

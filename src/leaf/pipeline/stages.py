@@ -29,6 +29,7 @@ from leaf.pipeline.training_sets import (
     references_of,
     responses_of,
     training_arms,
+    why_no_row,
 )
 from leaf.progress import say
 from leaf.recipe import Recipe
@@ -184,14 +185,10 @@ class Pipeline:
         The arms that the recipe names go their own way up to here, over the same store.
         """
         arms, section = self.training_sets, self.recipe.distill
-        baseline = arms[self.recipe.baseline]
-        if not (baseline.rows or baseline.held_out):
-            raise DataError(
-                "no training row is left: no problem has a reference response within "
-                f"distill.cutoff ({section.cutoff} tokens); with attribute.reference: gold the "
-                "data needs a solution column, with `teacher` the teacher must solve some "
-                "problems, with `self` and without a teacher the student must"
-            )
+        assert self.results.student  # noqa: S101 - stages run in order
+        for arm in (arms[self.recipe.baseline], arms["leaf"]):
+            if not arm.rows:
+                raise why_no_row(self.recipe, self.results.student, arm)
         if not any(row.counterfactual for row in (*arms["leaf"].rows, *arms["leaf"].held_out)):
             self.note("no changed question to train on, so LeaF trained on the originals alone")
         if self.recipe.teaches_nothing:

@@ -13,6 +13,7 @@ from leaf.distill import (
     original_rows,
     split_rows,
 )
+from leaf.errors import DataError
 from leaf.models import load
 from leaf.pipeline.detection import Detection
 from leaf.pipeline.levels import at_level
@@ -229,6 +230,28 @@ def training_arms(
     split = {arm: split_rows(rows, held_out) for arm, rows in arms.items()}
     sets = {arm: TrainingSet(rows=rows, held_out=left) for arm, (rows, left) in split.items()}
     return sets, drops
+
+
+def why_no_row(recipe: Recipe, student: Graded, arm: TrainingSet) -> DataError:
+    """Return why an arm has nothing to train on, in one line with the way out."""
+    if arm.held_out:
+        share = recipe.distill.validation.share
+        return DataError(
+            f"no training row is left: distill.validation.share ({share:g}) holds out all "
+            f"{len(arm.held_out)} rows of an arm; lower it"
+        )
+    if not recipe.distill.student_wrong_originals and not any(score.right for score in student[1]):
+        return DataError(
+            "no training row is left: distill.student_wrong_originals: false leaves out what the "
+            f"student got wrong, and it is right in none of {len(student[1])} problems; set it to "
+            "true"
+        )
+    return DataError(
+        "no training row is left: no problem has a reference response within "
+        f"distill.cutoff ({recipe.distill.cutoff} tokens); with attribute.reference: gold the data "
+        "needs a solution column, with `teacher` the teacher must solve some problems, with `self` "
+        "and without a teacher the student must"
+    )
 
 
 def _changed_rows(

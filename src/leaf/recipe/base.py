@@ -12,7 +12,13 @@ Count = Annotated[int, Field(ge=1)]
 class Section(BaseModel):
     """One part of a recipe: unknown keys and wrong types are refused, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
+    )
 
     @classmethod
     def known_keys(cls) -> list[str]:

@@ -153,7 +153,9 @@ class DistillSection(Section):
     learning_rate: Annotated[float, Field(gt=0)] = Field(1e-5, description="peak learning rate")
     warmup_steps: Annotated[int, Field(ge=0)] = Field(5, description="linear warm-up, then cosine")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="of AdamW")
-    max_grad_norm: Annotated[float, Field(gt=0)] = Field(1.0, description="gradient clipping")
+    max_grad_norm: Annotated[float, Field(gt=0, allow_inf_nan=True)] = Field(
+        1.0, description="gradient clipping; .inf: none"
+    )
     epochs: Count = Field(3, description="passes over the training rows")
     max_steps: Count | None = Field(None, description="optimiser steps; null: by epochs")
     max_tokens: Count | None = Field(

@@ -133,7 +133,6 @@ def arm_recipes(recipe: Recipe, source: str | None = None) -> dict[str, Recipe]:
             raise RecipeError(f"{where}: an arm needs a name of its own: letters, digits and _")
         if lost := sorted({"arms", "student", "evaluate", "name"} & changes.keys()):
             raise RecipeError(f"{where}.{lost[0]}: is the same for all arms")
-        # Without a teacher there is none to evaluate; this recipe itself does.
         # What is compared on the way is compared by the recipe itself.
         values = _merge({**whole, "arms": {}}, {"attribute": {"controls": []}})
         made[arm] = check_recipe(_merge(values, changes), source=where)
@@ -287,7 +286,7 @@ def _override(values: dict[str, Any], override: str) -> None:
     for parent, child in zip(parents, key.split(".")[1:], strict=False):
         if place.get(parent) in (None, child, SELF):
             # A name without options (`grader: close`, `teacher: self`) is one with none yet.
-            place[parent] = {}
+            place[parent] = {"model": SELF} if place.get(parent) == SELF else {}
         if not isinstance(place[parent], dict):
             raise RecipeError(f"--set {override}: `{parent}` is a value, it has no `{child}`")
         place = place[parent]
@@ -318,8 +317,9 @@ def _fault(fault: ErrorDetails, root: type[Section]) -> str:
         return f"`{key}` is required"
     if fault["type"] == "value_error":
         return str(fault["ctx"]["error"])
-    rule = fault["msg"].replace("Input should be", "must be").replace("List should", "must")
-    return f"`{key}` {rule.replace('valid ', '')}, but is {fault['input']!r}"
+    rule = re.sub(" after validation.*|valid ", "", fault["msg"])
+    rule = rule.replace("Input should be", "must be").replace("List should", "must")
+    return f"`{key}` {rule}, but is {fault['input']!r}"
 
 
 def _keys_beside(location: tuple[int | str, ...], section: type[Section]) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, model_validator
 
 from leaf.errors import UsageError
 from leaf.recipe.attribute import AttributeSection, read_attribute, read_plugins
@@ -56,9 +56,17 @@ NOTHING_TAUGHT = (
 """Said of a recipe that `teaches_nothing`."""
 
 
-def _teacher(values: Any) -> Any:
-    """Read `teacher: self` as a section."""
-    return {"model": SELF} if values == SELF else values
+def _by_keys(values: Any, info: ValidationInfo) -> Any:
+    """Read `teacher: self` as a section; no other text is one."""
+    if not isinstance(values, str):
+        return values
+    if info.field_name == "teacher" and values == SELF:
+        return {"model": SELF}
+    name, alone = info.field_name, ", or self" if info.field_name == "teacher" else ""
+    raise ValueError(f"`{name}` must be keys, as in `{name}: {{model: {values}}}`{alone}")
+
+
+_Model = Annotated[ModelSection, BeforeValidator(_by_keys)]
 
 
 class BenchmarkSection(DataSection):
@@ -164,8 +172,8 @@ class Recipe(Section):
 
     name: str = Field(description="name of the run folder")
     description: str = Field("", description="one sentence for people")
-    student: ModelSection = Field(description="the model that learns")
-    teacher: Annotated[ModelSection, BeforeValidator(_teacher)] = Field(
+    student: _Model = Field(description="the model that learns")
+    teacher: _Model = Field(
         description="the model it learns from; self: no other, the student as it was, shown the"
         " question without what distracts"
     )

@@ -118,7 +118,10 @@ def _asked(row: Row, columns: ColumnsSection) -> tuple[tuple[Turn, ...], str, st
     try:
         value = value_at(row.values, columns.question, row.place)
     except DataError as error:
-        hint = "name it in data.columns.question, or let `leaf init DATA` guess"
+        hint = (
+            "name it in data.columns.question (of a benchmark, in evaluate.benchmarks.NAME."
+            "columns.question), or let `leaf init DATA` guess"
+        )
         raise DataError(f"{error}; {hint}") from None
     if is_conversation(value):
         where = f"{row.place}: column `{columns.question}`"

@@ -12,11 +12,14 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 from leaf.cli.main import main
+from leaf.distill import TrainingExample
 from leaf.distill.train_student import run_job
 from leaf.errors import DataError, NonFiniteError
 from leaf.models import opening
 from leaf.pipeline.stages import Pipeline
+from leaf.pipeline.training_sets import TrainingSet, why_no_row
 from leaf.recipe.reading import check_recipe
+from leaf.records import Outcome, Score
 from leaf.store.store import Store
 from tests.distill.training.runs import job_of, metrics, run, values_of
 
@@ -81,6 +84,18 @@ def test_a_cutoff_below_every_row_is_refused_and_each_row_counted(
     drops = [drop for drop in pipeline.results.drops if drop.stage == "distill"]
     assert len(drops) == 12  # 8 questions, and the 4 that were cut
     assert {drop.reason for drop in drops} == {"longer than distill.cutoff of 10 tokens"}
+
+
+def test_where_no_row_is_left_the_key_that_did_it_is_named(cue_pair: Path) -> None:
+    recipe = check_recipe(values_of(cue_pair, student_wrong_originals=False), source="test")
+    scores = [Score(problem_id="a", outcome=Outcome.WRONG, extracted="1", reason="")]
+    empty = TrainingSet(rows=[], held_out=[])
+    assert "student_wrong_originals: false" in str(why_no_row(recipe, ([], scores), empty))
+    scores += [Score(problem_id="b", outcome=Outcome.RIGHT, extracted="1", reason="")]
+    assert "no problem has a reference response" in str(why_no_row(recipe, ([], scores), empty))
+    row = TrainingExample(problem_id="a", content="x", response="y", counterfactual=False)
+    held_out = TrainingSet(rows=[], held_out=[row])
+    assert "validation.share (0) holds out all 1" in str(why_no_row(recipe, ([], scores), held_out))
 
 
 def test_an_empty_response_is_left_out_and_counted(cue_pair: Path, tmp_path: Path) -> None:
