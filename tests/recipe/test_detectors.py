@@ -120,8 +120,8 @@ def test_what_is_an_example_now_is_refused_with_its_file(
         ),
         (
             "attribute.ablation.unit=words",
-            "`attribute.ablation.unit` must be 'token', 'word', 'phrase', 'clause' or 'sentence', "
-            "but is 'words'",
+            "`attribute.ablation.unit` must be 'token', 'word', 'phrase', 'clause', 'sentence' or "
+            "'paragraph', but is 'words'",
         ),
         (
             "attribute.ablation.proposals=0",

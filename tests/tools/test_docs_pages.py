@@ -32,7 +32,7 @@ def test_every_key_of_a_recipe_has_its_row(pages: Any) -> None:
     shown = {key for key, _, _ in describe(load_recipe("demo"))}
     shown = {re.sub(r"^teacher\.", "student.", key) for key in shown}
     shown = {re.sub(r"^evaluate\.benchmarks\.\w+\.", "data.", key) for key in shown}
-    own = {"samples", "pass_at", "temperature", "max_new_tokens", "against"}
+    own = {"samples", "pass_at", "temperature", "max_new_tokens", "against", "majority"}
     shown -= {f"data.{name}" for name in own}
     shown |= {f"evaluate.benchmarks.NAME.{name}" for name in own}
 
@@ -60,9 +60,9 @@ def test_names_and_empty_values_of_a_key_are_listed(pages: Any) -> None:
 
 def test_every_option_of_a_detector_has_its_row(pages: Any) -> None:
     assert (
-        "| `attribute.ablation.unit` | `token`, `word`, `phrase`, `clause`, `sentence` or `null` | "
-        "`null` | what is taken away at a time; null: each of prune.units that is a phrase, clause "
-        "or sentence (none is: sentences) |"
+        "| `attribute.ablation.unit` | `token`, `word`, `phrase`, `clause`, `sentence`, `paragraph` "
+        "or `null` | `null` | what is taken away at a time; null: each of prune.units that is a "
+        "phrase, clause, sentence or paragraph (none is: sentences) |"
     ) in pages.recipe_keys()
     assert "| `gradient` | Teacher minus student sensitivity" in pages.detectors()
 
