@@ -117,7 +117,12 @@ def _forms(labels: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
         re.compile(rf"^\W{{0,6}}{one}\W{{0,6}}$", re.IGNORECASE),
         re.compile(rf"^[(\[*\s]{{0,6}}{one}[)\]*\s]{{0,4}}[.):\]](?=\W|$)"),
         re.compile(rf"[(\[]\s?{one}\s?[)\]]", re.IGNORECASE),
-        re.compile(rf"\b(?:option|choice|letter|answer|is|not)\W{{1,4}}{one}(?!\w)(?!\s+[a-z])"),
+        # `a` and `I` before a small letter are words.
+        re.compile(
+            r"(?:\b(?i:option|choice|letter|answer|is|not|so|thus|therefore|hence"
+            r"|pick|picked|choose|chose|select|selected|with)|['’]s)"
+            rf"\W{{1,4}}{one}(?!\w)(?:(?<![AI])|(?!\s+[a-z]))"
+        ),
     )
 
 

@@ -5,9 +5,10 @@ Such an answer is wrong where the gold is one value, whatever value it names.
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 
 from leaf.text.latex import without_commands
-from leaf.text.number import LONGEST, NUMBER, cleaned
+from leaf.text.number import LONGEST, NUMBER, cleaned, read_number
 
 HEDGED = "denies the value that it names, or only bounds it"
 SEVERAL = "names several options"
@@ -24,7 +25,7 @@ _DENIAL = (
 _LIMIT = (
     r"\b(?:no (?:more|less|fewer) than|at (?:least|most)"
     r"|(?:less|more|fewer|greater|larger|smaller|bigger|lower|higher) than|under|over|below|above"
-    r"|up to|beyond|exceeds|mindestens|höchstens|weniger als|mehr als"
+    r"|up to|beyond|exceeds|between|mindestens|höchstens|weniger als|mehr als"
     rf"|au moins|au plus|moins de|plus de|al menos|como máximo|menos de|más de){_FILLED}"
     r"|(?:至少|至多|最多|不到|超过|超過|大于|大於|小于|小於|少于|多于)\s?"
     rf"|(?:{_RELATION})[\s{{(]{{0,9}}"
@@ -53,7 +54,7 @@ _BOUND = re.compile(rf"[\s${{(]{{0,9}}(?:{_RELATION})")
 _ONE = re.compile(r"(?<![A-Za-z])[A-H](?![A-Za-z])")
 _SPACES = re.compile(r"(?:\\[ ,;:!]|\\q?quad(?![A-Za-z])|~|\s)+")
 _LIST = re.compile(
-    r"(?:either |both |options? |choices? ){0,3}"
+    r"(?i:either |both |options? |choices? ){0,3}"
     r"[A-H](?:(?:[\s,;/&]|\b(?:and|or|option)\b){1,9}[A-H])+"
     r"[\s.,;]{0,9}(?:are (?:all )?(?:correct|right))?\.?"
 )
@@ -66,6 +67,7 @@ _INSTEAD = re.compile(
     r"|^.{0,20}?不是.{1,40}?而是",
     re.IGNORECASE,
 )
+_OR = re.compile(r"\s?(?:or|oder|ou|或|或者)\s?([-+]?[0-9][0-9.,/]{0,40}?)[\s.!)}]{0,9}$")
 _REACH = 80
 """Characters beside a value in which a hedge is looked for."""
 
@@ -92,7 +94,21 @@ def is_hedged(said: str) -> bool:
         return True
     plain = cleaned(said[:LONGEST])
     number = NUMBER.search(plain)
-    return number is not None and hedge(plain, number.start(), number.end())
+    return number is not None and is_doubted(plain, number)
+
+
+def is_doubted(text: str, number: re.Match[str]) -> bool:
+    """Whether a number is denied, only bounded, or one of two to choose from."""
+    return hedge(text, number.start(), number.end()) or _is_one_of_two(text, number)
+
+
+def _is_one_of_two(text: str, number: re.Match[str]) -> bool:
+    """Whether another number is left to choose from at the end: `12 or 13`, not `1/2 or 0.5`."""
+    other = _OR.match(text, number.end())
+    if other is None:
+        return False
+    first, second = read_number(number.group()), read_number(other[1])
+    return not (first and second and first / second in (1, 100, Fraction(1, 100)))
 
 
 def is_one_value(gold: str) -> bool:

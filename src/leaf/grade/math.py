@@ -18,7 +18,7 @@ import re
 
 from leaf.grade.final import FinalAnswer, Mark, final_answer, last_statement, spoken
 from leaf.grade.grader import Grader, grader
-from leaf.grade.hedged import HEDGED, affirmed, hedged_options, without_denied
+from leaf.grade.hedged import HEDGED, SEVERAL, affirmed, hedged_options, without_denied
 from leaf.grade.judgement import (
     NOT_FINISHED,
     Comparison,
@@ -90,6 +90,8 @@ def gold_of(problem: Problem) -> str:
 
 def _searched(gold: str, text: str) -> Judgement | Comparison:
     """Search a text without a mark; a number that it denies is none that it says."""
+    if options(gold) and hedged_options(text.strip()) == SEVERAL:
+        return decided(False, text.strip(), SEVERAL)
     kept = without_denied(text) if read_number(gold) is not None else None
     if kept and kept.hedged:
         return decided(False, kept.text.strip(), HEDGED)

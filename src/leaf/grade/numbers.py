@@ -16,7 +16,7 @@ from pydantic import Field
 
 from leaf.grade.final import FinalAnswer, Mark, final_answer, spoken
 from leaf.grade.grader import Grader, grader
-from leaf.grade.hedged import HEDGED, affirmed, hedge, is_hedged, without_denied
+from leaf.grade.hedged import HEDGED, affirmed, is_doubted, is_hedged, without_denied
 from leaf.grade.judgement import (
     NOT_FINISHED,
     Comparison,
@@ -125,7 +125,7 @@ def _marked(final: FinalAnswer | None, *, comma: bool) -> str | None:
     number = NUMBER.search(plain)
     if number is None:
         return None
-    if hedge(plain, number.start(), number.end()):
+    if is_doubted(plain, number):
         return plain[max(number.start() - 80, 0) : number.end() + 20].strip()
     return number.group()
 
@@ -136,4 +136,8 @@ def _last_number(text: str, *, comma: bool) -> str | None:
         return kept.text.strip()
     plain = kept.text
     found = [n.group() for n in NUMBER.finditer(with_points(plain, comma=True) if comma else plain)]
+    # The whole text may say what its last number does not: 12 million, minus 3, 1500,00 €.
+    whole = read_number(plain, comma=comma)
+    if whole is not None and whole != read_number(found[-1]):
+        return plain.strip()
     return found[-1] if found else None

@@ -42,6 +42,10 @@ _BARE_UNIT = re.compile(
     r"(?<=[0-9}])\s{0,9}(?:[ckm]?m|ft|in|mph|[km]?g|min|hours?|h|s)"
     r"(?:\s{0,9}\^\s{0,9}\{?[23]\}?|[²³]|\s{0,9}/\s{0,9}[a-z]{1,9})?$"
 )
+_MARKED_UNIT = re.compile(
+    r"(?<=[0-9}])(?:[\s~]|\\[,;:! ]){0,9}\\(?:text|mathrm|textrm)\s?\{[A-Za-z\s./]{1,30}\}"
+    r"(?:\^\{?-?[1-3]\}?)?$"
+)
 _WORDS = re.compile(
     r"(?<=[0-9}%])(?:\s{0,9}\([A-Za-z][A-Za-z\s,-]{1,80}\)"  # 120 (one hundred twenty)
     r"|(?:\s{1,9}(?!(?:or|and|mod|pi|to|over|times|plus|minus|squared|cubed|if|for|when|where|sin"
@@ -90,7 +94,7 @@ def without_unit(answer: str, gold: str) -> str:
         answer = _EAST_ASIAN_WORDS.sub("", answer)
     if any(name["letter"] for name in _NAME.finditer(gold)):
         return answer
-    return _WORDS.sub("", _BARE_UNIT.sub("", answer))
+    return _WORDS.sub("", _BARE_UNIT.sub("", _MARKED_UNIT.sub("", answer)))
 
 
 def has_gap(latex: str) -> bool:

@@ -61,7 +61,8 @@ class GenerateSection(Section):
     missing: Annotated[int, Field(ge=0)] = Field(
         0,
         description="how many answers whose requests failed a run may go on without; with more it"
-        " stops (exit code 1), and the same command asks for them again",
+        " stops (exit code 1), and the same command asks for them again; training waits for every"
+        " row of a served teacher, whatever stands here",
     )
     token_budget: Count = Field(
         32768, description="most tokens (prompt and answer, padding included) in one batch"

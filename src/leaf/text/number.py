@@ -44,6 +44,8 @@ _MAGNITUDES = {
     "亿": 10**8, "億": 10**8, "억": 10**8, "兆": 10**12, "조": 10**12,
 }  # fmt: skip
 _NAMES = "|".join(sorted(_MAGNITUDES, key=len, reverse=True))
+_MINUS = re.compile(r"\b(?:minus|negative|moins|menos|负|負|マイナス|마이너스)\s?$", re.IGNORECASE)
+_SPACED = re.compile(r"([^0-9]*[0-9]{1,3})((?: [0-9]{3})+)([^0-9]*)")
 _MAGNITUDE = re.compile(
     # 3千克 are kilograms, 3千米 kilometres.
     rf"\s*(?P<name>百(?!分)|千(?![克米瓦卡])|[천万萬만亿億억兆조]|(?:{_NAMES})(?![^\W\d_]))",
@@ -104,11 +106,15 @@ def read_number(text: str, *, comma: bool = False) -> Fraction | None:
     if len(text) > LONGEST:
         return None
     plain = with_points(cleaned(text), comma=comma).rpartition("=")[2]
+    if spaced := _SPACED.fullmatch(plain):  # 1 500 euros
+        plain = spaced[1] + spaced[2].replace(" ", "") + spaced[3]
     numbers = list(NUMBER.finditer(plain))
     if len(numbers) != 1:
         return None
     (number,) = numbers
     value, after = _value(number), plain[number.end() :]
+    if value is not None and _MINUS.search(plain[: number.start()]):
+        value = -value
     while value is not None and (magnitude := _MAGNITUDE.match(after)):
         value *= _MAGNITUDES[magnitude["name"].lower()]
         after = after[magnitude.end() :]

@@ -16,8 +16,11 @@ _SIGNS = {ord(minus): "-" for minus in "−﹣－"} | {ord("⁄"): "/", ord("∕
 _NOTHING = dict.fromkeys([0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF])
 _ASCII = {**_WIDE, **_SPACES, **_SIGNS, **_NOTHING}
 
-# 1 234 567 with spaces that do not break, 1'234 as in Switzerland, ١٬٢٣٤.
-_grouped = rewriter((r"(?<=\d)[\u00a0\u2009\u202f'’٬](?=\d{3}(?!\d))", ""))
+# 1 234 567 with spaces that do not break, 1'234 as in Switzerland, ١٬٢٣٤; –3 with a dash.
+_grouped = rewriter(
+    (r"(?<=\d)[\u00a0\u2009\u202f'’٬](?=\d{3}(?!\d))", ""),
+    (r"(?<![\w)\]}.–])[‐‑–](?=\.?\d)", "-"),  # –3, where it is no range
+)
 
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣʸ", "0123456789+-()nixy", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙᵢₓ", "0123456789+-nix", strict=True))
