@@ -60,9 +60,9 @@ def test_names_and_empty_values_of_a_key_are_listed(pages: Any) -> None:
 
 def test_every_option_of_a_detector_has_its_row(pages: Any) -> None:
     assert (
-        "| `attribute.ablation.unit` | `token`, `word`, `phrase`, `clause`, `sentence`, `paragraph` "
-        "or `null` | `null` | what is taken away at a time; null: each of prune.units that is a "
-        "phrase, clause, sentence or paragraph (none is: sentences) |"
+        "| `attribute.ablation.unit` | `token`, `word`, `phrase`, `clause`, `sentence`, "
+        "`paragraph` or `null` | `null` | what is taken away at a time; null: each of prune.units "
+        "that is a phrase, clause, sentence or paragraph (none is: sentences) |"
     ) in pages.recipe_keys()
     assert "| `gradient` | Teacher minus student sensitivity" in pages.detectors()
 
