@@ -95,7 +95,9 @@ def pair(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(pair: Path, folder: Path, until: str = "verify", **prune: Any) -> Results:
+def run(
+    pair: Path, folder: Path, until: str = "verify", grader: Any = None, **prune: Any
+) -> Results:
     recipe = check_recipe(
         {
             "name": "levels",
@@ -105,6 +107,7 @@ def run(pair: Path, folder: Path, until: str = "verify", **prune: Any) -> Result
                 "task": "table",
                 "path": str(pair / "train.jsonl"),
                 "columns": {"solution": "solution"},
+                "grader": grader,
             },
             "generate": {"max_new_tokens": 12, "token_budget": 512},
             "attribute": {"detector": "ablation", "ablation_unit": "word", "controls": ["random"]},
@@ -294,3 +297,18 @@ def test_without_the_response_level_results_have_the_names_they_had() -> None:
         "shard_size": 64,
     }
     assert stage_key("counterfactuals", 1, settings, ["x"]) == "65a76a5742afa9f9"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "freed"), [(0.8, {"train-1", "train-2", "train-3"}), (0.9, set())]
+)
+def test_a_long_answer_enters_and_is_verified_by_its_score(
+    pair: Path, tmp_path: Path, threshold: float, freed: set[str]
+) -> None:
+    grader = {"rouge_l": {"against": "solution", "threshold": threshold}}
+    results = run(pair, tmp_path, grader=grader, levels=["instruction"])
+    # "7" has nothing of "Some red pens. 4", so that all enter; without the cue the student says
+    # "Some pens. 4", which has 3 of its 4 words: 2 * 3 / (4 + 3) = 0.86.
+    assert results.entered is not None
+    assert set(results.entered) >= {"train-1", "train-2", "train-3"}
+    assert {item.problem_id for item in results.cuts["ablation"].kept} == freed
