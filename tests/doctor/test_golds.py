@@ -2,7 +2,7 @@
 
 import pytest
 
-from leaf.doctor.data import check_kinds
+from leaf.doctor.data import check_golds, check_kinds, check_sentences
 from leaf.records import Problem
 
 
@@ -42,3 +42,21 @@ def test_one_stray_gold_is_a_warning() -> None:
 def test_golds_that_fit_are_not_told(grader: str) -> None:
     golds = ["18", "1,000", "½", r"\frac{1}{2}", "1e-05", "60°"]
     assert list(check_kinds("training data", problems(golds, grader))) == []
+
+
+SENTENCE = "You can send it back within thirty days."
+
+
+def test_sentences_for_a_grader_that_wants_each_word_are_told() -> None:
+    (finding,) = check_sentences("training data", problems([SENTENCE] * 3, "qa"))
+    assert finding.level == "warn" and "set `grader: rouge_l`" in finding.text
+    assert list(check_sentences("training data", problems(["Paris", SENTENCE, "Rome"], "qa"))) == []
+    (bad,) = check_kinds("training data", problems([SENTENCE] * 3, "numbers"))
+    assert "set `grader: rouge_l`" in bad.text
+
+
+def test_free_text_takes_its_own_golds_and_no_number() -> None:
+    assert list(check_golds("data", problems([SENTENCE, "Paris"], "rouge_l"))) == []
+    (bad,) = check_kinds("data", problems(["18", "19"], "rouge_l"))
+    assert "2 of 2 gold answers are no text in words" in bad.text
+    assert "set `grader: numbers`" in bad.text

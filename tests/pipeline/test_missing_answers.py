@@ -266,7 +266,7 @@ def test_an_engine_of_ones_own_can_say_that_a_request_failed(
         Outcome.UNGRADABLE,
         Outcome.RIGHT,
     ]
-    assert "exit 9" in session.missing[0]
+    assert "exit 9" in session.notes[0]
     engine.fails.clear()
     engine.asked.clear()
     session = Session(session.recipe, Store(tmp_path))
@@ -331,3 +331,31 @@ def test_a_judge_whose_request_failed_gives_no_verdict(
         # Shards of 8: the first was judged.
         assert len(asked(judge)) == COUNT - 8
     assert before[0] > 8
+
+
+def test_the_shipped_judge_follows_the_same_rule_and_is_asked_for_what_is_missing_alone(
+    table: Path, tmp_path: Path
+) -> None:
+    def lost(prompt: str, before: int) -> Reply:
+        number = int(prompt.partition("<answer>\n")[2].partition("\n")[0])
+        return refused(502, "bad gateway") if number in (9, 10) else said("right")
+
+    with ChatServer(right) as model, ChatServer(lost) as judge:
+        server = f"{{url: '{judge.url}', retries: 0}}"
+        own = f"evaluate.benchmarks.table.grader={{judge: {{model: m, server: {server}}}}}"
+        done = evaluate(model, table, tmp_path / "out", own)
+        assert done.code == 1
+        assert "grading table: 2 of 20 are missing, since requests failed, the last: " in done.err
+        assert "(502: bad gateway)" in done.err
+        done = evaluate(model, table, tmp_path / "out", own, "generate.missing=2")
+        assert done.code == 0, done.err
+        assert "note: grading table: 2 of 20 requests failed" in done.err
+        before = len(asked(judge))
+    assert before > 20
+    with (
+        ChatServer(right, port=model.port) as model,
+        ChatServer(lambda *_: said("right"), port=judge.port) as judge,
+    ):
+        done = evaluate(model, table, tmp_path / "out", own)
+        assert done.code == 0, done.err
+        assert (model.asked, len(asked(judge))) == ([], 2)

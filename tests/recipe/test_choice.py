@@ -53,13 +53,16 @@ def test_options_stand_below_the_name(overrides: list[str], expected: object) ->
             "demo: `data.grader.close.relative` must be greater than or equal to 0, but is -1",
         ),
         ("data.grader.qa.relative=1", "demo: unknown key `data.grader.qa.relative`"),
-        ("data.grader.cloze.relative=1", "demo: `data.grader` must be 'choice', 'close', "),
+        (
+            "data.grader.cloze.relative=1",
+            "demo: `data.grader` must be 'all', 'any', 'choice', ",
+        ),
         (
             "data.grader={qa: {}, close: {}}",
             "demo: `data.grader` must be one name, alone or with its options, but is "
             "{'qa': {}, 'close': {}}",
         ),
-        ("data.grader=3", "demo: `data.grader` must be 'choice', 'close', "),
+        ("data.grader=3", "demo: `data.grader` must be 'all', 'any', 'choice', "),
     ],
 )
 def test_what_is_wrong_is_one_line(override: str, message: str) -> None:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 from leaf.cli.options import AsJson, Plugins, load_plugins, out_console
-from leaf.errors import DataError, UsageError
+from leaf.errors import DataError, MissingError, UsageError
 from leaf.progress import print_table, table
 from leaf.records import Answer, Outcome, Problem
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from leaf.records import Score
 
 Case = tuple[Problem, Answer]
+Found = dict[str, Any]
+"""`outcome`, `extracted`, `reason`, and `measures` where its grader measures any."""
 
 _PATIENCE = 20.0
 """Seconds for one symbolic comparison: somebody waits for few, on a machine that may be busy."""
@@ -32,6 +34,7 @@ def grade(  # noqa: D417 - `Plugins` and `AsJson` say what they are
     *,
     grader: str = "numbers",
     gold: Annotated[list[str] | None, Parameter(allow_leading_hyphen=True, negative=())] = None,
+    question: str = "",
     cases: Path | None = None,
     plugin: Plugins = None,
     json_: AsJson = False,
@@ -42,8 +45,9 @@ def grade(  # noqa: D417 - `Plugins` and `AsJson` say what they are
         answer: What a model said.
         grader: Who judges: a name, or one with its options as in '{close: {relative: 0.01}}'.
         gold: What is right (may be given again: any of them, for olympiad all).
-        cases: File of many: `grader`, `gold` (a text, or a list) and `answer` in each record, and
-            `truncated: true` where the answer was cut at the token limit.
+        question: What was asked, for a grader that looks at it (judge, choice).
+        cases: File of many: `grader`, `gold` (a text, or a list) and `answer` in each record,
+            `question`, and `truncated: true` where the answer was cut at the token limit.
     """
     load_plugins(plugin or ())
     if cases is not None:
@@ -53,7 +57,8 @@ def grade(  # noqa: D417 - `Plugins` and `AsJson` say what they are
     elif answer is None or gold is None:
         raise UsageError("give --gold and an answer, or a file of --cases")
     else:
-        asked, wanted = [_case({"grader": _chosen(grader), "gold": gold, "answer": answer})], []
+        given = {"grader": _chosen(grader), "gold": gold, "answer": answer, "question": question}
+        asked, wanted = [_case(given)], []
     found = list(_judged(asked))
     if json_:
         print(json.dumps([found_as_json for _, found_as_json in found], ensure_ascii=False))
@@ -105,17 +110,20 @@ def _case(values: Mapping[str, Any]) -> Case:
 
     grader, options = check_grader(values.get("grader", "numbers"))
     gold, said, cut = values.get("gold"), values.get("answer"), values.get("truncated", False)
+    question = values.get("question", "")
     golds = [str(gold)] if isinstance(gold, str | int) and not isinstance(gold, bool) else gold
     if not isinstance(golds, list) or not golds or not all(isinstance(one, str) for one in golds):
         raise UsageError(f"`gold` must be a text or a list of texts, but is {gold!r:.60}")
     if not isinstance(said, str):
         raise UsageError(f"`answer` must be a text, but is {said!r:.60}")
+    if not isinstance(question, str):
+        raise UsageError(f"`question` must be a text, but is {question!r:.60}")
     if not isinstance(cut, bool):
         raise UsageError(f"`truncated` must be true or false, but is {cut!r:.60}")
     every = grader == "olympiad"
     problem = Problem(
         id="case",
-        question="",
+        question=question,
         answer=", ".join(golds) if every else golds[0],
         golds=tuple(golds if every else golds[1:]),
         solution="",
@@ -127,15 +135,20 @@ def _case(values: Mapping[str, Any]) -> Case:
     )
 
 
-def _judged(asked: list[Case]) -> Iterator[tuple[Case, dict[str, str | None]]]:
-    from leaf.grade import open_graders
+def _judged(asked: list[Case]) -> Iterator[tuple[Case, Found]]:
+    from leaf.grade import Unscored
+    from leaf.pipeline.grading import open_graders
     from leaf.recipe import GradeSection
 
     with open_graders(GradeSection(time_limit=_PATIENCE)) as graders:
         scores = graders.grade([problem for problem, _ in asked], [said for _, said in asked])
+    if lost := [score.reason for score in scores if isinstance(score, Unscored)]:
+        raise MissingError(f"{len(lost)} of {len(scores)} requests failed, the last: {lost[-1]}")
     for case, score in zip(asked, scores, strict=True):
         reason = score.reason or _why(case[0], score)
-        yield case, {"outcome": score.outcome, "extracted": score.extracted, "reason": reason}
+        found: Found = {"outcome": score.outcome, "extracted": score.extracted, "reason": reason}
+        measures = {one.name: one.value for one in score.measures}
+        yield case, found | ({"measures": measures} if measures else {})
 
 
 def _why(problem: Problem, score: "Score") -> str | None:
@@ -145,13 +158,15 @@ def _why(problem: Problem, score: "Score") -> str | None:
     return f"read as `{score.extracted}`, which is not {golds}"
 
 
-def _print_one(found: Mapping[str, str | None]) -> None:
+def _print_one(found: Found) -> None:
     for name in ("outcome", "extracted", "reason"):
         if found[name] is not None:
             out_console.print(f"{name + ':':10} {escape(str(found[name]))}", soft_wrap=True)
+    for name, value in found.get("measures", {}).items():
+        out_console.print(f"{name + ':':10} {value:.3f}", soft_wrap=True)
 
 
-def _print_many(found: list[tuple[Case, dict[str, str | None]]]) -> None:
+def _print_many(found: list[tuple[Case, Found]]) -> None:
     rows = table("", "grader", "gold", "read", "outcome", "reason")
     for number, ((problem, _), one) in enumerate(found, start=1):
         texts = [problem.grader, problem.answer, one["extracted"] or "", one["outcome"] or ""]

@@ -20,10 +20,11 @@ from leaf.doctor.data import (
     check_positions,
     check_programs,
     check_refused,
+    check_sentences,
     check_solutions,
     check_unshown,
 )
-from leaf.doctor.engines import check_engines
+from leaf.doctor.engines import check_engines, check_judge
 from leaf.doctor.files import (
     ModelFiles,
     check_pair,
@@ -168,6 +169,8 @@ def _read(
         findings.append(Finding("good", f"{label}: grader `{grader}` (none is set: by the golds)"))
     findings.extend(_guarded(check_kinds(label, problems)))
     findings.extend(_guarded(check_golds(label, problems)))
+    findings.extend(check_sentences(label, problems))
+    findings.extend(check_judge(problems))
     findings.extend(_guarded(check_programs(label, problems)))
     problems, unshown = shown(problems, [chat for _, chat in chats.values()])
     findings.extend(check_unshown(label, problems, unshown))

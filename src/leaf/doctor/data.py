@@ -1,5 +1,7 @@
 """Checks of the data: what loads, what fits, what overlaps."""
 
+import itertools
+import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,7 +15,7 @@ from leaf.prune import injections
 from leaf.recipe import GradeSection, Recipe
 from leaf.records import Answer, Problem
 from leaf.tasks.overlap import overlap
-from leaf.text.kinds import fitting_grader
+from leaf.text.kinds import NAME, fitting_grader
 
 _GOLDS = 300
 """Gold answers that are tried of each data set: symbolic comparisons take their time."""
@@ -106,9 +108,10 @@ def check_golds(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:
     """Find golds that their own grader refuses: no answer to such a problem could be right.
 
     Each gold is given as the answer, and compared with something else: a gold that is right by its
-    letters alone cannot be compared with an answer that says it in other words.
+    letters alone cannot be compared with an answer that says it in other words. No model is asked.
     """
-    asked = [problem for problem in problems if problem.tests is None][:_GOLDS]
+    graded = (one for one in problems if one.tests is None and not grader_of(one).asks())
+    asked = list(itertools.islice(graded, _GOLDS))
     with open_graders(GradeSection()) as grader:
         golds = [grader_of(problem).gold_text(problem) for problem in asked]
         own = grader.grade(asked, list(map(_answer, asked, golds)))
@@ -129,7 +132,7 @@ def check_kinds(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:
     unfit = [one for one in problems if one.tests is None and _unfit(one)]
     if not unfit:
         return
-    first, better = unfit[0], fitting_grader(problem.answer for problem in problems) or "qa"
+    first, better = unfit[0], _better(problems)
     yield Finding(
         "bad" if len(unfit) > _STRAY * len(problems) else "warn",
         f"{label}: {len(unfit)} of {len(problems)} gold answers are {_unfit(first)}, the first: "
@@ -138,8 +141,27 @@ def check_kinds(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:
     )
 
 
+def check_sentences(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:
+    """Find golds that are sentences, where the grader wants them word for word."""
+    asked = [one for one in problems if one.grader in ("qa", "qa_exact") and one.answer]
+    length = statistics.median(len(one.answer.split()) for one in asked) if asked else 0
+    if length > NAME:
+        yield Finding(
+            "warn",
+            f"{label}: golds are sentences, {length:.0f} words at the median, and grader "
+            f"`{asked[0].grader}` wants one word for word: set `grader: rouge_l`, or a `judge`",
+        )
+
+
 def _unfit(problem: Problem) -> str:
     return grader_of(problem).unfit(problem.answer)
+
+
+def _better(problems: Sequence[Problem]) -> str:
+    """Return a grader that golds ask for."""
+    fits = fitting_grader(problem.answer for problem in problems) or "qa"
+    length = statistics.median(len(problem.answer.split()) for problem in problems)
+    return "rouge_l" if fits == "qa" and length > NAME else fits
 
 
 def check_programs(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:

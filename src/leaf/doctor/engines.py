@@ -1,14 +1,16 @@
 """Checks of who answers: what is installed, files of the right kind, servers that are there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from leaf.doctor.finding import Finding
 from leaf.errors import LeafError
 from leaf.generate import check_trainable, engine_of
 from leaf.generate.openai import EXTRA, USE, access_of
 from leaf.models import server
+from leaf.pipeline.grading import find_judge, judges_of
 from leaf.pipeline.requirements import missing_to_answer
-from leaf.recipe import ModelSection, Recipe
+from leaf.recipe import GenerateSection, ModelSection, Recipe
+from leaf.records import Problem
 
 _PATIENCE = 2.0
 """Seconds that a server has to answer."""
@@ -29,6 +31,19 @@ def check_engines(recipe: Recipe) -> Iterator[Finding]:
         check_trainable(recipe.student, recipe.generate)
     except LeafError as error:
         yield Finding("bad", f"student: {error}")
+
+
+def check_judge(problems: Sequence[Problem]) -> Iterator[Finding]:
+    """Say which models judge, and whether they can be had; none is asked."""
+    for section in judges_of(problems):
+        role = f"judge {section.model}"
+        engine = engine_of(section, GenerateSection())
+        found = list(_check(role, section, engine))
+        yield from found or [Finding("good", f"{role}: engine {engine} answers")]
+        try:
+            find_judge(section)
+        except LeafError as error:
+            yield Finding("bad", f"judge: {error}")
 
 
 def _check(role: str, section: ModelSection, engine: str) -> Iterator[Finding]:

@@ -4,17 +4,17 @@ import json
 import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, TypeVar
 
 from leaf.errors import DataError, LeafError
 from leaf.grade.final import without_reasoning
 from leaf.grade.grader import GRADERS, Grader, Tools, grader
-from leaf.grade.judgement import REASONING_CUT, Comparison, Judgement, Program, ungradable
+from leaf.grade.judgement import REASONING_CUT, Comparison, Judgement, Program, Unjudged, ungradable
 from leaf.grade.pool import ComparisonPool
 from leaf.grade.sandbox import SandboxPool
-from leaf.recipe import GradeSection
+from leaf.recipe import GradeSection, ModelSection
 from leaf.records import Answer, Problem, Score, Tests
 
 T = TypeVar("T")
@@ -32,9 +32,11 @@ GRADERS.update(_graders)
 
 __all__ = [
     "GRADERS",
+    "Ask",
     "Grader",
     "Graders",
     "Tools",
+    "Unscored",
     "check_sandbox",
     "grader",
     "grader_of",
@@ -42,15 +44,28 @@ __all__ = [
 ]
 
 
+Ask = Callable[[ModelSection, Sequence[str], int], "list[Answer | str]"]
+"""Asks models, as `Tools.ask`; `leaf.pipeline.judges` has one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unscored(Score):
+    """Stands for a score whose request failed: it is never kept, and asked for again."""
+
+
 @contextmanager
-def open_graders(section: GradeSection) -> "Iterator[Graders]":
+def open_graders(section: GradeSection, ask: Ask | None = None) -> "Iterator[Graders]":
     """Give what judges each problem by its own `Problem.grader`, until the block ends.
 
     Processes for symbolic comparisons, and sandboxes, start when the first one is needed and end
     with the block.
+
+    Args:
+        section: Limits.
+        ask: Asks the models behind graders; None: a grader with one is refused.
     """
     with ExitStack() as stack:
-        yield Graders(section, stack)
+        yield Graders(section, stack, ask)
 
 
 def check_sandbox(problems: Sequence[Problem]) -> None:
@@ -82,8 +97,9 @@ def grader_of(problem: Problem) -> Grader:
 class Graders:
     """Every grader, each made once for its options, with what they compute with (`Tools`)."""
 
-    def __init__(self, section: GradeSection, stack: ExitStack) -> None:
+    def __init__(self, section: GradeSection, stack: ExitStack, ask: Ask | None = None) -> None:
         self._stack = stack
+        self._ask = ask
         self._kept: dict[object, Any] = {}
         self._made: dict[tuple[str, str], Grader] = {}
         self._pool = stack.enter_context(
@@ -118,7 +134,7 @@ class Graders:
             for index, judgement in zip(indices, judged, strict=True):
                 judgements[index] = judgement
         return [
-            Score(
+            (Unscored if isinstance(judgement, Unjudged) else Score)(
                 problem_id=problem.id,
                 outcome=judgement.outcome,
                 extracted=judgement.extracted,
@@ -181,6 +197,18 @@ class Graders:
             self._kept[key] = self._stack.enter_context(open_it())
         kept: T = self._kept[key]
         return kept
+
+    def ask(
+        self, model: ModelSection, prompts: Sequence[str], max_new_tokens: int
+    ) -> list[Answer | str]:
+        """Ask a model behind a grader.
+
+        Raises:
+            LeafError: these graders were opened without a way to ask one.
+        """
+        if self._ask is None:
+            raise LeafError(f"{model.model}: open graders by `leaf.pipeline.judges` to ask a model")
+        return self._ask(model, prompts, max_new_tokens)
 
     def _grader(self, problem: Problem) -> Grader:
         made = problem.grader, problem.grader_options

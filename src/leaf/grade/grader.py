@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol, TypeVar
 
 from leaf.errors import UsageError
 from leaf.grade.judgement import Comparison, Judgement, Program
-from leaf.recipe import Section
+from leaf.recipe import ModelSection, Section
 from leaf.records import Answer, Problem
 
 T = TypeVar("T")
@@ -22,6 +22,15 @@ class Tools(Protocol):
 
     def keep(self, key: object, open_it: Callable[[], AbstractContextManager[T]]) -> T:
         """Return what was opened under a key; it stays open, such as a model's engine."""
+        ...
+
+    def ask(
+        self, model: ModelSection, prompts: Sequence[str], max_new_tokens: int
+    ) -> "list[Answer | str]":
+        """Return what a model answers greedily to each prompt, or why its request failed.
+
+        What was answered is kept by model and prompt.
+        """
         ...
 
 
@@ -65,6 +74,10 @@ class Grader:
         """Judge `answers[i]` against `problems[i]`; the order is kept."""
         pairs = zip(problems, answers, strict=True)
         return tools.settle([self.judge(problem, answer) for problem, answer in pairs])
+
+    def asks(self) -> tuple[ModelSection, ...]:
+        """Return the models that it asks by `Tools.ask`; they are part of what names its scores."""
+        return ()
 
     def unfit(self, gold: str) -> str:
         """Say what a gold answer is that no answer could meet, as in `no number`; else ""."""

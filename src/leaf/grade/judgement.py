@@ -19,6 +19,11 @@ class Judgement:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Unjudged(Judgement):
+    """Stands for a judgement whose request failed: it is never kept, and asked for again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
     """Two texts that only symbolic mathematics can compare; done in another process."""
 
@@ -63,6 +68,10 @@ GOLD_UNREADABLE = "gold answer is not readable"
 NO_TESTS = "the problem has no tests"
 NOT_COMPARED = "symbolic comparison"
 """How reasons begin for which no model is to blame."""
+
+NO_VERDICT = "the judge gave no verdict"
+JUDGE_CUT = "the judge was cut at its token limit before a verdict"
+"""How reasons begin for which the judge is to blame; its words follow."""
 
 
 def decided(right: bool, extracted: str, reason: str | None = None) -> Judgement:

@@ -6,12 +6,13 @@ from leaf.models.files import trained
 from leaf.pipeline.answered import Benchmark
 from leaf.pipeline.benchmarks import robustness_of
 from leaf.pipeline.session import Session
+from leaf.pipeline.ungradable import ungradable
 from leaf.pipeline.voting import ask
 from leaf.recipe import Recipe
 from leaf.recipe.reading import arm_recipes
-from leaf.records import Drop, Outcome, Score
+from leaf.records import Drop, Score
 from leaf.statistics import compare_values, lengths
-from leaf.store.results import Graded, Results
+from leaf.store.results import Results
 from leaf.store.work import About
 
 
@@ -53,19 +54,6 @@ def evaluate_arms(
             results.robustness.setdefault(name, {})[arm] = cost
     _compare(recipe, results, options)
     return drops
-
-
-def ungradable(stage: str, who: str, graded: Graded) -> list[Drop]:
-    """Return the answers of a model that could not be graded, each with its reason."""
-    return [
-        Drop(
-            stage=stage,
-            problem_id=score.problem_id,
-            reason=f"{who}: {answer.failure or score.reason or 'not gradable'}",
-        )
-        for answer, score in zip(*graded, strict=True)
-        if score.outcome is Outcome.UNGRADABLE
-    ]
 
 
 def _compare(recipe: Recipe, results: Results, options: Mapping[str, int]) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from leaf.errors import RecipeError, nearest
 from leaf.evaluate import Consistency, Robustness, robustness
 from leaf.generate import find_for
-from leaf.grade import check_sandbox, open_graders
 from leaf.pipeline.answered import Answered, Benchmark, final
+from leaf.pipeline.grading import open_graders
 from leaf.pipeline.manifest import build_manifest
+from leaf.pipeline.requirements import check_graders
 from leaf.pipeline.session import Session
 from leaf.pipeline.voting import ask
 from leaf.progress import say
@@ -171,7 +172,7 @@ def evaluate_model(recipe: Recipe, out: Path, also: Sequence[Also] = ()) -> Eval
 def _evaluate(recipe: Recipe, out: Path, also: Sequence[Also]) -> Evaluation:
     section = recipe.evaluate
     benchmarks = load_benchmarks(section, recipe.generate)
-    check_sandbox([problem for one in benchmarks.values() for problem in one.problems])
+    check_graders([problem for one in benchmarks.values() for problem in one.problems])
     for benchmark in benchmarks.values():
         if benchmark.refused:
             say(
@@ -196,7 +197,7 @@ def _evaluate(recipe: Recipe, out: Path, also: Sequence[Also]) -> Evaluation:
         for write in also:
             write(one)
     write_records(out / VALUES, values, QuestionValue)
-    for line in session.missing:
+    for line in session.notes:
         say(f"note: {line}")
     scores = {name: one.graded[1] for name, one in answered.items()}
     evaluation = Evaluation(

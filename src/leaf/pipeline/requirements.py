@@ -10,11 +10,13 @@ from leaf.generate import engine_of
 from leaf.generate.llamacpp import missing_llamacpp
 from leaf.generate.openai import EXTRA, USE, access_of
 from leaf.generate.vllm import missing_vllm
+from leaf.grade import check_sandbox
 from leaf.models import server
+from leaf.pipeline.grading import find_judge, judges_of
 from leaf.pipeline.positions import check_positions
 from leaf.pipeline.rehearsal import rehearse_all
 from leaf.pipeline.session import Session
-from leaf.recipe import DistillSection, ModelSection
+from leaf.recipe import DistillSection, GenerateSection, ModelSection
 from leaf.records import Problem
 
 
@@ -27,6 +29,21 @@ def missing_to_answer(section: ModelSection, engine: str) -> str | None:
     if engine == "openai":
         return server.missing(access_of(section), use=USE, extra=EXTRA)
     return None
+
+
+def check_graders(problems: Sequence[Problem]) -> None:
+    """Look for what graders need, so that it does not show after long work: sandbox and judges.
+
+    Raises:
+        SandboxError: as `leaf.grade.check_sandbox`.
+        UsageError: an engine misses something; says what, and how it is had.
+        ModelError: a model cannot be found.
+    """
+    check_sandbox(problems)
+    for section in judges_of(problems):
+        if missing := missing_to_answer(section, engine_of(section, GenerateSection())):
+            raise UsageError(f"judge {section.model}: {missing}")
+        find_judge(section)
 
 
 def missing_to_train(section: DistillSection) -> Iterator[str]:

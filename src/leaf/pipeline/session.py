@@ -12,9 +12,11 @@ from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.prompt_format import PromptFormat, prompt_format_of
 from leaf.models.vocabulary import same_tokenizer
+from leaf.pipeline.grading import grading
 from leaf.pipeline.rounds import second_round
 from leaf.pipeline.students import TrainedStudent
-from leaf.pipeline.workers import AnswerWorker, GradeWorker, ScoreWorker
+from leaf.pipeline.ungradable import many_ungradable
+from leaf.pipeline.workers import AnswerWorker, ScoreWorker
 from leaf.progress import say
 from leaf.recipe import (
     DistillSection,
@@ -51,8 +53,8 @@ class Session:
         self.stage = ""
         """The stage of the run that asks."""
         self.logs: list[StageLog] = []
-        self.missing: list[str] = []
-        """What people should be told of answers that the run goes on without."""
+        self.notes: list[str] = []
+        """What people should be told of answers that are missing, or cannot be graded."""
         self.runner: Runner = RayRunner(recipe.ray) if recipe.runner == "ray" else LocalRunner()
         """Works where a model is needed; the rest is too little to carry elsewhere."""
 
@@ -78,7 +80,7 @@ class Session:
         self.logs.append(replace(log, stage=self.stage))
         if log.missing:
             last = next(filter(None, map(work.missing, reversed(records))))
-            self.missing.append(
+            self.notes.append(
                 f"{log.title}: {log.missing} of {log.items} requests failed, the last: {last}; the "
                 "run goes on without these answers, and the same command asks for them again"
             )
@@ -111,20 +113,26 @@ class Session:
             drafts=drafts,
         )
         answers = self.compute(work, problems)
-        grades = GradeWorker(about=about, grade=self.recipe.grade, answers=self.logs[-1].key)
+        key = self.logs[-1].key
+        grades = grading(about, self.recipe.grade, key, problems, self.store.root)
         given = [pair for pair in zip(problems, answers, strict=True) if not work.missing(pair[1])]
         scores = iter(self.compute(grades, given))
-        return answers, [
-            Score(
-                problem_id=answer.problem_id,
-                outcome=Outcome.UNGRADABLE,
-                extracted=None,
-                reason=f"no answer: {answer.failure}",
-            )
-            if work.missing(answer)
-            else next(scores)
-            for answer in answers
-        ]
+        graded = (
+            answers,
+            [
+                Score(
+                    problem_id=answer.problem_id,
+                    outcome=Outcome.UNGRADABLE,
+                    extracted=None,
+                    reason=f"no answer: {answer.failure}",
+                )
+                if work.missing(answer)
+                else next(scores)
+                for answer in answers
+            ],
+        )
+        self.notes += many_ungradable(work, graded, self.recipe)
+        return graded
 
     def answers_of(
         self,

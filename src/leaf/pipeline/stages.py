@@ -11,15 +11,14 @@ from functools import cached_property
 from leaf.attribute import normalise_scores
 from leaf.errors import DataError, LeafError, UsageError
 from leaf.generate import check_trainable
-from leaf.grade import check_sandbox
 from leaf.models.files import find
 from leaf.models.vocabulary import check_tokenizers
 from leaf.pipeline.answered import Benchmark
-from leaf.pipeline.arms import evaluate_arms, ungradable
+from leaf.pipeline.arms import evaluate_arms
 from leaf.pipeline.benchmarks import load_benchmarks
 from leaf.pipeline.detection import Detection
 from leaf.pipeline.entering import in_words, shown
-from leaf.pipeline.requirements import check_needs
+from leaf.pipeline.requirements import check_graders, check_needs
 from leaf.pipeline.session import Session
 from leaf.pipeline.training_sets import (
     ON_OWN_ANSWERS,
@@ -31,6 +30,7 @@ from leaf.pipeline.training_sets import (
     training_arms,
     why_no_row,
 )
+from leaf.pipeline.ungradable import ungradable
 from leaf.progress import say
 from leaf.recipe import Recipe
 from leaf.recipe.reading import arm_recipes
@@ -68,8 +68,8 @@ class Pipeline:
         for name in names:
             self.session.stage = name
             STEPS[name](self)
-            while self.session.missing:
-                self.note(self.session.missing.pop(0))
+            while self.session.notes:
+                self.note(self.session.notes.pop(0))
             if name == "problems" and until != name:
                 # Before `after_stage`: a run that cannot go on claims no folder.
                 self._check_needs(training="distill" in names)
@@ -91,7 +91,7 @@ class Pipeline:
             self._refuse(f"benchmark {name}", benchmark.refused)
             self._warn_of_overlap(name, benchmark.problems)
         tests = [problem for one in self._benchmarks.values() for problem in one.problems]
-        check_sandbox([*self.results.problems, *tests])
+        check_graders([*self.results.problems, *tests])
         student = find(recipe.student)
         teacher = student if recipe.alone else find(recipe.teacher)
         self.session.sources = {"student": student, "teacher": teacher}

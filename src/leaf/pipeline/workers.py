@@ -14,13 +14,13 @@ from leaf.attribute import Detector, MeasuredModel
 from leaf.attribute.checks import check_measured
 from leaf.generate import ENGINES, Unanswered, open_engine
 from leaf.generate.engine import Engine, in_order
-from leaf.grade import GRADERS, open_graders
+from leaf.grade import GRADERS
 from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.prompt_format import prompt_format_of
 from leaf.progress import Ticker, say
-from leaf.recipe import GenerateSection, GradeSection, ModelSection
-from leaf.records import Answer, Counterfactual, Problem, Score, Sensitivity
+from leaf.recipe import GenerateSection, ModelSection
+from leaf.records import Answer, Counterfactual, Problem, Sensitivity
 from leaf.store.keys import digest, digest_of, plain, user_code_digest
 from leaf.store.runner import Shards, Worker
 from leaf.store.work import About, Work
@@ -45,7 +45,7 @@ class AnswerWorker(Work[Problem, Answer]):
     @property
     def title(self) -> str:
         """What is asked, of whom."""
-        return _asked(self.about)
+        return in_words(self.about)
 
     def settings(self, items: Sequence[Problem]) -> dict[str, Any]:
         """Return what decides a model's answers, besides the model and the problems."""
@@ -112,7 +112,7 @@ def _by_any_grader(problems: Sequence[Problem]) -> Iterator[list[Problem]]:
             yield [replace(problem, grader=grader) for problem in problems]
 
 
-def _asked(about: About) -> str:
+def in_words(about: About) -> str:
     """Say whom what was asked: `student answers`, `gsm8k: kd`, `student on changed questions`."""
     if about.asked:
         return f"{about.asked}: {about.role}" if about.role else about.asked
@@ -161,58 +161,6 @@ class _Answerer:
 
     def _asked(self, problems: Sequence[Problem]) -> Iterator[tuple[Problem, str]]:
         return ((problem, self.drafts.get(problem.id, "")) for problem in problems)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GradeWorker(Work[tuple[Problem, Answer], Score]):
-    """Judges answers; apart from these, so that a new grader needs no new answers."""
-
-    kind = "scores"
-    version = 5
-    """2 reads more notations of mathematics than 1 did, 3 a language below its fence, 4 numbers and
-    mathematics as people write them in several languages; it passes thoughts and run-ons over. 5 is
-    told by no number that an answer denies (`not 5`), marked or not."""
-    record = Score
-    unit = "answers"
-    travels = False
-
-    about: About
-    grade: GradeSection
-    answers: str
-    """Key of the answers."""
-
-    @property
-    def title(self) -> str:
-        """Whose answers are graded."""
-        return f"grading {_asked(self.about)}"
-
-    def settings(self, items: Sequence[tuple[Problem, Answer]]) -> dict[str, Any]:
-        """Return the limits that a judgement can run into, and the code of a user's graders."""
-        settings: dict[str, Any] = {"time_limit": self.grade.time_limit}
-        if any(problem.tests for problem, _ in items):
-            settings |= self.grade.model_dump(include={"code_time_limit", "code_memory"})
-        for name in {problem.grader for problem, _ in items} & GRADERS.keys():
-            code = user_code_digest(GRADERS[name])
-            settings |= {f"{key} of {name}": value for key, value in code.items()}
-        if any(problem.grader_options for problem, _ in items):
-            settings["options"] = digest([problem.grader_options for problem, _ in items])
-        return settings
-
-    def inputs(self, items: Sequence[tuple[Problem, Answer]]) -> list[str]:
-        """Return the answers and the problems, which hold what is right."""
-        return [self.answers, digest(plain([problem for problem, _ in items]))]
-
-    @contextmanager
-    def open(self, tick: Ticker) -> Iterator[Worker[tuple[Problem, Answer], Score]]:
-        """Open the graders."""
-        with open_graders(self.grade) as grader:
-
-            def work(pairs: Sequence[tuple[Problem, Answer]]) -> list[Score]:
-                scores = grader.grade([pair[0] for pair in pairs], [pair[1] for pair in pairs])
-                tick(len(pairs))
-                return scores
-
-            yield work
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

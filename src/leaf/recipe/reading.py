@@ -326,6 +326,8 @@ def _keys_beside(location: tuple[int | str, ...], section: type[Section]) -> lis
     """Return the keys that are allowed where `location` points, from a section on."""
     choice: Choice | None = None
     for part in location[:-1]:
+        if isinstance(part, int):
+            continue  # of a list
         fields = {field.alias or name: field for name, field in section.model_fields.items()}
         if choice is not None:
             section, choice = choice.options(str(part)), None

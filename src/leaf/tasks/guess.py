@@ -14,7 +14,7 @@ from leaf.records import Problem
 from leaf.tasks.conversation import is_conversation
 from leaf.tasks.paths import decoded, value_at
 from leaf.tasks.reading import Row
-from leaf.text.kinds import Kind, fitting_grader, kind_of
+from leaf.text.kinds import NAME, Kind, fitting_grader, kind_of
 
 _LOOKED_AT = 200
 """Records that are looked at."""
@@ -38,8 +38,6 @@ _NAMES = {
 _LETTERS = ("A", "B", "C", "D", "E", "F")
 _WORKED = re.compile(r"####|\\boxed\{")
 _REQUEST = re.compile(r"boxed|answer:|####", re.IGNORECASE)
-_SHORT = 6
-"""Words of an answer that is a name rather than a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,7 +137,7 @@ def guess_grader(problems: Sequence[Problem], graders: Sequence[str]) -> list[Gu
     elif plain in ("numbers", "math"):
         what = "numbers" if plain == "numbers" else "formulas, options or numbers"
         found = (plain, f"golds are {what}, as {golds[0][:20]!r}", _BOXED)
-    elif length <= _SHORT:
+    elif length <= NAME:
         found = ("qa", f"golds are short, {length:.0f} words at the median", _LINE.format("answer"))
     else:
         free = next((name for name in ("rouge_l", "qa_f1") if name in graders), "qa")

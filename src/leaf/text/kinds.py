@@ -20,6 +20,9 @@ class Kind(StrEnum):
     TEXT = "text"
 
 
+NAME = 6
+"""Words of an answer that is a name rather than a sentence."""
+
 _WORDS = 2
 _FEW = 0.1
 """Share of golds of another kind that does not make another data set."""
