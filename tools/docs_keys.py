@@ -109,7 +109,7 @@ def values_of(annotation: Any, limits: Any = ()) -> str:
         few = any(isinstance(one, annotated_types.MinLen) for one in limits)
         what = "list of" if origin is list else "mapping of names, each to a"
         return f"{what} {values_of(arguments[-1])}" + " (at least one)" * few
-    return _PLAIN[annotation] + _bounded(limits)
+    return _PLAIN.get(annotation, "mapping of keys") + _bounded(limits)
 
 
 def _bounded(limits: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.command_line import complaint, leaf
+from tests.generate.chat_server import ChatServer, refused, said
 
 CASES = Path(__file__).parents[1] / "grade" / "cases.jsonl"
 
@@ -46,6 +47,25 @@ def test_a_grader_takes_its_options_and_several_golds() -> None:
     assert (close["outcome"], alias["outcome"]) == ("right", "right")
 
 
+def test_what_a_grader_measures_is_told_beside_the_outcome() -> None:
+    words = ["--grader", "rouge_l", "--gold", "a b c", "a c"]
+    # LCS 2 of 2 and 3 words: 2*2/5.
+    assert judged(*words)[0]["measures"] == {"pass": 1.0, "ROUGE-L": 0.8}
+    assert "ROUGE-L:   0.800" in leaf("grade", *words).out
+
+
+def test_a_judge_is_asked_about_the_question_and_a_failed_request_is_no_verdict() -> None:
+    with ChatServer(lambda text, _: said("right" if "How long?" in text else "wrong")) as server:
+        judge = f"{{judge: {{model: m, server: {{url: '{server.url}', retries: 0}}}}}}"
+        words = ["--grader", judge, "--question", "How long?", "--gold", "a month", "30 days"]
+        assert judged(*words) == [
+            {"outcome": "right", "extracted": "30 days", "reason": "judge: right"}
+        ]
+    with ChatServer(lambda *_: refused(500, "out of luck"), port=server.port):
+        done = leaf("grade", *words)
+    assert done.code == 1 and "1 of 1 requests failed, the last: judge: " in done.err
+
+
 def test_a_file_of_cases_is_judged_in_its_order(tmp_path: Path) -> None:
     lines = CASES.read_text("utf-8").splitlines()[:26]
     file = tmp_path / "cases.jsonl"
@@ -63,6 +83,9 @@ def test_a_file_of_cases_is_judged_in_its_order(tmp_path: Path) -> None:
         (["--grader", "nubmers", "--gold", "5", "5"], "did you mean `numbers`?"),
         (["--grader", "{close: {relative", "--gold", "5", "5"], "write options as"),
         (["--grader", "code", "--gold", "5", "5"], "runs the tests of a data set"),
+        (["--grader", "judge", "--gold", "5", "5"], "grader judge: `model` is required"),
+        (["--grader", "{any: [numbers, x]}", "--gold", "5", "5"], "grader any: `of.1` must"),
+        (["--grader", "{rouge_l: {threshold: 2}}", "--gold", "5", "5"], "`threshold` must be less"),
         (["--cases", "none.jsonl"], "none.jsonl: no such data file"),
         (["--cases", "none.jsonl", "5"], "has answers and golds of its own"),
     ],

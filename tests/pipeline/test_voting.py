@@ -21,6 +21,7 @@ from leaf.recipe import Recipe
 from leaf.recipe.reading import check_recipe
 from leaf.records import Answer, Outcome, Problem, Score
 from leaf.store.results import Graded
+from leaf.store.store import Store
 from leaf.store.work import About
 
 SAID = {
@@ -38,6 +39,7 @@ class Script:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
+        self.store = Store("nowhere")
         self.rounds: list[list[str]] = []
         self.titles: list[str] = []
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from leaf.cli.main import main
+from leaf.pipeline.grading import GradeWorker
 from leaf.pipeline.run import run_recipe
-from leaf.pipeline.workers import GradeWorker
 from leaf.recipe.reading import load_recipe
 from leaf.store.ledger import Entry, read_ledger
 from leaf.store.store import Store

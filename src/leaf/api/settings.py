@@ -81,15 +81,14 @@ def check_grader(grader: Chosen) -> tuple[str, str]:
         UsageError: there is no such grader, or it cannot judge a prompt of one's own.
         RecipeError: it has no such option.
     """
-    if isinstance(grader, str):
-        check_name("grader", grader, tuple(GRADERS))
-    elif isinstance(grader, Mapping) and len(grader) == 1:
-        # Before the recipe, whose errors would name its keys and not the argument.
-        given: Mapping[str, Any] = grader
+    # Before the recipe, whose errors would name its keys and not the argument.
+    given: Any = {grader: None} if isinstance(grader, str) else grader
+    if isinstance(given, Mapping) and len(given) == 1:
         ((name, options),) = given.items()
         check_name("grader", name, tuple(GRADERS))
-        if isinstance(options, Mapping):
-            check_section(GRADERS[name].Options, options, source=f"grader {name}")
+        check_section(
+            GRADERS[name].Options, {} if options is None else options, source=f"grader {name}"
+        )
     chosen = recipe_of(data={"task": "table", "grader": grader}).data.grader
     name, options = name_and_options(chosen or "")
     if name == "code":

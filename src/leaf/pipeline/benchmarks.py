@@ -10,7 +10,7 @@ from leaf.errors import RecipeError, nearest
 from leaf.evaluate import Consistency, Robustness, robustness
 from leaf.generate import find_for
 from leaf.pipeline.answered import Answered, Benchmark, final
-from leaf.pipeline.grading import open_graders
+from leaf.pipeline.grading import judges_of, open_graders
 from leaf.pipeline.manifest import build_manifest
 from leaf.pipeline.requirements import check_graders
 from leaf.pipeline.session import Session
@@ -94,8 +94,12 @@ def robustness_of(
 def _same(
     benchmark: Benchmark, variants: Sequence[Score], bases: Sequence[Score], grade: GradeSection
 ) -> dict[str, bool] | None:
-    """Say by id which variants got the answer of their base problem; None: of programs."""
-    if any(problem.tests for problem in benchmark.problems):
+    """Say by id which variants got the answer of their base problem.
+
+    None where that cannot be said (programs), or only by asking a judge anew.
+    """
+    problems = benchmark.problems
+    if any(problem.tests for problem in problems) or judges_of(problems):
         return None
     of_base = {score.problem_id: final(score) for score in bases}
     of_variant = {score.problem_id: final(score) for score in variants}

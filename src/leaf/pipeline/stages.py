@@ -112,10 +112,9 @@ class Pipeline:
         self.results.student = graded["student"]
         if not self.recipe.alone:
             self.results.teacher = graded["teacher"] = self.session.answers_of("teacher", problems)
-        for role, (answers, scores) in graded.items():
-            right = sum(score.right for score in scores)
-            say(f"{role}: {right} of {len(scores)} right")
-            self.results.drops += ungradable("answers", role, (answers, scores))
+        for role, one in graded.items():
+            say(f"{role}: {sum(score.right for score in one[1])} of {len(one[1])} right")
+            self.results.drops += ungradable("answers", role, one)
 
     def attribute(self) -> None:
         """Score the questions that the student failed and the teacher solved (Eq. 2 to 5)."""

@@ -79,9 +79,10 @@ def many_ungradable(asked: AnswerWorker, graded: Graded, recipe: Recipe) -> Iter
 
 def _limit(asked: AnswerWorker, recipe: Recipe) -> str:
     """Name the key of the longest answer, and its value."""
-    benchmark = recipe.evaluate.benchmarks.get(asked.about.asked)
+    name = asked.about.asked.partition(", round ")[0]
+    benchmark = recipe.evaluate.benchmarks.get(name)
     own = benchmark is not None and benchmark.max_new_tokens is not None
-    place = f"evaluate.benchmarks.{asked.about.asked}" if own else "generate"
+    place = f"evaluate.benchmarks.{name}" if own else "generate"
     return f"{place}.max_new_tokens (now {asked.generate.max_new_tokens})"
 
 

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from leaf.evaluate import due
-from leaf.grade import Graders, open_graders
+from leaf.grade import Graders
 from leaf.models.files import Source
 from leaf.pipeline.answered import Answered, Benchmark, final
+from leaf.pipeline.grading import JUDGED, open_graders
 from leaf.pipeline.likelihood import LikelihoodWorker
 from leaf.pipeline.session import Session, as_sample
 from leaf.recipe import MajoritySection, ModelSection
@@ -55,7 +56,7 @@ def ask(
         return Answered(benchmark=benchmark, asked=asked, graded=graded)
     polls = [_Poll(problem) for problem in benchmark.problems]
     rounds = 1
-    with open_graders(session.recipe.grade) as graders:
+    with open_graders(session.recipe.grade, session.store.root / JUDGED) as graders:
         while polls:
             asked_of = [(poll, poll.next(section, benchmark.section.samples)) for poll in polls]
             asked = [problem for _, problems in asked_of for problem in problems]

@@ -147,14 +147,14 @@ def trained_arms(recipe: Recipe) -> list[str]:
     return list(arms)
 
 
-def check_section(kind: type[S], values: Mapping[str, Any], *, source: str) -> S:
-    """Validate plain values into one section of a recipe.
+def check_section(kind: type[S], values: Any, *, source: str) -> S:
+    """Validate plain values, most often a mapping, into one section of a recipe.
 
     Raises:
         RecipeError: a key or value out of the rules; `source` is named.
     """
     try:
-        return kind.model_validate(dict(values))
+        return kind.model_validate(dict(values) if isinstance(values, Mapping) else values)
     except ValidationError as error:
         raise RecipeError(_explain(error, source, kind)) from None
 
