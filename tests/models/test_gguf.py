@@ -173,4 +173,6 @@ def test_absurd_counts_are_one_line(tmp_path: Path, at: int) -> None:
     data = bytearray(path.read_bytes())
     data[at : at + 8] = (2**62).to_bytes(8, "little")
     path.write_bytes(data)
-    assert refused(path).startswith(f"{path}: cannot be converted, its weights: ")
+    line = refused(path)
+    assert line.startswith(f"{path}: cannot be converted, its weights: ")
+    assert "; take the file from where it was published" in line

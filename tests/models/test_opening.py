@@ -12,13 +12,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from leaf.distill.lora import add_adapters
 from leaf.errors import LeafError, ModelError, StoreError
 from leaf.generate import find_for
 from leaf.models import opening
+from leaf.models.adapters import save_adapter
 from leaf.models.files import cache_folder, find
-from leaf.models.load import load_tokenizer
+from leaf.models.load import load, load_tokenizer
 from leaf.models.prompt_format import prompt_format_of
-from leaf.recipe import GenerateSection, ModelSection
+from leaf.recipe import GenerateSection, LoraSection, ModelSection
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -91,6 +93,30 @@ def test_an_adapter_of_no_numbers_is_refused(folder: Path, tmp_path: Path) -> No
     assert "1 of the 1 numbers of a.lora_A.weight" in refused(
         folder, adapter=str(tmp_path / "adapter")
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"target_modules": "(([a-z_.0-9]+)*)*!"}, ", its adapter: more than"),
+        ({"r": 10**8}, "memory"),
+        ({"r": -1}, "should be a positive integer"),
+    ],
+)
+def test_hostile_settings_of_an_adapter_are_refused_in_one_line(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any, says: str
+) -> None:
+    monkeypatch.setattr(opening, "SECONDS", 3)
+    (adapter := tmp_path / "adapter").mkdir()
+    model = load(section(folder)).model
+    add_adapters(model, LoraSection(rank=2), seed=0)
+    save_adapter(model, adapter, base="it")
+    assert find(section(folder, adapter=str(adapter)))
+    change(adapter / "adapter_config.json", settings)
+    with pytest.raises(LeafError) as caught:
+        find(section(folder, adapter=str(adapter)))
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -233,6 +259,13 @@ def test_pipes_and_devices_among_a_models_files_are_named(folder: Path) -> None:
         ({"model.safetensors": ""}, "this one has weights and no config.json"),
         ({"inner/config.json": ""}, "a folder below it does: "),
         ({"config.json": "{}"}, "no *.safetensors in "),
+        ({"config.json": "PK\x03", "m.safetensors": ""}, "it is no JSON (Expecting value: line 1"),
+        ({"config.json": "[" * 10**5, "m.safetensors": ""}, "it is no JSON (maximum recursion"),
+        ({"config.json": " " * 2**25, "m.safetensors": ""}, "it has 33,554,432 bytes"),
+        (
+            {"config.json": '{"model_type": "own", "auto_map": {}}', "m.safetensors": ""},
+            "no model type `own`; it brings code of its own, which is never run",
+        ),
         (
             {
                 "config.json": "{}",

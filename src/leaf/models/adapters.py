@@ -67,7 +67,33 @@ def put_on(model: Any, folder: Path, *, name: str) -> None:
     Raises:
         ModelError: not such a folder, or an adapter of another base.
     """
-    from peft import LoraConfig, PeftConfig, inject_adapter_in_model, set_peft_model_state_dict
+    from peft import set_peft_model_state_dict
+
+    weights, other = fit(model, folder, name=name)
+    with readable(other):
+        loaded: Any = set_peft_model_state_dict(model, weights)
+    lost = [*loaded.unexpected_keys, *(key for key in loaded.missing_keys if "lora_" in key)]
+    if lost:
+        raise ModelError(f"{other}: {len(lost)} of its weights do not fit, such as {min(lost)}")
+    with readable(f"{folder}: cannot be merged"):
+        merge(model)
+
+
+def fit(model: Any, folder: Path, *, name: str) -> tuple[dict[str, Tensor], str]:
+    """Put layers for the LoRA adapter of a folder into a model, which may be without numbers.
+
+    Args:
+        model: The base.
+        folder: As `leaf.models.files.find` found it.
+        name: The base's, for errors.
+
+    Returns:
+        The adapter's weights, and what begins an error that they do not fit.
+
+    Raises:
+        ModelError: not such a folder, or an adapter of another base.
+    """
+    from peft import LoraConfig, PeftConfig, inject_adapter_in_model
 
     with readable(f"{folder}: not an adapter"):
         config = PeftConfig.from_pretrained(str(folder))
@@ -80,17 +106,16 @@ def put_on(model: Any, folder: Path, *, name: str) -> None:
     if config.base_model_name_or_path:
         other += f" (of {config.base_model_name_or_path})"
     _check_shapes(model, weights, other)
-    if noted is not None and not _is_near(_numbers(model, min(weights)), json.loads(noted)):
+    is_whole = noted is not None and not next(model.parameters()).is_meta
+    if is_whole and not _is_near(_numbers(model, min(weights)), json.loads(noted)):
         raise ModelError(f"{other}: its weights are others")
+    # What they begin with is of no matter, and may take minutes.
+    config.init_lora_weights = True
     with readable(other), own_names(model), warnings.catch_warnings():
         # It says of layers that keep their weights transposed (GPT-2) that it noticed.
         warnings.filterwarnings("ignore", message="fan_in_fan_out")
         inject_adapter_in_model(config, model)
-        loaded: Any = set_peft_model_state_dict(model, weights)
-    lost = [*loaded.unexpected_keys, *(key for key in loaded.missing_keys if "lora_" in key)]
-    if lost:
-        raise ModelError(f"{other}: {len(lost)} of its weights do not fit, such as {min(lost)}")
-    merge(model)
+    return weights, other
 
 
 def merge(model: Any) -> None:

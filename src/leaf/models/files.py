@@ -20,6 +20,7 @@ import torch
 from leaf.errors import LeafError, ModelError, StoreError, nearest
 from leaf.models.quiet import quiet
 from leaf.models.strange import (
+    check_config,
     check_gguf,
     check_pointers,
     check_regular,
@@ -88,6 +89,7 @@ def find(section: ModelSection, *, weights: bool = True, quantised: bool = False
     source = _find(section, weights=weights)
     if section.adapter is not None:
         source = _with_adapter(source, section.adapter)
+    check_config(source.name, source.folder)
     refused = quantised_line(source.name, source.folder)
     if refused and not quantised:
         raise ModelError(refused)

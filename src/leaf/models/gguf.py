@@ -1,6 +1,7 @@
 """A GGUF file becomes a folder of bfloat16 safetensors: every tensor of it, or none."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -30,7 +31,9 @@ _AS_MUCH = 24
 _NAMED = 5
 """Tensors that an error names."""
 
-_WAY_OUT = "take the file from where it was published, or the model's folder of safetensors"
+_PUBLISHED = "from where it was published"
+
+_WAY_OUT = f"take the file {_PUBLISHED}, or the model's folder of safetensors"
 
 
 def convert(path: Path, folder: Path, *, weights: bool) -> None:
@@ -67,6 +70,12 @@ def convert(path: Path, folder: Path, *, weights: bool) -> None:
             memory=MEMORY + _AS_MUCH * size,
         )
         aside.replace(folder)
+    except ModelError as error:
+        if _PUBLISHED in str(error):
+            raise
+        # The folder that it lies in meanwhile says nothing to anybody.
+        said = re.sub(rf"{re.escape(str(aside))}/[^/]*/", "", str(error))
+        raise ModelError(f"{said.rstrip('.')}; {_WAY_OUT}") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

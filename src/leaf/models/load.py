@@ -164,11 +164,21 @@ def loaded(section: ModelSection, source: Source) -> Iterator[Loaded]:
         yield model
 
 
+_TOKENIZERS = (
+    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt",
+    "spiece.model", "sentencepiece.bpe.model", "tekken.json",
+)  # fmt: skip
+"""Files that tokenizers are made of, any of them."""
+
+
 def load_tokenizer(source: Source) -> Tokenizer:
     """Load a model's fast tokenizer; raises `ModelError` when it has only a slow one."""
     if source.held is not None:
         return cast(Loaded, source.held).tokenizer
-    with quiet(), readable(f"{source.name}: no tokenizer in {source.folder}"):
+    none = f"{source.name}: no tokenizer in {source.folder}"
+    if not any((source.folder / name).is_file() for name in _TOKENIZERS):
+        raise ModelError(f"{none}: fetch its tokenizer.json, or save it there with save_pretrained")
+    with quiet(), readable(none):
         tokenizer = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
     if not tokenizer.is_fast:
         raise ModelError(f"{source.name}: has no fast tokenizer, so characters cannot be located")

@@ -17,12 +17,13 @@ import transformers
 from safetensors import safe_open
 
 from leaf.errors import ChatError, ModelError, StoreError
+from leaf.models.adapters import fit
 from leaf.models.child import MEMORY, SECONDS, Step, in_child
 from leaf.models.files import Source, cache_folder, readable
-from leaf.models.load import dtype_name, fits, load_config, load_tokenizer
+from leaf.models.load import dtype_name, fits, load_config, load_tokenizer, skeleton
 from leaf.models.prompt_format import PromptFormat
 
-_VERSION = 1
+_VERSION = 2
 """Of what is looked at: a higher one has every model opened again."""
 
 _TEXTS_A_SECOND = 3e6
@@ -188,6 +189,10 @@ def _look_through(source: Source, step: Step) -> None:
             with safe_open(path, framework="pt") as tensors:
                 for key in tensors.keys():  # noqa: SIM118 - no mapping
                     _check_finite(source, path, key, tensors.get_tensor(key))
+    if source.adapter is not None:
+        step("its adapter")
+        # Its settings hold expressions that may never end.
+        fit(skeleton(source), source.adapter, name=source.name)
 
 
 def _check_finite(source: Source, path: Path, key: str, weight: torch.Tensor) -> None:

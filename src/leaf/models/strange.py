@@ -5,6 +5,9 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import transformers
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
 from leaf.errors import ModelError
 
 _POINTER = b"version https://git-lfs"
@@ -106,6 +109,41 @@ def check_gguf(name: str, path: Path) -> None:
         raise ModelError(
             f"{name}: is one part of several; join them with `llama-gguf-split --merge`"
         )
+
+
+def check_config(name: str, folder: Path) -> None:
+    """Refuse a config.json that is none, or is of a model that transformers has no code for.
+
+    Raises:
+        ModelError: says what it is and what to do.
+    """
+    path, what = folder / "config.json", f"{name}: config.json cannot be used: "
+    size = path.stat().st_size
+    if size > _LARGEST:
+        raise ModelError(f"{what}it has {size:,} bytes, and so is no configuration; {_AGAIN}")
+    try:
+        values = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{what}it is no JSON ({error!s:.100}); {_AGAIN}") from None
+    if not isinstance(values, dict):
+        raise ModelError(f"{what}it is no JSON object; {_AGAIN}")
+    kind = values.get("model_type")
+    if not isinstance(kind, str):
+        raise ModelError(f"{what}it names no `model_type`; {_AGAIN}")
+    if kind not in CONFIG_MAPPING:
+        way_out = (
+            "it brings code of its own, which is never run; take a model that transformers knows"
+            if "auto_map" in values
+            else "install a newer transformers, or take another model"
+        )
+        known = f"transformers {transformers.__version__} has no model type `{kind:.60}`"
+        raise ModelError(f"{what}{known}; {way_out}")
+
+
+_AGAIN = "fetch the model again"
+
+_LARGEST = 2**24
+"""Bytes of a configuration: those with every layer's settings have a thousandth of that."""
 
 
 def quantised_line(name: str, folder: Path) -> str | None:
