@@ -106,8 +106,9 @@ def fit(model: Any, folder: Path, *, name: str) -> tuple[dict[str, Tensor], str]
     if config.base_model_name_or_path:
         other += f" (of {config.base_model_name_or_path})"
     _check_shapes(model, weights, other)
-    is_whole = noted is not None and not next(model.parameters()).is_meta
-    if is_whole and not _is_near(_numbers(model, min(weights)), json.loads(noted)):
+    has_numbers = not next(model.parameters()).is_meta
+    known = json.loads(noted) if noted is not None and has_numbers else None
+    if known is not None and not _is_near(_numbers(model, min(weights)), known):
         raise ModelError(f"{other}: its weights are others")
     # What they begin with is of no matter, and may take minutes.
     config.init_lora_weights = True
