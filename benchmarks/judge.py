@@ -10,7 +10,8 @@ cannot grade are left out.
 - agreement: share of answers of which both say the same;
 - kappa: agreement beyond chance, (po - pe) / (1 - pe) (Cohen 1960);
 - too_kind, too_strict: wrong answers that the judge calls right, right ones that it calls wrong;
-- no_verdict: replies without one, which are in none of these.
+- no_verdict: replies without one, which are in none of these;
+- seconds_per_answer: of the replies asked for now, the judge's start among them.
 """
 
 import math
@@ -68,11 +69,12 @@ def main(  # noqa: D417
         pairs = zip(said, known, strict=True)
         chosen = [pair for pair in pairs if pair[1].outcome is not Outcome.UNGRADABLE][:limit]
         texts = [answer for answer, _ in chosen]
-        begun = time.perf_counter()
+        begun, there = time.perf_counter(), _said(kept)
         judged = graders.grade([by_judge[one.problem_id] for one in texts], texts)
     seconds = time.perf_counter() - begun
     found = figures([(score.right, ours) for (_, score), ours in zip(chosen, judged, strict=True)])
-    found["seconds_per_answer"] = seconds / len(judged)
+    asked = _said(kept) - there if kept else len(judged)
+    found["seconds_per_answer"] = seconds / asked if asked else math.nan
     for name, value in found.items():
         out_console.print(f"{name:20} {value:.3f}")
     if json_:
@@ -109,6 +111,11 @@ def _problems(path: str | None, grader: Any) -> dict[str, Problem]:
     values = {"task": "gsm8k", "split": "test", "path": path, "grader": grader}
     problems, _ = read_problems(DataSection.model_validate(values))
     return {problem.id: problem for problem in problems}
+
+
+def _said(kept: Path | None) -> int:
+    """Count the replies that are kept."""
+    return sum(path.read_text().count('"key"') for path in kept.glob("*.jsonl")) if kept else 0
 
 
 def _judge(model: str) -> dict[str, Any]:
