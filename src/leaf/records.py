@@ -227,6 +227,8 @@ class Sensitivity:
     """Why this problem has no scores, else None."""
     kinds: tuple[str, ...] = dataclasses.field(default=(), metadata=UNNAMED)
     """What each unit is (`phrase`, `sentence`) where several kinds were measured, else empty."""
+    fed: int = dataclasses.field(default=0, metadata=UNNAMED)
+    """Tokens that the model read for it, padding left out; 0: not counted."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,7 @@ from leaf.attribute import Evidence, detector_class
 from leaf.attribute.checks import check_measured
 from leaf.attribute.detectors.ablation import plan_trial
 from leaf.attribute.ranking import of_kind
-from leaf.attribute.tail_losses import tail_losses
+from leaf.attribute.tail_losses import fed, tail_losses
 from leaf.errors import LeafError, NonFiniteError
 from leaf.models.load import Loaded, load
 from leaf.models.output_head import output_head
@@ -66,6 +66,22 @@ def test_what_is_shared_changes_no_loss(tiny_model, family, changes, budget) -> 
         for item, losses_R in zip(group, losses, strict=True):
             expected = naive(model, item.ids, item.prompt_length)
             assert losses_R.tolist() == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_what_is_fed_is_what_the_model_saw(tiny_model, share) -> None:
+    model = tiny_model("llama", dtype=torch.float32)
+    head = output_head(model)
+    # The first use of a model rehearses it.
+    tail_losses(model, head, GROUPS, token_budget=1, share=share)
+    seen = []
+    hook = model.get_input_embeddings().register_forward_pre_hook(
+        lambda _module, inputs: seen.append(inputs[0].numel())
+    )
+    # One conversation in a pass, so that nothing is padded.
+    tail_losses(model, head, GROUPS, token_budget=1, share=share)
+    hook.remove()
+    assert sum(seen) == sum(fed(group, share=share) for group in GROUPS)
 
 
 # The attributor, on a real tokenizer and model.

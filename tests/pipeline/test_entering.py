@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from leaf.pipeline.detection import Detection
-from leaf.pipeline.entering import entering, in_time, in_words
+from leaf.pipeline.entering import entering, failing, in_time, in_words
 from leaf.pipeline.session import Session
 from leaf.recipe import Recipe
 from leaf.recipe.reading import check_recipe
@@ -64,6 +64,18 @@ def test_with_failed_answers_without_an_end_or_a_final_answer_enter_too() -> Non
         "unreadable": "no answer",
         "cut": "cut",
     }
+
+
+@pytest.mark.parametrize("rule", ["wrong", "failed"])
+def test_a_teacher_asked_only_what_the_student_failed_lets_the_same_enter(rule: str) -> None:
+    asked = set(failing(PROBLEMS, graded(CASES), rule))
+    answers, scores = graded(CASES, R, truncated={"cut"})
+    few = [pair for pair in zip(answers, scores, strict=True) if pair[0].problem_id in asked]
+    teacher = [answer for answer, _ in few], [score for _, score in few]
+    assert len(few) < len(CASES)
+    assert entering(PROBLEMS, graded(CASES), teacher, rule) == entering(
+        PROBLEMS, graded(CASES), (answers, scores), rule
+    )
 
 
 def test_where_the_student_was_cut_the_teacher_must_have_ended_in_time() -> None:

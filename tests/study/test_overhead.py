@@ -41,6 +41,13 @@ def test_training_and_the_whole_are_compared_with_plain_distillation() -> None:
     assert whole.cells == {"KD": 100.0, "LeaF": 140.0, "overhead": pytest.approx(0.4)}
 
 
+def test_the_teachers_answers_are_plain_distillations_too_where_they_are_y() -> None:
+    logs = [log("answers", "teacher", 50.0), *LOGS]
+    _, whole = whole_of(logs, reference="teacher").rows
+    # (50 + 10 + 20 + 110) / (50 + 100) - 1.
+    assert whole.cells == {"KD": 150.0, "LeaF": 190.0, "overhead": pytest.approx(190 / 150 - 1)}
+
+
 def test_the_paper_stands_beside_the_training_alone() -> None:
     training, whole = whole_of(LOGS, paper=0.115).rows
     assert (training.paper, whole.paper) == ({"overhead": 0.115}, {})

@@ -108,6 +108,7 @@ class BatchedDetector(Detector):
                 ends=tuple(unit.end for unit in units),
                 scores=scores,
                 loss=loss,
+                fed=len(item.conversation.ids),
             )
 
 

@@ -79,6 +79,14 @@ def shared(leader: EncodedExample, item: EncodedExample) -> int:
     return min(common_prefix(leader.ids, item.ids), item.prompt_length - 1)
 
 
+def fed(group: Sequence[EncodedExample], *, share: bool) -> int:
+    """Return how many tokens `tail_losses` feeds the model for one group, padding left out."""
+    return sum(
+        len(item.ids) - (shared(group[0], item) if share and at else 0)
+        for at, item in enumerate(group)
+    )
+
+
 def _whole(
     model: Any, head: Head, items: Sequence[EncodedExample], token_budget: int
 ) -> list[Tensor]:

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from leaf.cli.options import AsJson, Overrides, out_console, refuse_file, run_app, say_line
 from leaf.errors import UsageError
+from leaf.models import threads
 from leaf.progress import print_table, table
 from leaf.recipe import Recipe
 from leaf.recipe.base import leaves
@@ -300,6 +301,7 @@ def main(words: Sequence[str] | None = None) -> None:
     Args:
         words: What follows `leaf`; default: the words of this process.
     """
+    threads.settle()
     run_app(app, words, name="leaf")
 
 

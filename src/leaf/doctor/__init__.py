@@ -43,6 +43,7 @@ from leaf.doctor.machine import (
     check_extras,
     check_memory,
     check_runner,
+    check_threads,
 )
 from leaf.doctor.paths import check_paths
 from leaf.doctor.served import check_served
@@ -90,7 +91,12 @@ def _told(finding: Finding) -> tuple[str, str]:
 
 
 def _examine(recipe: Recipe) -> list[Finding]:
-    findings = [*check_devices(recipe), *check_runner(recipe), *check_extras(recipe)]
+    findings = [
+        *check_devices(recipe),
+        *check_threads(),
+        *check_runner(recipe),
+        *check_extras(recipe),
+    ]
     student = _attempt(findings, look, recipe.student, "student")
     teacher = student if recipe.alone else _attempt(findings, look, recipe.teacher, "teacher")
     chats = _describe(findings, [student] if recipe.alone else [student, teacher])

@@ -17,7 +17,9 @@ from leaf.distill.room import (
 from leaf.doctor.cost import kept_bytes, students
 from leaf.doctor.files import ModelFiles
 from leaf.doctor.finding import Finding
-from leaf.models import load
+from leaf.errors import UsageError
+from leaf.models import load, threads
+from leaf.models.spread import check_places
 from leaf.pipeline.requirements import missing_to_train
 from leaf.recipe import Recipe
 from leaf.recipe.reading import trained_arms
@@ -29,6 +31,11 @@ def check_devices(recipe: Recipe) -> Iterator[Finding]:
     """Say where the models will run and in which dtypes."""
     device = load.best_device()
     yield Finding("good", f"device: {device}")
+    for section in (recipe.student, recipe.teaching):
+        try:
+            check_places(section)
+        except UsageError as error:
+            yield Finding("bad", str(error))
     chosen = {
         "student.dtype": recipe.student.dtype,
         "teacher.dtype": recipe.teacher.dtype,
@@ -46,6 +53,20 @@ def check_devices(recipe: Recipe) -> Iterator[Finding]:
             )
         else:
             yield Finding("good", f"{key}: {name} is {load.dtype_name(dtype)}")
+
+
+def check_threads() -> Iterator[Finding]:
+    """Say how many threads will compute on this machine's cores, and whether these are free."""
+    if load.best_device().type != "cpu":
+        return
+    count, every, most = torch.get_num_threads(), threads.cores(), threads.quota()
+    text = f"threads: {count} on {every} cores"
+    if most is not None:
+        text += f", of which this container may use {most:g} at a time"
+    short = most is not None and most < 1
+    yield Finding("warn" if short else "good", text + (": everything is slow" if short else ""))
+    if advice := threads.watch.advice(count):
+        yield Finding("warn", f"threads: {advice}")
 
 
 def check_runner(recipe: Recipe) -> Iterator[Finding]:
@@ -68,6 +89,13 @@ def check_memory(
     """Hold answering (one model at a time) and training against the memory."""
     tokens = recipe.generate.token_budget
     for model in (student,) if recipe.alone else (student, teacher):
+        section = recipe.student if model is student else recipe.teaching
+        if section.device_map is not None:
+            yield Finding(
+                "good",
+                f"memory, {model.role} answering: spread by device_map ({size_of(model.weights)})",
+            )
+            continue
         cache = model.cache_bytes * tokens
         yield _memory_for(
             f"{model.role} answering", model.weights, cache, f"a cache of {tokens} tokens"

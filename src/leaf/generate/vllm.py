@@ -50,6 +50,7 @@ def open_vllm(
             max_model_len=context,
             seed=generate.seed,
             trust_remote_code=False,
+            tensor_parallel_size=section.tensor_parallel,
         )
     say(f"loaded {source.name}: vLLM, {load.dtype_name(dtype)}, up to {context} tokens")
     engine = VllmEngine(llm, prompt_format, generate, context=context, tick=tick)

@@ -9,6 +9,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -21,6 +22,8 @@ from leaf.models.files import Source, find, readable
 from leaf.models.lent import lent
 from leaf.models.paths import paths_of
 from leaf.models.quiet import quiet
+from leaf.models.spread import check_head, check_places, how_to_place, is_spread
+from leaf.models.threads import watch
 from leaf.progress import say
 from leaf.recipe import ModelSection
 
@@ -68,13 +71,14 @@ class Loaded:
 def load(
     section: ModelSection, source: Source | None = None, *, dtype: torch.dtype | None = None
 ) -> Loaded:
-    """Load a model for inference on the best device here: frozen, dropout off.
+    """Load a model for inference: frozen, dropout off; on the best device here, or spread.
 
     Args:
         section: The model's part of the recipe.
         source: Where it lies, when `find` was asked before.
         dtype: Overrides the recipe's dtype.
     """
+    check_places(section)
     source = source or find(section)
     device = best_device()
     dtype = dtype or resolve_dtype(section.dtype, device)
@@ -85,17 +89,30 @@ def load(
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
+            **how_to_place(section),
         )
     model, info = found
     _refuse_missing(source, info)
     if source.adapter is not None:
         put_on(model, source.adapter, name=section.model)
         to_dtype(model, dtype)
-    model.to(device).eval().requires_grad_(False)
-    paths_of(model, source.fingerprint)
+    if is_spread(model):
+        check_head(model, source.name)
+        device = model.device
+    else:
+        model.to(device)
+    model.eval().requires_grad_(False)
+    paths_of(model, _content(source, model))
     return Loaded(
         source=source, model=model, tokenizer=load_tokenizer(source), device=device, dtype=dtype
     )
+
+
+def _content(source: Source, model: Any) -> str:
+    """Name what a rehearsal is kept by: what a path is right for on one device may fail on two."""
+    if not is_spread(model):
+        return source.fingerprint
+    return f"{source.fingerprint} on {sorted(set(map(str, model.hf_device_map.values())))}"
 
 
 def fits(source: Source, kind: Any = AutoModelForCausalLM) -> set[str]:
@@ -160,6 +177,8 @@ def loaded(section: ModelSection, source: Source) -> Iterator[Loaded]:
     model = load(section, source)
     size = size_text(sum(parameter.numel() for parameter in model.model.parameters()))
     say(f"loaded {source.name}: {size} parameters, {dtype_name(model.dtype)}, {model.device}")
+    if model.device.type == "cpu":
+        _say_when_busy()
     with quiet():
         yield model
 
@@ -169,6 +188,13 @@ _TOKENIZERS = (
     "spiece.model", "sentencepiece.bpe.model", "tekken.json",
 )  # fmt: skip
 """Files that tokenizers are made of, any of them."""
+
+
+@cache
+def _say_when_busy() -> None:
+    """Say once, before the first long work, that other programs need the cores as well."""
+    if advice := watch.advice(torch.get_num_threads()):
+        say(f"note: {advice}")
 
 
 def load_tokenizer(source: Source) -> Tokenizer:

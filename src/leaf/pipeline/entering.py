@@ -34,31 +34,54 @@ def shown(
     return kept, lines
 
 
-def entering(
-    problems: Sequence[Problem], student: Graded, teacher: Graded | None, rule: str
-) -> dict[str, str]:
-    """Return the problems that enter detection, each with its kind, a name of `KINDS`.
+def failing(problems: Sequence[Problem], student: Graded, rule: str) -> dict[str, str]:
+    """Return the problems that the student failed, each with its kind, a name of `KINDS`.
 
-    A failed request and a gold answer that nobody can read never enter. Where the student was cut
-    the teacher must have ended in time; without a teacher the answer to a cut question has to.
+    A failed request and a gold answer that nobody can read are no failure of the student.
 
     Args:
         problems: All that were asked.
         student: Its answers to these, in that order.
-        teacher: As `student`; None: there is none.
         rule: `wrong` or `failed`.
     """
-    found = {}
-    for at, problem in enumerate(problems):
-        kind = kind_of(student[0][at], student[1][at])
-        if kind is None or (rule == "wrong" and kind != "wrong"):
-            continue
-        if teacher is not None:
-            in_time = kind != "cut" or not teacher[0][at].truncated
-            if not (teacher[1][at].right and in_time):
-                continue
-        found[problem.id] = kind
-    return found
+    kinds = {
+        problem.id: kind_of(answer, score)
+        for problem, answer, score in zip(problems, *student, strict=True)
+    }
+    return {
+        name: kind
+        for name, kind in kinds.items()
+        if kind is not None and (rule == "failed" or kind == "wrong")
+    }
+
+
+def entering(
+    problems: Sequence[Problem], student: Graded, teacher: Graded | None, rule: str
+) -> dict[str, str]:
+    """Return the problems that enter detection: those of `failing` that the teacher solves.
+
+    Where the student was cut the teacher must have ended in time; without a teacher the answer to
+    a cut question has to.
+
+    Args:
+        problems: All that were asked.
+        student: Its answers to these, in that order.
+        teacher: Its answers to what `failing` returns at least; None: there is none.
+        rule: `wrong` or `failed`.
+    """
+    found = failing(problems, student, rule)
+    if teacher is None:
+        return found
+    solved = {
+        answer.problem_id: not answer.truncated
+        for answer, score in zip(*teacher, strict=True)
+        if score.right
+    }
+    return {
+        name: kind
+        for name, kind in found.items()
+        if name in solved and (kind != "cut" or solved[name])
+    }
 
 
 def kind_of(answer: Answer, score: Score) -> str | None:

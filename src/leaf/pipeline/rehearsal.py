@@ -63,7 +63,7 @@ def verdict(section: ModelSection, source: Source) -> Paths:
         return paths_of(source.held.model)
     device = load.best_device()
     key = own_key(source.fingerprint, load.resolve_dtype(section.dtype, device), device)
-    if found := known(key):
+    if section.device_map is None and (found := known(key)):
         return found
     with load.loaded(section, source) as loaded:
         return paths_of(loaded.model)

@@ -99,6 +99,8 @@ def _run(pipeline: Pipeline, folder: Path, until: str, command: str) -> Results:
     return results
 
 
+_WHERE = ("device_map", "tensor_parallel")
+
 _FREE = {
     "description",
     "runner",
@@ -117,6 +119,7 @@ _FREE = {
     "distill.tracking",
     "distill.served.workers",
     "distill.served.key_variable",
+    *(f"{role}.{name}" for role in ("student", "teacher") for name in _WHERE),
     *(
         f"{role}.server.{name}"
         for role in ("student", "teacher")

@@ -77,7 +77,7 @@ class Session:
             runner=self.runner if work.travels else LOCAL,
             missing=self.recipe.generate.missing - sum(log.missing for log in self.logs),
         )
-        self.logs.append(replace(log, stage=self.stage))
+        self.logs.append(replace(log, stage=self.stage, tokens=work.tokens(records)))
         if log.missing:
             last = next(filter(None, map(work.missing, reversed(records))))
             self.notes.append(

@@ -15,6 +15,7 @@ from leaf.models.files import find
 from leaf.models.vocabulary import check_tokenizers
 from leaf.pipeline.answered import Benchmark
 from leaf.pipeline.arms import evaluate_arms
+from leaf.pipeline.asking import answer_all, still_asked
 from leaf.pipeline.benchmarks import load_benchmarks
 from leaf.pipeline.detection import Detection
 from leaf.pipeline.entering import in_words, shown
@@ -106,15 +107,11 @@ class Pipeline:
         say(f"{len(self.results.problems)} training problems")
 
     def answer(self) -> None:
-        """Let both models answer every training problem and grade the answers."""
-        problems = self._problems
-        graded = {"student": self.session.answers_of("student", problems)}
-        self.results.student = graded["student"]
-        if not self.recipe.alone:
-            self.results.teacher = graded["teacher"] = self.session.answers_of("teacher", problems)
-        for role, one in graded.items():
-            say(f"{role}: {sum(score.right for score in one[1])} of {len(one[1])} right")
-            self.results.drops += ungradable("answers", role, one)
+        """Let the student answer every training problem, and the teacher those that it must."""
+        graded = answer_all(self.session, self._problems)
+        self.results.student, self.results.teacher = graded["student"], graded.get("teacher")
+        for role, found in graded.items():
+            self.results.drops += ungradable("answers", role, found)
 
     def attribute(self) -> None:
         """Score the questions that the student failed and the teacher solved (Eq. 2 to 5)."""
@@ -264,9 +261,7 @@ class Pipeline:
 
     def _check_needs(self, *, training: bool) -> None:
         """Look for what the long work needs, unless the store shows that it was done already."""
-        has = self.session.has_answers
-        roles = ("student",) if self.recipe.alone else ("student", "teacher")
-        asked = [role for role in roles if not has(role, self._problems)]
+        asked = still_asked(self.session, self._problems)
         training = training and "student" in asked
         check_needs(self.session, asked, self._problems, training=training)
 

@@ -23,7 +23,7 @@ from leaf.recipe import GenerateSection, ModelSection
 from leaf.records import Answer, Counterfactual, Problem, Sensitivity
 from leaf.store.keys import digest, digest_of, plain, user_code_digest
 from leaf.store.runner import Shards, Worker
-from leaf.store.work import About, Work
+from leaf.store.work import About, Tokens, Work
 
 T = TypeVar("T")
 
@@ -81,6 +81,13 @@ class AnswerWorker(Work[Problem, Answer]):
     def missing(self, record: Answer) -> str:
         """Return why a request failed, if it did."""
         return (record.failure or "") if isinstance(record, Unanswered) else ""
+
+    def tokens(self, records: Sequence[Answer]) -> Tokens:
+        """Return the tokens of all prompts and answers."""
+        return Tokens(
+            read=sum(answer.prompt_tokens for answer in records),
+            written=sum(answer.response_tokens for answer in records),
+        )
 
     @contextmanager
     def open(self, tick: Ticker) -> Iterator[Worker[Problem, Answer]]:
@@ -215,6 +222,11 @@ class ScoreWorker(Work[tuple[Problem, str], Sensitivity]):
         if self.places is None:
             return inputs
         return [*inputs, digest(plain([self.places[pair[0]["id"]] for pair in pairs]))]
+
+    def tokens(self, records: Sequence[Sensitivity]) -> Tokens | None:
+        """Return the tokens of all that was scored; None: not counted, as in older stores."""
+        read = sum(one.fed for one in records)
+        return Tokens(read=read) if read else None
 
     @contextmanager
     def open(self, tick: Ticker) -> Iterator[Worker[tuple[Problem, str], Sensitivity]]:

@@ -29,6 +29,14 @@ class ModelSection(Section):
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         "auto", description="weights while answering and scoring; auto: bfloat16 where it is fast"
     )
+    device_map: (
+        Literal["auto", "balanced", "balanced_low_0", "sequential"] | dict[str, int | str] | None
+    ) = Field(
+        None,
+        description="spreads a model that is too big for one device over all of them, memory and"
+        " disk, while it answers and scores (accelerate's words, or a map of its modules)",
+    )
+    tensor_parallel: Count = Field(1, description="GPUs that engine vllm spreads this model over")
     system: str | None = Field(
         None, description="system prompt; null leaves it to the model's own template"
     )

@@ -11,7 +11,8 @@ from leaf.recipe import Recipe
 from leaf.recipe.reading import describe, trained_arms
 from leaf.records import Drop
 from leaf.report.control import controlled
-from leaf.report.counts import outcome_table, steps
+from leaf.report.cost import cost
+from leaf.report.counts import changes, outcome_table, steps
 from leaf.report.detectors import detectors
 from leaf.report.drops import drop_counts, passed_over
 from leaf.report.one_problem import distractions
@@ -50,6 +51,8 @@ def build_report(
     """
     own = recipe.attribute.detector
     entries = list(results.entries())
+    kinds = ("removal", "transplant", "injection")
+    made = {kind: changes(entries, own, kind) for kind in kinds}
     report = {
         "format": FORMAT,
         "recipe": recipe.model_dump(by_alias=True),
@@ -72,8 +75,10 @@ def build_report(
         "distraction": None if results.attributions is None else distractions(entries, own),
         "training": training_arms(training or None),
         "ways": ways(recipe, results, training),
-        "cost": _cost(logs),
-        "overhead": overhead(logs, recipe.attribute.controls, recipe.baseline),
+        "cost": cost(logs, training, made, own),
+        "overhead": overhead(
+            logs, recipe.attribute.controls, recipe.baseline, recipe.attribute.reference
+        ),
         "seeds": _seeds(recipe),
         "missing": _missing(recipe, results, training),
     }
@@ -127,25 +132,3 @@ def _missing(recipe: Recipe, results: Results, training: Mapping[str, object]) -
         "evaluation": results.estimates is not None,
     }
     return next((stage for stage, is_there in there.items() if not is_there), None)
-
-
-def _cost(logs: Sequence[StageLog]) -> dict[str, Any]:
-    return {
-        "stages": [
-            {
-                "name": log.title,
-                "stage": log.stage,
-                "kind": log.kind,
-                "about": log.about,
-                "key": log.key,
-                "seconds": log.seconds,
-                "peak_bytes": log.peak_bytes,
-                "items": log.items,
-                "reused": log.computed == 0,
-                "detail": f"{log.records} records",
-            }
-            for log in logs
-        ],
-        "computed_seconds": sum(log.seconds for log in logs if log.computed),
-        "reused_seconds": sum(log.seconds for log in logs if not log.computed),
-    }

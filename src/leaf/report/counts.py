@@ -8,6 +8,9 @@ from leaf.records import Outcome
 from leaf.store.ledger import Entry, Variant
 from leaf.store.results import Graded, Results
 
+NOT_ASKED = "not asked"
+"""What became of a problem that the teacher did not have to answer."""
+
 Change = tuple[Entry, Variant]
 """A changed question, and the problem that it is of."""
 
@@ -100,18 +103,21 @@ def outcome_table(
 ) -> dict[str, dict[str, int]] | None:
     """Count problems by the student's outcome (outer key) and the teacher's (inner key).
 
-    `alone`, without a teacher, the inner key is `all`.
+    A teacher that was not asked about all of them has `not asked` besides; `alone`, without a
+    teacher, the inner key is `all`.
     """
     if student is not None and alone:
         counts = Counter(score.outcome for score in student[1])
         return {row.value: {"all": counts[row]} for row in Outcome}
     if student is None or teacher is None:
         return None
-    table = {row.value: {column.value: 0 for column in Outcome} for row in Outcome}
-    teacher_of = {score.problem_id: score.outcome for score in teacher[1]}
+    teacher_of = {score.problem_id: score.outcome.value for score in teacher[1]}
+    columns = [column.value for column in Outcome]
+    if len(teacher_of) < len(student[1]):
+        columns.append(NOT_ASKED)
+    table = {row.value: dict.fromkeys(columns, 0) for row in Outcome}
     for score in student[1]:
-        if score.problem_id in teacher_of:
-            table[score.outcome.value][teacher_of[score.problem_id].value] += 1
+        table[score.outcome.value][teacher_of.get(score.problem_id, NOT_ASKED)] += 1
     return table
 
 
@@ -129,14 +135,18 @@ def _filled(found: Sequence[Change]) -> int:
 
 
 def _answered(results: Results) -> int | None:
-    """Count the problems that every model answered."""
+    """Count the problems that every model answered which was asked."""
     models = (results.student,) if results.alone else (results.student, results.teacher)
-    given = [
-        {answer.problem_id for answer in graded[0] if answer.failure is None}
+    if not results.problems or None in models:
+        return None
+    failed = {
+        answer.problem_id
         for graded in models
         if graded
-    ]
-    return len(set.intersection(*given)) if len(given) == len(models) else None
+        for answer in graded[0]
+        if answer.failure is not None
+    }
+    return len(results.problems) - len(failed)
 
 
 def _by_kind(results: Results) -> Iterator[tuple[str, str, int | None]]:

@@ -34,13 +34,17 @@ def training_rows(logs: Sequence[StageLog]) -> dict[str, int]:
 
 
 def overhead(
-    logs: Sequence[StageLog], controls: Sequence[str], baseline: str = "kd"
+    logs: Sequence[StageLog],
+    controls: Sequence[str],
+    baseline: str = "kd",
+    reference: str = "gold",
 ) -> dict[str, float] | None:
     """Compare what LeaF and its baseline cost to the trained student, in seconds.
 
     `stage_1` is all that comes before training (answers, detection, verification) without what
-    only detectors run as `controls` needed. Plain distillation needs none of it; RFT needs the
-    student's own `answers`. None until both students are trained.
+    only detectors run as `controls` needed. Of it, plain distillation needs the teacher's `answers`
+    where these are y (`reference`, of the recipe), and RFT the student's own. None until both
+    students are trained.
     """
     trained = {log.about.role: log.seconds for log in reversed(logs) if log.kind == "students"}
     if not {baseline, "leaf"} <= trained.keys():
@@ -48,7 +52,10 @@ def overhead(
     plain, leaf = trained[baseline], trained["leaf"]
     before = [log for log in before_training(logs) if not _is_alone(log, controls)]
     stage_1 = sum(log.seconds for log in before)
-    answers = sum(log.seconds for log in before if baseline == "rft" and _is_of_originals(log))
+    author = "student" if baseline == "rft" else "teacher" if reference == "teacher" else None
+    answers = sum(
+        log.seconds for log in before if _is_of_originals(log) and log.about.role == author
+    )
     found = {
         "baseline_seconds": plain,
         "leaf_seconds": leaf,

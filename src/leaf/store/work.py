@@ -40,6 +40,16 @@ class About:
         return " in the response" if self.level == "response" else ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tokens:
+    """What a model read and wrote, padding and what was read a second time left out."""
+
+    read: int
+    """Of prompts, and of what was scored."""
+    written: int = 0
+    """Of answers, ends of turns included."""
+
+
 class Result(ABC, Generic[T]):
     """What a result of items T is called, and what decides it."""
 
@@ -106,6 +116,10 @@ class Work(Result[T], Generic[T, R]):
         """
         return ""
 
+    def tokens(self, records: Sequence[R]) -> "Tokens | None":
+        """Return how many tokens a model read and wrote for its records; None: no model did."""
+        return None
+
     @abstractmethod
     def open(self, tick: Ticker) -> AbstractContextManager[Worker[T, R]]:
         """Load what turns items into records; it ticks finished items."""
@@ -133,3 +147,6 @@ class StageLog:
     """Highest memory of a process that computed it (GPU memory where there is one)."""
     missing: int = 0
     """Records that are missing; the result is unfinished then."""
+    tokens: Tokens | None = None
+    """What the model read and wrote for the whole result; None: no model was asked, or it was not
+    counted."""

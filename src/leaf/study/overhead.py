@@ -23,12 +23,15 @@ def overhead(lab: Lab) -> Finding:
     runs = lab.runs(until="distill", label="both trainings")
     paper = of_student(lab.recipe, "4").get("training", {})
     baseline = lab.recipe.baseline
-    whole = merged([whole_of(run.pipeline.logs, paper.get("overhead"), baseline) for run in runs])
+    reference = lab.recipe.attribute.reference
+    whole = merged(
+        [whole_of(run.pipeline.logs, paper.get("overhead"), baseline, reference) for run in runs]
+    )
     parts = merged([parts_of(run.pipeline.logs) for run in runs])
     stages = merged([_stages(run.pipeline.logs) for run in runs])
     return Finding(
         study="overhead",
-        says=_says(whole, baseline, kept=lab.recipe.distill.teacher != "online"),
+        says=_says(whole, baseline, reference, kept=lab.recipe.distill.teacher != "online"),
         tables=(whole, parts, stages),
         paper=(printed_table("4"),),
         differs=differs(lab.recipe, "4"),
@@ -37,16 +40,22 @@ def overhead(lab: Lab) -> Finding:
     )
 
 
-def whole_of(logs: Sequence[StageLog], paper: float | None = None, baseline: str = "kd") -> Table:
+def whole_of(
+    logs: Sequence[StageLog],
+    paper: float | None = None,
+    baseline: str = "kd",
+    reference: str = "gold",
+) -> Table:
     """Return how much more LeaF takes than its baseline.
 
     Args:
         logs: Of a run that trained both students, without controls.
         paper: The paper's overhead of training, for this student.
         baseline: `kd`, or `rft`, which needs the student's answers to the original questions.
+        reference: `attribute.reference`: with `teacher`, KD needs the teacher's answers.
     """
     plain = arm_of(baseline).title
-    took = overhead_of(logs, (), baseline)
+    took = overhead_of(logs, (), baseline, reference)
     assert took is not None  # noqa: S101 - both are trained
     rows = [
         Row(
@@ -105,7 +114,7 @@ def _cost(logs: Sequence[StageLog]) -> dict[str, Cell]:
     }
 
 
-def _says(whole: Table, baseline: str, *, kept: bool) -> tuple[str, ...]:
+def _says(whole: Table, baseline: str, reference: str, *, kept: bool) -> tuple[str, ...]:
     training, everything = [row.cells for row in whole.rows]
     plain = arm_of(baseline).title
     lines = [
@@ -119,7 +128,10 @@ def _says(whole: Table, baseline: str, *, kept: bool) -> tuple[str, ...]:
     ]
     if baseline == "rft":
         lines.append("RFT needs the answers to the training problems as well, and no more.")
-    elif kept:
+        return tuple(lines)
+    if reference == "teacher":
+        lines.append("Plain distillation needs the teacher's answers to them, which are its y.")
+    if kept:
         lines.append(
             "What the teacher says is kept on disk here. LeaF is trained first and computes it for "
             "both, so that it bears this cost of plain distillation too."

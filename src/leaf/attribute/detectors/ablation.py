@@ -180,7 +180,7 @@ class Ablation(Detector):
 def _score_batch(
     model: MeasuredModel, problems: Sequence[Problem], trials: Sequence[Trial]
 ) -> Iterator[Sensitivity]:
-    from leaf.attribute.tail_losses import tail_losses
+    from leaf.attribute.tail_losses import fed, tail_losses
 
     losses = tail_losses(
         model.loaded.model,
@@ -204,6 +204,7 @@ def _score_batch(
             scores=tuple(scores[at] for at in shown),
             loss=loss,
             kinds=tuple(kind for kind, _ in trial.kinds),
+            fed=fed((trial.whole, *trial.cut), share=model.paths.shares),
         )
 
 
