@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -45,10 +46,12 @@ def with_stage_1(alone: Path, folder: Path) -> None:
     shutil.copytree(alone.parent / "store", folder / "store", ignore=lambda *_: {"students"})
 
 
-def start(recipe: Path, out: Path, processes: int) -> "subprocess.Popen[str]":
+def start(
+    recipe: Path, out: Path, processes: int, groups: tuple[str, ...] = ("--standalone",)
+) -> "subprocess.Popen[str]":
     leaf = ["-m", "leaf", "run", str(recipe), "--out", str(out), "--until", "distill"]
-    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    words = [*launch, *leaf] if processes > 1 else leaf
+    launch = ["-m", "torch.distributed.run", *groups, f"--nproc-per-node={processes}"]
+    words = [*launch, *leaf] if processes > 1 or len(groups) > 1 else leaf
     return subprocess.Popen(
         [sys.executable, *words],
         stdout=subprocess.PIPE,
@@ -114,4 +117,35 @@ def test_what_two_processes_began_one_can_end(alone, cue_pair, tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     finish(start(recipe, tmp_path / "run", 1))
+    assert_alike(tmp_path / "run", alone)
+
+
+def start_both(recipe: Path, out: Path, name: str) -> "list[subprocess.Popen[str]]":
+    """Start two groups of one process each, as on two machines that see one disk."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        end = f"127.0.0.1:{free.getsockname()[1]}"
+    meet = ("--rdzv-backend=c10d", f"--rdzv-endpoint={end}", f"--rdzv-id={name}")
+    # The first machine's name is not needed where all is on loopback.
+    groups = ("--nnodes=2", "--max-restarts=0", "--local-addr=127.0.0.1", *meet)
+    return [start(recipe, out, 1, groups) for _ in range(2)]
+
+
+@pytest.mark.long
+def test_two_machines_train_as_one_and_what_a_lost_one_left_is_resumed(alone, cue_pair, tmp_path):
+    with_stage_1(alone, tmp_path)
+    recipe = recipe_of(cue_pair, tmp_path)
+    both = start_both(recipe, tmp_path / "run", "first")
+    deadline = time.monotonic() + 200
+    while not list(tmp_path.glob("store/students/*/checkpoint-*")):
+        assert both[0].poll() is None, both[0].communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.killpg(both[1].pid, signal.SIGKILL)
+    both[1].communicate()
+    said, _ = both[0].communicate(timeout=120)
+    assert both[0].returncode != 0, "the other machine does not wait for ever"
+    assert said
+    for process in start_both(recipe, tmp_path / "run", "again"):
+        finish(process)
     assert_alike(tmp_path / "run", alone)

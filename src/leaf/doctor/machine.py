@@ -89,8 +89,8 @@ def check_memory(
     """Hold answering (one model at a time) and training against the memory."""
     tokens = recipe.generate.token_budget
     for model in (student,) if recipe.alone else (student, teacher):
-        section = recipe.student if model is student else recipe.teaching
-        if section.device_map is not None:
+        loaded = recipe.student if model is student else recipe.teaching
+        if loaded.device_map is not None:
             yield Finding(
                 "good",
                 f"memory, {model.role} answering: spread by device_map ({size_of(model.weights)})",

@@ -11,9 +11,10 @@ import math
 import os
 import pickle
 import socket
+import time
 import warnings
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import ExitStack, closing
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,6 +34,9 @@ RESTARTS = 3
 
 EXPECTED = (LeafError, OSError)
 """What a worker may raise that people are told in one line."""
+
+_LOSS_KNOWN = 20.0
+"""Seconds in which Ray finds out that a machine is gone."""
 
 _OBJECT_STORE = 256 * 2**20
 """Bytes of the store through which items and records pass, of a Ray that is started here."""
@@ -74,20 +78,26 @@ class RayRunner:
         Raises:
             LeafError: of a worker; or Ray cannot be reached, has no room, or loses its actors.
         """
-        rows, sizes = [], {}
+        rows, sizes = {}, {}
         for at, shard in shards:
-            rows.append({"at": at, "items": pickle.dumps(list(shard))})
+            rows[at] = {"at": at, "items": pickle.dumps(list(shard))}
             sizes[at] = len(shard)
         self.connect()
-        with _losses_told(), closing(self._found(open_worker, rows)) as found:
-            for row in found:
-                result = pickle.loads(row["found"])  # noqa: S301 - from our own actors
-                if isinstance(result, EXPECTED):
-                    raise result
-                for line in row["said"].splitlines():
-                    say(f"worker {row['worker']}: {line}")
-                yield row["at"], result
-                tick(sizes[row["at"]])
+        while rows:
+            nodes = _alive()
+            try:
+                with closing(self._found(open_worker, list(rows.values()))) as found:
+                    for row in found:
+                        result = pickle.loads(row["found"])  # noqa: S301 - from our own actors
+                        if isinstance(result, EXPECTED):
+                            raise result
+                        for line in row["said"].splitlines():
+                            say(f"worker {row['worker']}: {line}")
+                        yield row["at"], result
+                        tick(sizes[row["at"]])
+                        del rows[row["at"]]
+            except _lost_actor() as error:
+                _go_on_or_raise(nodes, error)
 
     def close(self) -> None:
         """Stop the Ray that this runner started, so that training has the memory."""
@@ -231,19 +241,41 @@ def missing_ray() -> str | None:
     return 'runner: ray needs Ray, which is not installed: pip install "leaf-distill[ray]"'
 
 
-@contextmanager
-def _losses_told() -> Iterator[None]:
-    """Turn Ray's report of an actor that died too often into one line."""
+def _lost_actor() -> type[Exception]:
+    """Return what Ray raises where an actor was lost too often."""
     from ray.exceptions import RayActorError
 
-    try:
-        yield
-    except RayActorError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise LeafError(
-            f"runner: ray: a worker died {RESTARTS + 1} times ({reason}); if memory ran out, lower "
-            "ray.workers; what was finished is kept: run the same command again"
-        ) from error
+    lost: type[Exception] = RayActorError
+    return lost
+
+
+def _alive() -> set[str]:
+    """Return the machines that Ray has now."""
+    import ray
+
+    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+
+
+def _go_on_or_raise(nodes: set[str], error: Exception) -> None:
+    """Go on where it was a machine that was lost, once Ray knows; else tell it in one line."""
+    from ray.exceptions import ActorUnavailableError
+
+    until = time.monotonic()
+    if isinstance(error, ActorUnavailableError):  # nobody has said yet that it died
+        until += _LOSS_KNOWN
+    while True:
+        if lost := len(nodes - _alive()):
+            what = "a machine" if lost == 1 else f"{lost} machines"
+            say(f"Ray lost {what}; what was in work there is worked on again")
+            return
+        if time.monotonic() > until:
+            break
+        time.sleep(0.5)
+    reason = str(error).strip().splitlines()[0]
+    raise LeafError(
+        f"runner: ray: a worker died {RESTARTS + 1} times ({reason}); if memory ran out, lower "
+        "ray.workers; what was finished is kept: run the same command again"
+    ) from error
 
 
 def _threads() -> int:
