@@ -180,18 +180,31 @@ def _lines(recipe: Recipe) -> Iterator[tuple[str, Any, str]]:
 
 @app.command
 def doctor(  # noqa: D417
-    recipe: str, /, *, set_: Overrides = None, json_: AsJson = False
+    recipe: str,
+    /,
+    *,
+    set_: Overrides = None,
+    total: Annotated[bool, Parameter(negative=())] = False,
+    price: float | None = None,
+    json_: AsJson = False,
 ) -> None:
     """Check a recipe before hours are spent: models, templates, vocabularies, memory, disk, data.
 
-    Example: leaf doctor gsm8k
+    Example: leaf doctor gsm8k --total --price 2.5
 
     Args:
         recipe: A shipped recipe or a YAML file.
+        total: Also run it on a few problems (a minute or more) to say what all of it will take:
+            time, tokens, memory and disk, of plain distillation and of LeaF.
+        price: Of an hour of this machine, for the total in money.
     """
     from leaf.doctor import examine
+    from leaf.doctor.total import check_total
 
-    findings = examine(load_recipe(recipe, set_ or ()))
+    resolved = load_recipe(recipe, set_ or ())
+    findings = examine(resolved)
+    if (total or price is not None) and not any(finding.level == "bad" for finding in findings):
+        findings += check_total(resolved, price)
     if json_:
         print(json.dumps([finding.as_json() for finding in findings], indent=1))
     else:

@@ -81,7 +81,7 @@ def _run(pipeline: Pipeline, folder: Path, until: str, command: str) -> Results:
                 _write_rows(trained_on, folder / rows_name(arm), pipeline.session.student_chat)
         if values := pipeline.results.question_values:
             write_records(folder / VALUES, values, QuestionValue)
-        training = _training(pipeline.results.students)
+        training = metrics_of(pipeline.results.students)
         _write_metrics(training, folder / "metrics.jsonl")
         report = build_report(
             pipeline.results,
@@ -204,8 +204,8 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _training(students: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:
-    """Read every arm's metrics lines."""
+def metrics_of(students: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:
+    """Read the metrics of every arm's steps, from its student's stage folder."""
     return {arm: _lines(folder) for arm, folder in students.items()}
 
 

@@ -1,0 +1,116 @@
+"""The whole price of a run, from a run on a few problems."""
+
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+
+from leaf.cli.main import main
+from leaf.doctor import total
+from leaf.doctor.total import Part, Trial, line_through, scale_up
+from leaf.errors import UsageError
+from leaf.recipe import Recipe
+from leaf.recipe.reading import load_recipe
+
+
+def part(amount: float, seconds: float, group: str = "stage 1", load: float | None = None) -> Part:
+    """Return what was computed; with `load` it comes by waves."""
+    return Part(
+        group=group,
+        amount=amount,
+        seconds=seconds,
+        by_waves=load is not None,
+        load=load or 0.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "last", "amount", "waves", "expected"),
+    [
+        # 2 s once and 0.5 s an item.
+        (part(4, 4.0), part(16, 10.0), 100, 1, 52.0),
+        # The same in four full batches: what comes once comes with each, but for the second's load.
+        (
+            part(4, 4.0, load=1.0),
+            part(16, 10.0, load=1.0),
+            100,
+            4,
+            1.0 + 4 * 1.0 + 50.0,
+        ),
+        # A first trial that was slow by chance: never more than in proportion, never falling.
+        (part(4, 9.0), part(16, 8.0), 160, 1, 8.0),
+        (part(4, 0.0), part(16, 8.0), 160, 1, 80.0),
+        (None, part(16, 8.0), 160, 1, 80.0),
+        (None, part(0, 3.0), 160, 1, 3.0),
+    ],
+    ids=["a line", "waves", "falling", "too steep", "one trial", "nothing to count"],
+)
+def test_seconds_lie_on_the_line_through_two_trials(
+    before: Part | None, last: Part, amount: float, waves: float, expected: float
+) -> None:
+    assert line_through(before, last, amount, waves=waves) == pytest.approx(expected)
+
+
+@pytest.fixture
+def recipe(cue_pair: Path, tmp_path: Path) -> Recipe:
+    values = yaml.safe_load((cue_pair / "recipe.yaml").read_text())
+    values["distill"] = {"batch_size": 4, "max_steps": 3, "learning_rate": 1e-3}
+    path = tmp_path / "cue.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return load_recipe(str(path))
+
+
+def test_groups_rows_and_steps_are_scaled_to_the_whole(recipe: Recipe) -> None:
+    def trial(problems: int) -> Trial:
+        return Trial(
+            problems=problems,
+            parts={
+                "student answers": part(problems, problems * 1.0),
+                "teacher answers": part(problems, problems * 2.0, group="needed"),
+                "kd learns": part(problems * 10.0, problems * 0.1, group="kd"),
+                "kd is prepared": part(problems, problems * 0.5, group="kd"),
+                "sums: kd": part(problems, problems * 3.0, group="evaluation"),
+            },
+            tokens={"student": problems * 7},
+            bytes=1000 + 10 * problems,
+            peak=5,
+            rows={"kd": problems},
+        )
+
+    found = scale_up(recipe, [trial(4), trial(16)], problems=160, asked=40)
+    assert found.needed == pytest.approx(320.0)
+    assert found.stage_1 == pytest.approx(160.0 + 320.0)
+    # Three steps of 4 rows, 160 tokens in the five steps of the trial: 32 a step, 0.01 s a token.
+    assert found.training["kd"] == pytest.approx(3 * 32 * 0.01 + 160 * 0.5)
+    assert found.evaluation == pytest.approx(3.0 * 40)
+    assert (found.tokens, found.disk) == ({"student": 1120}, 1000 + 1600)
+
+
+def test_the_doctor_says_the_total_and_its_price(
+    recipe: Recipe,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(total, "SIZES", (4, 8))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["doctor", str(tmp_path / "cue.yaml"), "--price", "3600"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if "total, " in line]
+    assert [line.partition("total, ")[2].partition(":")[0] for line in lines] == [
+        "KD",
+        "LeaF",
+        "the whole command",
+        "tokens read and written before training",
+        "memory",
+    ]
+    assert "at 3600 an hour" in lines[0]
+    assert "from a run on 8 problems here" in lines[0]
+    assert not list(tmp_path.glob("runs*")), "the trials leave nothing"
+
+
+@pytest.mark.parametrize("price", [-1.0, math.nan, math.inf])
+def test_a_price_that_is_none_is_refused(recipe: Recipe, price: float) -> None:
+    with pytest.raises(UsageError, match=r"^--price .*: must be an amount, at least 0$"):
+        list(total.check_total(recipe, price))
