@@ -16,6 +16,7 @@ from benchmarks.attribute import matmul_rate, sizes
 from leaf.distill.cache import TeacherCache, fill
 from leaf.distill.distiller import Distiller
 from leaf.distill.keep import keep_states
+from leaf.distill.lora import add_adapters
 from leaf.distill.optim import make_optimizer
 from leaf.distill.rows import original_rows
 from leaf.distill.sample import Sample, encode_rows
@@ -51,6 +52,8 @@ class Pair:
     """Rows that the published way takes at once: their logits must fit beside both models."""
     data: Path
     """GSM8K's train.jsonl."""
+    lora: bool = False
+    """Whether adapters alone learn, beside frozen weights in the dtype that computes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +61,7 @@ class Opened:
     """A pair in memory, and its rows as tokens."""
 
     student: Loaded
-    """float32, learning."""
+    """What learns of it is float32."""
     teacher: Loaded
     samples: Sequence[Sample]
     section: DistillSection
@@ -72,16 +75,19 @@ class Opened:
 def open_pair(pair: Pair) -> Opened:
     """Load both models and tokenise GSM8K questions with their solutions."""
     section = ModelSection(model=pair.student)
-    student = load.load(section, find(section), dtype=torch.float32)
+    student = load.load(section, find(section), dtype=None if pair.lora else torch.float32)
     teacher = load.load(ModelSection(model=pair.teacher))
     for loaded in (student, teacher):
         for parameter in loaded.model.parameters():
             # What lies in a file still is read now, not while a step is measured.
             parameter.sum()
     samples = read_samples(pair, PromptFormat(student.tokenizer, name=pair.student))
-    return Opened(
-        student=student, teacher=teacher, samples=samples, section=DistillSection(cutoff=CUTOFF)
-    )
+    training = DistillSection(cutoff=CUTOFF, tuning="lora" if pair.lora else "full")
+    if pair.lora:
+        add_adapters(student.model, training.lora, seed=0)
+    else:
+        student.model.requires_grad_(True)
+    return Opened(student=student, teacher=teacher, samples=samples, section=training)
 
 
 def read_samples(pair: Pair, chat: PromptFormat) -> list[Sample]:
@@ -101,8 +107,8 @@ class Trainer:
 
     def __init__(self, opened: Opened) -> None:
         self.opened = opened
-        opened.student.model.requires_grad_(True)
-        self.parameters = list(opened.student.model.parameters())
+        every = opened.student.model.parameters()
+        self.parameters = [parameter for parameter in every if parameter.requires_grad]
         self.optimizer = make_optimizer(self.parameters, opened.section)
 
     def step(self, backward: Backward, samples: Sequence[Sample] | None = None) -> float:
@@ -196,12 +202,14 @@ def padded(
 def operations(opened: Opened) -> tuple[float, float]:
     """Return the least operations of a step by the student and by the teacher.
 
-    6 a parameter and token for the student (forward 2, back to the inputs 2, to the weights 2) and
-    2 for the teacher; the head counts at response positions alone, attention not at all.
+    6 a parameter and token for the student (forward 2, back to the inputs 2, to the weights 2; 4
+    where these are frozen beside adapters) and 2 for the teacher; the head counts at response
+    positions alone, attention not at all.
     """
     response = sum(sample.tokens.response_length for sample in opened.samples)
     found = []
-    for loaded, factor in ((opened.student, 6.0), (opened.teacher, 2.0)):
+    learns = 4.0 if opened.section.tuning == "lora" else 6.0
+    for loaded, factor in ((opened.student, learns), (opened.teacher, 2.0)):
         body, head = sizes(loaded.model)
         found.append(factor * (body * opened.tokens + head * response))
     return found[0], found[1]

@@ -44,6 +44,8 @@ class Job:
     steps: int
     """Steps measured, after one that is not."""
     learning_rate: float
+    lora: dict[str, Any] | None = None
+    """`r` and `lora_alpha` of adapters on all linear layers; None: all weights learn."""
 
 
 class Clock(TrainerCallback):
@@ -68,7 +70,12 @@ def main() -> None:
     """Read a job, train, print the numbers."""
     job = Job(**json.load(sys.stdin))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    student: Any = AutoModelForCausalLM.from_pretrained(job.student, dtype=torch.float32)
+    own = job.dtype if job.lora else torch.float32
+    student: Any = AutoModelForCausalLM.from_pretrained(job.student, dtype=own)
+    if job.lora:
+        from peft import LoraConfig, get_peft_model
+
+        student = get_peft_model(student, LoraConfig(**job.lora, target_modules="all-linear"))
     teacher: Any = AutoModelForCausalLM.from_pretrained(job.teacher, dtype=job.dtype)
     student.to(device)
     teacher.to(device)

@@ -8,35 +8,39 @@ in the recipe's dtype with float32 master weights, without checkpointing, on the
 
 - ours: `leaf.distill`, rows side by side without padding, the teacher in memory;
 - published: rows padded to the cutoff of 1,024, full logits of both models, a few rows at a time;
-- trl: TRL in an environment of its own, all rows at once, padded to the longest: `gkd` is its
-  off-policy trainer; `distillation` its on-policy one, with a chunked loss, given the responses.
+- trl and trl_distillation: TRL in an environment of its own, all rows at once, padded to the
+  longest: GKDTrainer, its off-policy trainer, and DistillationTrainer, the on-policy one of today,
+  with a chunked loss, given the responses.
 
 They take turns, each in a process of its own, after one step that does not count; the published
 way, by far the slowest, has one turn, after the first of ours. For each pair
 
 - seconds, tokens_per_second: of our step; padding is no token;
-- ratio_to_published, ratio_to_trl: their seconds over ours (above 1 is better), for TRL the median
-  over rounds;
+- ratio_to_published, ratio_to_trl, ratio_to_trl_distillation: their seconds over ours (above 1 is
+  better), for TRL the median over rounds;
 - cached_step_over_student_only: our step with a warm cache of the teacher's hidden states over our
   step without a teacher, on cross-entropy, both in the process of ours (1 is best);
 - share_of_bound: how near ours is to the machine's limit, the seconds that 6 operations a student
   parameter and token and 2 a teacher parameter and token take at the rate of a bare matrix product
   measured beside it; the heads count at response positions alone, input embeddings and attention
   not at all (1 is best);
-- peak_bytes, published_peak_bytes, trl_peak_bytes: growth of memory over the two loaded models:
-  gradients and the optimiser's state count, for all alike.
+- peak_bytes, and published_, trl_ and trl_distillation_ before it: growth of memory over the two
+  loaded models: gradients and the optimiser's state count, for all alike.
+
+`<pair>.lora.` begins the same with adapters of rank 16 on every linear layer beside frozen weights
+in the dtype that computes; of the student's operations 4 a parameter and token are the bound then.
 """
 
 import json
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 import cyclopts
 import torch
@@ -54,9 +58,10 @@ from leaf.models.files import find
 from leaf.models.load import best_device, dtype_name, resolve_dtype
 from leaf.models.prompt_format import PromptFormat
 from leaf.progress import progress, table
-from leaf.recipe import DistillSection, ModelSection
+from leaf.recipe import DistillSection, LoraSection, ModelSection
 
-Trl = Literal["gkd", "distillation"]
+TRAINERS = {"trl": "gkd", "trl_distillation": "distillation"}
+"""How the figures of TRL's trainers are named."""
 
 PAIRS = {
     # The teacher has the student's weights: what a step costs does not depend on them.
@@ -99,7 +104,7 @@ def main(
     pairs: str = ",".join(PAIRS),
     rows: int | None = None,
     repeats: int = 3,
-    trl: Trl = "gkd",
+    lora: bool = True,
     data: Path = ROOT.parent / "shared" / "data" / "gsm8k" / "train.jsonl",
 ) -> None:
     """Measure seconds and bytes of a training step.
@@ -109,7 +114,7 @@ def main(
         pairs: Some of smollm2 and qwen, models made by tools/offline_models.py.
         rows: Rows in a step; 8 for smollm2 and 2 for qwen if left out.
         repeats: Rounds in which every way has a turn.
-        trl: Which of TRL's trainers.
+        lora: Also with adapters.
         data: GSM8K's train.jsonl, or records like it.
     """
     names = pairs.split(",")
@@ -120,13 +125,16 @@ def main(
     figures: dict[str, float] = {}
     chosen = {name: _pair(name, rows, data) for name in names}
     for name, pair in chosen.items():
-        figures |= {f"{name}.{key}": value for key, value in measure(pair, repeats, trl).items()}
+        figures |= {f"{name}.{key}": value for key, value in measure(pair, repeats).items()}
+        if lora:
+            found = measure(replace(pair, lora=True), repeats)
+            figures |= {f"{name}.lora.{key}": value for key, value in found.items()}
     show(figures)
     if json_:
         setting = {
             "rows": {name: pair.rows for name, pair in chosen.items()},
             "repeats": repeats,
-            "trl": trl,
+            "trl": list(TRAINERS.values()),
             "dtype": dtype_name(_compute_dtype()),
             "threads": torch.get_num_threads(),
             "device": str(best_device()),
@@ -134,19 +142,21 @@ def main(
         print_json("distill", setting, figures)
 
 
-def measure(pair: Pair, repeats: int, trl: Trl) -> dict[str, float]:
-    """Return every figure of one pair."""
+def measure(pair: Pair, repeats: int) -> dict[str, float]:
+    """Return every figure of one pair; the published way has no adapters."""
     ours: list[Ours] = []
-    theirs: dict[str, list[Theirs]] = {"published": [], "trl": []}
-    with progress(Path(pair.student).stem, 2 * repeats + 1, unit="turns") as tick:
+    theirs: dict[str, list[Theirs]] = {name: [] for name in TRAINERS}
+    turns = (1 + len(TRAINERS)) * repeats + (not pair.lora)
+    with progress(Path(pair.student).stem, turns, unit="turns") as tick:
         for number in range(repeats):
             ours.append(alone(our_turn, pair))
             tick()
-            if number == 0:
-                theirs["published"].append(alone(published_turn, pair))
+            if number == 0 and not pair.lora:
+                theirs["published"] = [alone(published_turn, pair)]
                 tick()
-            theirs["trl"].append(trl_turn(pair, trl))
-            tick()
+            for name, trainer in TRAINERS.items():
+                theirs[name].append(trl_turn(pair, trainer))
+                tick()
     figures = {
         "seconds": median(turn.seconds for turn in ours),
         "tokens_per_second": median(turn.tokens / turn.seconds for turn in ours),
@@ -154,10 +164,10 @@ def measure(pair: Pair, repeats: int, trl: Trl) -> dict[str, float]:
         "share_of_bound": median(turn.bound / turn.seconds for turn in ours),
         "peak_bytes": median(turn.peak_bytes for turn in ours),
     }
-    for way, turns in theirs.items():
-        both = list(zip(turns, ours, strict=False))
+    for way, taken in theirs.items():
+        both = list(zip(taken, ours, strict=False))
         figures[f"ratio_to_{way}"] = median(one.seconds / other.seconds for one, other in both)
-        figures[f"{way}_peak_bytes"] = median(turn.peak_bytes for turn in turns)
+        figures[f"{way}_peak_bytes"] = median(turn.peak_bytes for turn in taken)
     return figures
 
 
@@ -200,7 +210,7 @@ def published_turn(pair: Pair) -> Theirs:
     return Theirs(seconds=seconds, peak_bytes=peak_bytes)
 
 
-def trl_turn(pair: Pair, trl: Trl) -> Theirs:
+def trl_turn(pair: Pair, trainer: str) -> Theirs:
     """Let TRL make a step on the same tokens.
 
     Raises:
@@ -209,7 +219,7 @@ def trl_turn(pair: Pair, trl: Trl) -> Theirs:
     student = find(ModelSection(model=pair.student))
     samples = read_samples(pair, PromptFormat(load.load_tokenizer(student), name=pair.student))
     job = Job(
-        trainer=trl,
+        trainer=trainer,
         student=str(student.folder),
         teacher=str(find(ModelSection(model=pair.teacher)).folder),
         ids=[list(sample.tokens.ids) for sample in samples],
@@ -217,6 +227,7 @@ def trl_turn(pair: Pair, trl: Trl) -> Theirs:
         dtype=dtype_name(_compute_dtype()),
         steps=1,
         learning_rate=DistillSection().learning_rate,
+        lora={"r": LoraSection().rank, "lora_alpha": LoraSection().alpha} if pair.lora else None,
     )
     found = run_trl(job)
     return Theirs(seconds=median(found["seconds"]), peak_bytes=int(found["peak_bytes"]))
@@ -245,10 +256,11 @@ def run_trl(job: Job) -> dict[str, Any]:
 
 def show(figures: Mapping[str, float]) -> None:
     """Print the figures for people, a row a figure and a column a pair."""
-    names = list(dict.fromkeys(key.partition(".")[0] for key in figures))
+    names = list(dict.fromkeys(key.rpartition(".")[0] for key in figures))
     rows = table("", *names)
-    for key in dict.fromkeys(key.partition(".")[2] for key in figures):
-        rows.add_row(key, *(_cell(key, figures[f"{name}.{key}"]) for name in names))
+    for key in dict.fromkeys(key.rpartition(".")[2] for key in figures):
+        values = (figures.get(f"{name}.{key}") for name in names)
+        rows.add_row(key, *("" if value is None else _cell(key, value) for value in values))
     out_console.print(rows)
 
 
