@@ -24,7 +24,9 @@ def leaf(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def run(folder: Path, equations: int) -> str:
-    settings = [*TINY, f"data.grader.shown.equations={equations}"]
+    # Its answers are y, so that the teacher is asked about every problem.
+    reference = "attribute.reference=teacher"
+    settings = [*TINY, f"data.grader.shown.equations={equations}", reference]
     options = [word for setting in settings for word in ("--set", setting)]
     done = leaf("run", "demo", "--until", "answers", "--out", str(folder), *options)
     assert done.returncode == 0, done.stderr[-2000:]
