@@ -48,5 +48,14 @@ def test_an_unfit_python_is_refused_in_one_line(body: str, expected: str, tmp_pa
 def test_help_lists_every_target() -> None:
     listed = {line.split()[1] for line in make("help").stdout.splitlines()}
 
-    wanted = {"install", "demo", "test", "check", "bench", "docs", "long", "clean", "help"}
+    wanted = {"install", "dev", "demo", "test", "check", "bench", "docs", "long", "clean", "help"}
     assert wanted <= listed
+
+
+def test_the_demo_needs_neither_rivals_nor_ray_nor_root(tmp_path: Path) -> None:
+    lean, whole = (
+        make("--dry-run", name, f"VENV={tmp_path / 'venv'}").stdout for name in ("demo", "test")
+    )
+    for word in ("rivals", "[dev,ray]", "apt-get install"):
+        assert word not in lean.replace("apt-get install python3-venv", "")
+        assert word in whole
