@@ -6,7 +6,7 @@ import time
 
 from rich.text import Text
 
-from leaf.progress import Terminal, print_table, progress, say, table
+from leaf.progress import Terminal, _time, _too_early, print_table, progress, say, table
 
 
 def test_work_that_is_over_at_once_prints_nothing(capfd):
@@ -59,3 +59,19 @@ def test_neither_can_names_in_tables_texts_and_bars():
     console.print(f"[bold]{HOSTILE}[/bold]")
     assert file.getvalue().count("evil") == 6
     assert not set(file.getvalue()) & set("\x1b\x07\r\u202e")
+
+
+def test_no_time_left_is_told_before_there_is_something_to_go_by():
+    assert _too_early(15.0, 1, 1000, 1)  # one answer says nothing of the other 999
+    assert _too_early(45.0, 2, 1000, 2)
+    assert not _too_early(45.0, 8, 1000, 8)
+    assert not _too_early(2.0, 100, 1000, 1)
+
+
+def test_times_are_written_as_people_say_them():
+    assert [_time(one) for one in (4.6, 119.4, 720, 12384)] == [
+        "5 s",
+        "119 s",
+        "12 min",
+        "3 h 26 min",
+    ]

@@ -65,6 +65,9 @@ console = Terminal(stderr=True, highlight=False)
 _PLAIN_INTERVAL = 15.0
 """Seconds between two plain lines of one piece of work, where there is no terminal."""
 
+_EARLY, _EARLY_SHARE, _EARLY_TICKS = 30.0, 0.1, 4
+"""How long no time left is told: for so many seconds and reports, or until such a share is done."""
+
 _UNBOUNDED = 10_000
 """Columns in which any table fits, to learn its natural width."""
 
@@ -92,9 +95,11 @@ def progress(label: str, total: int, *, unit: str, done: int = 0) -> Iterator[Ti
     if console.is_terminal:
         with _bar(unit) as bar:
             # Columns read markup.
-            task = bar.add_task(escape(label), total=total, completed=done)
+            begun = {"there": done, "ticks": 0}
+            task = bar.add_task(escape(label), total=total, completed=done, begun=begun)
 
             def tick(done: int = 1) -> None:
+                begun["ticks"] += 1
                 bar.advance(task, done)
 
             yield tick
@@ -112,6 +117,28 @@ class _Rate(ProgressColumn):
         return Text(f"{_two_digits(speed)} {self.unit}/s" if speed else f"- {self.unit}/s")
 
 
+class _Left(TimeRemainingColumn):
+    def render(self, task: RichTask) -> Text:
+        begun, total = task.fields["begun"], (task.total or 0) - task.fields["begun"]["there"]
+        here = task.completed - begun["there"]
+        if not task.finished and _too_early(task.elapsed or 0.0, here, total, begun["ticks"]):
+            return Text("-:--:--", style="progress.remaining")
+        return super().render(task)
+
+
+def _too_early(seconds: float, done: float, total: float, ticks: int) -> bool:
+    """Whether what was done here, in so many reports, says little of how long the rest takes."""
+    return done < _EARLY_SHARE * total and (seconds < _EARLY or ticks < _EARLY_TICKS)
+
+
+def _time(seconds: float) -> str:
+    """Write a time as people say it: 95 s, 12 min, 3 h 26 min."""
+    minutes = round(seconds / 60)
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
 def _two_digits(rate: float) -> str:
     """Write a rate with two significant digits, and never as a power of ten."""
     return f"{rate:.2g}" if rate < 10 else f"{rate:.0f}"
@@ -124,7 +151,7 @@ def _bar(unit: str) -> Progress:
         MofNCompleteColumn(),
         _Rate(unit),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        _Left(),
         console=console,
     )
 
@@ -132,19 +159,24 @@ def _bar(unit: str) -> Progress:
 def _plain(label: str, total: int, unit: str, done: int) -> Ticker:
     begun = last = time.monotonic()
     finished = at_start = done
+    ticks = 0
 
     def tick(done: int = 1) -> None:
-        nonlocal finished, last
+        nonlocal finished, last, ticks
         finished += done
+        ticks += 1
         now = time.monotonic()
         soon = now - begun < _PLAIN_SHORT if finished >= total else now - last < _PLAIN_INTERVAL
         if soon:
             return
         last = now
         rate = (finished - at_start) / max(now - begun, 1e-9)
-        left = (total - finished) / rate if rate else 0.0
-        duration = f"{left:.0f} s left" if finished < total else f"done in {now - begun:.0f} s"
-        say(f"{label}: {finished}/{total} {unit}, {_two_digits(rate)} {unit}/s, {duration}")
+        line = f"{label}: {finished}/{total} {unit}, {_two_digits(rate)} {unit}/s"
+        if finished >= total:
+            line += f", done in {_time(now - begun)}"
+        elif rate and not _too_early(now - begun, finished - at_start, total - at_start, ticks):
+            line += f", {_time((total - finished) / rate)} left"
+        say(line)
 
     return tick
 

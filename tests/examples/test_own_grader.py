@@ -37,8 +37,8 @@ def test_a_run_is_judged_by_it_and_other_options_ask_no_model_again(tmp_path: Pa
     one = run(tmp_path / "one", 1)
     two = run(tmp_path / "two", 2)
     # Both models write one equation, as in `9 + 4 = 13`: two is what nobody shows.
-    assert "teacher: 40 of 40 right" in one
-    assert "teacher: 0 of 40 right" in two
+    assert "teacher: 40 right, 0 wrong" in one
+    assert "teacher: 0 right, 40 wrong" in two
     assert len(list((tmp_path / "store" / "answers").iterdir())) == 2
     assert len(list((tmp_path / "store" / "scores").iterdir())) == 4
 

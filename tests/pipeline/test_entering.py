@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from leaf.pipeline.detection import Detection
-from leaf.pipeline.entering import entering, failing, in_time, in_words
+from leaf.pipeline.entering import entering, failing, in_time, in_words, outcomes
 from leaf.pipeline.session import Session
 from leaf.recipe import Recipe
 from leaf.recipe.reading import check_recipe
@@ -148,3 +148,20 @@ def minimal_recipe() -> Recipe:
     values = {"name": "x", "student": {"model": "s"}, "teacher": {"model": "t"}}
     values |= {"data": {"task": "gsm8k"}, "evaluate": {"benchmarks": {}}}
     return check_recipe(values, source="test")
+
+
+@pytest.mark.parametrize(
+    ("cut", "lost", "said"),
+    [
+        (0, 0, "0 right, 3 wrong"),
+        (17, 0, "0 right, 3 wrong, 17 not gradable: cut at the limit"),
+        (2, 1, "0 right, 3 wrong, 3 not gradable: 2 cut at the limit"),
+    ],
+)
+def test_right_wrong_and_not_gradable_are_counted_apart_with_the_reason(
+    cut: int, lost: int, said: str
+) -> None:
+    wrong = {str(at): (Outcome.WRONG, None, False, None) for at in range(3)}
+    long = {f"cut {at}": CASES["cut"] for at in range(cut)}
+    empty = {f"lost {at}": (U, "no final number found", False, None) for at in range(lost)}
+    assert outcomes(graded(wrong | long | empty)) == said

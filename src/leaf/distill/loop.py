@@ -156,6 +156,8 @@ def train(distiller: Distiller, plan: Plan, folder: Path, *, label: str) -> Trai
     metrics = folder / "metrics.jsonl"
     if first:
         _keep_lines(metrics, done)
+        if done:
+            say(f"{label}: resuming from step {done} of {len(steps)}")
     since = time.monotonic()
     with (
         Trackers(section.tracking if first else (), folder, label, section, done=done) as trackers,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from leaf.pipeline.entering import failing
+from leaf.pipeline.entering import failing, outcomes
 from leaf.pipeline.session import Session
 from leaf.progress import say
 from leaf.records import Problem
@@ -32,10 +32,9 @@ def answer_all(session: Session, problems: Sequence[Problem]) -> dict[str, Grade
         asked = asked_of_teacher(session, problems, graded["student"])
         few = len(asked) < len(problems)
         graded["teacher"] = session.answers_of("teacher", asked)
-    for role, (_, scores) in graded.items():
-        right = sum(score.right for score in scores)
+    for role, found in graded.items():
         only = " (asked what the student failed)" if few and role == "teacher" else ""
-        say(f"{role}: {right} of {len(scores)} right{only}")
+        say(f"{role}: {outcomes(found)}{only}")
     return graded
 
 

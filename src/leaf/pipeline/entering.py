@@ -121,3 +121,22 @@ def in_words(entered: Mapping[str, str], *, alone: bool = False) -> str:
     said = {"wrong": "wrong", "no answer": "without a final answer", "cut": "cut at the limit"}
     each = ", ".join(f"{kinds[kind]} {said[kind]}" for kind in KINDS)
     return "; ".join(filter(None, (f"student {each}", teacher)))
+
+
+def outcomes(graded: Graded) -> str:
+    """Count a model's answers: `0 right, 3 wrong, 17 not gradable: cut at the limit`.
+
+    Of several reasons why answers could not be graded the most frequent is said, with its count.
+    """
+    counts = Counter(score.outcome for score in graded[1])
+    said = f"{counts[Outcome.RIGHT]} right, {counts[Outcome.WRONG]} wrong"
+    reasons = Counter(
+        "cut at the limit" if answer.truncated else answer.failure or score.reason or "no reason"
+        for answer, score in zip(*graded, strict=True)
+        if score.outcome is Outcome.UNGRADABLE
+    )
+    if not reasons:
+        return said
+    ((reason, count),) = reasons.most_common(1)
+    which = reason if len(reasons) == 1 else f"{count} {reason}"
+    return f"{said}, {reasons.total()} not gradable: {which}"

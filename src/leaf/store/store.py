@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import pyarrow.parquet as pq
 
 from leaf.errors import MissingError, check_type
-from leaf.progress import progress
+from leaf.progress import progress, say
 from leaf.store.disk import locked, space_guard, write_whole
 from leaf.store.memory import forget_peak, peak_bytes
 from leaf.store.parquet import DAMAGE, from_table
@@ -228,6 +228,8 @@ def _fill(
     missing = len(filling.left)
     if not missing:
         return 0
+    if filling.there:
+        say(f"{work.title}: resuming, {filling.there} of {total} {work.unit} are done")
     begun = time.monotonic()
     forget_peak()
     with (
