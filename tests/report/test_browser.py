@@ -276,3 +276,32 @@ def luminance(colour: str) -> float:
     channels = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("millimetres", [186, 192])  # A4 and Letter between the page's margins
+def test_on_paper_nothing_is_cut(
+    many: dict[str, Any],
+    transplanted: dict[str, Any],
+    controlled: dict[str, Any],
+    opened: Opened,
+    millimetres: int,
+) -> None:
+    width = round(millimetres / 25.4 * 96)
+    many["cuts"] = transplanted["cuts"] | {"random": controlled["cuts"]["random"]}
+    page, _ = opened(build_report(**many), width=width)
+    page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true })")
+    page.emulate_media(media="print")
+    beyond = page.evaluate(
+        """() => [...document.querySelectorAll('body *')].filter((element) =>
+            element.getBoundingClientRect().right > document.documentElement.clientWidth + 1
+        ).map((element) => `${element.tagName} ${element.textContent.slice(0, 40)}`)"""
+    )
+    assert beyond == []
+
+
+def test_on_a_phone_the_verdict_is_in_sight(run: dict[str, Any], opened: Opened) -> None:
+    page, _ = opened(build_report(**run), width=390)
+    page.set_viewport_size({"width": 390, "height": 844})
+    said = page.locator(".verdict .figure").first.bounding_box()
+    assert said
+    assert said["y"] + said["height"] < 844

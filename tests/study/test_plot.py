@@ -1,6 +1,8 @@
 """Pictures show each value at its place, with its interval, and each name as it is."""
 
 import io
+import re
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from matplotlib.figure import Figure
 
 from leaf.study.finding import Measured, Row, Table
 from leaf.study.plot import (
+    _STUDENTS,
     Place,
     Series,
     add_legend,
@@ -56,6 +59,14 @@ def test_dots_stand_in_their_rows_with_their_intervals() -> None:
     bars_of: Any = axes.containers
     looks = {(one.lines[0].get_color(), one.lines[0].get_marker()) for one in bars_of}
     assert len({color for color, _ in looks}) == len({marker for _, marker in looks}) == 2
+
+
+def test_students_have_the_colours_of_the_reports_page() -> None:
+    style = (files("leaf.report") / "templates" / "style.css").read_text(encoding="utf-8")
+    light, _, _ = style.partition("@media")
+    page = dict(re.findall(r"--arm-(\w+): (#[0-9a-f]{6})", light))
+    for student, look in _STUDENTS.items():
+        assert look["color"] == page[student.lower()], student
 
 
 def test_a_student_has_the_same_colour_in_every_picture() -> None:

@@ -305,7 +305,8 @@ def _removal(question: str, variant: Variant) -> dict[str, Any]:
 
 
 def _transplant(question: str, variant: Variant) -> dict[str, Any]:
-    return {"id": variant.id, "donor": variant.donor, "pieces": excerpt(question, variant)}
+    shown = {"id": variant.id, "kind": variant.kind, "donor": variant.donor}
+    return shown | {"pieces": excerpt(question, variant)}
 
 
 def _verdict(

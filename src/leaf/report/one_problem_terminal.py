@@ -30,6 +30,7 @@ _ANSWER_LINES = 12
 _SHORT_LINES = 3
 """Lines of an answer to a cut that freed nobody."""
 
+_SOURCES = {"transplant": "another problem's distraction", "injection": "a text that says nothing"}
 _OUTCOMES = {
     "right": Text("✓ right", "bold green"),
     "wrong": Text("✗ wrong", "bold dark_orange3"),
@@ -243,15 +244,13 @@ def _print_tried(found: Mapping[str, Any], roles: Sequence[str], console: Consol
         title, verified = "Removals", "not verified yet: look.verify()"
     elif student and student["outcome"] == "right":
         verified = "none can free the student: it is right on the whole question"
-    put_in = problem["put_in"]
-    source = (
-        "another problem's distraction" if put_in == "transplant" else "a text that says nothing"
-    )
-    kept = f"{problem['transplants_kept']} of {problem['transplanted']} kept"
     sections = [(title, problem["removals"], verified)]
-    if problem["transplants"]:
-        moved = f"{kept}: {source}, put into this one"
-        sections.append((f"{put_in.capitalize()}s", problem["transplants"], moved))
+    for kind, source in _SOURCES.items():
+        moved = [one for one in problem["transplants"] if one["kind"] == kind]
+        kept = sum(bool(one["verdict"] and one["verdict"]["kept"]) for one in moved)
+        if moved:
+            said = f"{kept} of {len(moved)} kept: {source}, put into this one"
+            sections.append((f"{kind.capitalize()}s", moved, said))
     for title, changes, kept in sections:
         if changes or not problem["transplants"]:
             console.print(Text.assemble("\n", (title, "bold"), f"  {kept}"))

@@ -25,8 +25,14 @@ LOOKS: tuple[dict[str, Any], ...] = (
 )
 """Colours that colour-blind readers tell apart, and markers for print; for any number of series."""
 
-_STUDENTS = {"before": 0, "KD": 1, "RFT": 1, "LeaF": 2, "teacher": 3}
-"""Have the looks at these places in every picture; a baseline looks like a baseline."""
+_STUDENTS: dict[str, dict[str, Any]] = {
+    "before": {"color": "#80868d", "marker": "o"},
+    "KD": {"color": "#0072b2", "marker": "s"},
+    "RFT": {"color": "#b5651d", "marker": "v"},
+    "LeaF": {"color": "#00906a", "marker": "D"},
+    "teacher": {"color": "#8659b5", "marker": "^"},
+}
+"""Looks of students in every picture: those of a report's page."""
 
 _AXES = {"share": "share right, %", "points": "percentage points"}
 
@@ -252,13 +258,15 @@ def height_of(rows: int, series: int) -> float:
 
 def _looks(series: Mapping[str, object]) -> dict[str, dict[str, Any]]:
     """Return the look of each series: students have their own, others take what is left."""
-    own: dict[str, int] = {}
+    own: dict[str, dict[str, Any]] = {}
     for name in series:
-        student = name.partition(" (")[0]
-        if student in _STUDENTS and (place := _STUDENTS[student]) not in own.values():
-            own[name] = place
-    left = cycle([place for place in range(len(LOOKS)) if place not in own.values()])
-    return {name: LOOKS[own[name] if name in own else next(left)] for name in series}
+        look = _STUDENTS.get(name.partition(" (")[0])
+        if look and look not in own.values():
+            own[name] = look
+    taken = {look["color"] for look in own.values()} | {look["marker"] for look in own.values()}
+    free = [look for look in LOOKS if taken.isdisjoint(look.values())] or LOOKS
+    left = cycle(free)
+    return {name: own[name] if name in own else next(left) for name in series}
 
 
 def _literal(text: str) -> str:

@@ -174,22 +174,31 @@ function transplant(found) {
   return change(found, [...judged(found), fact("Taken from", make("code", {}, found.donor))]);
 }
 
-const PUT_IN = { transplant: "Transplants", injection: "Injections", distractor: "Distractors" };
+const PUT_IN = { transplant: "Transplants", injection: "Injections" };
 
-function listed(title, name, found, total, build) {
-  if (!total) return [];
-  const more = total - found.length;
-  return [heading(title), make("ol", { class: `changes ${name}s` }, ...found.map(build)), more
-    ? make("p", { class: "muted small" }, `${plural(more, `more ${name}`)} of this problem in `, make("code", {}, "ledger.parquet"), ".")
-    : null];
+const furtherOnes = (more, name) => (more
+  ? [make("p", { class: "muted small" }, `${plural(more, `more ${name}`)} of this problem in `, make("code", {}, "ledger.parquet"), ".")]
+  : []);
+
+function listed(title, name, found, build) {
+  return found.length ? [heading(title), make("ol", { class: `changes ${name}s` }, ...found.map(build))] : [];
+}
+
+// A report of an earlier version does not say of each what it is.
+function putIn(problem) {
+  const kind = (one) => one.kind || (problem.put_in === "injection" ? "injection" : "transplant");
+  return Object.entries(PUT_IN).flatMap(([name, title]) =>
+    listed(title, name, problem.transplants.filter((one) => kind(one) === name), transplant));
 }
 
 function changes(problem) {
   const refused = problem.refused.map((one) => make("li", {}, `${one.reason}${one.count > 1 ? ` (${whole(one.count)} times)` : ""}`));
   return [
     make("p", { class: "gold" }, make("span", { class: "muted" }, "Right answer "), make("bdi", {}, problem.answer)),
-    ...listed("Tried removals", "removal", problem.removals, problem.tried, removal),
-    ...listed(PUT_IN[problem.put_in || "transplant"], "transplant", problem.transplants, problem.transplanted, transplant),
+    ...listed("Tried removals", "removal", problem.removals, removal),
+    ...furtherOnes(problem.tried - problem.removals.length, "removal"),
+    ...putIn(problem),
+    ...furtherOnes(problem.transplanted - problem.transplants.length, problem.put_in || "transplant"),
     ...(refused.length ? [heading("Not tried"), make("ul", { class: "plain" }, ...refused)] : []),
   ];
 }
