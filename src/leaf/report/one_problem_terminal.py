@@ -247,9 +247,9 @@ def _print_tried(found: Mapping[str, Any], roles: Sequence[str], console: Consol
     sections = [(title, problem["removals"], verified)]
     for kind, source in _SOURCES.items():
         moved = [one for one in problem["transplants"] if one["kind"] == kind]
-        kept = sum(bool(one["verdict"] and one["verdict"]["kept"]) for one in moved)
+        count = sum(bool(one["verdict"] and one["verdict"]["kept"]) for one in moved)
         if moved:
-            said = f"{kept} of {len(moved)} kept: {source}, put into this one"
+            said = f"{count} of {len(moved)} kept: {source}, put into this one"
             sections.append((f"{kind.capitalize()}s", moved, said))
     for title, changes, kept in sections:
         if changes or not problem["transplants"]:
