@@ -49,6 +49,7 @@ bench: dev ## every benchmark; the last line of each is one JSON object
 
 docs: dev ## the docs site in site/, strictly: links, anchors and names of functions resolve
 	$(BIN)/python tools/check_links.py
+	$(BIN)/python tools/check_words.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 long: dev ## tests that take minutes on real models

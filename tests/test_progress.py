@@ -6,7 +6,16 @@ import time
 
 from rich.text import Text
 
-from leaf.progress import Terminal, _time, _too_early, print_table, progress, say, table
+from leaf.progress import (
+    Terminal,
+    _time,
+    _too_early,
+    print_table,
+    progress,
+    say,
+    show_any_letter,
+    table,
+)
 
 
 def test_work_that_is_over_at_once_prints_nothing(capfd):
@@ -75,3 +84,12 @@ def test_times_are_written_as_people_say_them():
         "12 min",
         "3 h 26 min",
     ]
+
+
+def test_a_terminal_without_utf_8_has_plain_letters_and_no_traceback():
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    show_any_letter(stream)
+    stream.write("✓ right ▁▆ \u4e00 …")
+    stream.flush()
+    assert raw.getvalue() == b"v right 16 ? ."

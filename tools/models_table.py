@@ -1,6 +1,6 @@
 """Rehearses every causal family of the installed transformers, and writes docs/models.md from that.
 
-    python tools/models_table.py            # goes on where it was; minutes for all
+    python tools/models_table.py            # resumes; minutes for all
     python tools/models_table.py --only llama gemma2
 
 Each family is built from its own default configuration, at tiny size (`leaf.models.tiny`). What was

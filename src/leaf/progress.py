@@ -3,6 +3,8 @@
 Everything goes to standard error, so that a command's standard output stays for its result.
 """
 
+import codecs
+import io
 import re
 import sys
 import time
@@ -46,6 +48,25 @@ def _picture(character: str) -> str:
     if unicodedata.category(character) == "Cs":
         return "\N{REPLACEMENT CHARACTER}"
     return f"[U+{code:04X}]"
+
+
+_PLAIN = str.maketrans("▁▂▃▄▅▆✓✗–−…“”─━▲▼", '123456vx--.""--+-')
+"""Letters that stand for those which a terminal without UTF-8 cannot show; each as wide."""
+
+
+def show_any_letter(*streams: object) -> None:
+    """Let streams write a stand-in where their encoding lacks a letter, in place of failing."""
+    codecs.register_error("leaf", _stand_in)
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="leaf")
+
+
+def _stand_in(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    plain = error.object[error.start : error.end].translate(_PLAIN)
+    return "".join(one if one.isascii() else "?" for one in plain), error.end
 
 
 class Terminal(Console):

@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.markup import escape
 
 from leaf.errors import LeafError, UsageError
-from leaf.progress import Terminal, visible
+from leaf.progress import Terminal, show_any_letter, visible
 
 out_console = Terminal(highlight=False)
 """Standard output, for what a command was asked for."""
@@ -72,6 +72,7 @@ def run_app(app: App, words: Sequence[str] | None, *, name: str) -> None:
     `words` are what follows the command; None takes those of this process.
     """
     app.suppress_keyboard_interrupt = False
+    show_any_letter(sys.stdout, sys.stderr)
     try:
         app(words, exit_on_error=False, print_error=False)
     except LeafError as error:
