@@ -48,6 +48,18 @@ def test_a_hang_ends_at_its_limit_of_processor_time_and_names_the_step() -> None
     assert time.process_time() - begun < 1  # this process only waited
 
 
+def test_a_step_has_an_end_of_its_own_and_never_one_past_the_whole() -> None:
+    def hang(step: Step, seconds: float) -> None:
+        step("its layers")
+        step("its chat template", seconds)
+        while True:
+            pass
+
+    for own, whole, says in ((0.1, 60, "0 s"), (60, 0.1, "0 s")):
+        message = error_of(lambda step, own=own: hang(step, own), seconds=whole)
+        assert message.startswith(f"{WHAT}, its chat template: more than {says} of processor time")
+
+
 @pytest.mark.parametrize(
     "swell", [lambda: "a" * 10**11, lambda: bytearray(10**11), lambda: torch.zeros(10**11)]
 )

@@ -171,6 +171,14 @@ def test_quantised_weights_that_config_json_keeps_silent_about_are_refused(folde
         ),
         ("{{ messages[0].content.x.y.z }}", "its chat template refuses the messages"),
         ("{{ 10 ** (10**9) }}", "its chat template: more than 1 s of processor time"),
+        ("{{ messages[0].content }}{{ 'a' * 10**8 }}", "its chat template writes 100,000,0"),
+        (
+            "{% for m in messages %}{{ m.content }}{{ 'a b ' * 10**6 }}{% endfor %}",
+            "its chat template writes 4,000,0",
+        ),
+        ("{{ own_function(messages) }}", "'own_function' is undefined"),
+        ("{{ raise_exception('not\nfor you') }}", "refuses the messages: not for you"),
+        ("{% include '/etc/passwd' %}", "its chat template refuses the messages"),
         ("{% if %}", "its chat template refuses the messages"),
         ("{{ messages }}{{ messages.__class__.__mro__ }}", "its chat template"),
     ],
@@ -229,6 +237,17 @@ def test_hostile_tokenizers_are_refused_in_one_line(
     assert "tokenizer" in refused(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("tokenizer.json", 2**30), ("generation_config.json", 2**28), ("chat_template.jinja", 2**21)],
+)
+def test_a_file_larger_than_any_of_its_kind_is_not_read(folder: Path, name: str, size: int) -> None:
+    os.truncate(folder / name, size)
+    begun = time.process_time()
+    assert f"{name} has {size:,} bytes, and so is none; fetch the model again" in refused(folder)
+    assert time.process_time() - begun < 0.5
+
+
 # Files that are none.
 
 
@@ -261,7 +280,10 @@ def test_pipes_and_devices_among_a_models_files_are_named(folder: Path) -> None:
         ({"config.json": "{}"}, "no *.safetensors in "),
         ({"config.json": "PK\x03", "m.safetensors": ""}, "it is no JSON (Expecting value: line 1"),
         ({"config.json": "[" * 10**5, "m.safetensors": ""}, "it is no JSON (maximum recursion"),
-        ({"config.json": " " * 2**25, "m.safetensors": ""}, "it has 33,554,432 bytes"),
+        (
+            {"config.json": " " * 2**25, "m.safetensors": ""},
+            "config.json has 33,554,432 bytes, and so is none; fetch the model again",
+        ),
         (
             {"config.json": '{"model_type": "own", "auto_map": {}}', "m.safetensors": ""},
             "no model type `own`; it brings code of its own, which is never run",

@@ -14,15 +14,20 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import psutil
 import torch
 
 from leaf.errors import LeafError, ModelError
 
-Step = Callable[[str], None]
-"""Tells what comes next, such as `its tokenizer`: the error names it where the process dies."""
+
+class Step(Protocol):
+    """Tells what comes next, such as `its tokenizer`: the error names it where the process dies."""
+
+    def __call__(self, text: str, seconds: float | None = None) -> None:
+        """Name it; it may take so many seconds of processor time, never more than are left."""
+
 
 SECONDS = 10.0
 """Of processor time, for files of no size to speak of: a library's code is read in it as well."""
@@ -53,7 +58,7 @@ def in_child(
         ModelError: the work's own error, or one that says in which step the process ended and why.
     """
     if sys.platform != "linux":
-        work(lambda text: None)
+        work(lambda text, seconds=None: None)
         return
     reader, writer = os.pipe()
     with warnings.catch_warnings():
@@ -78,8 +83,9 @@ def in_child(
     if last.startswith(_BAD):
         raise ModelError(last.removeprefix(_BAD))
     if last != _OK:
-        during = f"{what}, {last}: " if last else f"{what}: "
-        raise ModelError(during + _why(status, seconds, waited=waited))
+        step, _, own = last.partition("\t")
+        during = f"{what}, {step}: " if step else f"{what}: "
+        raise ModelError(during + _why(status, float(own or seconds), waited=waited))
 
 
 def _listen(reader: int, seconds: float) -> tuple[str, bool]:
@@ -117,10 +123,12 @@ def _work_and_leave(
     """Be the process: work within limits, say how it went and end without a trace."""
     message, step = _OK, ""
 
-    def tell(text: str) -> None:
+    def tell(text: str, own: float | None = None) -> None:
         nonlocal step
         step = f", {text}"
-        os.write(writer, f"{text}\n".encode())
+        most = seconds - time.process_time() if own is None else own
+        _limit(resource.RLIMIT_CPU, _whole(min(most, seconds - time.process_time())))
+        os.write(writer, f"{text}\t{'' if own is None else min(own, seconds)}\n".encode())
 
     try:
         faulthandler.disable()
@@ -129,7 +137,10 @@ def _work_and_leave(
             os.dup2(nowhere, stream)
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         torch.set_num_threads(1)
-        _limit(seconds, memory)
+        signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+        _limit(resource.RLIMIT_CORE, 0)
+        _limit(resource.RLIMIT_CPU, _whole(seconds))
+        _limit(resource.RLIMIT_DATA, psutil.Process().memory_info().data + memory)
         work(tell)
     except LeafError as error:
         message = f"{_BAD}{error}"
@@ -147,16 +158,12 @@ def _work_and_leave(
         os._exit(0)
 
 
-def _limit(seconds: float, memory: int) -> None:
-    signal.signal(signal.SIGXCPU, signal.SIG_DFL)
-    used = time.process_time()
-    whole = int(used + seconds) + 1
-    most = psutil.Process().memory_info().data + memory
-    for kind, limit in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_CPU, whole),
-        (resource.RLIMIT_DATA, most),
-    ):
-        hard = resource.getrlimit(kind)[1]
-        soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(kind, (soft, hard))
+def _whole(seconds: float) -> int:
+    """Return the processor time at which so many seconds more are over, a whole number."""
+    return int(time.process_time() + max(seconds, 0)) + 1
+
+
+def _limit(kind: int, limit: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(kind, (soft, hard))

@@ -24,6 +24,7 @@ from leaf.models.strange import (
     check_gguf,
     check_pointers,
     check_regular,
+    check_sizes,
     file_is,
     folder_is,
     quantised_line,
@@ -124,6 +125,7 @@ def _with_adapter(source: Source, name: str) -> Source:
                 f"but {file} is not there; pickled weights are not loaded"
             )
     check_regular(name, folder)
+    check_sizes(name, folder)
     fingerprint = f"{source.fingerprint}+{_hash_files(folder)}"
     return replace(source, name=f"{source.name}+{name}", fingerprint=fingerprint, adapter=folder)
 
@@ -210,6 +212,7 @@ def _find_folder(name: str, folder: Path) -> Source:
             "save them again with save_pretrained"
         )
     check_pointers(name, folder)
+    check_sizes(name, folder)
     return Source(name=name, files=folder, fingerprint=_hash_files(folder))
 
 
@@ -231,6 +234,7 @@ def _find_on_hub(section: ModelSection) -> Source:
     except (HfHubHTTPError, HFValidationError) as error:
         raise ModelError(f"{name}: the hub refused it: {str(error).splitlines()[0]}") from None
     folder = Path(snapshot)
+    check_sizes(name, folder)
     # The cache lays a snapshot in a folder named by its commit.
     return Source(name=name, files=folder, fingerprint=f"{name}@{folder.name}")
 

@@ -26,6 +26,9 @@ from leaf.models.prompt_format import PromptFormat
 _VERSION = 2
 """Of what is looked at: a higher one has every model opened again."""
 
+_SECONDS = 3.0
+"""Of processor time, for a library's code once it is read: a good model takes a tenth of that."""
+
 _TEXTS_A_SECOND = 3e6
 """Bytes of a tokenizer that are read in a second, at least."""
 
@@ -137,10 +140,11 @@ def _open(source: Source, step: Step) -> None:
         )
     step("its tokenizer")
     tokenizer = load_tokenizer(source)
+    step("its tokenizer", _SECONDS)
     for text in _RUNS:
         ids = tokenizer(text * 2000 + "!", add_special_tokens=False)["input_ids"]
         tokenizer.decode(ids)
-    step("its chat template")
+    step("its chat template", _SECONDS)
     # What a template refuses depends on the recipe, and is told by who uses it.
     with suppress(ChatError):
         PromptFormat(tokenizer, name=source.name).render("How many are 2 + 3?")

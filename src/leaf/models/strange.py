@@ -49,6 +49,17 @@ def check_regular(name: str, folder: Path) -> None:
             raise ModelError(f"{name}: {path} is no file but a pipe or a device; remove it")
 
 
+def check_sizes(name: str, folder: Path) -> None:
+    """Refuse files that are larger than any of their kind, which would take minutes to read."""
+    for pattern, most in _LARGEST.items():
+        for path in sorted(folder.glob(pattern)):
+            if path.is_file() and path.stat().st_size > most:
+                raise ModelError(
+                    f"{name}: {path.name} has {path.stat().st_size:,} bytes, and so is none; "
+                    f"{_AGAIN}"
+                )
+
+
 def check_pointers(name: str, folder: Path) -> None:
     """Refuse files that Git LFS has not fetched."""
     for path in sorted((*folder.glob("*.safetensors"), *folder.glob("tokenizer*"))):
@@ -118,9 +129,6 @@ def check_config(name: str, folder: Path) -> None:
         ModelError: says what it is and what to do.
     """
     path, what = folder / "config.json", f"{name}: config.json cannot be used: "
-    size = path.stat().st_size
-    if size > _LARGEST:
-        raise ModelError(f"{what}it has {size:,} bytes, and so is no configuration; {_AGAIN}")
     try:
         values = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -142,8 +150,16 @@ def check_config(name: str, folder: Path) -> None:
 
 _AGAIN = "fetch the model again"
 
-_LARGEST = 2**24
-"""Bytes of a configuration: those with every layer's settings have a thousandth of that."""
+_LARGEST = {
+    "config.json": 2**24,
+    "*_config.json": 2**24,
+    "*.jinja": 2**20,
+    "*.json": 2**27,
+    "*.txt": 2**27,
+    "*.model": 2**27,
+}
+"""Bytes of a file: configurations with every layer's settings have a thousandth of that, the
+largest tokenizers a third."""
 
 
 def quantised_line(name: str, folder: Path) -> str | None:

@@ -40,6 +40,9 @@ _GIVEN = {
 _ASKING = ("defined", "undefined", "default")
 """How a template looks whether an argument is there."""
 
+_MOST = 2**20
+"""Characters that a template may write around messages: more is no prompt of any model."""
+
 _CLOSING = re.compile(r"</(?:think|thinking|thought|seed:think|reasoning)>|\[/THINK\]")
 """Ends a model's thoughts, in the templates of those that think before they answer."""
 
@@ -136,6 +139,11 @@ class ChatTemplate:
             raise ChatError(
                 f"{self._name}: its chat template refuses the messages: {why}"
             ) from None
+        if len(text) > _MOST + sum(len(message["content"]) for message in messages):
+            raise ChatError(
+                f"{self._name}: its chat template writes {len(text):,} characters, which no model "
+                "reads; take it from where the model was published"
+            )
         return str(text)
 
 
