@@ -61,6 +61,11 @@ def change(path: Path, values: Mapping[str, Any]) -> None:
         ({"num_hidden_layers": 10**9}, "`num_hidden_layers` is 1000000000, but the files hold"),
         ({"hidden_size": 10**9}, "lm_head.weight has the shape [314, 32] in "),
         ({"num_attention_heads": "many"}, "config.json cannot be used"),
+        ({"num_hidden_layers": 0}, "`num_hidden_layers` must be at least 1, but is 0"),
+        ({"rope_parameters": {"rope_type": "no_such"}}, "'no_such' is not known"),
+        ({"rope_parameters": "yes"}, "Field 'rope_parameters' expected"),
+        ({"attn_implementation": "who/kernel"}, "`attn_implementation` is 'who/kernel', which"),
+        ({"text_config": {"_experts_implementation": "a/b"}}, "names code of its own, and that is"),
         ({"num_hidden_layers": 2}, "lacks 9 of the model's weights"),
     ],
 )
@@ -69,6 +74,20 @@ def test_numbers_that_no_model_has_are_refused(
 ) -> None:
     change(folder / "config.json", values)
     assert says in refused(folder)
+
+
+def test_layers_that_a_configuration_cuts_off_are_refused_and_other_parts_are_not(
+    folder: Path,
+) -> None:
+    """Such a model was once loaded without its last layers, and without a word."""
+    weights = load_file(folder / "model.safetensors")
+    weights["visual.proj.weight"] = torch.zeros(2)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    assert find(section(folder))
+    layer = {name: weight for name, weight in weights.items() if ".layers.0." in name}
+    more = {name.replace(".0.", ".1."): weight.clone() for name, weight in layer.items()}
+    save_file(weights | more, folder / "model.safetensors", {"format": "pt"})
+    assert f"config.json has no place for {len(more)} of the weights in {folder}" in refused(folder)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -260,6 +279,38 @@ def test_pipes_and_devices_among_a_models_files_are_named(folder: Path) -> None:
     (folder / "vocab.json").unlink()
     (folder / "vocab.json").symlink_to("nowhere")
     assert f"{folder / 'vocab.json'} cannot be read: No such file" in refused(folder)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors", "added_tokens.json"])
+def test_a_folder_in_the_place_of_a_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).mkdir()
+    assert f"{folder / name} is a folder in the place of a file; fetch" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("index", "says"),
+    [
+        ([], "it is no list of weights and their files"),
+        ({"weight_map": ["a"]}, "it is no list of weights and their files"),
+        ({"weight_map": {"a": 5}}, "it is no list of weights and their files"),
+        ({"weight_map": {"a": "b.safetensors"}}, "it names 'b.safetensors', which is no file"),
+        ({"weight_map": {"a": "../../etc/passwd"}}, "it names '../../etc/passwd', which is no"),
+        ({"weight_map": {"a": "/dev/zero"}}, "it names '/dev/zero', which is no file there"),
+    ],
+)
+def test_an_index_that_lies_is_refused_by_its_name(folder: Path, index: Any, says: str) -> None:
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert f"model.safetensors.index.json cannot be used: {says}" in refused(folder)
+
+
+def test_links_in_a_circle_and_a_name_longer_than_any_are_one_line(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to("model.safetensors")
+    assert "cannot be read: Too many levels of symbolic links" in refused(folder)
+    (folder.parent / "round").symlink_to("round")
+    assert "no such model folder or GGUF file" in refused(folder.parent / "round")
+    assert "no such model folder or GGUF file" in refused(folder.parent / ("x" * 300))
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from leaf.models.quiet import quiet
 from leaf.models.strange import (
     check_config,
     check_gguf,
+    check_index,
     check_pointers,
     check_regular,
     check_sizes,
@@ -91,6 +92,7 @@ def find(section: ModelSection, *, weights: bool = True, quantised: bool = False
     if section.adapter is not None:
         source = _with_adapter(source, section.adapter)
     check_config(source.name, source.folder)
+    check_index(source.name, source.folder)
     refused = quantised_line(source.name, source.folder)
     if refused and not quantised:
         raise ModelError(refused)
@@ -107,9 +109,10 @@ def _find(section: ModelSection, *, weights: bool) -> Source:
     path = Path(name).expanduser()
     if path.suffix == ".gguf":
         return _find_gguf(name, path, weights=weights)
-    if path.is_dir():
+    # Not the methods of a path, which raise where a name is too long for one.
+    if os.path.isdir(path):  # noqa: PTH112
         return _find_folder(name, path)
-    if path.exists():
+    if os.path.exists(path):  # noqa: PTH110
         raise file_is(name, path)
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ModelError(f"{name}: no such model folder or GGUF file")
@@ -161,8 +164,19 @@ def readable(what: str) -> Iterator[None]:
         raise
     # What transformers, safetensors, tokenizers and gguf raise has no class of its own.
     except Exception as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(f"{what}: {lines[0].rstrip(' :')}") from error
+        raise ModelError(f"{what}: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    if isinstance(error, KeyError):
+        return f"{lines[0]} is not known"
+    # Where a first line only announces the second.
+    return (
+        f"{lines[0]} {lines[1]}" if lines[0].endswith(":") and lines[1:] else lines[0].rstrip(":")
+    )
 
 
 def find_bundled(name: str, package: Path) -> Source:

@@ -6,6 +6,7 @@ What is found there is kept by the model's content, so the same files are not op
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -36,6 +37,8 @@ _WEIGHTS_A_SECOND = 1e8
 """Bytes of weights that are looked through in a second, at least."""
 
 _AT_LEAST_ONE = {
+    "num_hidden_layers",
+    "n_layer",
     "max_position_embeddings",
     "n_positions",
     "num_attention_heads",
@@ -177,6 +180,22 @@ def _check_layers(source: Source, config: Any) -> None:
         )
 
 
+def _check_surplus(source: Source, beyond: set[str]) -> None:
+    """Refuse weights of layers that the configuration cuts off; others may be of another part."""
+    model = skeleton(source)
+    if getattr(model.config.get_text_config(), "num_nextn_predict_layers", None):
+        return  # they follow the model's own layers, and guess tokens ahead
+    # Names with a number: a head that is tied may be there or not.
+    kinds = {re.sub(r"\d+", "*", name) for name in model.state_dict() if re.search(r"\d", name)}
+    cut = sorted(name for name in beyond if re.sub(r"\d+", "*", name) in kinds)
+    if cut:
+        raise ModelError(
+            f"{source.name}: config.json has no place for {len(cut)} of the weights in "
+            f"{source.folder}, such as {cut[0]}, so it is not theirs: it must count every layer; "
+            "take the model from where it was published"
+        )
+
+
 def _keys(path: Path) -> Iterator[str]:
     with safe_open(path, framework="pt") as tensors:
         yield from tensors.keys()
@@ -186,7 +205,7 @@ def _look_through(source: Source, step: Step) -> None:
     """Refuse weights that are not the configuration's, or hold a number that is none."""
     step("its layers")
     _check_layers(source, load_config(source))
-    fits(source)
+    _check_surplus(source, fits(source))
     step("its weights")
     with readable(f"{source.name}: cannot be loaded from {source.folder}"):
         for path in (*weight_files(source.folder), *_adapter(source)):

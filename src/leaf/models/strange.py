@@ -15,6 +15,8 @@ _POINTER = b"version https://git-lfs"
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
+_SUFFIXES = {".safetensors", ".json", ".jinja", ".txt", ".model"}
+
 _SAVE = "save it again with save_pretrained"
 
 _KNOWN: tuple[tuple[str, str], ...] = (
@@ -47,6 +49,8 @@ def check_regular(name: str, folder: Path) -> None:
             raise ModelError(f"{name}: {path} cannot be read: {error.strerror}") from None
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise ModelError(f"{name}: {path} is no file but a pipe or a device; remove it")
+        if stat.S_ISDIR(mode) and path.suffix in _SUFFIXES:
+            raise ModelError(f"{name}: {path} is a folder in the place of a file; {_AGAIN}")
 
 
 def check_sizes(name: str, folder: Path) -> None:
@@ -146,6 +150,29 @@ def check_config(name: str, folder: Path) -> None:
         )
         known = f"transformers {transformers.__version__} has no model type `{kind:.60}`"
         raise ModelError(f"{what}{known}; {way_out}")
+    for part in (values, *(each for each in values.values() if isinstance(each, dict))):
+        for key, value in part.items():
+            # Such a name has transformers fetch code from the hub, where `kernels` is installed.
+            if key.endswith("_implementation") and "/" in str(value):
+                raise ModelError(
+                    f"{what}`{key}` is {value!r:.60}, which names code of its own, and that is "
+                    "never run; take the key out"
+                )
+
+
+def check_index(name: str, folder: Path) -> None:
+    """Refuse a list of weights that is none, or names files that are not here."""
+    path = folder / "model.safetensors.index.json"
+    if not path.is_file():
+        return
+    what = f"{name}: {path.name} cannot be used: "
+    try:
+        files = set(json.loads(path.read_bytes())["weight_map"].values())
+        missing = sorted(file for file in files if not (folder / file).is_file() or "/" in file)
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        raise ModelError(f"{what}it is no list of weights and their files; {_AGAIN}") from None
+    if missing:
+        raise ModelError(f"{what}it names {missing[0]!r:.80}, which is no file there; {_AGAIN}")
 
 
 _AGAIN = "fetch the model again"
