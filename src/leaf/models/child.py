@@ -118,17 +118,17 @@ def _why(status: int, seconds: float, *, waited: bool) -> str:
 
 
 def _work_and_leave(
-    work: Callable[[Step], None], writer: int, what: str, seconds: float, memory: int
+    work: Callable[[Step], None], writer: int, what: str, most: float, memory: int
 ) -> NoReturn:
     """Be the process: work within limits, say how it went and end without a trace."""
     message, step = _OK, ""
 
-    def tell(text: str, own: float | None = None) -> None:
+    def tell(text: str, seconds: float | None = None) -> None:
         nonlocal step
         step = f", {text}"
-        most = seconds - time.process_time() if own is None else own
-        _limit(resource.RLIMIT_CPU, _whole(min(most, seconds - time.process_time())))
-        os.write(writer, f"{text}\t{'' if own is None else min(own, seconds)}\n".encode())
+        own = most if seconds is None else min(seconds, most)
+        _limit(resource.RLIMIT_CPU, _whole(min(own, most - time.process_time())))
+        os.write(writer, f"{text}\t{own}\n".encode())
 
     try:
         faulthandler.disable()
@@ -139,7 +139,7 @@ def _work_and_leave(
         torch.set_num_threads(1)
         signal.signal(signal.SIGXCPU, signal.SIG_DFL)
         _limit(resource.RLIMIT_CORE, 0)
-        _limit(resource.RLIMIT_CPU, _whole(seconds))
+        _limit(resource.RLIMIT_CPU, _whole(most))
         _limit(resource.RLIMIT_DATA, psutil.Process().memory_info().data + memory)
         work(tell)
     except LeafError as error:

@@ -40,7 +40,7 @@ _GIVEN = {
 _ASKING = ("defined", "undefined", "default")
 """How a template looks whether an argument is there."""
 
-_MOST = 2**20
+_MOST = 2**17
 """Characters that a template may write around messages: more is no prompt of any model."""
 
 _CLOSING = re.compile(r"</(?:think|thinking|thought|seed:think|reasoning)>|\[/THINK\]")
