@@ -8,14 +8,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 from transformers import (
+    BioGptConfig,
     DeepseekV3Config,
     DiffLlamaConfig,
+    FalconMambaConfig,
     Gemma2Config,
     Gemma4ForCausalLM,
     Gemma4TextConfig,
     GPT2Config,
     LlamaConfig,
+    Mamba2Config,
     MambaConfig,
+    OPTConfig,
     Phi3Config,
     PhiConfig,
     Qwen3_5TextConfig,
@@ -140,12 +144,22 @@ def test_the_bias_of_a_head_learns():
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-7)
 
 
-def test_a_student_with_attention_dropout_trains_where_it_is_applied():
-    dropped = GPT2Config(n_layer=2, attn_pdrop=0.1, resid_pdrop=0.0, embd_pdrop=0.0)
+@pytest.mark.parametrize(
+    "dropped",
+    [
+        GPT2Config(n_layer=2, attn_pdrop=0.1, resid_pdrop=0.0, embd_pdrop=0.0),
+        LlamaConfig(num_hidden_layers=2, attention_dropout=0.1),
+        PhiConfig(num_hidden_layers=2, attention_dropout=0.1),
+    ],
+)
+def test_a_student_with_attention_dropout_trains_where_it_is_applied(dropped):
     paths = rehearse_copy(dropped)
     assert (paths.way("sensitivity"), paths.way("training")) == ("packed", "padded")
     assert paths.slower("training") == "its attention has dropout"
     assert not Student(tiny_model(dropped), torch.float32).packs
+
+
+def test_a_student_without_attention_dropout_trains_packed():
     assert rehearse_copy(GPT2Config(n_layer=2, attn_pdrop=0.0)).way("training") == "packed"
 
 
@@ -156,8 +170,9 @@ def test_latent_attention_packs_though_values_are_narrower_than_keys():
     assert rehearse_copy(config).packs
 
 
-def test_float_states_of_a_bfloat16_model_meet_its_head():
-    model = tiny_model(MambaConfig(num_hidden_layers=2)).to(torch.bfloat16)
+@pytest.mark.parametrize("kind", [MambaConfig, FalconMambaConfig, Mamba2Config])
+def test_float_states_of_a_bfloat16_model_meet_its_head(kind):
+    model = tiny_model(kind(num_hidden_layers=2)).to(torch.bfloat16)
     nats_BT, _ = surprisal(model, output_head(model), [item(12)])
     assert nats_BT.isfinite().all()
 
@@ -210,7 +225,10 @@ def test_a_path_that_rounding_alone_puts_off_is_tried_with_other_weights():
     assert "pads" not in paths.why
 
 
-@pytest.mark.parametrize(("config", "ends"), [(GPT2Config, True), (LlamaConfig, False)])
+@pytest.mark.parametrize(
+    ("config", "ends"),
+    [(GPT2Config, True), (OPTConfig, True), (BioGptConfig, True), (LlamaConfig, False)],
+)
 def test_learned_positions_have_an_end_and_rotation_has_none(config, ends):
-    few = {"n_positions": 16} if ends else {"max_position_embeddings": 16}
+    few = {"n_positions" if config is GPT2Config else "max_position_embeddings": 16}
     assert rehearse_copy(config(**few)).bounded == ends
