@@ -71,7 +71,7 @@ def test_a_recipe_shows_the_options_of_the_detectors_that_it_uses() -> None:
     ],
 )
 def test_keys_of_version_0_1_0_mean_the_same(flat: str, key: str, value: object) -> None:
-    assert keys(f"attribute.{flat}")[f"attribute.{key}"] == value
+    assert keys(f"attribute.{flat}", "arms={}")[f"attribute.{key}"] == value
 
 
 def test_what_changes_nothing_of_version_0_1_0_is_read() -> None:
@@ -133,6 +133,15 @@ def test_options_are_refused_as_every_key_is(
     minimal: Path, refusal: Refusal, setting: str, told: str
 ) -> None:
     assert refusal(minimal, setting) == f"{minimal}: {told}"
+
+
+def test_without_a_teacher_nothing_is_proposed_by_the_gradient_of_both(
+    minimal: Path, refusal: Refusal
+) -> None:
+    alone = ["teacher=self", "attribute.reference=gold", "distill.cross_entropy=1.0"]
+    alone += ["attribute.detector=ablation", "attribute.ablation.proposals=3"]
+    told = "`attribute.ablation.proposals` are chosen by the gradient of both models"
+    assert told in refusal(minimal, *alone)
 
 
 def test_a_plugins_detector_has_options_of_its_own(

@@ -270,6 +270,11 @@ class Recipe(Section):
                 detector_class(name).roles(teacher=False)
             except UsageError as error:
                 raise ValueError(f"teacher: self: {error}") from None
+            if detector_class(name)(self.attribute.options(name)).chooses_places:
+                raise ValueError(
+                    f"teacher: self: `attribute.{name}.proposals` are chosen by the gradient of "
+                    "both models; set it to null, and every piece is looked at"
+                )
         return self
 
     @model_validator(mode="after")
