@@ -35,7 +35,7 @@ print(results)
 """
 
 
-@pytest.mark.parametrize("way", ["script", "standard input"])
+@pytest.mark.parametrize("way", ["script", pytest.param("standard input", marks=pytest.mark.long)])
 def test_a_script_needs_no_guard_for_its_main_module(way: str, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     words = [sys.executable, "script.py" if way == "script" else "-"]

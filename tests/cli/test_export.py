@@ -245,6 +245,7 @@ def taken_by_trl(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> di
     return found
 
 
+@pytest.mark.long
 @needs_rivals
 def test_trl_trains_on_the_completions_alone(finished: Path, taken_by_trl: dict[str, Any]) -> None:
     assert taken_by_trl["conversational"]

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from safetensors.torch import load_file
 
 SHARDED = """
@@ -66,6 +67,7 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.long
 def test_a_sharded_training_is_restored_to_the_bit_from_whole_tensors(tmp_path: Path) -> None:
     program = tmp_path / "sharded.py"
     program.write_text(SHARDED)

@@ -92,6 +92,7 @@ def alone(cue_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+@pytest.mark.long
 def test_two_processes_train_the_student_that_one_trains(alone, cue_pair, tmp_path):
     with_stage_1(alone, tmp_path)
     said = finish(start(recipe_of(cue_pair, tmp_path), tmp_path / "run", 2))
