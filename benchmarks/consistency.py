@@ -43,6 +43,7 @@ from leaf.progress import table
 from leaf.recipe import MajoritySection, Recipe
 from leaf.records import Answer, Problem, Score
 from leaf.store.results import Graded
+from leaf.store.store import Store
 from leaf.store.work import About
 
 STOPS = {
@@ -58,8 +59,10 @@ app = cyclopts.App(help=__doc__)
 class Replay:
     """Stands for a session whose answers were given before."""
 
-    def __init__(self, recipe: Recipe, problems: Sequence[Problem], graded: Graded) -> None:
-        self.recipe = recipe
+    def __init__(
+        self, recipe: Recipe, store: Store, problems: Sequence[Problem], graded: Graded
+    ) -> None:
+        self.recipe, self.store = recipe, store
         asked = [problem.id for problem in problems]
         self._given = dict(zip(asked, zip(*graded, strict=True), strict=True))
 
@@ -100,7 +103,7 @@ def main(  # noqa: D417
         scores += graded[1]
     if not parts:
         raise DataError(f"{store}: no answers are kept there; without --kept they are generated")
-    replay = Replay(recipe, asked, (answers, scores))
+    replay = Replay(recipe, Store(store), asked, (answers, scores))
     whole = [problem for part in parts for problem in part.problems]
     found = {name: held(replay, parts[0], whole, stop) for name, stop in STOPS.items()}
     figures = figures_of(found)

@@ -10,6 +10,7 @@ from leaf.evaluate import Ballot
 from leaf.pipeline.answered import Benchmark
 from leaf.recipe import BenchmarkSection, GenerateSection, GradeSection, MajoritySection, Recipe
 from leaf.records import Answer, Outcome, Problem, Score
+from leaf.store.store import Store
 from tests.marks import DATA
 
 
@@ -46,7 +47,7 @@ def test_a_replay_asks_what_an_evaluation_would(tmp_path: Path) -> None:
         Score(problem_id=p.id, outcome=Outcome.RIGHT, extracted="5", reason=None) for p in asked
     ]
     recipe = Recipe.model_construct(grade=GradeSection(), generate=GenerateSection(), student=None)
-    replay = Replay(recipe, asked, (answers, scores))
+    replay = Replay(recipe, Store(tmp_path), asked, (answers, scores))
     (found,) = held(replay, benchmark, [problem], MajoritySection(stop="window", window=3))
     assert found.votes == (0, 0, 0)
 

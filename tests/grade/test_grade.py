@@ -1,5 +1,8 @@
 r"""`open_graders` sends each problem to its own scorer and keeps the order."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from leaf.errors import DataError
@@ -39,9 +42,18 @@ def test_each_problem_is_judged_by_its_own_grader_and_the_order_is_kept() -> Non
     assert [score.right for score in scores] == [True, False, True, True]
 
 
+OPTIONS = {
+    "any": {"of": ["numbers", "math"]},
+    "all": {"of": ["numbers", "math"]},
+    "judge": {"model": "package:playground/models/teacher"},
+}
+"""Of graders that cannot do without."""
+
+
 @pytest.mark.parametrize("grader_name", sorted(GRADERS))
 def test_an_answer_that_is_not_there_is_not_gradable(grader_name: str) -> None:
-    problems = [problem(n, "7", grader_name) for n in (1, 2)]
+    options = json.dumps(OPTIONS.get(grader_name, {}))
+    problems = [replace(problem(n, "7", grader_name), grader_options=options) for n in (1, 2)]
     answers = [answer(1, "", failure="prompt of 9000 tokens, context 8192"), answer(2, " \n")]
     with open_graders(GradeSection()) as grader:
         scores = grader.grade(problems, answers)
@@ -55,7 +67,7 @@ def test_an_answer_that_is_not_there_is_not_gradable(grader_name: str) -> None:
 def test_an_unknown_grader_is_one_clear_line() -> None:
     with (
         open_graders(GradeSection()) as grader,
-        pytest.raises(DataError, match="problem p1: grader `maths` is unknown; there are: choice"),
+        pytest.raises(DataError, match="problem p1: grader `maths` is unknown; there are: all,"),
     ):
         grader.grade([problem(1, "7", "maths")], [answer(1, "7")])
 

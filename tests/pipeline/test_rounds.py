@@ -13,7 +13,7 @@ from leaf.distill.train_student import TrainingJob, run_job
 from leaf.errors import RecipeError
 from leaf.pipeline import students as trained_students
 from leaf.pipeline.rounds import as_problem, own_rows, own_section
-from leaf.pipeline.run import _training
+from leaf.pipeline.run import metrics_of
 from leaf.pipeline.stages import Pipeline
 from leaf.recipe import DistillSection
 from leaf.recipe.reading import check_section
@@ -74,7 +74,7 @@ def test_each_refresh_asks_the_student_so_far_and_trains_on_its_own_answers_alon
     (folder,) = {pipeline.results.students["leaf"]}
     assert folder.name == of_leaf[-1].key
     # Its curve goes on from the first round's.
-    lines = _training({"leaf": folder})["leaf"]
+    lines = metrics_of({"leaf": folder})["leaf"]
     assert [line["step"] for line in lines] == list(range(1, len(first.steps) + 6))
     assert lines[0]["loss"] == metrics(folder.parent / first.key)[0]["loss"]
 
