@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from leaf.attribute import Detector, detector_class, join
 from leaf.distill import TrainingExample, encode_rows, originals_in, plan_steps
+from leaf.distill.checkpoint import clear
 from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.prompt_format import PromptFormat, prompt_format_of
@@ -18,12 +19,7 @@ from leaf.pipeline.students import TrainedStudent
 from leaf.pipeline.ungradable import many_ungradable
 from leaf.pipeline.workers import AnswerWorker, ScoreWorker
 from leaf.progress import say
-from leaf.recipe import (
-    DistillSection,
-    GenerateSection,
-    ModelSection,
-    Recipe,
-)
+from leaf.recipe import DistillSection, GenerateSection, ModelSection, Recipe
 from leaf.records import Answer, Attribution, Outcome, Problem, Score, Sensitivity
 from leaf.store.ray import RayRunner
 from leaf.store.results import Graded
@@ -315,7 +311,9 @@ class Session:
         key = student.key(rows)
         folder = self.store.folder(student.kind, key)
         computed = 0
-        if not self.store.is_done(student.kind, key):
+        if self.store.is_done(student.kind, key):
+            clear(folder)  # what a kill between the end and its tidying left
+        else:
             self.runner.close()
             with self.store.building(student.kind, key):
                 computed = student.train(rows, key, self.store)

@@ -45,6 +45,15 @@ def write_whole(path: Path, data: bytes) -> None:
             aside.unlink(missing_ok=True)
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process was writing when it died."""
+    for left in folder.glob(".*.tmp"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes; raises `OSError` where it cannot be read."""
     with path.open("rb") as file:
@@ -79,7 +88,8 @@ def _is_full(error: Exception) -> bool:
 def locked(folder: Path, busy: str, *, tidy: bool = False) -> Iterator[None]:
     """Hold a folder against other processes, and make it where it is not there.
 
-    The lock goes with the process. A file system without locks holds nobody off.
+    The lock goes with the process. What a killed process left half-written is swept away. A file
+    system without locks holds nobody off, and what lies there may be another's.
 
     Args:
         folder: What is held.
@@ -95,6 +105,7 @@ def locked(folder: Path, busy: str, *, tidy: bool = False) -> Iterator[None]:
             folder.mkdir(parents=True, exist_ok=True)
             lock = path.open("w")
         with lock:
+            alone = True
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -102,9 +113,12 @@ def locked(folder: Path, busy: str, *, tidy: bool = False) -> Iterator[None]:
             except OSError as error:
                 if error.errno not in _UNKNOWN:
                     raise
+                alone = False
             # Who held it may have taken the file away in between: that is no lock any more.
             if not path.exists() or not os.path.samestat(path.stat(), os.fstat(lock.fileno())):
                 continue
+            if alone:
+                _sweep(folder)
             try:
                 yield
             finally:

@@ -7,7 +7,6 @@ at most the shard in work, and what is there in the end has the same bytes as an
 
 import contextlib
 import json
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -271,11 +270,6 @@ def _shards_of(folder: Path) -> list[tuple[str, str]]:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold a result folder against other processes; sweep what a killed one left half-written."""
+    """Hold a result folder against other processes."""
     with locked(folder, "is computing this; wait for it, or stop it"):
-        for leftover in folder.glob(".*.tmp"):
-            if leftover.is_dir():
-                shutil.rmtree(leftover)
-            else:
-                leftover.unlink()
         yield
