@@ -66,6 +66,29 @@ def test_a_run_that_was_refused_starts_when_the_other_has_ended(tmp_path: Path) 
     assert "holds a run with prune.threshold" in other.err
 
 
+def test_what_a_kill_left_beside_what_is_done_goes_with_the_next_run(
+    tmp_path: Path, make_run: Callable[..., Path]
+) -> None:
+    """It came as a file of the run was written, or as a student's checkpoints went."""
+    run = make_run("damaged", {"distill.seed": 77})
+    recipe, store = load_recipe(str(run / "recipe.yaml")), Store(run.parent / "store")
+    out = tmp_path / "again"
+    (student, *_) = (store.root / "students").glob("*")
+    left = [
+        out / ".report.json.4711.tmp",
+        student / "checkpoint-000002" / "weights.safetensors",
+        student / ".checkpoint-000003.4711.tmp" / "weights.safetensors",
+    ]
+    kept = out / ".notes.tmp"
+    for path in (*left, kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    run_recipe(recipe, out=out, store=store, until="distill")
+    assert [path for path in left if path.exists()] == []
+    assert not any(student.glob("*checkpoint-*"))
+    assert kept.exists()
+
+
 def test_damaged_weights_of_a_student_are_named_and_not_used(
     tmp_path: Path, make_run: Callable[..., Path]
 ) -> None:

@@ -60,19 +60,3 @@ def test_a_lock_that_another_holds_is_still_an_error(tmp_path: Path) -> None:
         store.building("students", "key"),
     ):
         pass
-
-
-def test_who_holds_a_folder_sweeps_what_a_killed_process_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "students" / "key"
-    (folder / ".model.1.tmp").mkdir(parents=True)
-    (folder / ".report.json.7.tmp").write_text("ha")
-    (folder / "kept.json").write_text("whole")
-    with monkeypatch.context() as patched:
-        patched.setattr(fcntl, "flock", refuse(errno.ENOLCK))
-        with Store(tmp_path).building("students", "key"):
-            assert (folder / ".report.json.7.tmp").exists(), "without locks it may be another's"
-    with Store(tmp_path).building("students", "key"):
-        names = {path.name for path in folder.iterdir()}
-    assert names == {"kept.json", ".lock"}

@@ -21,12 +21,13 @@ from leaf.distill.optim import put_state, state_of
 from leaf.distill.ranks import ranks_here
 from leaf.distill.whole import digest, like, whole
 from leaf.errors import StoreError
-from leaf.store.disk import sha256_of, space_guard, to_disk
+from leaf.store.disk import sha256_of, space_guard, sweep, to_disk
 
 _WEIGHTS = "weights.safetensors"
 _OPTIMIZER = "optimizer.safetensors"
 _RANDOM = "random.safetensors"
 _BEST = "best.safetensors"
+_LEFT = ("checkpoint-*", ".checkpoint-*.tmp", f"*{_BEST}*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,12 +155,15 @@ def gathered(model: nn.Module) -> dict[str, Tensor]:
     return {name: whole(value.detach()) for name, value in model.state_dict().items()}
 
 
+def left(folder: Path) -> bool:
+    """Whether a training has checkpoints, or what a kill left of them."""
+    return any(True for pattern in _LEFT for _ in folder.glob(pattern))
+
+
 def clear(folder: Path) -> None:
     """Remove the checkpoints of a finished training, and what a kill left of them."""
-    for old in [*folder.glob("checkpoint-*"), *folder.glob(".checkpoint-*.tmp")]:
-        shutil.rmtree(old)
-    for old in folder.glob(f"*{_BEST}*"):
-        old.unlink()
+    for pattern in _LEFT:
+        sweep(folder, pattern)
 
 
 def flush(folder: Path) -> None:

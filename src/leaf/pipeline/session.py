@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from leaf.attribute import Detector, detector_class, join
 from leaf.distill import TrainingExample, encode_rows, originals_in, plan_steps
-from leaf.distill.checkpoint import clear
 from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.prompt_format import PromptFormat, prompt_format_of
@@ -311,12 +310,12 @@ class Session:
         key = student.key(rows)
         folder = self.store.folder(student.kind, key)
         computed = 0
-        if self.store.is_done(student.kind, key):
-            clear(folder)  # what a kill between the end and its tidying left
-        else:
+        if not self.store.is_done(student.kind, key):
             self.runner.close()
             with self.store.building(student.kind, key):
                 computed = student.train(rows, key, self.store)
+        else:
+            student.sweep(key, self.store)
         steps = self.store.checked(student.kind, key)["steps"]
         log = self.store.log(student, key, items=len(rows), records=steps, computed=computed)
         self.logs.append(replace(log, stage=self.stage))

@@ -1,11 +1,13 @@
 """The kind of result that training makes: what decides a student, and who trains it."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from leaf.distill import TrainingExample
+from leaf.distill import TrainingExample, checkpoint
 from leaf.distill.train_student import TrainingJob, run_job
+from leaf.errors import StoreError
 from leaf.losses import LOSSES
 from leaf.models.files import Source
 from leaf.recipe import DistillSection, ModelSection, Recipe
@@ -113,6 +115,14 @@ class TrainedStudent(Result[TrainingExample]):
             after=self.after,
         )
         return run_job(job)
+
+    def sweep(self, key: str, store: Store) -> None:
+        """Remove checkpoints of a finished training: a kill may come while they go."""
+        folder = store.folder(self.kind, key)
+        if checkpoint.left(folder):
+            # Another process may be at it just now.
+            with contextlib.suppress(StoreError), store.building(self.kind, key):
+                checkpoint.clear(folder)
 
 
 def student_settings(

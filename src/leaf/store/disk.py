@@ -45,15 +45,6 @@ def write_whole(path: Path, data: bytes) -> None:
             aside.unlink(missing_ok=True)
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what a killed process was writing when it died."""
-    for left in folder.glob(".*.tmp"):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
-
-
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes; raises `OSError` where it cannot be read."""
     with path.open("rb") as file:
@@ -88,13 +79,13 @@ def _is_full(error: Exception) -> bool:
 def locked(folder: Path, busy: str, *, tidy: bool = False) -> Iterator[None]:
     """Hold a folder against other processes, and make it where it is not there.
 
-    The lock goes with the process. What a killed process left half-written is swept away. A file
-    system without locks holds nobody off, and what lies there may be another's.
+    The lock goes with the process. A file system without locks holds nobody off.
 
     Args:
         folder: What is held.
         busy: What another process is doing that holds it, and what to do, for the message.
-        tidy: Whether the lock's file goes in the end, from a folder that people look into.
+        tidy: Whether the lock's file goes in the end, from a folder that people look into, and what
+            a killed process left half-written there goes at once.
 
     Raises:
         StoreError: another process holds it, or no space is left.
@@ -105,7 +96,6 @@ def locked(folder: Path, busy: str, *, tidy: bool = False) -> Iterator[None]:
             folder.mkdir(parents=True, exist_ok=True)
             lock = path.open("w")
         with lock:
-            alone = True
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -113,15 +103,24 @@ def locked(folder: Path, busy: str, *, tidy: bool = False) -> Iterator[None]:
             except OSError as error:
                 if error.errno not in _UNKNOWN:
                     raise
-                alone = False
             # Who held it may have taken the file away in between: that is no lock any more.
             if not path.exists() or not os.path.samestat(path.stat(), os.fstat(lock.fileno())):
                 continue
-            if alone:
-                _sweep(folder)
+            if tidy:
+                # Not more: such a folder may hold files of others.
+                sweep(folder, ".*.[0-9]*.tmp")
             try:
                 yield
             finally:
                 if tidy:
                     path.unlink(missing_ok=True)
             return
+
+
+def sweep(folder: Path, pattern: str) -> None:
+    """Remove what a killed process left half-written in a folder that is held."""
+    for leftover in folder.glob(pattern):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()

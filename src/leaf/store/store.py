@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from leaf.errors import MissingError, check_type
 from leaf.progress import progress, say
-from leaf.store.disk import locked, space_guard, write_whole
+from leaf.store.disk import locked, space_guard, sweep, write_whole
 from leaf.store.memory import forget_peak, peak_bytes
 from leaf.store.parquet import DAMAGE, from_table
 from leaf.store.runner import LocalRunner, Runner
@@ -270,6 +270,7 @@ def _shards_of(folder: Path) -> list[tuple[str, str]]:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold a result folder against other processes."""
+    """Hold a result folder against other processes; sweep what a killed one left half-written."""
     with locked(folder, "is computing this; wait for it, or stop it"):
+        sweep(folder, ".*.tmp")
         yield
