@@ -76,6 +76,15 @@ def test_numbers_that_no_model_has_are_refused(
     assert says in refused(folder)
 
 
+@pytest.mark.parametrize("ends", ["end", [1, "end"], {"a": 1}, True, 1.5])
+def test_an_end_of_texts_that_is_no_token_is_refused_before_training(
+    folder: Path, ends: Any
+) -> None:
+    """It once ended a run at its export."""
+    change(folder / "generation_config.json", {"eos_token_id": ends})
+    assert "`eos_token_id` must be a token's number or a list of them" in refused(folder)
+
+
 def test_layers_that_a_configuration_cuts_off_are_refused_and_other_parts_are_not(
     folder: Path,
 ) -> None:

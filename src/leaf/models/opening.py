@@ -24,7 +24,7 @@ from leaf.models.files import Source, cache_folder, readable
 from leaf.models.load import dtype_name, fits, load_config, load_tokenizer, skeleton
 from leaf.models.prompt_format import PromptFormat
 
-_VERSION = 2
+_VERSION = 3
 """Of what is looked at: a higher one has every model opened again."""
 
 _SECONDS = 3.0
@@ -135,6 +135,7 @@ def _open(source: Source, step: Step) -> None:
     """Do with the files what a run does first; an error of a library is told by the caller."""
     step("its configuration")
     _check_numbers(source)
+    _check_ends(source)
     config = load_config(source)
     if not hasattr(config.get_text_config(), "vocab_size"):
         raise ModelError(
@@ -166,6 +167,21 @@ def _check_numbers(source: Source) -> None:
                     f"{source.name}: config.json is damaged: `{name}` must be at least 1, but is "
                     f"{part[name]}; take the model from where it was published"
                 )
+
+
+def _check_ends(source: Source) -> None:
+    """Refuse an end of texts that is no token, which an exported student could not keep."""
+    path = source.folder / "generation_config.json"
+    values = {}
+    with suppress(OSError, ValueError):  # what is no JSON, the library passes over
+        values = json.loads(path.read_text(encoding="utf-8"))
+    ends = values.get("eos_token_id") if isinstance(values, dict) else None
+    listed = ends if isinstance(ends, list) else [] if ends is None else [ends]
+    if not all(type(end) is int for end in listed):
+        raise ModelError(
+            f"{source.name}: {path.name} is damaged: `eos_token_id` must be a token's number or a "
+            f"list of them, but is {ends!r:.60}; take the model from where it was published"
+        )
 
 
 def _check_layers(source: Source, config: Any) -> None:
