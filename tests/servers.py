@@ -2,10 +2,15 @@
 
 import contextlib
 import json
+import math
 import socket
+import subprocess
 import threading
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -25,6 +30,19 @@ def held_port() -> Iterator[int]:
         yield held.getsockname()[1]
 
 
+def wait_for(
+    url: str, process: subprocess.Popen[bytes], log: Path, *, patience: float = 180.0
+) -> None:
+    """Wait until a command's server answers at `url`; it must not end before."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        assert process.poll() is None, log.read_text()[-2000:]
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):  # noqa: S310
+            return
+        time.sleep(0.1)
+    raise AssertionError(log.read_text()[-2000:])
+
+
 class LogprobServer:
     """Answers from a real model until the block ends; keeps what it was asked.
 
@@ -38,6 +56,7 @@ class LogprobServer:
         *,
         name: str = "teacher",
         most: int = 64,
+        context: int | None = None,
         key: str | None = None,
         twist: Callable[[Answer], Answer] = lambda answer: answer,
     ) -> None:
@@ -47,10 +66,12 @@ class LogprobServer:
             model: A causal language model.
             name: What requests must call it.
             most: `--max-logprobs`.
+            context: `--max-model-len`.
             key: `--api-key`.
             twist: Changes the answers to completions.
         """
         self.model, self.name, self.most, self.key, self.twist = model, name, most, key, twist
+        self.context = context
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         server = self
@@ -101,15 +122,28 @@ class LogprobServer:
 
     def complete(self, body: dict[str, Any]) -> Answer:
         if body["model"] != self.name:
-            return refusal(404, f"The model `{body['model']}` does not exist.")
-        if body["max_tokens"] < 1:
-            return refusal(400, f"max_tokens must be at least 1, got {body['max_tokens']}.")
+            said = f"The model `{body['model']}` does not exist. Valid aliases: {self.name}."
+            return refusal(404, said)
+        if self.context and len(body["prompt"]) > self.context:
+            return refusal(
+                400,
+                f"This model's maximum context length is {self.context} tokens. However, your "
+                f"prompt contains at least {self.context + 1} input tokens, which exceeds this "
+                "limit even without any output tokens.",
+            )
+        room = (self.context or math.inf) - len(body["prompt"])
+        if min(body["max_tokens"], room) < 1:
+            most = min(body["max_tokens"], room)
+            return refusal(
+                400,
+                f"max_tokens must be at least 1, got {most}. (parameter=max_tokens, value={most})",
+            )
         wanted = body.get("prompt_logprobs")
         if wanted is not None and wanted > self.most:
             return refusal(
                 400,
                 f"Requested prompt logprobs of {wanted}, which is greater than max allowed: "
-                f"{self.most}",
+                f"{self.most} (parameter=prompt_logprobs, value={wanted})",
             )
         choice = {"index": 0, "text": "x", "logprobs": None, "finish_reason": "length"}
         if wanted is not None:

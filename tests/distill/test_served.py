@@ -293,6 +293,17 @@ def test_a_limit_below_k_is_said_with_the_option_that_raises_it(teacher: Any) ->
     assert text.endswith("start vLLM with --max-logprobs 8, or lower distill.top_k")
 
 
+@pytest.mark.parametrize("context", [8, 9])
+def test_a_row_without_room_in_the_server_s_context_is_said_with_the_way_out(
+    teacher: Any, context: int
+) -> None:
+    """The longest row has 9 tokens, and one more is asked for."""
+    text = refused(LogprobServer(teacher, context=context))
+    assert text.endswith("start vLLM with a larger --max-model-len, or lower distill.cutoff")
+    with LogprobServer(teacher, context=10) as server:
+        assert len(asked(server)) == len(ITEMS)
+
+
 def test_a_server_that_ignores_the_extension_is_refused(teacher: Any) -> None:
     text = refused(LogprobServer(teacher, twist=twisted(lambda _: None)))
     assert "the answer has no prompt_logprobs" in text

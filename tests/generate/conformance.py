@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from leaf.errors import LeafError
 from leaf.generate import ENGINES, open_engine
@@ -234,6 +236,21 @@ def an_answer_ends_before_a_text_that_stops_it(case: Case) -> None:
     assert 0 < answer.response_tokens <= whole.response_tokens
     with case.open(stop=["never said by anybody"]) as engine:
         assert engine.answer([problem(case.prompts[at])]) == [whole]
+
+
+def greedy_texts_are_those_of_transformers(case: Case, folder: Path) -> None:
+    """Under the template of the model's own folder, in float32, without any of LeaF's code."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    options = {"add_generation_prompt": True, "return_tensors": "pt", "return_dict": True}
+    for text, answer in zip(case.prompts, case.greedy, strict=True):
+        asked = tokenizer.apply_chat_template([{"role": "user", "content": text}], **options)
+        prompt = asked["input_ids"].shape[1]
+        ids = model.generate(**asked, max_new_tokens=case.limit, do_sample=False)[0, prompt:]
+        said = ids.tolist()
+        assert answer.text == tokenizer.decode(said, skip_special_tokens=True)
+        assert (answer.prompt_tokens, answer.response_tokens) == (prompt, len(said))
+        assert answer.truncated == (said[-1] != tokenizer.eos_token_id)
 
 
 CHECKS = (

@@ -1,6 +1,6 @@
-"""What of vLLM the engine uses, over a real model on a CPU: vLLM itself needs a GPU.
+"""What of vLLM the engine uses, over a real model on a CPU, in milliseconds.
 
-Names, signatures and defaults are those of vLLM 0.29 and later, read in its public source:
+under_vllm.py holds names, signatures, defaults, refusals and ends of answers to vLLM 0.32 itself:
 - `vllm/entrypoints/llm.py`, `LLM.__init__` (all but the model by keyword, `max_model_len` among the
   further engine arguments) and `LLM.generate` (one SamplingParams a prompt or one for all, lengths
   checked in `offline_utils.py`; results in the order of the prompts);
@@ -11,6 +11,7 @@ Names, signatures and defaults are those of vLLM 0.29 and later, read in its pub
 - `vllm.distributed.cleanup_dist_env_and_memory`, which vLLM's own tests call after `del llm`.
 """
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,15 @@ from typing import Any
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+class VLLMValidationError(Exception):
+    """No ValueError since 0.32; its text ends with what was wrong."""
+
+    def __init__(self, message: str, *, parameter: str | None = None, value: Any = None) -> None:
+        given = {"parameter": parameter, "value": value}
+        extras = ", ".join(f"{name}={one}" for name, one in given.items() if one is not None)
+        super().__init__(f"{message} ({extras})" if extras else message)
 
 
 @dataclass(kw_only=True)
@@ -47,15 +57,32 @@ class SamplingParams:
     include_stop_str_in_output: bool = False
 
     def __post_init__(self) -> None:
+        if not math.isfinite(self.temperature):
+            self._refuse("temperature", "must be a finite number")
         if self.temperature < 0.0:
-            raise ValueError(f"temperature must be non-negative, got {self.temperature}.")
+            self._refuse("temperature", "must be non-negative")
+        if self.temperature > 2.0:
+            self._refuse("temperature", "must be in [0, 2]")
         if not 0.0 < self.top_p <= 1.0:
-            raise ValueError(f"top_p must be in (0, 1], got {self.top_p}.")
+            self._refuse("top_p", "must be in (0, 1]")
         if self.max_tokens is not None and self.max_tokens < 1:
-            raise ValueError(f"max_tokens must be at least 1, got {self.max_tokens}.")
+            self._refuse("max_tokens", "must be at least 1")
         ids = self.stop_token_ids
         if ids is not None and not all(isinstance(token, int) for token in ids):
-            raise ValueError(f"stop_token_ids must contain only integers, got {ids}.")
+            raise VLLMValidationError(f"stop_token_ids must contain only integers, got {ids}.")
+        stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        if not all(stops):
+            raise VLLMValidationError("stop cannot contain an empty string.")
+        if stops and not self.detokenize:
+            raise VLLMValidationError(
+                "stop strings are only supported when detokenize is True. "
+                "Set detokenize=True to use stop."
+            )
+        self.stop = stops
+
+    def _refuse(self, name: str, rule: str) -> None:
+        value = getattr(self, name)
+        raise VLLMValidationError(f"{name} {rule}, got {value}.", parameter=name, value=value)
 
 
 @dataclass
@@ -135,17 +162,16 @@ class LLM:
 
     def _stop(self, said: list[int], params: SamplingParams) -> str | None:
         """As `BaseIncrementalDetokenizer` does: the text that stopped it; its tokens are kept."""
-        stops = [params.stop] if isinstance(params.stop, str) else params.stop or []
-        if stops and not params.detokenize:
-            raise ValueError("stop strings are only supported when detokenize is True.")
         text = self.tokenizer.decode(said, skip_special_tokens=params.skip_special_tokens)
-        return next((stop for stop in stops if stop in text), None)
+        return next((stop for stop in params.stop or () if stop in text), None)
 
     def _run(self, request_id: str, prompt: list[int], params: SamplingParams) -> RequestOutput:
         if len(prompt) >= self.max_model_len:
-            raise ValueError(
-                f"The decoder prompt (length {len(prompt)}) is longer than the maximum model "
-                f"length of {self.max_model_len}."
+            raise VLLMValidationError(
+                f"This model's maximum context length is {self.max_model_len} tokens. However, "
+                f"your prompt contains {len(prompt)} input tokens",
+                parameter="input_tokens",
+                value=len(prompt),
             )
         rng = torch.Generator().manual_seed(params.seed or 0)
         own = self.model.generation_config.eos_token_id

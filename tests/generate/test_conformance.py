@@ -1,32 +1,33 @@
 """Every engine does what an engine must do (tests/generate/conformance.py)."""
 
-import contextlib
 import os
 import shutil
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from transformers import GenerationConfig
 
-from leaf.errors import ServerError
+from leaf.errors import ModelError, ServerError
 from leaf.generate import find_for, open_engine
 from leaf.models import load
-from leaf.models.files import find
+from leaf.models.files import Source, find
 from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import GenerateSection, ModelSection, ServerSection
 from tests.generate import fake_vllm
-from tests.generate.conformance import CHECKS, Case, killed_work_goes_on_with_what_is_missing
+from tests.generate.conformance import (
+    CHECKS,
+    Case,
+    killed_work_goes_on_with_what_is_missing,
+    problem,
+)
 from tests.generate.conftest import SAYINGS
-from tests.servers import held_port
-
-OFFLINE = Path(os.environ.get("LEAF_OFFLINE_MODELS") or Path.home() / ".cache" / "leaf" / "offline")
-SMOL = OFFLINE / "smollm2-135m.gguf"
+from tests.marks import SMOL, needs_smol
+from tests.servers import held_port, wait_for
 
 REAL = (
     "What is 2 + 2? Answer with a number only.",
@@ -36,12 +37,7 @@ REAL = (
 
 GENERATE = GenerateSection()
 
-real = [
-    pytest.mark.real,
-    pytest.mark.skipif(
-        not SMOL.is_file(), reason="SmolLM2 is not here: tools/offline_models.py smollm2-135m"
-    ),
-]
+real = [pytest.mark.real, needs_smol]
 
 
 def case_of(section: ModelSection, tokenizer_of: ModelSection, **settings: Any) -> Case:
@@ -131,15 +127,6 @@ def sampling_copy(folder: Path, copy: Path) -> Path:
     return copy
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(1800):
-        assert process.poll() is None, log.read_text()[-2000:]
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):  # noqa: S310
-            return
-        time.sleep(0.1)
-    raise AssertionError(log.read_text()[-2000:])
-
-
 ENGINES_UNDER_TEST = [
     "hf",
     "vllm",
@@ -179,6 +166,30 @@ def test_a_real_server_s_refusal_of_another_model_is_one_line(case: Case) -> Non
         open_engine(section, case.source, GENERATE),
     ):
         pass
+
+
+@pytest.mark.parametrize("case", ["vllm"], indirect=True)
+def test_what_vllm_refuses_is_one_line_before_a_model_is_loaded(case: Case) -> None:
+    with (
+        pytest.raises(ModelError, match=r"generate: .* temperature must be in \[0, 2\], got 3"),
+        replace(case, source=Source(name="none", fingerprint="none")).open(temperature=3.0),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("case", ["vllm"], indirect=True)
+def test_an_engine_whose_worker_died_is_one_line(case: Case) -> None:
+    with (
+        case.open() as engine,
+        pytest.raises(ModelError, match="engine vllm gives no answers any more: Worker died"),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(fake_vllm.LLM, "generate", dead)
+        engine.answer([problem(case.prompts[0])])
+
+
+def dead(*_: Any, **__: Any) -> Any:
+    raise RuntimeError("Worker died\nsee above")
 
 
 @pytest.mark.parametrize("case", ["vllm"], indirect=True)

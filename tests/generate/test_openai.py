@@ -205,6 +205,15 @@ def test_the_limit_has_the_name_that_the_model_takes_and_sampling_may_stay_unsai
             "Unsupported value: 'temperature' does not support 0 with this model.",
             "set server.sampling: false",
         ),
+        (
+            "temperature must be in [0, 2], got 3.0. (parameter=temperature, value=3.0)",
+            "lower generate.temperature",
+        ),
+        (
+            "max_tokens=600 cannot be greater than max_model_len=512. Please request fewer output "
+            "tokens. (parameter=max_tokens, value=600)",
+            "lower generate.max_new_tokens, or start vLLM with a larger --max-model-len",
+        ),
     ],
 )
 def test_a_refused_word_names_the_setting(message: str, way_out: str) -> None:

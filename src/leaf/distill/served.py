@@ -84,7 +84,13 @@ def keep_served(
         vocabulary: Entries of the student's output head.
     """
     access = _access(section, model)
-    hints = {"logprobs": f"start vLLM with --max-logprobs {k}, or lower distill.top_k"}
+    longer = "start vLLM with a larger --max-model-len, or lower distill.cutoff"
+    hints = {
+        "context length": longer,
+        # A row that fills the context leaves no room for the one token that is asked for.
+        "max_tokens must be at least 1, got 0": longer,
+        "logprobs": f"start vLLM with --max-logprobs {k}, or lower distill.top_k",
+    }
 
     def ask(item: EncodedExample) -> dict[str, Tensor]:
         with server.explained(access, f"prompt_logprobs of model `{model}`", hints):

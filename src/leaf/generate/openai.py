@@ -38,6 +38,8 @@ _WHAT = "a chat completion"
 
 _HINTS = {
     "max_completion_tokens": "set server.limit: max_completion_tokens",
+    "temperature must be in": "lower generate.temperature",
+    "max_model_len": "lower generate.max_new_tokens, or start vLLM with a larger --max-model-len",
     "temperature": "set server.sampling: false",
     "top_p": "set server.sampling: false",
 }
@@ -50,7 +52,15 @@ _AT_LIMIT = ("length", "max_tokens")
 _DECIDED = ("content_filter", "tool_calls", "function_call")
 """Ends with which there is no answer, however often it is asked."""
 
-_LENGTH = ("context length", "context_length", "context size", "too long", "maximum context")
+_LENGTH = (
+    "context length",
+    "context_length",
+    "context size",
+    "too long",
+    "maximum context",
+    # vLLM of a prompt that fills the context to the last token; it was asked for one at least.
+    "max_tokens must be at least 1, got 0",
+)
 """How servers say that a prompt leaves no room."""
 
 _IN_VAIN = 4

@@ -31,12 +31,16 @@ def open_vllm(
 
     Raises:
         UsageError: see `missing_vllm`.
-        ModelError: vLLM cannot load the model.
+        ModelError: vLLM cannot load the model, or refuses how it shall answer.
     """
     line = missing_vllm()
     if line:
         raise UsageError(line)
     import vllm
+
+    # Before minutes of loading. What vLLM raises has no class of Python's since 0.32.
+    with readable("generate: engine vllm refuses such answers"):
+        vllm.SamplingParams(temperature=generate.temperature, top_p=generate.top_p)
 
     prompt_format = prompt_format_of(load.load_tokenizer(source), section)
     # What no answer may need takes no room from the others.
@@ -93,11 +97,13 @@ class VllmEngine(PromptEngine):
         self._llm = None
 
     def _complete(self, prompts: Sequence[tuple[Problem, list[int]]]) -> list[Answer]:
-        outputs = self._llm.generate(
-            [{"prompt_token_ids": ids} for _, ids in prompts],
-            [self._params(problem, ids) for problem, ids in prompts],
-            use_tqdm=False,
-        )
+        # Its workers are processes, and when one dies there are no answers from then on.
+        with readable("engine vllm gives no answers any more"):
+            outputs = self._llm.generate(
+                [{"prompt_token_ids": ids} for _, ids in prompts],
+                [self._params(problem, ids) for problem, ids in prompts],
+                use_tqdm=False,
+            )
         # In the order of the prompts, whichever was finished first.
         return [
             self._finish(problem, output)
