@@ -44,6 +44,7 @@ PROMPTS = (
     "Ada has 3 pens and buys 4 more. How many pens has she?",
 )
 
+REAL = vllm.LLM
 CONTEXT = 1024
 LIMIT = 32
 
@@ -54,14 +55,13 @@ def case() -> Iterator[Case]:
     section = ModelSection(model=FOLDER, dtype="float32", engine="vllm")
     source = find_for(section, GenerateSection())
     made: list[tuple[dict[str, Any], Any]] = []
-    real = vllm.LLM
 
     def once(**settings: Any) -> Any:
         # Every request has a seed of its own, so that the engine's is not heard. And on a CPU vLLM
         # 0.32 dies of a seeded prompt that it takes in two pieces: 32 short ones fit in one pass.
         settings["seed"] = 0
         if not made:
-            made.append((settings, real(**settings, enforce_eager=True, max_num_seqs=32)))
+            made.append((settings, REAL(**settings, enforce_eager=True, max_num_seqs=32)))
         assert made[0][0] == settings
         return made[0][1]
 
@@ -79,6 +79,18 @@ def case() -> Iterator[Case]:
             context=CONTEXT,
         )
         made.clear()
+
+
+def test_a_model_opens_again_in_the_same_process() -> None:
+    """As a run does: the student, then the teacher. The first test, as others share one engine."""
+    section = ModelSection(model=FOLDER, dtype="float32", engine="vllm", tensor_parallel=1)
+    generate = GenerateSection(max_new_tokens=2, token_budget=CONTEXT)
+    texts = []
+    for _ in range(2):
+        with open_vllm(section, find_for(section, generate), generate, None) as engine:
+            (answer,) = engine.answer([problem(PROMPTS[0])])
+        texts.append(answer.text)
+    assert texts[0] == texts[1] != ""
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -133,7 +145,7 @@ def defaults(function: Any) -> dict[str, Any]:
     ("stand_in", "real"),
     [
         (fake_vllm.SamplingParams, vllm.SamplingParams),
-        (fake_vllm.LLM.generate, vllm.LLM.generate),
+        (fake_vllm.LLM.generate, REAL.generate),
     ],
     ids=["SamplingParams", "generate"],
 )
@@ -145,7 +157,7 @@ def test_the_stand_in_takes_what_vllm_takes_with_its_defaults(stand_in: Any, rea
 def test_the_stand_in_is_built_of_words_that_vllm_takes() -> None:
     from vllm.engine.arg_utils import EngineArgs
 
-    ours, theirs = defaults(fake_vllm.LLM.__init__), defaults(vllm.LLM.__init__)
+    ours, theirs = defaults(fake_vllm.LLM.__init__), defaults(REAL.__init__)
     assert theirs.keys() >= ours.keys() - {"max_model_len"}
     assert all(theirs[name] == ours[name] for name in ours.keys() & theirs.keys())
     assert "max_model_len" in {each.name for each in fields(EngineArgs)}
@@ -218,15 +230,3 @@ def test_the_stand_in_ends_answers_as_vllm_does(
             assert theirs == own, (settings, name)
         assert list(found.outputs[0].token_ids) == list(imitated.outputs[0].token_ids), settings
         assert found.prompt_token_ids == imitated.prompt_token_ids
-
-
-def test_a_model_opens_again_in_the_same_process() -> None:
-    """As a run does: the student, then the teacher."""
-    section = ModelSection(model=FOLDER, dtype="float32", engine="vllm", tensor_parallel=1)
-    generate = GenerateSection(max_new_tokens=2, token_budget=CONTEXT)
-    texts = []
-    for _ in range(2):
-        with open_vllm(section, find_for(section, generate), generate, None) as engine:
-            (answer,) = engine.answer([problem(PROMPTS[0])])
-        texts.append(answer.text)
-    assert texts[0] == texts[1] != ""
