@@ -2,6 +2,7 @@
 
 import json
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,8 +91,11 @@ class _Loop:
         if state is None:
             return 0
         self.course = _Course(**state.extra)
-        for _ in range(state.step):
-            self._scheduler.step()
+        with warnings.catch_warnings():
+            # The optimiser's steps were made by an earlier process.
+            warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+            for _ in range(state.step):
+                self._scheduler.step()
         return state.step
 
     def save(self, step: int) -> None:
