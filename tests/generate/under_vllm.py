@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,10 @@ def case() -> Iterator[Case]:
         made.clear()
 
 
-def test_a_model_opens_again_in_the_same_process() -> None:
+def test_a_model_opens_again_in_the_same_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a run does: the student, then the teacher. The first test, as others share one engine."""
+    # Compiling takes a CPU minutes.
+    monkeypatch.setattr(vllm, "LLM", partial(REAL, enforce_eager=True))
     section = ModelSection(model=FOLDER, dtype="float32", engine="vllm", tensor_parallel=1)
     generate = GenerateSection(max_new_tokens=2, token_budget=CONTEXT)
     texts = []
