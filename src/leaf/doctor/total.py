@@ -7,7 +7,7 @@ what comes once (models that are loaded) and what comes with every problem.
 import math
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,8 @@ class Part:
     """One thing that was computed in a trial."""
 
     group: str
-    """`stage 1`, `needed` (stage 1, by the baseline as well), `evaluation`, or an arm."""
+    """`stage 1`, `needed` (stage 1, by the baseline as well), `arms` (stage 1 of those that the
+    recipe names), `evaluation`, or an arm."""
     amount: float
     """How much there was: items, or the tokens that an arm learnt from."""
     seconds: float
@@ -77,6 +78,8 @@ class Total:
     stage_1: float
     needed: float
     """Seconds of stage 1 that the baseline needs, too."""
+    arms: float
+    """Seconds of stage 1 of the arms that the recipe names."""
     training: Mapping[str, float]
     """Arm to its training."""
     evaluation: float
@@ -89,7 +92,7 @@ class Total:
     @property
     def whole(self) -> float:
         """Seconds of the whole command."""
-        return self.stage_1 + sum(self.training.values()) + self.evaluation
+        return self.stage_1 + self.arms + sum(self.training.values()) + self.evaluation
 
 
 def check_total(recipe: Recipe, price: float | None = None) -> Iterator[Finding]:
@@ -124,7 +127,7 @@ def check_total(recipe: Recipe, price: float | None = None) -> Iterator[Finding]
     yield Finding(
         "good",
         f"total, the whole command: {_about(total.whole, price)}: stage 1 "
-        f"{duration(total.stage_1)}, training {duration(sum(total.training.values()))} ({arms}), "
+        f"{duration(total.stage_1 + total.arms)}, training {duration(sum(total.training.values()))} ({arms}), "
         f"evaluation {duration(total.evaluation)}",
     )
     said = ", ".join(f"{role} {count:,}" for role, count in total.tokens.items())
@@ -226,7 +229,7 @@ def _parts(
     loads: Mapping[str, float],
 ) -> dict[str, Part]:
     """Return everything that was computed; `metrics` are the steps of each arm."""
-    recipe, found = pipeline.recipe, dict[str, Part]()
+    recipe, found, titles = pipeline.recipe, dict[str, Part](), Counter[str]()
     author = "teacher" if recipe.attribute.reference == "teacher" else None
     author = "student" if recipe.baseline == "rft" else author
     first = len(list(before_training(pipeline.logs)))
@@ -239,7 +242,7 @@ def _parts(
             rest = max(0.0, log.seconds - learnt)
             found[f"{role} is prepared"] = Part(group=role, amount=log.items, seconds=rest)
             continue
-        group = "stage 1"
+        group = "stage 1" if number < first else "arms"
         if log.stage == "evaluate":
             group = "evaluation"
         elif number < first and role == author and not log.about.changed:
@@ -252,9 +255,9 @@ def _parts(
             by_waves=log.kind == "answers",
             load=min(loaded, log.seconds),
         )
-        # An arm that the recipe names has stages of its own, by the same names.
-        name = f"{log.title} {log.key}" if number > first and group == "stage 1" else log.title
-        found[name] = part
+        # A title may come again: an arm that the recipe names has stages of its own.
+        titles[log.title] += 1
+        found[f"{log.title} {titles[log.title]}"] = part
     return found
 
 
@@ -294,6 +297,7 @@ def scale_up(recipe: Recipe, trials: Sequence[Trial], *, problems: int, asked: i
     return Total(
         stage_1=seconds["stage 1"] + seconds["needed"],
         needed=seconds["needed"],
+        arms=seconds["arms"],
         training={arm: seconds[arm] for arm in rows},
         evaluation=seconds["evaluation"],
         tokens={role: round(count * share) for role, count in last.tokens.items() if count},
