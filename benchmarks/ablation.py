@@ -28,20 +28,19 @@ import cyclopts
 import torch
 
 from benchmarks import _gsm_ic, _problemathic
-from benchmarks._gsm_ic import MODELS, STUDENT
+from benchmarks._gsm_ic import STUDENT
 from benchmarks._measure import timed
-from benchmarks.attribute import SMALLEST
+from benchmarks.attribute import SMALLEST, open_model, path_of
 from benchmarks.common import ROOT, AsJson, out_console, print_json, start
 from leaf.attribute.detectors.ablation import Trial, plan_trial
 from leaf.attribute.tail_losses import fed, tail_losses
 from leaf.errors import LeafError, UsageError
 from leaf.models import load
-from leaf.models.files import find
 from leaf.models.load import Loaded
 from leaf.models.output_head import output_head
 from leaf.models.prompt_format import EncodedExample, PromptFormat
 from leaf.progress import progress, table
-from leaf.recipe import DataSection, ModelSection
+from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks import load_problems
 
@@ -88,12 +87,7 @@ def main(
     every = {name: choose(name, data, n, seed) for name in chosen}
     figures: dict[str, float] = {}
     for name in names.split(","):
-        path = MODELS / f"{name}.gguf"
-        section = ModelSection.model_validate(
-            {"model": str(path) if path.is_file() else name, "dtype": "bfloat16"}
-        )
-        loaded = load.load(section, find(section))
-        chat = PromptFormat(loaded.tokenizer, name=name)
+        loaded, chat = open_model(path_of(name), "bfloat16")
         for kind, problems in every.items():
             found = measure(loaded, chat, problems, token_budget, label=f"{name}, {kind}")
             short = Path(name).name.removesuffix(".gguf")

@@ -88,8 +88,7 @@ def main(
     problems = load_problems(DataSection(task="gsm8k", path=str(data), limit=n))
     figures: dict[str, float] = {}
     for name in names.split(","):
-        path = MODELS / f"{name}.gguf"
-        model = str(path) if path.is_file() else name
+        model = path_of(name)
         found = measure(model, problems, token_budget)
         for way in ("ours", "published"):
             key = "peak_bytes" if way == "ours" else "published_peak_bytes"
@@ -110,7 +109,7 @@ def main(
 
 def measure(model: str, problems: Sequence[Problem], token_budget: int) -> dict[str, float]:
     """Return every figure of one model but its peaks."""
-    loaded, chat = _open(model, "bfloat16")
+    loaded, chat = open_model(model, "bfloat16")
     here = MeasuredModel(loaded=loaded, chat=chat, token_budget=token_budget)
     work = operations(loaded, chat, problems)
     turns, ours, theirs = [], Scores(), Scores()
@@ -128,7 +127,7 @@ def measure(model: str, problems: Sequence[Problem], token_budget: int) -> dict[
             tick(len(part))
     del loaded, here
     load.release_memory()
-    wide_model, chat = _open(model, "float32")
+    wide_model, chat = open_model(model, "float32")
     wide = score_ours(
         MeasuredModel(loaded=wide_model, chat=chat, token_budget=token_budget), problems[:PART]
     )
@@ -207,7 +206,7 @@ def cosine(one: Sequence[float], other: Sequence[float]) -> float:
 
 def peak(model: str, problems: Sequence[Problem], token_budget: int, way: str) -> int:
     """Return the growth of this process's highest memory, or of the accelerator's."""
-    loaded, chat = _open(model, "bfloat16")
+    loaded, chat = open_model(model, "bfloat16")
     if way == "ours":
         here = MeasuredModel(loaded=loaded, chat=chat, token_budget=token_budget)
         work = partial(score_ours, here, problems)
@@ -231,7 +230,14 @@ def _cell(key: str, value: float) -> str:
     return f"{value:.5f}" if "float32" in key or "same" in key else f"{value:.2f}"
 
 
-def _open(model: str, dtype: str) -> tuple[Loaded, PromptFormat]:
+def path_of(name: str) -> str:
+    """Return the path of a model made by tools/offline_models.py, else the name."""
+    path = MODELS / f"{name}.gguf"
+    return str(path) if path.is_file() else name
+
+
+def open_model(model: str, dtype: str) -> tuple[Loaded, PromptFormat]:
+    """Load a model, by its path or name, with its chat template."""
     section = ModelSection.model_validate({"model": model, "dtype": dtype})
     loaded = load.load(section, find(section))
     return loaded, PromptFormat(loaded.tokenizer, name=model)

@@ -50,11 +50,6 @@ class Measure:
         return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
 
 
-def mean(values: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
-    """Return the mean along an axis."""
-    return np.asarray(values.mean(axis=axis))
-
-
 def ratio(
     parts: NDArray[np.float64], wholes: NDArray[np.float64], axis: int = -1
 ) -> NDArray[np.float64]:

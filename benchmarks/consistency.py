@@ -27,7 +27,6 @@ from benchmarks.common import (
     ROOT,
     AsJson,
     Measure,
-    mean,
     measure,
     out_console,
     print_json,
@@ -42,6 +41,7 @@ from leaf.pipeline.voting import ask
 from leaf.progress import table
 from leaf.recipe import MajoritySection, Recipe
 from leaf.records import Answer, Problem, Score
+from leaf.statistics import mean
 from leaf.store.results import Graded
 from leaf.store.store import Store
 from leaf.store.work import About

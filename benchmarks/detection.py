@@ -36,7 +36,6 @@ from benchmarks.common import (
     ROOT,
     AsJson,
     Measure,
-    mean,
     measure,
     out_console,
     print_json,
@@ -51,6 +50,7 @@ from leaf.pipeline.stages import Pipeline
 from leaf.progress import table
 from leaf.recipe import PruneSection, Recipe
 from leaf.recipe.reading import check_recipe
+from leaf.statistics import mean
 from leaf.store.store import Store
 
 REAL = tuple(name for name, arm in ARMS.items() if arm.detector != "oracle" and not arm.slow)

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import cyclopts
 
-from benchmarks.common import ROOT, AsJson, Measure, mean, measure, out_console, print_json, start
+from benchmarks.common import ROOT, AsJson, Measure, measure, out_console, print_json, start
 from leaf.errors import DataError
 from leaf.progress import table
+from leaf.statistics import mean
 from leaf.text.added import WORD, added
 from leaf.text.units import pieces
 

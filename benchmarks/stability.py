@@ -28,7 +28,6 @@ from benchmarks.common import (
     ROOT,
     AsJson,
     Measure,
-    mean,
     measure,
     out_console,
     print_json,
@@ -44,6 +43,7 @@ from leaf.progress import say, table
 from leaf.recipe import Recipe
 from leaf.recipe.reading import check_recipe
 from leaf.records import Problem, Sensitivity
+from leaf.statistics import mean
 from leaf.store.store import Store
 from leaf.tasks import load_problems
 

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from benchmarks._gsm_ic import MODELS
-from benchmarks.common import AsJson, Measure, mean, measure, out_console, print_json, start
+from benchmarks.common import AsJson, Measure, measure, out_console, print_json, start
 from leaf.distill import Distiller, Plan, Sample, encode_rows, original_rows, train
 from leaf.distill.align import Aligner
 from leaf.distill.aligned import AlignedTeacher
@@ -47,6 +47,7 @@ from leaf.models.vocabulary import common_tokens
 from leaf.progress import progress, say, table
 from leaf.recipe import DataSection, DistillSection, GenerateSection, GradeSection, ModelSection
 from leaf.records import Problem
+from leaf.statistics import mean
 from leaf.tasks import load_problems
 
 ARMS = {"sft": 1.0, "kd": 0.0, "both": 0.5}

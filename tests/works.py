@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from leaf.progress import Ticker
@@ -37,3 +38,14 @@ class Given(Work[Any, Any]):
 
     def key(self, items: Sequence[Any], **besides: Any) -> str:
         return self.named
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The bytes of all results below a folder: shards and end marks, not the notes beside them."""
+    files = [*folder.rglob("part-*"), *folder.rglob("done.json")]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def drops(part: Sequence[int], reason: str = "") -> list[Drop]:
+    """A record for each item."""
+    return [Drop(stage="s", problem_id=f"p{item}", reason=reason) for item in part]

@@ -219,11 +219,11 @@ def estimate(values: Values, *, ungradable: int, resamples: int, seed: int) -> E
     whole = _share(column, ungradable)
     if np.isin(column, (0.0, 1.0)).all():
         return whole
-    mean = float(column.mean())
-    interval = bootstrap(_mean, (column,), resamples=resamples, seed=seed)
+    value = float(column.mean())
+    interval = bootstrap(mean, (column,), resamples=resamples, seed=seed)
     # Undefined where all values are the same: no resample has another mean.
-    low, high = interval or (mean, mean)
-    return dataclasses.replace(whole, value=mean, low=low, high=high)
+    low, high = interval or (value, value)
+    return dataclasses.replace(whole, value=value, low=low, high=high)
 
 
 def compare(
@@ -319,7 +319,8 @@ def _interval(
     return *interval, None
 
 
-def _mean(values: Floats, axis: int = -1) -> Floats:
+def mean(values: Floats, axis: int = -1) -> Floats:
+    """Return the mean along an axis."""
     return np.asarray(np.mean(values, axis=axis))
 
 

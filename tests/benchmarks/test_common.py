@@ -5,6 +5,7 @@ import json
 import pytest
 
 from benchmarks import common
+from leaf.statistics import mean
 
 
 def test_columns_are_resampled_together() -> None:
@@ -16,7 +17,7 @@ def test_columns_are_resampled_together() -> None:
 
 def test_an_interval_over_many_problems_is_that_of_the_normal_approximation() -> None:
     # 400 zeros and 400 ones: 1/2 +- 1.96 x 1/2 / sqrt(800) = 1/2 +- 0.0346.
-    found = common.measure(common.mean, [0, 1] * 400, seed=0)
+    found = common.measure(mean, [0, 1] * 400, seed=0)
     assert found is not None
     assert found.low is not None
     assert found.high is not None

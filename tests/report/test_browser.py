@@ -217,6 +217,13 @@ def test_the_heat_map_changes_its_colours_by_keyboard(run: dict[str, Any], opene
     assert red.evaluate(colour) == "rgba(0, 114, 178, 0)"  # the teacher ignores it
 
 
+def unfolded(opened: Opened, run: dict[str, Any], width: int) -> Page:
+    """Open a report with every part of it unfolded."""
+    page, _ = opened(build_report(**run), width=width)
+    page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true })")
+    return page
+
+
 @pytest.mark.parametrize("width", [400, 1200])
 def test_nothing_is_wider_than_the_window(
     many: dict[str, Any],
@@ -227,8 +234,7 @@ def test_nothing_is_wider_than_the_window(
 ) -> None:
     many["notes"] = ["x" * 5000]
     many["cuts"] = transplanted["cuts"] | {"random": controlled["cuts"]["random"]}
-    page, _ = opened(build_report(**many), width=width)
-    page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true })")
+    page = unfolded(opened, many, width)
     page.wait_for_timeout(100)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
@@ -288,8 +294,7 @@ def test_on_paper_nothing_is_cut(
 ) -> None:
     width = round(millimetres / 25.4 * 96)
     many["cuts"] = transplanted["cuts"] | {"random": controlled["cuts"]["random"]}
-    page, _ = opened(build_report(**many), width=width)
-    page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true })")
+    page = unfolded(opened, many, width)
     page.emulate_media(media="print")
     beyond = page.evaluate(
         """() => [...document.querySelectorAll('body *')].filter((element) =>

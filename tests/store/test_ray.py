@@ -22,7 +22,7 @@ from leaf.store.ray import RayRunner
 from leaf.store.runner import OpenWorker, Runner
 from leaf.store.store import LOCAL, Store
 from leaf.tasks import load_problems
-from tests.works import Given
+from tests.works import Given, contents, drops
 
 KEY = "0123456789abcdef"
 
@@ -47,16 +47,6 @@ def compute(root: Path, job: OpenWorker[int, Drop], runner: Runner, n: int = 5) 
     work = Given(kind="s", named=KEY, worker=job)
     store.compute(work, range(n), shard_size=2, runner=runner)
     return store.folder("s", KEY)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """The bytes of all results below a folder: shards and end marks, not the notes beside them."""
-    files = [*folder.rglob("part-*"), *folder.rglob("done.json")]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-def drops(part: Sequence[int], reason: str = "") -> list[Drop]:
-    return [Drop(stage="s", problem_id=f"p{item}", reason=reason) for item in part]
 
 
 def stage_1(folder: Path, root: Path, name: str) -> Session:

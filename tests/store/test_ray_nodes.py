@@ -16,7 +16,7 @@ from leaf.records import Drop
 from leaf.store.ray import RayRunner
 from leaf.store.runner import OpenWorker, Runner
 from leaf.store.store import LOCAL, Store
-from tests.works import Given
+from tests.works import Given, contents, drops
 
 pytestmark = pytest.mark.long
 
@@ -50,11 +50,6 @@ def compute(root: Path, job: OpenWorker[int, Drop], runner: Runner) -> Path:
     return store.folder("s", KEY)
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    files = [*folder.rglob("part-*"), *folder.rglob("done.json")]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
 def test_a_node_lost_while_it_answers_loses_nothing(
     nodes: tuple[Any, list[Any]], tmp_path: Path
 ) -> None:
@@ -67,7 +62,7 @@ def test_a_node_lost_while_it_answers_loses_nothing(
 
         (marks / f"{ray.get_runtime_context().get_node_id()} {part[0]}").touch()
         time.sleep(0.5)
-        return [Drop(stage="s", problem_id=f"p{item}", reason="") for item in part]
+        return drops(part)
 
     lost = both[1]
 
@@ -86,9 +81,6 @@ def test_a_node_lost_while_it_answers_loses_nothing(
     worked = {path.name.split()[0] for path in marks.iterdir()}
     assert worked == {node.node_id for node in both}
 
-    def here(part: Sequence[int]) -> list[Drop]:
-        return [Drop(stage="s", problem_id=f"p{item}", reason="") for item in part]
-
-    alone = compute(tmp_path / "here", lambda tick: nullcontext(here), LOCAL)
+    alone = compute(tmp_path / "here", lambda tick: nullcontext(drops), LOCAL)
     assert contents(there) == contents(alone)
     assert os.environ["RAY_ADDRESS"]

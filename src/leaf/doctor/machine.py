@@ -31,7 +31,7 @@ def check_devices(recipe: Recipe) -> Iterator[Finding]:
     """Say where the models will run and in which dtypes."""
     device = load.best_device()
     yield Finding("good", f"device: {device}")
-    for section in (recipe.student, recipe.teaching):
+    for section in (recipe.student,) if recipe.alone else (recipe.student, recipe.teacher):
         try:
             check_places(section)
         except UsageError as error:

@@ -15,7 +15,7 @@ import numpy as np
 
 from leaf.errors import LeafError
 from leaf.records import Score
-from leaf.statistics import Floats, Interval, bootstrap, by_base, share_of
+from leaf.statistics import Floats, Interval, bootstrap, by_base, mean, share_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,13 +108,9 @@ def _agreement(
     share_B = alike_B / count_B
     if np.isin(share_B, (0.0, 1.0)).all():
         return share_of(int(share_B.sum()), len(share_B))
-    interval = bootstrap(_mean, (share_B,), resamples=resamples, seed=seed)
+    interval = bootstrap(mean, (share_B,), resamples=resamples, seed=seed)
     low, high = interval or (None, None)
     return Interval(value=float(share_B.mean()), low=low, high=high, n=len(share_B))
-
-
-def _mean(values: Floats, axis: int = -1) -> Floats:
-    return np.asarray(values.mean(axis=axis))
 
 
 _RATIOS: dict[str, Callable[..., Floats]] = {

@@ -45,7 +45,7 @@ __all__ = [
 
 
 Ask = Callable[[ModelSection, Sequence[str], int], "list[Answer | str]"]
-"""Asks models, as `Tools.ask`; `leaf.pipeline.judges` has one."""
+"""Asks models, as `Tools.ask`; `leaf.pipeline.grading` has one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,7 +207,9 @@ class Graders:
             LeafError: these graders were opened without a way to ask one.
         """
         if self._ask is None:
-            raise LeafError(f"{model.model}: open graders by `leaf.pipeline.judges` to ask a model")
+            raise LeafError(
+                f"{model.model}: open graders by `leaf.pipeline.grading` to ask a model"
+            )
         return self._ask(model, prompts, max_new_tokens)
 
     def _grader(self, problem: Problem) -> Grader:

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from leaf.generate import Unanswered, find_for, open_engine
 from leaf.generate.engine import Engine
@@ -40,8 +39,8 @@ def open_graders(section: GradeSection, kept: Path | None = None) -> Iterator[Gr
         section: Limits.
         kept: Folder where judges' words are kept; None: nowhere.
     """
-    with Judges(kept) as judges, open_without_judges(section, judges.ask) as graders:
-        yield graders
+    with ExitStack() as stack:
+        yield stack.enter_context(open_without_judges(section, Judges(kept, stack).ask))
 
 
 def judges_of(problems: Iterable[Problem]) -> list[ModelSection]:
@@ -142,9 +141,9 @@ class GradeWorker(Work[tuple[Problem, Answer], Score]):
 class Judges:
     """The models behind graders: each is opened when an answer must be asked of it."""
 
-    def __init__(self, kept: Path | None) -> None:
-        self._kept = kept
-        self._stack = ExitStack()
+    def __init__(self, kept: Path | None, stack: ExitStack) -> None:
+        """Keep what they say in a folder (None: nowhere); `stack` closes them."""
+        self._kept, self._stack = kept, stack
         self._opened: dict[str, _Judge] = {}
 
     def ask(
@@ -158,17 +157,6 @@ class Judges:
             generate = generate.model_copy(update={"token_budget": room})
             self._opened[name] = _Judge(model, generate, self._kept, self._stack)
         return self._opened[name].ask(prompts)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
 
 
 class _Judge:

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaf.attribute import MeasuredModel
-from leaf.models import load
 from leaf.models.batching import plan_batches, run_halving
 from leaf.models.files import Source
-from leaf.models.prompt_format import prompt_format_of
-from leaf.pipeline.workers import UNSEEN, asked
+from leaf.pipeline.workers import UNSEEN, asked, measured_model, spoken_to
 from leaf.progress import Ticker
 from leaf.recipe import ModelSection
 from leaf.records import Problem
@@ -56,9 +54,7 @@ class LikelihoodWorker(Work[tuple[Problem, str], Likelihood]):
 
     def settings(self, items: Sequence[tuple[Problem, str]]) -> dict[str, Any]:
         """Return how the model is loaded and spoken to."""
-        section = self.section
-        template = {"template": section.template} if section.template else {}
-        return {"dtype": section.dtype, "system": section.system, **template}
+        return spoken_to(self.section)
 
     def inputs(self, items: Sequence[tuple[Problem, str]]) -> list[str]:
         """Return the model and the answers."""
@@ -68,13 +64,7 @@ class LikelihoodWorker(Work[tuple[Problem, str], Likelihood]):
     @contextmanager
     def open(self, tick: Ticker) -> Iterator[Worker[tuple[Problem, str], Likelihood]]:
         """Load the model."""
-        with load.loaded(self.section, self.source) as loaded:
-            model = MeasuredModel(
-                loaded=loaded,
-                chat=prompt_format_of(loaded.tokenizer, self.section),
-                token_budget=self.token_budget,
-                tick=tick,
-            )
+        with measured_model(self.section, self.source, self.token_budget, tick) as model:
             yield lambda items: likelihoods(model, items)
 
 

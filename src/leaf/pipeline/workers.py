@@ -53,11 +53,8 @@ class AnswerWorker(Work[Problem, Answer]):
         settings: dict[str, Any] = {
             "engine": section.engine or generate.engine,
             "max_new_tokens": generate.max_new_tokens,
-            "dtype": section.dtype,
-            "system": section.system,
+            **spoken_to(section),
         }
-        if section.template:
-            settings["template"] = section.template
         if generate.stop:
             settings["stop"] = generate.stop
         if generate.temperature > 0:
@@ -97,6 +94,31 @@ class AnswerWorker(Work[Problem, Answer]):
             spent = engine.effort
             if self.drafts is not None and spent.row_passes:
                 say(f"{self.title}: {spent.tokens} tokens in {spent.row_passes} passes")
+
+
+def spoken_to(section: ModelSection) -> dict[str, Any]:
+    """Return how a model is loaded and spoken to, as it names a result."""
+    template = {"template": section.template} if section.template else {}
+    return {"dtype": section.dtype, "system": section.system, **template}
+
+
+@contextmanager
+def measured_model(
+    section: ModelSection,
+    source: Source,
+    token_budget: int,
+    tick: Ticker,
+    places: Mapping[str, Sequence[tuple[int, int]]] | None = None,
+) -> Iterator[MeasuredModel]:
+    """Load a model that is measured, until the block ends; arguments as of `MeasuredModel`."""
+    with load.loaded(section, source) as loaded:
+        yield MeasuredModel(
+            loaded=loaded,
+            chat=prompt_format_of(loaded.tokenizer, section),
+            token_budget=token_budget,
+            tick=tick,
+            places=places,
+        )
 
 
 _JUDGED = {"answer", "golds", "grader", "tolerance", "tests"}
@@ -197,9 +219,7 @@ class ScoreWorker(Work[tuple[Problem, str], Sensitivity]):
         """Return the detector with its options, and how the model is loaded and spoken to."""
         return {
             "detector": self.detector.name,
-            "dtype": self.section.dtype,
-            "system": self.section.system,
-            **({"template": self.section.template} if self.section.template else {}),
+            **spoken_to(self.section),
             **({"opening": self.opening} if self.opening else {}),
             **self.detector.measure_key(),
             **user_code_digest(type(self.detector)),
@@ -231,14 +251,8 @@ class ScoreWorker(Work[tuple[Problem, str], Sensitivity]):
     @contextmanager
     def open(self, tick: Ticker) -> Iterator[Worker[tuple[Problem, str], Sensitivity]]:
         """Load the model."""
-        with load.loaded(self.section, self.source) as loaded:
-            model = MeasuredModel(
-                loaded=loaded,
-                chat=prompt_format_of(loaded.tokenizer, self.section),
-                token_budget=self.token_budget,
-                tick=tick,
-                places=self.places,
-            )
+        opened = measured_model(self.section, self.source, self.token_budget, tick, self.places)
+        with opened as model:
 
             def measure(part: Sequence[tuple[Problem, str]]) -> list[Sensitivity]:
                 problems = [problem for problem, _ in part]

@@ -5,8 +5,6 @@ and the nearest right name.
 """
 
 import re
-import types
-import typing
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -15,11 +13,11 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from leaf.errors import RecipeError, UsageError, check_type, nearest
-from leaf.recipe import Choice, Recipe, Section, choice_of
+from leaf.errors import RecipeError, UsageError, check_type
+from leaf.recipe import Recipe, Section, choice_of
 from leaf.recipe.detectors import plugin_from
+from leaf.recipe.faults import explain, nearest_of, section_of
 from leaf.recipe.schema import SELF
 
 S = TypeVar("S", bound=Section)
@@ -112,7 +110,7 @@ def check_recipe(
     try:
         recipe = Recipe.model_validate(changed)
     except ValidationError as error:
-        raise RecipeError(_explain(error, source, Recipe)) from None
+        raise RecipeError(explain(error, source, Recipe)) from None
     arm_recipes(recipe, source)
     return recipe
 
@@ -156,7 +154,7 @@ def check_section(kind: type[S], values: Any, *, source: str) -> S:
     try:
         return kind.model_validate(dict(values) if isinstance(values, Mapping) else values)
     except ValidationError as error:
-        raise RecipeError(_explain(error, source, kind)) from None
+        raise RecipeError(explain(error, source, kind)) from None
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -179,7 +177,7 @@ def describe(section: Section, prefix: str = "") -> Iterator[tuple[str, Any, str
         if isinstance(value, Section):
             yield from describe(value, f"{key}.")
         elif isinstance(value, dict) and (
-            _section_of(field.annotation) or choice_of(field.annotation)
+            section_of(field.annotation) or choice_of(field.annotation)
         ):
             for entry, part in value.items():
                 yield from describe(part, f"{key}.{entry}.")
@@ -208,7 +206,7 @@ def _read(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
     else:
         raise RecipeError(
             f"{name_or_path}: no file and no shipped recipe (`leaf recipes`) has this name"
-            f"{_nearest(name_or_path, recipe_names())}"
+            f"{nearest_of(name_or_path, recipe_names())}"
         )
     if key in seen:
         raise RecipeError(f"{name_or_path}: `extends` goes round in a circle")
@@ -293,60 +291,3 @@ def _override(values: dict[str, Any], override: str) -> None:
     place[last] = value
     if value is None and parents[-1:] in (["arms"], ["benchmarks"]):
         del place[last]  # an arm or a benchmark less
-
-
-_FAULTS = 10
-"""Most faults of a recipe that are told at a time."""
-
-
-def _explain(error: ValidationError, source: str, root: type[Section]) -> str:
-    """Return the faults of a recipe, one a line."""
-    # The key that is unknown explains a required one that is missing.
-    faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    lines = [f"{source}: {_fault(fault, root)}" for fault in faults[:_FAULTS]]
-    more = len(faults) - _FAULTS
-    return "\n".join(lines) + (f" (and {more} more)" if more > 0 else "")
-
-
-def _fault(fault: ErrorDetails, root: type[Section]) -> str:
-    key = ".".join(str(part) for part in fault["loc"]) or "recipe"
-    if fault["type"] == "extra_forbidden":
-        known = _keys_beside(fault["loc"], root)
-        return f"unknown key `{key}`{_nearest(str(fault['loc'][-1]), known)}"
-    if fault["type"] == "missing":
-        return f"`{key}` is required"
-    if fault["type"] == "value_error":
-        return str(fault["ctx"]["error"])
-    rule = re.sub(" after validation.*|valid ", "", fault["msg"])
-    rule = rule.replace("Input should be", "must be").replace("List should", "must")
-    return f"`{key}` {rule}, but is {fault['input']!r}"
-
-
-def _keys_beside(location: tuple[int | str, ...], section: type[Section]) -> list[str]:
-    """Return the keys that are allowed where `location` points, from a section on."""
-    choice: Choice | None = None
-    for part in location[:-1]:
-        if isinstance(part, int):
-            continue  # of a list
-        fields = {field.alias or name: field for name, field in section.model_fields.items()}
-        if choice is not None:
-            section, choice = choice.options(str(part)), None
-        elif part in fields:
-            field = fields[str(part)]
-            choice = choice_of(field.annotation)
-            section = _section_of(field.annotation) or section
-        else:
-            section = section.inner_section(str(part)) or section
-    return section.known_keys()
-
-
-def _section_of(annotation: Any) -> type[Section] | None:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    if isinstance(annotation, types.GenericAlias):
-        return _section_of(typing.get_args(annotation)[-1])
-    return None
-
-
-def _nearest(word: str, known: Sequence[str]) -> str:
-    return nearest(word, known) or f"; known here: {', '.join(known)}"

@@ -83,6 +83,8 @@ class RayRunner:
             rows[at] = {"at": at, "items": pickle.dumps(list(shard))}
             sizes[at] = len(shard)
         self.connect()
+        from ray.exceptions import RayActorError
+
         while rows:
             nodes = _alive()
             try:
@@ -96,7 +98,7 @@ class RayRunner:
                         yield row["at"], result
                         tick(sizes[row["at"]])
                         del rows[row["at"]]
-            except _lost_actor() as error:
+            except RayActorError as error:
                 _go_on_or_raise(nodes, error)
 
     def close(self) -> None:
@@ -239,14 +241,6 @@ def missing_ray() -> str | None:
     if all(map(find_spec, ("ray", "pyarrow"))):
         return None
     return 'runner: ray needs Ray, which is not installed: pip install "leaf-distill[ray]"'
-
-
-def _lost_actor() -> type[Exception]:
-    """Return what Ray raises where an actor was lost too often."""
-    from ray.exceptions import RayActorError
-
-    lost: type[Exception] = RayActorError
-    return lost
 
 
 def _alive() -> set[str]:
