@@ -124,11 +124,11 @@ def check_total(recipe: Recipe, price: float | None = None) -> Iterator[Finding]
         yield Finding("good", f"total, {arm_of(arm).title}: {_about(seconds, price)}{parts}{by}")
         by = ""
     arms = ", ".join(arm_of(arm).title for arm in in_order(total.training))
+    stage_1, training = total.stage_1 + total.arms, sum(total.training.values())
     yield Finding(
         "good",
-        f"total, the whole command: {_about(total.whole, price)}: stage 1 "
-        f"{duration(total.stage_1 + total.arms)}, training {duration(sum(total.training.values()))} ({arms}), "
-        f"evaluation {duration(total.evaluation)}",
+        f"total, the whole command: {_about(total.whole, price)}: stage 1 {duration(stage_1)}, "
+        f"training {duration(training)} ({arms}), evaluation {duration(total.evaluation)}",
     )
     said = ", ".join(f"{role} {count:,}" for role, count in total.tokens.items())
     yield Finding("good", f"total, tokens read and written before training: {said}")
