@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from leaf.distill.rows import contexts
 from tests.report.conftest import score
 from tests.report.made import build_report
 
@@ -310,3 +311,20 @@ def test_on_a_phone_the_verdict_is_in_sight(run: dict[str, Any], opened: Opened)
     said = page.locator(".verdict .figure").first.bounding_box()
     assert said
     assert said["y"] + said["height"] < 844
+
+
+def test_a_row_of_two_contexts_stands_as_each_reads_it(
+    transplanted: dict[str, Any], opened: Opened
+) -> None:
+    recipe = transplanted["recipe"]
+    distill = recipe.distill.model_copy(update={"teacher_sees": "cut"})
+    transplanted["recipe"] = recipe.model_copy(update={"distill": distill})
+    page, _ = opened(build_report(**transplanted))
+    problem = transplanted["problems"][0]
+    for kind, at in (("transplants", 2), ("removals", 1)):
+        made = transplanted["cuts"]["gradient"][0][at]
+        row = page.locator(f".{kind} .contexts").first
+        read = [each.text_content() for each in row.locator(".excerpt").all()]
+        sides = contexts(problem, made, "cut")
+        assert read == [side.question for side in sides], kind
+        assert row.locator("h5").all_text_contents() == ["The student reads", "The teacher reads"]

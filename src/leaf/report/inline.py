@@ -91,28 +91,35 @@ def _unit(unit: Mapping[str, Any], key: str) -> str:
 
 
 def _changes(problem: Mapping[str, Any], refused: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield what was tried, each change with its mark, its verdict and both answers to it."""
-    rows = []
-    for change in [*problem["removals"], *problem["transplants"]]:
-        pieces = "".join(map(_piece, change["pieces"]))
-        verdict = change["verdict"]
-        said = ": ".join(judgement(change)) if verdict else "not verified yet"
-        answers = ""
-        if verdict:
-            answers = "".join(
-                _said(role.capitalize(), verdict[f"{role}_text"], verdict[role])
-                for role in ("student", "teacher")
-                if verdict[f"{role}_text"]
-            )
-        rows.append(
-            f"<li><b>{mark(change)}</b> {pieces} <small>{_text(said)}</small>{answers}</li>"
+    """Yield what was tried under the page's headings, and why the rest was not."""
+    sections = {"Tried removals": problem["removals"]}
+    for kind in ("transplant", "injection"):
+        put_in = [change for change in problem["transplants"] if change["kind"] == kind]
+        sections[f"{kind.capitalize()}s"] = put_in
+    for title, changes in sections.items():
+        if changes:
+            yield f"<p><b>{title}</b></p><ul>{''.join(map(_change, changes))}</ul>"
+    if refused:
+        rows = [
+            f"<li><small>{found['count']}: {_text(found['reason'])}</small></li>"
+            for found in refused
+        ]
+        yield f"<p><b>Not tried</b></p><ul>{''.join(rows)}</ul>"
+
+
+def _change(change: Mapping[str, Any]) -> str:
+    """Return a change with its mark, its verdict and both answers to it."""
+    verdict = change["verdict"]
+    said = ": ".join(judgement(change)) if verdict else "not verified yet"
+    answers = ""
+    if verdict:
+        answers = "".join(
+            _said(role.capitalize(), verdict[f"{role}_text"], verdict[role])
+            for role in ("student", "teacher")
+            if verdict[f"{role}_text"]
         )
-    rows += [
-        f"<li><small>{found['count']} not tried: {_text(found['reason'])}</small></li>"
-        for found in refused
-    ]
-    if rows:
-        yield f"<p><b>Cuts</b></p><ul>{''.join(rows)}</ul>"
+    pieces = "".join(map(_piece, change["pieces"]))
+    return f"<li><b>{mark(change)}</b> {pieces} <small>{_text(said)}</small>{answers}</li>"
 
 
 def _piece(piece: Mapping[str, Any]) -> str:

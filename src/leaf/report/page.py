@@ -63,7 +63,7 @@ def render(report: dict[str, Any]) -> str:
             baseline=arm_name(report.get("baseline", "kd")),
             arms_in_words=listed([arm_name(arm) for arm in report["recipe"].get("arms", {})]),
             alone=_alone(report),
-            two_contexts=report["recipe"]["distill"].get("teacher_sees") == "cut",
+            two_contexts=_two_contexts(report),
             arms={arm: arm_name(arm) for arm in [*ARMS, *report["recipe"].get("arms", {})]},
             looks=looks_of(report["recipe"].get("arms", {})),
             settings=inert(_settings(report, single=False)),
@@ -108,7 +108,13 @@ def _settings(report: Mapping[str, Any], *, single: bool) -> dict[str, Any]:
         "alone": _alone(report),
         "ranked": detector == "gradient",
         "unit": cut_by[0] if len(cut_by) == 1 else "unit",
+        "two_contexts": _two_contexts(report),
     }
+
+
+def _two_contexts(report: Mapping[str, Any]) -> bool:
+    """Whether whoever teaches reads changed questions without what distracts."""
+    return bool(report["recipe"]["distill"].get("teacher_sees") == "cut")
 
 
 def _alone(report: Mapping[str, Any]) -> bool:

@@ -43,13 +43,23 @@ function marked(name, text) {
   return make(name, { dir: "auto" }, make("span", { class: "gap" }, space), word);
 }
 
-function excerpt(pieces) {
+function excerpt(pieces, names = { removed: "del", inserted: "ins" }) {
   const shown = pieces.map((piece, at) => {
     if (piece.text === null) return make("span", { class: "muted" }, at ? " … " : "… ");
-    if (piece.removed) return marked("del", piece.text);
-    return piece.inserted ? marked("ins", piece.text) : piece.text;
+    const name = piece.removed ? names.removed : piece.inserted ? names.inserted : null;
+    return name ? marked(name, piece.text) : piece.text;
   });
   return make("p", { class: "excerpt", dir: "auto" }, ...shown);
+}
+
+// What each reads in a training row of two contexts, as leaf.distill.rows.contexts has it.
+function contexts(pieces) {
+  const without = pieces.filter((piece) => !piece.removed && !piece.inserted);
+  const changed = pieces.some((piece) => piece.inserted);
+  const student = pieces.filter((piece) => !(changed && piece.removed));
+  const reads = (who, read) => make("div", {}, make("h5", {}, who), excerpt(read, { removed: "mark", inserted: "mark" }));
+  const teacher = settings.alone ? "Itself, as its teacher, reads" : "The teacher reads";
+  return make("div", { class: "two contexts" }, reads("The student reads", student), reads(teacher, without));
 }
 
 // The heat map: one tab stop, arrow keys from word to word, the word's numbers in a line below.
@@ -154,7 +164,8 @@ function judged({ verdict, judgement }) {
 
 function change(found, facts) {
   const kept = found.verdict && found.verdict.kept && !found.verdict.right_before;
-  return make("li", { class: kept ? "kept" : null }, excerpt(found.pieces), make("dl", {}, ...facts));
+  const read = kept && settings.two_contexts ? contexts(found.pieces) : excerpt(found.pieces);
+  return make("li", { class: kept ? "kept" : null }, read, make("dl", {}, ...facts));
 }
 
 // What a cut was held against.
