@@ -19,14 +19,16 @@ ROOT = Path(__file__).resolve().parents[1]
 _log = logging.getLogger("mkdocs.hooks.leaf")
 _MARK = re.compile(r"^<!-- leaf: ([a-z-]+) -->$", re.MULTILINE)
 _NAME = re.compile(r"`(leaf(?:\.\w+)+)`")
-_UNCHECKED = {"experiments.md", "changelog.md"}
-"""Pages that tell what was: names in them may be gone."""
+_HISTORY = {"experiments.md", "changelog.md"}
+"""Pages that tell what was: names in them may be gone, and a search has them last."""
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Fill in the parts of a page and look at the names that it holds."""
     source = page.file.src_uri
-    if source not in _UNCHECKED:
+    if source in _HISTORY:
+        page.meta["search"] = {"boost": 0.01}
+    else:
         for name in sorted(set(_NAME.findall(markdown))):
             if resolve(name) is None:
                 _log.warning("%s: `%s` is not in the code", source, name)
@@ -44,13 +46,22 @@ def resolve(name: str) -> Any:
 
 
 def commands() -> str:
-    """Return every command with its arguments, as `--help` has them."""
+    """Return every command as `--help` has it; what may be said with it is folded."""
     from leaf.cli.main import app
 
     text = app.generate_docs(output_format="markdown", usage_name="leaf")
     _, _, sections = text.partition("\n## leaf run")
+    text = f"## leaf run{sections}"
     # An example is typed: in a block it can be copied, and its dashes stay as they are.
-    return re.sub(r"^Example: (.+)$", r"```console\n\1\n```", f"## leaf run{sections}", flags=re.M)
+    text = re.sub(r"^Example: (.+)$", r"```console\n\1\n```", text, flags=re.M)
+    return _OPTIONS.sub(
+        r'<details markdown="1"><summary>Arguments and options</summary>\n\n\1\n\n</details>\n\n',
+        text,
+    )
+
+
+_OPTIONS = re.compile(r"^(\*\*[^\n]+\*\*:\n.*?)\n*(?=^##|\Z)", re.MULTILINE | re.DOTALL)
+"""What a command's help ends with: titles in bold type, each with a list."""
 
 
 def recipes() -> str:

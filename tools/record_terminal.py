@@ -21,7 +21,16 @@ from typing import Any
 import cyclopts
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("leaf doctor demo", "leaf run demo", "leaf explain runs/demo playground-train-9")
+PROMPT = (
+    "At first Gina has 2 shells. The room has 3 chairs. Yesterday, Gina gives 1 shells to Jack. "
+    "How many shells does Gina have now?"
+)
+COMMANDS = (
+    f"leaf explain --student package:playground/models/student --question '{PROMPT}' "
+    "--reference '2 - 1 = 1'",
+    "leaf run demo",
+    "leaf explain runs/demo playground-train-9",
+)
 COLUMNS, ROWS = 100, 30
 
 Event = tuple[float, str, str]
