@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from leaf.errors import LeafError
 from leaf.records import STORED_AS, Answer, Outcome, Score
@@ -127,6 +126,8 @@ def bootstrap(
     """
     if min(map(len, columns)) < 2:
         return None
+    from scipy import stats  # a second to import, which many commands need not wait for
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the NaN that scipy warns of is handled below
         interval = stats.bootstrap(
@@ -163,6 +164,8 @@ def wilson(count: int, n: int) -> tuple[float, float]:
     Raises:
         ValueError: `n` is 0, or less than `count`.
     """
+    from scipy import stats
+
     interval = stats.binomtest(count, n).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
@@ -177,6 +180,8 @@ def mcnemar(wins: int, losses: int) -> float:
     """Return the exact two-sided p-value of McNemar's test; 1 where no question differs."""
     if wins + losses == 0:
         return 1.0
+    from scipy import stats
+
     return float(stats.binomtest(min(wins, losses), wins + losses, 0.5).pvalue)
 
 

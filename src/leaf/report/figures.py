@@ -9,16 +9,15 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 from markupsafe import Markup, escape
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
 
 from leaf.progress import visible
 from leaf.store.arms import ARMS, arm_of
+
+if TYPE_CHECKING:  # it takes half a second to import, and most pages have no plot yet
+    from matplotlib.axes import Axes
 
 _MARKERS = {"before": "o", "kd": "s", "leaf": "D", "rft": "v", "self": "P", "teacher": "^"}
 _DASHES: dict[str, Any] = {"kd": (0, (5, 2)), "rft": (0, (1, 2)), "self": (0, (7, 2, 1, 2))}
@@ -83,9 +82,11 @@ def accuracy_plot(
 
     `looks` are those of `looks_of`, the same for all plots of a page.
     """
+    from matplotlib.ticker import PercentFormatter
+
     rows = sum(len(result["arms"]) + 1 for result in results)
 
-    def draw(axes: Axes) -> None:
+    def draw(axes: "Axes") -> None:
         labels: list[tuple[float, str]] = []
         row = 0
         for result in results:
@@ -98,7 +99,7 @@ def accuracy_plot(
         axes.set_yticks([place for place, _ in labels], [name for _, name in labels])
         axes.set_ylim(rows - 0.4, -0.6)
         axes.set_xlim(0, 1)
-        axes.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1))
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.set_xlabel("right answers, 95% interval")
         axes.spines["left"].set_visible(False)
         axes.tick_params(length=0)
@@ -115,8 +116,9 @@ def curve_plot(
     looks: Mapping[str, str] = MappingProxyType({}),
 ) -> Markup:
     """Draw the values `key` of every arm that has some, over optimiser steps; `looks` as above."""
+    from matplotlib.ticker import MaxNLocator
 
-    def draw(axes: Axes) -> None:
+    def draw(axes: "Axes") -> None:
         for arm in arms:
             points = [(p["step"], p[key]) for p in arm["curve"] if p[key] is not None]
             if points:
@@ -128,7 +130,7 @@ def curve_plot(
         steps = [p["step"] for arm in arms for p in arm["curve"]]
         margin = max(0.5, 0.02 * max(steps, default=1))
         axes.set_xlim(min(steps, default=1) - margin, max(steps, default=1) + margin)
-        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True, min_n_ticks=1))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         axes.set_xlabel("optimiser step")
         axes.set_ylabel(unit)
         axes.tick_params(length=3, labelcolor=_MUTED)
@@ -141,14 +143,14 @@ def curve_plot(
     return _svg(key, draw, description, height=3.1)
 
 
-def _interval(axes: Axes, row: float, arm: Mapping[str, Any], look: str) -> None:
+def _interval(axes: "Axes", row: float, arm: Mapping[str, Any], look: str) -> None:
     # Not clipped: at 0% and 100% half of a marker stands outside the axes.
     style: Any = {"color": _ARM_INK.get(look, _INK), "clip_on": False}
     axes.plot([arm["low"], arm["high"]], [row, row], linewidth=2.2, zorder=2, **style)
     axes.plot([arm["mean"]], [row], _MARKERS.get(look, "X"), markersize=7, zorder=3, **style)
 
 
-def _curve(axes: Axes, arm: str, look: str, points: Sequence[tuple[int, float]]) -> None:
+def _curve(axes: "Axes", arm: str, look: str, points: Sequence[tuple[int, float]]) -> None:
     axes.plot(
         *zip(*points, strict=True),
         color=_ARM_INK.get(look, _INK),
@@ -160,8 +162,12 @@ def _curve(axes: Axes, arm: str, look: str, points: Sequence[tuple[int, float]])
     )
 
 
-def _svg(name: str, draw: Callable[[Axes], None], description: str, *, height: float) -> Markup:
+def _svg(name: str, draw: Callable[["Axes"], None], description: str, *, height: float) -> Markup:
     """Run `draw` on fresh axes, 6 inches wide; `description` is the text alternative."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the browser has it
         figure = Figure(figsize=(6, height), layout="constrained")
