@@ -170,6 +170,21 @@ def test_a_worker_that_no_machine_has_room_for_is_refused(
         compute(tmp_path, lambda tick: nullcontext(drops), greedy)
 
 
+def test_what_ray_says_of_itself_as_it_starts_is_not_heard(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = pytest.importorskip("ray")
+
+    def init(**_: object) -> None:  # as its C++ does, past Python
+        os.write(2, b"[ I 1 1] logging.cc:303: Set ray log level from environment variable\n")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    RayRunner(RaySection()).connect()
+    os.write(2, b"heard again\n")
+    assert capfd.readouterr().err == "heard again\n"
+
+
 @pytest.fixture
 def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)

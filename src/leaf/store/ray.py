@@ -11,10 +11,11 @@ import math
 import os
 import pickle
 import socket
+import sys
 import time
 import warnings
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -136,7 +137,8 @@ class RayRunner:
             if port.isdigit():
                 # Ray itself would wait for minutes.
                 socket.create_connection((host, int(port)), timeout=10).close()
-            ray.init(**options, logging_level="error", log_to_driver=False)
+            with _stderr_closed():
+                ray.init(**options, logging_level="error", log_to_driver=False)
         except (OSError, RuntimeError, ValueError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             where = f"at RAY_ADDRESS={address}" if address else "on this machine"
@@ -241,6 +243,20 @@ def missing_ray() -> str | None:
     if all(map(find_spec, ("ray", "pyarrow"))):
         return None
     return 'runner: ray needs Ray, which is not installed: pip install "leaf-distill[ray]"'
+
+
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """Keep what a C++ library says of itself off the terminal: no setting of Ray's does."""
+    sys.stderr.flush()
+    before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)
 
 
 def _alive() -> set[str]:
