@@ -3,10 +3,12 @@
 import itertools
 import re
 import tomllib
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,3 +48,16 @@ def test_every_line_is_one_exact_public_version() -> None:
     odd = [line for line in LINES if not re.fullmatch(r"[\w.-]+==\d[\w.]*", line)]
 
     assert odd == []
+
+
+def test_a_pin_takes_the_oldest_python_that_we_promise() -> None:
+    # Debian 12 has 3.11.2; pymdown-extensions 13 wanted 3.11.5, and `make dev` ended there.
+    oldest = re.sub(r"[^\d.]", "", PROJECT["requires-python"]) + ".0"
+    needs = {name: metadata(name)["Requires-Python"] for name in pins()}
+
+    assert oldest == "3.11.0"
+    assert {
+        name: need
+        for name, need in needs.items()
+        if need and not SpecifierSet(need).contains(oldest)
+    } == {}
