@@ -239,7 +239,8 @@ def run_alone(check: Check) -> str:
         *("--clearenv", "--uid", "65534", "--gid", "65534"),
         *(word for source, target in bound for word in ("--ro-bind", source, target)),
         *("--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"),
-        *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/tmp"),  # noqa: S108
+        # No /proc: a container that hides parts of its own allows none inside.
+        *("--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/tmp"),  # noqa: S108
         *(str(Path(sys._base_executable).resolve()), "-I", "-c", check.script),  # type: ignore[attr-defined]
     ]
     try:

@@ -11,7 +11,9 @@ from leaf.pipeline.answered import Benchmark
 from leaf.recipe import BenchmarkSection, GenerateSection, GradeSection, MajoritySection, Recipe
 from leaf.records import Answer, Outcome, Problem, Score
 from leaf.store.store import Store
-from tests.marks import DATA
+from tests.marks import DATA, OFFLINE, needs_data
+
+QWEN = OFFLINE / "qwen2.5-coder-0.5b.gguf"
 
 
 def ballot(votes: str, right: str) -> Ballot:
@@ -52,7 +54,8 @@ def test_a_replay_asks_what_an_evaluation_would(tmp_path: Path) -> None:
     assert found.votes == (0, 0, 0)
 
 
-@pytest.mark.skipif(not (DATA / "problemathic").is_dir(), reason="../shared/data is not there")
+@needs_data
+@pytest.mark.skipif(not QWEN.is_file(), reason=f"{QWEN} is not there: its content is in the key")
 def test_a_store_without_answers_is_one_line(tmp_path: Path) -> None:
     words = ["--kept", "--store", str(tmp_path), "--data", str(DATA), "--problems", "1"]
     with pytest.raises(DataError, match="no answers are kept there; without --kept"):

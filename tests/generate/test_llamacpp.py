@@ -1,6 +1,5 @@
 """What engine llamacpp refuses, and what it needs of a GGUF file; answers: test_conformance."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,15 +10,10 @@ from leaf.models import files, load
 from leaf.models.files import Source
 from leaf.recipe import GenerateSection, ModelSection
 from leaf.records import Problem
+from tests.marks import SMOL, needs_llamacpp, needs_smol
 
-OFFLINE = Path(os.environ.get("LEAF_OFFLINE_MODELS") or Path.home() / ".cache" / "leaf" / "offline")
-SMOL = OFFLINE / "smollm2-135m.gguf"
 NOWHERE = Source(name="small", fingerprint="small")
 GENERATE = GenerateSection(engine="llamacpp", max_new_tokens=2)
-
-real = pytest.mark.skipif(
-    not SMOL.is_file(), reason="SmolLM2 is not here: tools/offline_models.py smollm2-135m"
-)
 
 
 def opened(section: ModelSection, source: Source = NOWHERE) -> None:
@@ -38,6 +32,7 @@ def test_a_missing_package_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatc
         opened(ModelSection(model="small.gguf"))
 
 
+@needs_llamacpp
 def test_a_file_that_is_damaged_is_one_line(talker: Path, tmp_path: Path) -> None:
     path = tmp_path / "small.gguf"
     path.write_bytes(b"GGUF" + bytes(1000))
@@ -46,6 +41,7 @@ def test_a_file_that_is_damaged_is_one_line(talker: Path, tmp_path: Path) -> Non
         opened(ModelSection(model=str(path)), source)
 
 
+@needs_llamacpp
 def test_a_file_on_which_llama_cpp_ends_its_process_ends_not_this_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,7 +62,7 @@ def test_a_file_on_which_llama_cpp_ends_its_process_ends_not_this_one(
 
 
 @pytest.mark.real
-@real
+@needs_smol
 @pytest.mark.long
 def test_a_model_that_only_answers_has_its_tokenizer_converted_and_no_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -6,7 +6,6 @@ cores of a CPU with float32 models: the recipe in it, to its end. Weights were t
 
 import dataclasses
 import shutil
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -17,16 +16,14 @@ from leaf.pipeline.run import run_recipe
 from leaf.recipe.reading import load_recipe
 from leaf.store.ledger import Entry, read_ledger
 from leaf.store.store import Store
+from tests.works import unpack
 
 ARCHIVE = Path(__file__).parents[1] / "data" / "v0.1.0.tar.xz"
 
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("old")
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
-    return folder / "v1"
+    return unpack(ARCHIVE, tmp_path_factory.mktemp("old")) / "v1"
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sysconfig
-import tarfile
 import tomllib
 import venv
 import zipfile
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.marks import ROOT
+from tests.works import unpack
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
@@ -47,9 +47,7 @@ def test_the_wheel_of_the_sdist_works_in_a_fresh_environment(tmp_path: Path) -> 
     run(*pip, "hatchling", cwd=tmp_path)
     run(python, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path, cwd=ROOT)
     (sdist,) = tmp_path.glob("*.tar.gz")
-    with tarfile.open(sdist) as packed:
-        packed.extractall(tmp_path / "source", filter="data")
-    (source,) = (tmp_path / "source").iterdir()
+    (source,) = unpack(sdist, tmp_path / "source").iterdir()
     run(python, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path, cwd=source)
     (wheel,) = tmp_path.glob("*.whl")
     assert zipfile.ZipFile(wheel).testzip() is None

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,13 @@ def missing_llamacpp(section: ModelSection) -> str | None:
         return (
             "engine llamacpp needs xllamacpp, which is not installed: "
             'pip install "leaf-distill[llamacpp]"'
+        )
+    try:
+        import_module("xllamacpp")
+    except ImportError as error:
+        return (
+            f"engine llamacpp: xllamacpp cannot be loaded ({error}); for libgomp.so.1, on Debian: "
+            "apt-get install libgomp1"
         )
     if not section.model.endswith(".gguf"):
         return (
