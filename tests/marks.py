@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from leaf.generate.llamacpp import missing_llamacpp
-from leaf.recipe import ModelSection
-
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
 RIVALS = ROOT / ".venv-rivals"
@@ -23,10 +20,6 @@ needs_rivals = pytest.mark.skipif(
 )
 needs_vllm = pytest.mark.skipif(
     not (VLLM / "done").is_file(), reason="no vLLM for a CPU: run make vllm"
-)
-needs_llamacpp = pytest.mark.skipif(
-    missing_llamacpp(ModelSection(model="any.gguf")) is not None,
-    reason="llama.cpp is not here, or not libgomp1",
 )
 needs_smol = pytest.mark.skipif(
     not SMOL.is_file(), reason="SmolLM2 is not here: tools/offline_models.py smollm2-135m"

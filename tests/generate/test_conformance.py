@@ -26,7 +26,7 @@ from tests.generate.conformance import (
     problem,
 )
 from tests.generate.conftest import SAYINGS
-from tests.marks import SMOL, needs_llamacpp, needs_smol
+from tests.marks import SMOL, needs_smol
 from tests.servers import held_port, wait_for
 
 REAL = (
@@ -37,7 +37,7 @@ REAL = (
 
 GENERATE = GenerateSection()
 
-real = [pytest.mark.real, needs_smol, needs_llamacpp]
+real = [pytest.mark.real, needs_smol]
 
 
 def case_of(section: ModelSection, tokenizer_of: ModelSection, **settings: Any) -> Case:

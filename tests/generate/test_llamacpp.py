@@ -10,7 +10,7 @@ from leaf.models import files, load
 from leaf.models.files import Source
 from leaf.recipe import GenerateSection, ModelSection
 from leaf.records import Problem
-from tests.marks import SMOL, needs_llamacpp, needs_smol
+from tests.marks import SMOL, needs_smol
 
 NOWHERE = Source(name="small", fingerprint="small")
 GENERATE = GenerateSection(engine="llamacpp", max_new_tokens=2)
@@ -32,7 +32,6 @@ def test_a_missing_package_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatc
         opened(ModelSection(model="small.gguf"))
 
 
-@needs_llamacpp
 def test_a_file_that_is_damaged_is_one_line(talker: Path, tmp_path: Path) -> None:
     path = tmp_path / "small.gguf"
     path.write_bytes(b"GGUF" + bytes(1000))
@@ -41,7 +40,6 @@ def test_a_file_that_is_damaged_is_one_line(talker: Path, tmp_path: Path) -> Non
         opened(ModelSection(model=str(path)), source)
 
 
-@needs_llamacpp
 def test_a_file_on_which_llama_cpp_ends_its_process_ends_not_this_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -40,13 +39,6 @@ def missing_llamacpp(section: ModelSection) -> str | None:
         return (
             "engine llamacpp needs xllamacpp, which is not installed: "
             'pip install "leaf-distill[llamacpp]"'
-        )
-    try:
-        import_module("xllamacpp")
-    except ImportError as error:
-        return (
-            f"engine llamacpp: xllamacpp cannot be loaded ({error}); for libgomp.so.1, on Debian: "
-            "apt-get install libgomp1"
         )
     if not section.model.endswith(".gguf"):
         return (
@@ -83,7 +75,10 @@ def open_llamacpp(
 
 _FIRST = """
 import resource, sys
-import xllamacpp
+try:
+    import xllamacpp
+except ImportError:  # without the system's libgomp.so.1; PyTorch brings one
+    import torch, xllamacpp
 hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
 resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[2]), hard))
 params = xllamacpp.CommonParams()
