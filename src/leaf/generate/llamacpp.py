@@ -74,11 +74,10 @@ def open_llamacpp(
 
 
 _FIRST = """
-import resource, sys
-try:
-    import xllamacpp
-except ImportError:  # without the system's libgomp.so.1; PyTorch brings one
-    import torch, xllamacpp
+import ctypes, resource, sys
+for library in sys.argv[3:]:
+    ctypes.CDLL(library)
+import xllamacpp
 hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
 resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[2]), hard))
 params = xllamacpp.CommonParams()
@@ -103,9 +102,11 @@ def _open_first(path: Path) -> None:
     """
     size = path.stat().st_size
     limit = str(2 * size + 4 * 2**30)
+    # It is linked against OpenMP, which a bare machine has in PyTorch alone.
+    openmp = (Path(torch.__file__).parent / "lib").glob("libgomp.so*")
     try:
         done = subprocess.run(  # noqa: S603 - our own words
-            [sys.executable, "-c", _FIRST, str(path), limit],
+            [sys.executable, "-c", _FIRST, str(path), limit, *map(str, openmp)],
             # On the processor, where it needs no more than the file's size.
             env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""},
             stdin=subprocess.DEVNULL,
