@@ -92,4 +92,4 @@ def test_a_terminal_without_utf_8_has_plain_letters_and_no_traceback():
     show_any_letter(stream)
     stream.write("✓ right ▁▆ \u4e00 …")
     stream.flush()
-    assert raw.getvalue() == b"v right 16 ? ."
+    assert raw.getvalue() == b"v right 16 ? ~"

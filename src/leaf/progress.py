@@ -50,7 +50,7 @@ def _picture(character: str) -> str:
     return f"[U+{code:04X}]"
 
 
-_PLAIN = str.maketrans("▁▂▃▄▅▆✓✗–−…“”─━▲▼", '123456vx--.""--+-')
+_PLAIN = str.maketrans("▁▂▃▄▅▆✓✗–−…“”─━▲▼", '123456vx--~""--+-')
 """Letters that stand for those which a terminal without UTF-8 cannot show; each as wide."""
 
 

@@ -74,7 +74,7 @@ def open_llamacpp(
 
 
 _FIRST = """
-import ctypes, resource, sys
+import ctypes, os, resource, sys
 for library in sys.argv[3:]:
     ctypes.CDLL(library)
 import xllamacpp
@@ -84,9 +84,13 @@ params = xllamacpp.CommonParams()
 params.model.path = sys.argv[1]
 params.n_ctx, params.n_parallel, params.fit_params = 64, 1, False
 params.cache_ram_mib, params.warmup, params.verbosity = 0, False, -1
-xllamacpp.Server(params)
+server = xllamacpp.Server(params)
+os._exit(0)
 """
-"""Opens a GGUF file as the engine does, where a fault ends a process that has nothing to lose."""
+"""Opens a GGUF file as the engine does, where a fault ends a process that has nothing to lose.
+
+It ends at once: a server that is closed before its loop has begun waits for ever at times.
+"""
 
 _PATIENCE = 60.0
 """Seconds that this may take, and as many again for each `_A_TIME` bytes."""

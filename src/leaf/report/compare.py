@@ -36,25 +36,26 @@ def write_comparison(found: Mapping[str, Any], path: Path) -> Path:
 
 
 def print_comparison(found: Mapping[str, Any], console: Console) -> None:
-    """Print what differs, every score side by side, and the students of each run against the first.
+    """Print every score side by side, the students of each run against the first, what differs.
 
     Args:
         found: What `leaf.report.compare_runs.compare` returns.
         console: Where to.
     """
     names = [run["name"] for run in found["runs"]]
-    _print(console, ["setting", *names], [_setting(one) for one in found["settings"]])
-    if not found["settings"]:
-        console.print("The recipes do not differ.")
     scores = [row for one in found["benchmarks"] for row in _scores(one, names)]
     if scores:
-        console.print()
         _print(console, ["benchmark", "student", *names], scores)
     pairs = [_pair(one["benchmark"], pair) for one in found["benchmarks"] for pair in one["paired"]]
     if pairs:
         console.print()
         head = f"against {names[0]}"
         _print(console, [head, "student", "run", "points", "n", "wins", "losses", "shows"], pairs)
+    if scores:
+        console.print()
+    _print(console, ["setting", *names], [_setting(one) for one in found["settings"]])
+    if not found["settings"]:
+        console.print("The recipes do not differ.")
     console.print()
     _print(console, ["", *names], _facts(found["runs"]))
     for line in _lines(found):
