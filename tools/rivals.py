@@ -31,12 +31,14 @@ RIVALS = (
 def main() -> None:
     """Make the environment, unless it is there with these very versions; print its Python."""
     python = FOLDER / "bin" / "python"
-    wanted = "\n".join([sys.prefix, sys.version, *RIVALS])
+    # As a folder of packages, whose own .pth files count: one leads to the checkout.
+    shared = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})"
+    wanted = "\n".join([sys.version, shared, *RIVALS])
     done = FOLDER / "done.txt"
     if not (done.is_file() and done.read_text() == wanted):
         venv.create(FOLDER, clear=True, with_pip=False)
         (packages,) = FOLDER.glob("lib/python*/site-packages")
-        (packages / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        (packages / "shared.pth").write_text(shared + "\n")
         words = ["--python", str(python), "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run(
             [sys.executable, "-m", "pip", *words, "--no-deps", *RIVALS],

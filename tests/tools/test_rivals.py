@@ -1,5 +1,6 @@
 """The environment of `tools/rivals.py` has the rivals and shares all else."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,12 +18,17 @@ def test_making_it_again_keeps_it_and_names_its_python():
     assert (RIVALS / "done.txt").stat().st_mtime_ns == before
 
 
-def test_the_rivals_are_its_own_and_torch_is_the_one_of_here():
+def test_the_rivals_are_its_own_and_torch_and_this_checkout_are_those_of_here():
     code = (
-        "from importlib.util import find_spec as f; print(f('lm_eval').origin, f('torch').origin)"
+        "from importlib.util import find_spec as f; "
+        "print(*(f(name).origin for name in ('lm_eval', 'torch', 'leaf')))"
     )
     words = [str(RIVALS / "bin" / "python"), "-c", code]
-    found = subprocess.run(words, capture_output=True, text=True, check=True, cwd="/")
-    rival, torch = found.stdout.split()
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    found = subprocess.run(
+        words, capture_output=True, text=True, check=True, cwd="/", env=environment
+    )
+    rival, torch, leaf = found.stdout.split()
     assert Path(rival).is_relative_to(RIVALS)
     assert Path(torch).is_relative_to(sys.prefix)
+    assert Path(leaf).is_relative_to(ROOT / "src")
