@@ -1,6 +1,5 @@
 """Where the models disagree, against plain forward passes of transformers."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,7 @@ from leaf.models.load import Loaded, load
 from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import ModelSection
 from leaf.records import Problem
-
-OFFLINE = Path(os.environ.get("LEAF_OFFLINE_MODELS") or Path.home() / ".cache" / "leaf" / "offline")
+from tests.marks import OFFLINE
 
 QUESTION = "Ada has some red pens. How many pens are there?"
 PROBLEM = Problem(id="p", question=QUESTION, answer="4", solution="4", after=" Now.")

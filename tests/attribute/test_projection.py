@@ -1,8 +1,6 @@
 """Two models' scores side by side: as they are, or projected by character overlap."""
 
-import os
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +14,7 @@ from leaf.models.load import load_tokenizer
 from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import ModelSection
 from leaf.records import Problem, Sensitivity
+from tests.marks import OFFLINE
 
 TEXT = "Ada has 12 pens."
 ASKED = Problem(id="p", question=TEXT, answer="", solution="")
@@ -84,7 +83,6 @@ def test_projection_is_a_mean_of_characters_whatever_the_units(data: st.DataObje
     assert found == pytest.approx(naive)
 
 
-OFFLINE = Path(os.environ.get("LEAF_OFFLINE_MODELS") or Path.home() / ".cache" / "leaf" / "offline")
 FILES = [OFFLINE / "qwen2.5-coder-0.5b.gguf", OFFLINE / "smollm2-135m.gguf"]
 
 

@@ -1,6 +1,5 @@
 """Drafts on a real model, SmolLM2-135M: brought by tools/offline_models.py."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import DataSection, GenerateSection, ModelSection
 from leaf.tasks import load_problems
 from leaf.text.units import may_go, pieces, without
+from tests.marks import OFFLINE
 
-OFFLINE = Path(os.environ.get("LEAF_OFFLINE_MODELS") or Path.home() / ".cache" / "leaf" / "offline")
 MODEL = OFFLINE / "smollm2-135m.gguf"
 SUMS = Path(__file__).parents[1] / "data" / "sums" / "train.jsonl"
 

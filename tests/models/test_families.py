@@ -5,7 +5,6 @@ here; the tiny models have other weights than those that were rehearsed.
 """
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -31,9 +30,9 @@ from leaf.models.prompt_format import EncodedExample, PromptFormat
 from leaf.models.tiny import tiny_model
 from leaf.recipe import DataSection, DistillSection, GenerateSection, ModelSection
 from leaf.tasks import load_problems
+from tests.marks import OFFLINE
 from tools.models_table import KEPT, config_of, families
 
-OFFLINE = Path(os.environ.get("LEAF_OFFLINE_MODELS") or Path.home() / ".cache" / "leaf" / "offline")
 SUMS = Path(__file__).parents[1] / "data" / "sums" / "train.jsonl"
 
 TABLE = json.loads(KEPT.read_text(encoding="utf-8"))["families"]

@@ -30,12 +30,7 @@ from leaf.models.load import (
 )
 from leaf.models.output_head import backbone, output_head
 from leaf.recipe import ModelSection
-
-SMOL = (
-    Path(os.environ.get("LEAF_OFFLINE_MODELS") or Path.home() / ".cache/leaf/offline")
-    / "smollm2-135m.gguf"
-)
-
+from tests.marks import SMOL
 
 pytestmark = pytest.mark.usefixtures("cache")
 

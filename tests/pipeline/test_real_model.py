@@ -1,7 +1,6 @@
 """One whole run on a real model, SmolLM2-135M: brought by tools/offline_models.py."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,8 @@ from leaf.recipe import ModelSection
 from leaf.recipe.reading import load_recipe
 from leaf.store.store import Store
 from leaf.tasks import load_problems
+from tests.marks import OFFLINE
 
-OFFLINE = Path(os.environ.get("LEAF_OFFLINE_MODELS") or Path.home() / ".cache" / "leaf" / "offline")
 TEACHER = OFFLINE / "smollm2-135m.gguf"
 STUDENT = OFFLINE / "smollm2-135m-short"
 

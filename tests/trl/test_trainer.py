@@ -1,6 +1,5 @@
 """TRL's trainer with our loss, on real models."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,9 @@ from transformers import TrainerCallback
 
 import leaf
 from leaf.errors import DataError, RecipeError, UsageError
+from tests.marks import OFFLINE
 from trl import SFTConfig
 
-OFFLINE = Path(os.environ.get("LEAF_OFFLINE_MODELS", "~/.cache/leaf/offline")).expanduser()
 SMOL, SHORT = OFFLINE / "smollm2-135m.gguf", OFFLINE / "smollm2-135m-short"
 
 ROWS: list[dict[str, Any]] = [

@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from leaf.progress import visible
-from leaf.report.one_problem import by_gradient, freed, judgement, mark
+from leaf.report.one_problem import by_gradient, freed, judgement, mark, put_in_by_kind
 
 _ORANGE = "213,94,0"
 """Of the student and of what the detector would cut, as on the page."""
@@ -93,8 +93,7 @@ def _unit(unit: Mapping[str, Any], key: str) -> str:
 def _changes(problem: Mapping[str, Any], refused: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield what was tried under the page's headings, and why the rest was not."""
     sections = {"Tried removals": problem["removals"]}
-    for kind in ("transplant", "injection"):
-        put_in = [change for change in problem["transplants"] if change["kind"] == kind]
+    for kind, put_in in put_in_by_kind(problem).items():
         sections[f"{kind.capitalize()}s"] = put_in
     for title, changes in sections.items():
         if changes:

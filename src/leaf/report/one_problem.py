@@ -203,6 +203,14 @@ def describe(
     return described
 
 
+def put_in_by_kind(problem: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return what was put into a described problem, `transplant` and `injection` by themselves."""
+    put_in = problem["transplants"]
+    return {
+        kind: [one for one in put_in if one["kind"] == kind] for kind in ("transplant", "injection")
+    }
+
+
 Marks = Mapping[str, Sequence[Span]]
 """Name of a mark to the spans whose units have it."""
 

@@ -17,7 +17,13 @@ from rich.text import Text
 
 from leaf.progress import visible
 from leaf.report.formats import level
-from leaf.report.one_problem import by_gradient, judged_unsolved, judgement, mark
+from leaf.report.one_problem import (
+    by_gradient,
+    judged_unsolved,
+    judgement,
+    mark,
+    put_in_by_kind,
+)
 from leaf.report.placebos import as_line
 from leaf.store.ledger import Entry
 
@@ -245,11 +251,10 @@ def _print_tried(found: Mapping[str, Any], roles: Sequence[str], console: Consol
     elif student and student["outcome"] == "right":
         verified = "none can free the student: it is right on the whole question"
     sections = [(title, problem["removals"], verified)]
-    for kind, source in _SOURCES.items():
-        moved = [one for one in problem["transplants"] if one["kind"] == kind]
+    for kind, moved in put_in_by_kind(problem).items():
         count = sum(bool(one["verdict"] and one["verdict"]["kept"]) for one in moved)
         if moved:
-            said = f"{count} of {len(moved)} kept: {source}, put into this one"
+            said = f"{count} of {len(moved)} kept: {_SOURCES[kind]}, put into this one"
             sections.append((f"{kind.capitalize()}s", moved, said))
     for title, changes, kept in sections:
         if changes or not problem["transplants"]:

@@ -159,8 +159,7 @@ def _kind_of(path: str) -> str:
     for kind in _FILE_KINDS:
         if path.endswith(kind):
             return kind
-    there = "://" in path or Path(path).expanduser().exists() or path.endswith(_OTHER_FILES)
-    if not there:
+    if not path.endswith(_OTHER_FILES) and not Path(path).expanduser().exists():
         raise DataError(f"{path}: no such data file; one must end in {', '.join(_FILE_KINDS)}")
     hint = "; save the sheet as CSV UTF-8" if path.endswith(_OTHER_FILES[:3]) else ""
     raise DataError(f"{path}: a data file must end in {', '.join(_FILE_KINDS)}{hint}")
