@@ -10,7 +10,8 @@ from playwright.sync_api import Page
 
 from leaf.recipe.reading import check_recipe
 from leaf.records import Drop, Outcome, RankedUnit
-from leaf.report.figures import curve_plot, looks_of
+from leaf.report.figures import curve_plot
+from leaf.report.looks import looks_of
 from leaf.report.page import render
 from leaf.statistics import Lengths
 from leaf.store.ledger import Ranking

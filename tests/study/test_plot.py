@@ -1,17 +1,16 @@
 """Pictures show each value at its place, with its interval, and each name as it is."""
 
 import io
-import re
-from importlib.resources import files
 from typing import Any
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from leaf.report.looks import style_of_looks
+from leaf.store.arms import ARMS
 from leaf.study.finding import Measured, Row, Table
 from leaf.study.plot import (
-    _STUDENTS,
     Place,
     Series,
     add_legend,
@@ -61,12 +60,13 @@ def test_dots_stand_in_their_rows_with_their_intervals() -> None:
     assert len({color for color, _ in looks}) == len({marker for _, marker in looks}) == 2
 
 
-def test_students_have_the_colours_of_the_reports_page() -> None:
-    style = (files("leaf.report") / "templates" / "style.css").read_text(encoding="utf-8")
-    light, _, _ = style.partition("@media")
-    page = dict(re.findall(r"--arm-(\w+): (#[0-9a-f]{6})", light))
-    for student, look in _STUDENTS.items():
-        assert look["color"] == page[student.lower()], student
+def test_students_have_the_looks_of_the_reports_page() -> None:
+    axes: Any = figure().subplots()
+    draw_dots(axes, ["row"], {arm.title: [A] for arm in ARMS.values()}, unit="share", title="t")
+    rules = style_of_looks()
+    for name, drawn in zip(ARMS, axes.containers, strict=True):
+        assert f"--arm-{name}: {drawn.lines[0].get_color()};" in rules
+        assert f".key.{name} {{ background: var(--arm-{name}); }}" in rules
 
 
 def test_a_student_has_the_same_colour_in_every_picture() -> None:

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from leaf.progress import print_table, table
-from leaf.report.figures import arm_name, looks_of
+from leaf.report.figures import arm_name
 from leaf.report.formats import duration, percent, points
+from leaf.report.looks import looks_of
 from leaf.report.page import environment, write_text
 from leaf.report.readings import listed
 from leaf.store.arms import in_order

@@ -4,39 +4,24 @@ Text stays text, so that it follows the page's font and its light or dark colour
 """
 
 import io
-import itertools
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
 from leaf.progress import visible
+from leaf.report.looks import LOOKS, Look
 from leaf.store.arms import ARMS, arm_of
 
 if TYPE_CHECKING:  # it takes half a second to import, and most pages have no plot yet
     from matplotlib.axes import Axes
 
-_MARKERS = {"before": "o", "kd": "s", "leaf": "D", "rft": "v", "self": "P", "teacher": "^"}
-_DASHES: dict[str, Any] = {"kd": (0, (5, 2)), "rft": (0, (1, 2)), "self": (0, (7, 2, 1, 2))}
-_OWN = {"own-0": "X", "own-1": "h", "own-2": "<", "own-3": ">"}
-"""Looks of arms that only a recipe knows, with their markers."""
-_MARKERS |= _OWN
-_DASHES |= dict(zip(_OWN, ((0, (3, 1)), (0, (9, 2)), (0, (2, 2, 6, 2)), (0, (1, 1))), strict=True))
-
 # Placeholders that matplotlib accepts; each becomes a CSS variable in the finished SVG.
 _INK, _MUTED, _RULE = "#010101", "#010102", "#010103"
-_ARM_INK = {
-    "before": "#010104",
-    "kd": "#010105",
-    "leaf": "#010106",
-    "teacher": "#010107",
-    "rft": "#010108",
-    "self": "#010109",
-    **{look: f"#01010{digit}" for look, digit in zip(_OWN, "abcd", strict=True)},
-}
+_ARM_INK = {name: f"#0101{number:02x}" for number, name in enumerate(LOOKS, 4)}
 _VARIABLES = {_INK: "ink", _MUTED: "muted", _RULE: "rule"} | {
     colour: f"arm-{arm}" for arm, colour in _ARM_INK.items()
 }
@@ -65,12 +50,6 @@ def arm_name(arm: str) -> str:
     """Return an arm's title with a capital letter; a recipe's own arm is called as it says."""
     title = arm_of(arm).title
     return title[0].upper() + title[1:] if arm in ARMS else title
-
-
-def looks_of(arms: Iterable[str]) -> dict[str, str]:
-    """Return the look of each arm that only a recipe knows, in the order given."""
-    own = dict.fromkeys(arm for arm in arms if arm not in ARMS)
-    return dict(zip(own, itertools.cycle(_OWN)))
 
 
 def accuracy_plot(
@@ -147,19 +126,24 @@ def _interval(axes: "Axes", row: float, arm: Mapping[str, Any], look: str) -> No
     # Not clipped: at 0% and 100% half of a marker stands outside the axes.
     style: Any = {"color": _ARM_INK.get(look, _INK), "clip_on": False}
     axes.plot([arm["low"], arm["high"]], [row, row], linewidth=2.2, zorder=2, **style)
-    axes.plot([arm["mean"]], [row], _MARKERS.get(look, "X"), markersize=7, zorder=3, **style)
+    axes.plot([arm["mean"]], [row], _look(look).marker, markersize=7, zorder=3, **style)
 
 
 def _curve(axes: "Axes", arm: str, look: str, points: Sequence[tuple[int, float]]) -> None:
     axes.plot(
         *zip(*points, strict=True),
         color=_ARM_INK.get(look, _INK),
-        linestyle=_DASHES.get(look, "-"),
+        linestyle=_look(look).dashes,
         linewidth=1.8,
-        marker=_MARKERS.get(look, "X") if len(points) <= 30 else None,
+        marker=_look(look).marker if len(points) <= 30 else None,
         markersize=4,
         label=arm_name(arm),
     )
+
+
+def _look(name: str) -> Look:
+    """Return the look of that name; an arm of another version has one as well."""
+    return LOOKS.get(name, LOOKS["own-0"])
 
 
 def _svg(name: str, draw: Callable[["Axes"], None], description: str, *, height: float) -> Markup:

@@ -19,9 +19,10 @@ from leaf.progress import visible
 from leaf.recipe.base import leaves
 from leaf.recipe.schema import SELF
 from leaf.report.content import FORMAT
-from leaf.report.figures import accuracy_plot, arm_name, curve_plot, looks_of
+from leaf.report.figures import accuracy_plot, arm_name, curve_plot
 from leaf.report.formats import duration, number, percent, points, whole
 from leaf.report.inert import index_entry, inert, problem_data
+from leaf.report.looks import looks_of, style_of_looks
 from leaf.report.one_problem import by_gradient
 from leaf.report.readings import in_words, listed
 from leaf.store.arms import ARMS
@@ -161,7 +162,7 @@ def environment(*scripts: str) -> jinja2.Environment:
         "by_gradient": by_gradient,
         "in_words": _in_words,
         "plurals": _plurals,
-        "style": Markup(_file("style.css")),  # noqa: S704 - our own file
+        "style": Markup(_file("style.css") + style_of_looks()),  # noqa: S704 - our own
         "script": Markup(script),  # noqa: S704 - our own files
         "policy": f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
         f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+from leaf.report.looks import BY_TITLE
 from leaf.report.training import before_training
 from leaf.report.training import overhead as overhead_of
 from leaf.statistics import Interval
@@ -147,7 +148,8 @@ def _draw(figure: Figure, parts: Table) -> None:
     names = sorted((part.removeprefix("training ") for part in times), key="LeaF".__eq__)
     plain, leaf = (times[f"training {name}"] for name in names)
     axes.barh(names, [0.0, stage_1], color="#b0b0b0", label="stage 1")
-    axes.barh(names, [plain, leaf], left=[0.0, stage_1], color="#0072b2", label="training")
+    colours = [BY_TITLE[name].light for name in names]
+    axes.barh(names, [plain, leaf], left=[0.0, stage_1], color=colours, label="training")
     axes.invert_yaxis()
     axes.set_xlabel("seconds")
     axes.grid(axis="y", visible=False)

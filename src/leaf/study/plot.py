@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.optimize import isotonic_regression
 
+from leaf.report.looks import BY_TITLE
 from leaf.statistics import Interval
 from leaf.study.finding import Table, Unit
 
@@ -24,15 +25,6 @@ LOOKS: tuple[dict[str, Any], ...] = (
     {"color": "#3d3d3d", "marker": "P"},
 )
 """Colours that colour-blind readers tell apart, and markers for print; for any number of series."""
-
-_STUDENTS: dict[str, dict[str, Any]] = {
-    "before": {"color": "#80868d", "marker": "o"},
-    "KD": {"color": "#0072b2", "marker": "s"},
-    "RFT": {"color": "#b5651d", "marker": "v"},
-    "LeaF": {"color": "#00906a", "marker": "D"},
-    "teacher": {"color": "#8659b5", "marker": "^"},
-}
-"""Looks of students in every picture: those of a report's page."""
 
 _AXES = {"share": "share right, %", "points": "percentage points"}
 
@@ -257,10 +249,11 @@ def height_of(rows: int, series: int) -> float:
 
 
 def _looks(series: Mapping[str, object]) -> dict[str, dict[str, Any]]:
-    """Return the look of each series: students have their own, others take what is left."""
+    """Return the look of each series: arms have their own, others take what is left."""
     own: dict[str, dict[str, Any]] = {}
     for name in series:
-        look = _STUDENTS.get(name.partition(" (")[0])
+        arm = BY_TITLE.get(name.partition(" (")[0])
+        look = {"color": arm.light, "marker": arm.marker} if arm else {}
         if look and look not in own.values():
             own[name] = look
     taken = {look["color"] for look in own.values()} | {look["marker"] for look in own.values()}
