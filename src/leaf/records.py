@@ -338,7 +338,7 @@ class Counterfactual:
     """What came in at its only span; an injection is `question[start : start + len(inserted)]`.
     Of several texts put in, one a span, the texts with `BETWEEN` between them."""
     donor: str = ""
-    """Whose verified span it was, the problem that it stood in, the template, the placebo's cut;
+    """Whose verified cut it was, the problem that it stood in, the template, the placebo's cut;
     one of each text put in, with `BETWEEN` between them."""
     skipped: str | None = None
     """Why it is no question to ask, else None."""

@@ -111,7 +111,7 @@ def test_the_heat_map_in_a_cell_colours_what_was_ranked(look: Any) -> None:
     look.verify()
     after = look._repr_html_()
     assert "Verified" in after
-    assert "<b>Tried removals</b>" in after
+    assert "<b>Cuts tried</b>" in after
     assert f"<b>✓</b><s>{DISTRACTION.strip()}</s>" in after
     assert "<b>✓</b>" not in look_before
     assert after.count("<details>") == 4  # both models' answers to the whole question and the cut

@@ -1,4 +1,4 @@
-"""Transplants: verified spans in place of others, and where nothing was."""
+"""Transplants: verified cuts in place of others, and where nothing was."""
 
 import random
 import re

@@ -100,7 +100,7 @@ def test_the_way_to_the_student_is_held_against_that_of_rft(alone: dict[str, Any
     report = build_report(**alone)
     # (0 before + 20) / (0 of answers + 10) - 1.
     assert report["overhead"]["whole"] == pytest.approx(1.0)
-    assert "Training took LeaF 20 s and RFT 10 s (+100%)" in text_of(render(report))
+    assert "saving, training took LeaF 20 s and RFT 10 s (+100%)" in text_of(render(report))
 
 
 def test_one_problem_shows_no_place_for_a_teachers_answer(
@@ -165,9 +165,7 @@ def test_each_arms_way_is_counted_by_how_questions_were_changed(run: dict[str, A
     assert ways["leaf"]["responses"] == {"teacher": 2, "gold": 1}
     assert "LeaF-self: nothing was put into any of 3 problems" in report["notes"]
     text = text_of(render(report))
-    assert (
-        "LeaF-self itself, as it was 2 1 of 2 without a span 1 originals 1 without a span" in text
-    )
+    assert "LeaF-self itself, as it was 2 1 of 2 with a cut 1 originals 1 with a cut" in text
     assert "3 originals 2 answered by the teacher 1 answered by the data" in text
     assert "LeaF-self differs in teacher: self , attribute.detector: ablation" in text
 

@@ -94,14 +94,14 @@ def test_transplants_are_shown_as_insertions_and_not_counted_as_removals(
 ) -> None:
     report = build_report(**transplanted)
     text = read_problems(report)
-    assert "p0 1 of 2 removals verified 1 of 1 transplant kept" in text
+    assert "p0 1 of 2 cuts verified 1 of 1 transplant kept" in text
     assert "p1 1 of 2 transplants kept" in text
     assert "Kept teacher still right, student not: here it learns Taken from p2/cf9" in text
     assert "Kept teacher still right Taken from p2/cf9" in text
     assert "Not kept teacher wrong Taken from p2/cf9" in text
     assert "With and 5 cats instead of and 4 hats" in text
     around = text_of(render(report))
-    assert "Verified spans put elsewhere 3" in around
+    assert "Verified cuts put elsewhere 3" in around
     assert "Kept: the teacher still right 1 left out 2" in around
     assert "1 problem only took a transplant." in around
 

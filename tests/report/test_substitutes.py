@@ -70,7 +70,7 @@ def test_the_page_shows_what_came_in_and_what_that_did(
 
 
 def test_what_a_guard_refused_is_counted_and_a_problem_is_named_once(run: dict[str, Any]) -> None:
-    said = "span would cut inside a word"
+    said = "would cut inside a word"
     run["drops"] = [
         Drop(stage="prune", problem_id=name, reason=said) for name in ("p0", "p0", "p1")
     ]

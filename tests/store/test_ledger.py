@@ -130,7 +130,7 @@ def test_a_guard_that_fires_is_counted_and_nothing_it_protects_is_cut(
         pipeline.attribute()
         pipeline.prune()
     drops = [drop for drop in pipeline.results.drops if drop.stage == "prune"]
-    said = "span would cut what the answer is checked by (name)"
+    said = "would cut what the answer is checked by (name)"
     assert [drop.reason for drop in drops] == [said] * 2
     assert pipeline.results.cuts["gradient"].tried == []
 

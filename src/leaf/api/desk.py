@@ -40,7 +40,7 @@ _ASKING = re.compile(
 )
 """How a sentence begins that asks without a question mark."""
 
-ASKS = "span would take out the sentence that asks"
+ASKS = "would take out the sentence that asks"
 """Why a span stays: without that sentence there is no question."""
 
 

@@ -8,7 +8,7 @@ from leaf.recipe import PruneSection
 def at_level(section: PruneSection, level: str) -> PruneSection:
     """Return the settings by which a level is cut.
 
-    The response may have a threshold of its own, and it takes no transplants: its verified spans
+    The response may have a threshold of its own, and it takes no transplants: its verified cuts
     are trained on in their place.
     """
     if level == "instruction":

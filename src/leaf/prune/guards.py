@@ -27,15 +27,15 @@ def refusal(problem: Problem, span: Span, whole: Sequence[str]) -> str | None:
     question = problem.question
     for place in problem.protected:
         if max(place.start, span.start) < min(place.end, span.end):
-            return f"span would cut what the answer is checked by ({place.what})"
+            return f"would cut what the answer is checked by ({place.what})"
     named = [(name, pattern) for name, pattern in WHOLE.items() if name in whole]
     for name, pattern in named:
         if any(cuts_inside(question, border, pattern) for border in (span.start, span.end)):
-            return f"span would cut inside a {name}"
+            return f"would cut inside a {name}"
     left = question[: span.start] + question[span.end :]
     for name, pattern in named:
         if cuts_inside(left, span.start, pattern):
-            return f"span would join two {name}s"
+            return f"would join two {name}s"
     return None
 
 

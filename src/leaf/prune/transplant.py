@@ -1,7 +1,7 @@
-"""Transplants: verified spans put where they were not (METHOD, "Beyond the paper").
+"""Transplants: verified cuts put where they were not (METHOD, "Beyond the paper").
 
 Removing a confounder never shows that its *value* does not matter. The intervention that does,
-do(A = a'), replaces a verified span by one of another problem, or inserts one into a problem that
+do(A = a'), replaces a verified cut by one of another problem, or inserts one into a problem that
 the student solves. The teacher's answer decides whether the result still has the same answer.
 Spans of responses take no part, neither as donors nor as hosts: a step of another problem's
 reasoning is no distraction, it is wrong.
@@ -21,7 +21,7 @@ _SENTENCE_ENDS = (".", "!", "?")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Donor:
-    """A verified span with what stood around it."""
+    """A verified cut with what stood around it."""
 
     counterfactual_id: str
     problem_id: str
@@ -46,12 +46,12 @@ def transplants(
     solved: Sequence[Problem],
     section: PruneSection,
 ) -> list[Counterfactual]:
-    """Return `section.transplants` replacements and as many insertions for each verified span.
+    """Return `section.transplants` replacements and as many insertions for each verified cut.
 
     Only removals of a single span are donors, and of overlapping ones of a problem only the widest:
     "Near the" frees the student as "Near the old bridge," does, but says less. A replacement puts
     another problem's span, of another text, in place of a verified one. An insertion puts a
-    verified span into a problem that the student solves and that holds none of the donors' texts,
+    verified cut into a problem that the student solves and that holds none of the donors' texts,
     so that nothing else pulls there: between the two words that are most like those it stood
     between, in the same sentence of the text where that is possible. No question is made twice, and
     none equals a question of `problems`.

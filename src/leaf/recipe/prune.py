@@ -97,7 +97,7 @@ class PruneSection(Section):
     strategy: Annotated[list[Strategy], Field(min_length=1), BeforeValidator(_as_list)] = Field(
         ["span"],
         description="span: one changed question a span; collective: one with every span removed;"
-        " transplant: verified spans put into other problems; substitute: a neutral filler in place"
+        " transplant: verified cuts put into other problems; substitute: a neutral filler in place"
         " of each span; inject: distractors put into problems",
     )
     substitutes: Count = Field(1, description="fillers that are tried in place of each span")
@@ -106,7 +106,7 @@ class PruneSection(Section):
     )
     transplants: Count = Field(
         4,
-        description="of each verified span: so many replacements by other verified spans, and so"
+        description="of each verified cut: so many replacements by other verified cuts, and so"
         " many insertions into problems that the student solves",
     )
     inject: InjectSection = Field(InjectSection(), description="distractors put in")

@@ -92,7 +92,7 @@ def _unit(unit: Mapping[str, Any], key: str) -> str:
 
 def _changes(problem: Mapping[str, Any], refused: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield what was tried under the page's headings, and why the rest was not."""
-    sections = {"Tried removals": problem["removals"]}
+    sections = {"Cuts tried": problem["removals"]}
     for kind, put_in in put_in_by_kind(problem).items():
         sections[f"{kind.capitalize()}s"] = put_in
     for title, changes in sections.items():

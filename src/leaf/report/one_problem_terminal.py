@@ -244,10 +244,10 @@ def _barred(heat: _Map, width: int, *, asked: bool) -> Iterator[str]:
 def _print_tried(found: Mapping[str, Any], roles: Sequence[str], console: Console) -> None:
     """Print what was cut and what the models of `roles`, those that were asked, made of it."""
     problem = found["problem"]
-    title, verified = "Tried removals", f"{problem['kept'] or 0} of {problem['tried']} verified"
+    title, verified = "Cuts tried", f"{problem['kept'] or 0} of {problem['tried']} verified"
     student = problem["before"]["student"]
     if problem["kept"] is None:
-        title, verified = "Removals", "not verified yet: look.verify()"
+        title, verified = "Cuts", "not verified yet: look.verify()"
     elif student and student["outcome"] == "right":
         verified = "none can free the student: it is right on the whole question"
     sections = [(title, problem["removals"], verified)]
@@ -270,8 +270,8 @@ def _print_tried(found: Mapping[str, Any], roles: Sequence[str], console: Consol
                     grid.add_row("", Text(visible(as_line(change["control"])), "dim"))
             console.print(grid)
     for refused in found["refused"]:
-        spans = "span" if refused["count"] == 1 else "spans"
-        line = f"not tried: {refused['count']} {spans}: {visible(refused['reason'])}"
+        cuts = "cut" if refused["count"] == 1 else "cuts"
+        line = f"not tried: {refused['count']} {cuts}: {visible(refused['reason'])}"
         console.print(Text(line, "dim"))
     for control in found["controls"]:
         share = f"{control['kept']} of {control['tried']} changed questions kept"

@@ -114,7 +114,7 @@ def _settings(report: Mapping[str, Any], *, single: bool) -> dict[str, Any]:
 
 
 def _two_contexts(report: Mapping[str, Any]) -> bool:
-    """Whether whoever teaches reads changed questions without what distracts."""
+    """Whether the teacher reads changed questions without what distracts."""
     return bool(report["recipe"]["distill"].get("teacher_sees") == "cut")
 
 

@@ -14,7 +14,7 @@ from leaf.store.results import Results
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Left:
-    """How much left an arm's way, and why."""
+    """How much was lost on an arm's way, and why."""
 
     stage: str
     reason: str
@@ -29,7 +29,7 @@ class Way:
     taught_by: str
     """`teacher` or `itself` (as it was), by KL; `responses`, by cross-entropy; or both."""
     teacher_sees: str
-    """What whoever teaches sees in a changed question's row: `same` as the student, or `cut`, where
+    """What the teacher sees in a changed question's row: `same` as the student, or `cut`, where
     the KL on changed questions is between two contexts."""
     differs: dict[str, Any]
     """Keys of the recipe that this arm has otherwise, with their values."""
@@ -47,7 +47,7 @@ class Way:
     """Who wrote the responses, `teacher`, `self` or `gold` (the data's solution), to how many of
     the originals that is."""
     left: list[Left]
-    """What left its way, the most frequent first; empty of an arm that has a section of its own."""
+    """What was lost, the most frequent first; empty of an arm that has a section of its own."""
 
 
 def ways(recipe: Recipe, results: Results, trained: Collection[str]) -> list[Way] | None:

@@ -139,7 +139,7 @@ def count_yield(
 
 
 def _section(section: PruneSection, rule: str, threshold: float) -> PruneSection:
-    """Return the settings of one point; what is made of verified spans is left to `leaf run`."""
+    """Return the settings of one point; what is made of verified cuts is left to `leaf run`."""
     changes = {
         "rule": rule,
         "threshold": threshold,

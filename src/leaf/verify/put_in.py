@@ -57,7 +57,7 @@ def effects(
     """Return how often each inserted text misled the student and not the teacher, in [0, 1].
 
     Only insertions into problems that the student solves without the text count. An estimate of
-    the effect of do(insert text) on the student; by chance verified spans have little. An injection
+    the effect of do(insert text) on the student; by chance verified cuts have little. An injection
     goes by its donor: a template has another number in each host; one of several texts says nothing
     of either. A teacher that was not asked does not contradict.
 

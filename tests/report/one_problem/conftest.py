@@ -111,7 +111,7 @@ def entry() -> Entry:
             variant("cf0", " red", **both("now 3", "still 3")),
             variant("cf1", "Ben"),
             variant("sb0", " red", strategy="substitute", inserted="simply"),
-            variant("no0", " pens.", student=None, reason="span would cut inside a word"),
+            variant("no0", " pens.", student=None, reason="would cut inside a word"),
             variant("cf0", " has 3", detector="random"),
         ),
     )

@@ -23,7 +23,7 @@ def test_everything_tried_by_the_recipes_detector_is_there_the_kept_first(
         "p/sb0",
     ]
     assert (found["problem"]["tried"], found["problem"]["kept"]) == (3, 1)
-    assert found["refused"] == [{"reason": "span would cut inside a word", "count": 1}]
+    assert found["refused"] == [{"reason": "would cut inside a word", "count": 1}]
     assert found["controls"] == [{"detector": "random", "kept": 0, "tried": 1}]
 
 

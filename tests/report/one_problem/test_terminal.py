@@ -34,10 +34,10 @@ def test_outcomes_reasons_and_both_models_answers_are_there(entry: Entry, recipe
     text = printed(entry, recipe)
     for said in (
         "student ✗ wrong (org/small)   teacher ✓ right (org/large)   answer 3",
-        "Tried removals  1 of 3 verified",
+        "Cuts tried  1 of 3 verified",
         "student ✓ right  teacher ✓ right  verified: both right without it",
         "student ✗ wrong  teacher – not asked  not verified: student wrong",
-        "not tried: 1 span: span would cut inside a word",
+        "not tried: 1 cut: would cut inside a word",
         "control random: 0 of 1 changed questions kept",
         "first I said 7",
         "it is 3",
@@ -177,7 +177,7 @@ def test_before_models_were_asked_their_answers_are_not_there(
     waiting = dataclasses.replace(entry.variants[0], student=None, teacher=None, reason="")
     changes: Any = {"student": None, "teacher": None, "units": (), "variants": (waiting,)}
     text = printed(dataclasses.replace(entry, **changes), recipe)
-    assert "Removals  not verified yet: look.verify()" in text
+    assert "Cuts  not verified yet: look.verify()" in text
     assert not {"asked", "student", "teacher", "0 of 1", "verdict"} & set(text.split())
     assert "Ranked by ablation" in text
     assert "\n[-Ben has 3 red pens.-] How many?" in text

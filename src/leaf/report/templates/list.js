@@ -4,8 +4,8 @@
 const BATCH = 25; // rows that one press of the button adds
 const OPEN_FIRST = 3;
 const STATUSES = {
-  verified: "a removal verified", transplant: "a distractor put in and kept", unverified: "nothing verified",
-  pending: "nothing judged yet", uncut: "nothing to remove", unscored: "not scored",
+  verified: "a cut verified", transplant: "a distractor put in and kept", unverified: "nothing verified",
+  pending: "nothing judged yet", uncut: "nothing to cut", unscored: "not scored",
 };
 
 const index = JSON.parse(find("index").textContent);
@@ -47,7 +47,7 @@ function row(at) {
   const one = index[at];
   const summary = make("summary", {}, make("h3", {}, make("code", {}, one.id)),
     one.level === "response" ? chip("none", "in the response") : null,
-    one.tried ? counted(one.kept, one.tried, "removal", "verified") : null,
+    one.tried ? counted(one.kept, one.tried, "cut", "verified") : null,
     one.transplanted ? counted(one.transplants_kept, one.transplanted, one.put_in, "kept") : null,
     one.tried || one.transplanted ? null : chip("none", STATUSES[one.status]),
     make("span", { class: "teaser", "aria-hidden": "true" }, one.teaser));

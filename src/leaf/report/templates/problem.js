@@ -36,10 +36,12 @@ function omitted(count) {
 }
 
 // Spaces in front of a removed word are not struck through: the line would read as a minus sign.
+// Those in front of a highlighted one are not highlighted: at the end of a line they would be a blot.
 function marked(name, text) {
   const word = text.trimStart();
   const space = text.slice(0, text.length - word.length);
   if (!word || !space) return make(name, { dir: "auto" }, text);
+  if (name === "mark") return make("span", {}, space, make(name, { dir: "auto" }, word));
   return make(name, { dir: "auto" }, make("span", { class: "gap" }, space), word);
 }
 
@@ -206,8 +208,8 @@ function changes(problem) {
   const refused = problem.refused.map((one) => make("li", {}, `${one.reason}${one.count > 1 ? ` (${whole(one.count)} times)` : ""}`));
   return [
     make("p", { class: "gold" }, make("span", { class: "muted" }, "Right answer "), make("bdi", {}, problem.answer)),
-    ...listed("Tried removals", "removal", problem.removals, removal),
-    ...furtherOnes(problem.tried - problem.removals.length, "removal"),
+    ...listed("Cuts tried", "removal", problem.removals, removal),
+    ...furtherOnes(problem.tried - problem.removals.length, "cut"),
     ...putIn(problem),
     ...furtherOnes(problem.transplanted - problem.transplants.length, problem.put_in || "transplant"),
     ...(refused.length ? [heading("Not tried"), make("ul", { class: "plain" }, ...refused)] : []),
