@@ -69,11 +69,11 @@ def value(cell: Cell) -> float:
     return cell.value
 
 
-def test_verified_confounders_and_every_benchmark_with_distractors_are_audited(
+def test_verified_cuts_and_every_benchmark_with_distractors_are_audited(
     found: Finding,
 ) -> None:
     scopes = list(dict.fromkeys(one.labels["where"] for one in found.tables[0].rows))
-    assert scopes == ["training: verified confounders", "both: planted distractors"]
+    assert scopes == ["training: verified cuts", "both: planted distractors"]
     models = [one.labels["model"] for one in found.tables[0].rows]
     assert models == ["before", "KD", "LeaF", "teacher"] * len(scopes)
 
@@ -109,7 +109,7 @@ def test_shares_are_of_the_trained_student_s_own_scores(found: Finding, run: Run
             )
             for score in scores
         ]
-        cells = row(found.tables[0], where="training: verified confounders", model=name).cells
+        cells = row(found.tables[0], where="training: verified cuts", model=name).cells
         assert value(cells["of attention"]) == pytest.approx(
             sum(one for one in shares if one is not None) / len(ids)
         )

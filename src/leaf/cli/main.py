@@ -84,7 +84,7 @@ def run(  # noqa: D417 - `Overrides` and `AsJson` say what they are
         return
     _print_run(results, folder, resolved.baseline)
     if until != "evaluate":
-        say_line(f"stopped after {until}; go on with: {_repeat(recipe, set_ or [], out, store)}")
+        say_line(f"stopped after {until}; resume with: {_repeat(recipe, set_ or [], out, store)}")
 
 
 def _print_run(results: "Results", folder: Path, baseline: str) -> None:

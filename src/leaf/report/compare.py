@@ -135,7 +135,7 @@ def _facts(runs: list[Mapping[str, Any]]) -> list[list[str]]:
 def _lines(found: Mapping[str, Any]) -> list[str]:
     """Return, in words, what could not be compared."""
     lines = [
-        f"{run['name']} stopped before {run['missing']}; go on with: {run['command']}"
+        f"{run['name']} stopped before {run['missing']}; resume with: {run['command']}"
         for run in found["runs"]
         if run["missing"]
     ]

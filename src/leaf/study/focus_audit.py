@@ -1,7 +1,7 @@
 """Whether the trained students look less at what distracts: beyond the paper.
 
 Attention (the reference's, mean over layers and heads) and embedding gradients (Eq. 2) of every
-model on the same questions; of each, the share that falls on verified confounders, and on planted
+model on the same questions; of each, the share that falls on verified cuts, and on planted
 distractors of questions that nobody was trained on. Per question, joined to who answers it right.
 """
 
@@ -26,7 +26,7 @@ from leaf.study.seeds import merged
 MOST = 500
 """Most questions of a benchmark, the first ones: every one takes two passes by four models."""
 
-_TRAINED = "training: verified confounders"
+_TRAINED = "training: verified cuts"
 
 
 def focus_audit(lab: Lab) -> Finding:
@@ -162,7 +162,7 @@ def _notes(seeds: Sequence[Sequence[Audit]], plain: str) -> tuple[str, ...]:
     lines = [
         "Attention: what the reference's tokens pay to the question's, mean over layers and heads. "
         "Gradient: norms of the loss by each token's embedding (Eq. 2), added up.",
-        "Verified confounders were chosen on the untrained student, whose share is high there by "
+        "Verified cuts were chosen on the untrained student, whose share is high there by "
         f"choice: compare {plain} with LeaF. Both were trained on those problems; planted "
         "distractors are in questions that nobody was trained on.",
         f"A benchmark's first {MOST} questions at most. A share is no cause: the last table says "
