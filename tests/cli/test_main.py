@@ -401,7 +401,7 @@ def test_until_stops_after_its_stage_and_says_how_to_go_on(recipe: Path, tmp_pat
     out = tmp_path / "run"
     done = leaf("run", recipe, "--out", out, "--until", "answers")
     assert done.code == 0
-    assert f"stopped after answers; go on with: leaf run {recipe} --out {out}" in done.out
+    assert f"stopped after answers; resume with: leaf run {recipe} --out {out}" in done.out
     report = report_of(out)
     assert report["missing"] == "attribution"
     assert not (out / "student").exists()

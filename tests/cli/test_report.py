@@ -107,7 +107,7 @@ def test_unfinished_runs_are_compared_as_far_as_they_came(make_run: Any, finishe
     assert done.code == 0
     assert ["prune.threshold", "0.1", "0.3"] in [line.split() for line in done.out.splitlines()]
     again = f"leaf run cue.yaml --out {stopped}"
-    assert f"half stopped before distillation; go on with: {again}\n" in done.out
+    assert f"half stopped before distillation; resume with: {again}\n" in done.out
 
 
 def test_a_run_without_its_values_says_how_to_write_them(

@@ -1,6 +1,6 @@
 """Transplants: verified cuts put where they were not (METHOD, "Beyond the paper").
 
-A cut never shows that its *value* does not matter. The intervention that does,
+A cut never shows that its text's *value* does not matter. The intervention that does,
 do(A = a'), replaces a verified cut by one of another problem, or inserts one into a problem that
 the student solves. The teacher's answer decides whether the result still has the same answer.
 Spans of responses take no part, neither as donors nor as hosts: a step of another problem's

@@ -87,7 +87,7 @@ def test_with_colours_the_student_is_orange_and_the_teacher_blue(
     assert blue in text[teacher:]
     # 9 is struck through: what was taken out; a green mark before it says that it freed.
     assert "\x1b[9;" in text
-    assert "\x1b[4;" not in text[: text.index("Tried")]
+    assert "\x1b[4;" not in text[: text.index("Cuts tried")]
     assert "\x1b[1;32m✓" in text[student:teacher]
     assert "struck through: taken out of some prompt" in text
     assert "▆" not in text
