@@ -420,9 +420,7 @@ def test_what_cannot_begin_leaves_nothing(
     assert sorted(tmp_path.iterdir()) == [damaged]
 
 
-def test_export_that_cannot_be_leaves_nothing(
-    finished: tuple[Path, Done], tmp_path: Path
-) -> None:
+def test_export_that_cannot_be_leaves_nothing(finished: tuple[Path, Done], tmp_path: Path) -> None:
     run = shutil.copytree(finished[0], tmp_path / "run")
     (run / "recipe.yaml").unlink()
     words = ("--format", "parquet", "--out", tmp_path / "new" / "rows.parquet")

@@ -44,6 +44,4 @@ def test_the_words_are_those_of_the_table(
 
     assert checker.instead() == {"in the end of the day": "in the end"}
     # Line 3 is the table's own.
-    assert list(checker.odd_words(page)) == [
-        f"{page}:5: 'in the end of the day': say 'in the end'"
-    ]
+    assert list(checker.odd_words(page)) == [f"{page}:5: 'in the end of the day': say 'in the end'"]
