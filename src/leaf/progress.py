@@ -73,7 +73,7 @@ def _stand_in(error: UnicodeError) -> tuple[str, int]:
 class Terminal(Console):
     """A console on which a text is only ever read: the name of a model cannot move the cursor."""
 
-    @property
+    @property  # type: ignore[misc]  # nobody sets it
     def size(self) -> ConsoleDimensions:
         """Columns and lines; rich takes every dumb terminal for 80 columns wide."""
         if not self.is_dumb_terminal:
