@@ -6,6 +6,7 @@ Everything goes to standard error, so that a command's standard output stays for
 import codecs
 import io
 import re
+import shutil
 import sys
 import time
 import unicodedata
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.measure import Measurement
 from rich.progress import (
@@ -71,6 +72,14 @@ def _stand_in(error: UnicodeError) -> tuple[str, int]:
 
 class Terminal(Console):
     """A console on which a text is only ever read: the name of a model cannot move the cursor."""
+
+    @property  # type: ignore[misc]  # nobody sets it
+    def size(self) -> ConsoleDimensions:
+        """Columns and lines; rich takes every dumb terminal for 80 columns wide."""
+        if not self.is_dumb_terminal:
+            return super().size
+        columns, lines = shutil.get_terminal_size()
+        return ConsoleDimensions(self._width or columns, self._height or lines)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

@@ -391,10 +391,41 @@ def test_overwriting_replaces_the_run_but_keeps_what_both_share(
     assert all(reused.values())
 
 
-def test_a_run_that_cannot_begin_claims_no_folder(recipe: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    complaint("run", recipe, "--set", "data.path=nowhere.jsonl", "--out", out)
-    assert list(out.iterdir()) == []
+@pytest.mark.parametrize(
+    "words",
+    [
+        "run {recipe} --set data.path=nowhere.jsonl --out {out}",
+        "run {recipe} --set student.model=./nowhere --out {out}",
+        "evaluate --model ./nowhere --benchmark playground --out {out}",
+        "evaluate --model {recipe}/nowhere --benchmark table=nowhere.jsonl --out {out}",
+        "evaluate --model {damaged} --benchmark playground --limit 2 --out {out}",
+        "study thresholds --recipe {recipe} --set data.path=nowhere.jsonl --out {out}",
+        # There are no variants.
+        "study robustness --recipe {recipe} --out {out}",
+        "report nowhere elsewhere --out {out}/page.html",
+        "export nowhere --format trl --out {out}/rows.jsonl",
+        "init nowhere.csv --out {out}/own.yaml",
+    ],
+)
+def test_what_cannot_begin_leaves_nothing(
+    recipe: Path, cue_pair: Path, tmp_path: Path, words: str
+) -> None:
+    damaged = shutil.copytree(cue_pair / "student", tmp_path / "damaged")
+    (damaged / "model.safetensors").write_bytes(b"damaged")
+    out = tmp_path / "new" / "out"
+
+    done = leaf(*words.format(recipe=recipe, damaged=damaged, out=out).split())
+
+    assert done.code == 2
+    assert sorted(tmp_path.iterdir()) == [damaged]
+
+
+def test_export_that_cannot_be_leaves_nothing(finished: tuple[Path, Done], tmp_path: Path) -> None:
+    run = shutil.copytree(finished[0], tmp_path / "run")
+    (run / "recipe.yaml").unlink()
+    words = ("--format", "parquet", "--out", tmp_path / "new" / "rows.parquet")
+    assert "--format parquet needs it" in complaint("export", run, *words)
+    assert sorted(tmp_path.iterdir()) == [run]
 
 
 def test_until_stops_after_its_stage_and_says_how_to_go_on(recipe: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Training is resumed from checkpoints as if nothing had happened."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -104,11 +105,18 @@ def uninterrupted(tmp_path_factory) -> Path:
 
 def killed_and_finished(folder: Path, **changes: Any) -> int:
     """Kill a training twice with SIGKILL, let it end, and return the steps of the last process."""
-    for steps in (5, 14):
+    # A checkpoint is there after every third step.
+    for steps, since in ((5, None), (14, 3)):
         process = start(folder, steps, **changes)
-        process.communicate(timeout=120)
+        assert resumed(process.communicate(timeout=120)[1]) == since
         assert process.returncode == -signal.SIGKILL
     return finish(start(folder, **changes))[0]
+
+
+def resumed(said: str) -> int | None:
+    """Return the step from which a training says that it is resumed."""
+    found = re.findall(r"^training: resuming from step (\d+) of 24$", said, re.MULTILINE)
+    return int(found[0]) if found else None
 
 
 def weights(folder: Path) -> dict[str, Any]:

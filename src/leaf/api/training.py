@@ -108,7 +108,7 @@ def distill(
             in another context (`teacher_question`) it learns, with `tuning="lora"` without a second
             copy beside the one that learns; None: cross-entropy on the responses.
         rows: As of `distillation_loss`; rows of one problem have the same `problem_id`.
-        out: Folder that keeps metrics.jsonl, checkpoints (the same call goes on from the newest)
+        out: Folder that keeps metrics.jsonl, checkpoints (the same call resumes from the newest)
             and the trained model; None: nothing is kept, and what is needed meanwhile lies in a
             temporary folder.
         teacher_as: `distill.teacher` in a recipe: online; hidden or topk keep what it says of each

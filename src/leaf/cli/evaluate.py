@@ -1,5 +1,6 @@
 """The command `leaf evaluate`."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -64,16 +65,16 @@ def evaluate(  # noqa: D417
 
     refuse_file(out)
     forms = [form.strip() for form in also.split(",") if form.strip()]
-    if unknown := [form for form in forms if form not in WRITERS]:
-        raise UsageError(f"--also {unknown[0]}: must be {' or '.join(WRITERS)}")
+    must = " or ".join(WRITERS)
+    faults = [f"--also {form}: must be {must}" for form in forms if form not in WRITERS]
     own: dict[str, Any] = {
         "limit": limit,
         "samples": samples,
         "temperature": temperature,
-        "pass_at": _whole_numbers(pass_at, "--pass-at"),
+        "pass_at": _whole_numbers(pass_at, "--pass-at", faults),
     }
     if majority or stop:
-        own["majority"] = {"at": _whole_numbers(majority, "--majority"), "stop": stop}
+        own["majority"] = {"at": _whole_numbers(majority, "--majority", faults), "stop": stop}
     benchmarks: dict[str, Any] = {}
     for item in benchmark.split(","):
         task, _, path = item.partition("=")
@@ -85,9 +86,9 @@ def evaluate(  # noqa: D417
         section["adapter"] = adapter
     if url is not None:
         if engine != "openai":
-            raise UsageError(f"--url {url}: is for --engine openai, but the engine is {engine}")
+            faults.append(f"--url {url}: is for --engine openai, but the engine is {engine}")
         section["server"] = {"url": url}
-    recipe = _evaluation_recipe(section, benchmarks, max_new_tokens, set_ or ())
+    recipe = _evaluation_recipe(section, benchmarks, max_new_tokens, set_ or (), faults)
     writer = Writer(recipe=recipe, out=out)
     found = evaluate_model(recipe, out, [partial(WRITERS[form], writer) for form in forms])
     if json_:
@@ -124,8 +125,13 @@ def _evaluation_recipe(
     benchmarks: dict[str, Any],
     max_new_tokens: int,
     overrides: Sequence[str],
+    faults: Sequence[str],
 ) -> Recipe:
-    """Return the recipe that scores one model and trains nothing."""
+    """Return the recipe that scores one model and trains nothing.
+
+    Raises:
+        UsageError: `faults` of the words, and what is wrong with the recipe, in a line each.
+    """
     budget = max(GenerateSection().token_budget, 2 * max_new_tokens)
     first = next(iter(benchmarks.values()))
     values = {
@@ -137,17 +143,28 @@ def _evaluation_recipe(
         "evaluate": {"benchmarks": benchmarks},
     }
     try:
-        return check_recipe(values, source="leaf evaluate", overrides=overrides)
+        recipe = check_recipe(values, source="leaf evaluate", overrides=overrides)
     except RecipeError as error:
         # One word here stands under several keys: its fault is told once.
-        raise RecipeError(str(error).partition("\n")[0]) from None
+        lines = str(error).splitlines()
+        first = {_SAME.sub("", line): line for line in reversed(lines)}
+        faults = [*faults, *(line for line in lines if line in first.values())]
+    if faults:
+        raise UsageError("\n".join(faults))
+    return recipe
 
 
-def _whole_numbers(text: str, option: str) -> list[int]:
+_SAME = re.compile(r"\b(student|teacher|data|evaluate\.benchmarks\.[^.`]+)\.")
+"""Begins the keys that one word of the command line is under."""
+
+
+def _whole_numbers(text: str, option: str, faults: list[str]) -> list[int]:
+    """Return numbers with commas between; what are none is one more of the faults."""
     try:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        raise UsageError(f"{option} {text}: must be whole numbers with commas between") from None
+        faults.append(f"{option} {text}: must be whole numbers with commas between")
+        return []
 
 
 _ESTIMATE = ("right", "95% interval", "not gradable", "n", "tokens an answer", "cut at limit")

@@ -56,6 +56,7 @@ def export(  # noqa: D417 - `AsJson` says what it is
         overwrite: Replace a file that is there.
     """
     from leaf.share.rows import read_rows
+    from leaf.store.disk import made
 
     tokens = format_ == "parquet"
     _check_out(out, suffixes={".parquet"} if tokens else {".jsonl", ".json"}, overwrite=overwrite)
@@ -64,11 +65,11 @@ def export(  # noqa: D417 - `AsJson` says what it is
     if top_k is not None and top_k < 1:
         raise UsageError(f"--top-k {top_k}: must be at least 1")
     found = read_rows(run_folder, what)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if tokens:
-        written = _write_parquet(run_folder, found, what, out, top_k, store)
-    else:
-        written = _write_texts(format_, found, what, out)
+    with made(out.parent):
+        if tokens:
+            written = _write_parquet(run_folder, found, what, out, top_k, store)
+        else:
+            written = _write_texts(format_, found, what, out)
     if json_:
         summary = {"file": str(out), "format": format_, **written.summary()}
         print(json.dumps(summary, indent=1))

@@ -72,6 +72,7 @@ def run_app(app: App, words: Sequence[str] | None, *, name: str) -> None:
     `words` are what follows the command; None takes those of this process.
     """
     app.suppress_keyboard_interrupt = False
+    app.console = Terminal(highlight=False)
     show_any_letter(sys.stdout, sys.stderr)
     try:
         app(words, exit_on_error=False, print_error=False)

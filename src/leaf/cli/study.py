@@ -165,7 +165,7 @@ def _run(
     *,
     as_json: bool,
 ) -> None:
-    from leaf.store.disk import BUSY, locked, write_whole
+    from leaf.store.disk import BUSY, locked
     from leaf.store.store import Store
 
     recipe = load_recipe(sweep.recipe, sweep.overrides)
@@ -174,7 +174,6 @@ def _run(
     kept = Store(store or Path("runs") / "store")
     lab = Lab(recipe, kept, sweep.seeds, sweep.choices)
     with locked(folder, BUSY, tidy=True):
-        write_whole(folder / "recipe.yaml", dump_recipe(recipe).encode())
         left_out, written = _write(names, lab, sweep, folder, as_json=as_json)
     if not as_json:
         for line in left_out:
@@ -187,6 +186,7 @@ def _write(
     names: Collection[str], lab: Lab, sweep: _Sweep, folder: Path, *, as_json: bool
 ) -> tuple[list[str], list[Path]]:
     """Run studies and write what each found; return what was left out, and the files."""
+    from leaf.store.disk import write_whole
     from leaf.study.output import print_finding, write_finding
 
     left_out: list[str] = []
@@ -199,6 +199,8 @@ def _write(
                 raise
             left_out.append(f"{name}: {error}")
             continue
+        # Not before: a study that cannot be made leaves nothing.
+        write_whole(folder / "recipe.yaml", dump_recipe(lab.recipe).encode())
         paths = write_finding(finding, folder, sweep.setting(name, lab.recipe))
         written += paths
         if as_json:

@@ -86,7 +86,7 @@ def save(folder: Path, state: State, model: nn.Module, optimizer: torch.optim.Op
 def restore(
     folder: Path, key: str, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> State | None:
-    """Go on from the newest checkpoint: set weights, optimiser and random states; None without one.
+    """Resume from the newest checkpoint: weights, optimiser and random states; None without one.
 
     Raises:
         StoreError: it is of another training, cut short, or does not fit the model.

@@ -85,7 +85,7 @@ class _Loop:
         return patience is not None and self.course.worse >= patience
 
     def restore(self) -> int:
-        """Go on from the newest checkpoint, if there is one; return the steps that are done."""
+        """Resume from the newest checkpoint, if there is one; return the steps that are done."""
         model = self.distiller.module
         state = checkpoint.restore(self.folder, self.plan.key, model, self._optimizer)
         if state is None:

@@ -76,8 +76,27 @@ def _is_full(error: Exception) -> bool:
 
 
 @contextlib.contextmanager
+def made(folder: Path) -> Iterator[None]:
+    """Make a folder where it is not there; what is empty in the end, as after a fault, goes again.
+
+    Raises:
+        StoreError: no space is left.
+    """
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    with space_guard(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        # A folder that holds something stays, and so do those above it.
+        with contextlib.suppress(OSError):
+            for one in new:
+                one.rmdir()
+
+
+@contextlib.contextmanager
 def locked(folder: Path, busy: str, *, tidy: bool = False) -> Iterator[None]:
-    """Hold a folder against other processes, and make it where it is not there.
+    """Hold a folder against other processes, and make it where it is not there (see `made`).
 
     The lock goes with the process. A file system without locks holds nobody off.
 
@@ -92,29 +111,34 @@ def locked(folder: Path, busy: str, *, tidy: bool = False) -> Iterator[None]:
     """
     path = folder / ".lock"
     while True:
-        with space_guard(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = path.open("w")
-        with lock:
+        with made(folder):
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StoreError(f"{folder}: another leaf process {busy}") from None
-            except OSError as error:
-                if error.errno not in _UNKNOWN:
+                with space_guard(folder):
+                    lock = path.open("w")
+            except FileNotFoundError:
+                if folder.is_dir():
                     raise
-            # Who held it may have taken the file away in between: that is no lock any more.
-            if not path.exists() or not os.path.samestat(path.stat(), os.fstat(lock.fileno())):
-                continue
-            if tidy:
-                # Not more: such a folder may hold files of others.
-                sweep(folder, ".*.[0-9]*.tmp")
-            try:
-                yield
-            finally:
+                continue  # who held it has just taken the empty folder away
+            with lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise StoreError(f"{folder}: another leaf process {busy}") from None
+                except OSError as error:
+                    if error.errno not in _UNKNOWN:
+                        raise
+                # Who held it may have taken the file away in between: that is no lock any more.
+                if not path.exists() or not os.path.samestat(path.stat(), os.fstat(lock.fileno())):
+                    continue
                 if tidy:
-                    path.unlink(missing_ok=True)
-            return
+                    # Not more: such a folder may hold files of others.
+                    sweep(folder, ".*.[0-9]*.tmp")
+                try:
+                    yield
+                finally:
+                    if tidy:
+                        path.unlink(missing_ok=True)
+                return
 
 
 def sweep(folder: Path, pattern: str) -> None:

@@ -267,7 +267,7 @@ def _alive() -> set[str]:
 
 
 def _go_on_or_raise(nodes: set[str], error: Exception) -> None:
-    """Go on where it was a machine that was lost, once Ray knows; else tell it in one line."""
+    """Go on if it was a machine that was lost, once Ray knows; else tell it in one line."""
     from ray.exceptions import ActorUnavailableError
 
     until = time.monotonic()

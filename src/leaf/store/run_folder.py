@@ -110,7 +110,7 @@ def read_records(path: Path, record_type: type[R], way_out: str) -> list[R]:
 
 
 def repeat(folder: Path) -> str:
-    """Return the command that goes on with a run, or writes its files again.
+    """Return the command that resumes a run, or writes its files again.
 
     It is the one that the report names; without a readable report, one for the recipe beside it.
     """

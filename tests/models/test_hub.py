@@ -1,0 +1,88 @@
+"""A hub that cannot be reached is said in one line, after one attempt of the time it is given."""
+
+import socket
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from huggingface_hub import constants
+
+from leaf.errors import ModelError
+from leaf.models.files import find
+from leaf.recipe import ModelSection
+
+SECTION = ModelSection(model="nobody/nothing")
+
+
+@pytest.fixture(autouse=True)
+def nothing_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """A hub that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.5)
+        yield listening
+
+
+def taken(listening: socket.socket) -> int:
+    """Count the connections that wait to be taken."""
+    count = 0
+    while True:
+        try:
+            listening.accept()[0].close()
+        except TimeoutError:
+            return count
+        count += 1
+
+
+def refused_line(monkeypatch: pytest.MonkeyPatch, port: int) -> str:
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{port}")
+    with pytest.raises(ModelError) as caught:
+        find(SECTION)
+    return str(caught.value)
+
+
+def test_a_silent_hub_is_asked_once_for_as_long_as_the_user_says(
+    silent: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", "1")
+    line = refused_line(monkeypatch, silent.getsockname()[1])
+    assert line == (
+        "nobody/nothing: not a local folder or GGUF file, and the hub cannot be reached (in 1 s; "
+        "HF_HUB_ETAG_TIMEOUT sets another time); give a local path, or connect once so that the "
+        "model is cached"
+    )
+    assert taken(silent) == 1
+
+
+def test_a_hub_that_refuses_connections_cannot_be_reached_either(
+    silent: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_HUB_ETAG_TIMEOUT", raising=False)
+    port = silent.getsockname()[1]
+    silent.close()
+    assert "cannot be reached (in 3 s; " in refused_line(monkeypatch, port)
+
+
+def test_what_a_hub_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NotFound(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(404)
+            self.send_header("X-Error-Code", "RepoNotFound")
+            self.end_headers()
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), NotFound) as hub:
+        Thread(target=hub.serve_forever, daemon=True).start()
+        line = refused_line(monkeypatch, hub.server_port)
+        hub.shutdown()
+    assert line.startswith("nobody/nothing: the hub refused it: 404")
