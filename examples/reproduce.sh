@@ -51,9 +51,9 @@ distracted() {
   # The same students on other data, without the arm that is not asked for.
   more=(
     --set arms.augment=null
-    --set "evaluate.benchmarks.gsm_ic={task: gsm_ic, path: $gsm_ic, split: test, shuffle: true, limit: 400, against: gsm_ic_base}"
-    --set "evaluate.benchmarks.gsm_ic_base={task: gsm_ic, path: $gsm_ic, split: base}"
-    --set "evaluate.benchmarks.svamp={task: svamp, path: ${SVAMP:-null}, limit: 300}"
+    --set "evaluate.benchmarks.gsm_ic={task: gsm_ic, path: $gsm_ic, split: test, shuffle: true, limit: 400, against: gsm_ic_base, max_new_tokens: 768}"
+    --set "evaluate.benchmarks.gsm_ic_base={task: gsm_ic, path: $gsm_ic, split: base, max_new_tokens: 768}"
+    --set "evaluate.benchmarks.svamp={task: svamp, path: ${SVAMP:-null}, limit: 300, max_new_tokens: 768}"
   )
   for seed in ${SEEDS:-1 2}; do
     seeded=(--set "distill.seed=$seed" --store "$out/store" "${words[@]}")
