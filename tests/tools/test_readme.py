@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from benchmarks._kept import read_students
+from benchmarks._real import figures_of
+from benchmarks.real import _read
 from leaf.recipe.reading import load_recipe, recipe_names
 from leaf.statistics import compare_values
 from tests.marks import ROOT
@@ -51,6 +54,20 @@ def of_gsm8k() -> set[str]:
     return {f"{100 * one:+.1f}" for one in points} | {str(found.n)}
 
 
+def of_pair1() -> set[str]:
+    """Distracted and clean simple problems: both students, and LeaF minus plain distillation."""
+    groups, changed = _read(read_students(RESULTS))
+    assert changed == 0
+    figures = figures_of(groups["pair1", "A"])
+    tests = ("pair1.simple_distracted", "pair1.simple")
+    shares = {f"{100 * figures[f'{tests[0]}.{arm}']:.1f}" for arm in ("kd", "leaf")}
+    return shares | {
+        f"{100 * figures[f'{test}.leaf_minus_kd{end}']:+.1f}"
+        for test in tests
+        for end in ("", ".low", ".high")
+    }
+
+
 def of_detection() -> set[str]:
     """The planted sentence ranked first, as the table of docs/results.md has it."""
     text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
@@ -70,10 +87,10 @@ def test_each_figure_is_that_of_a_file() -> None:
     text = re.sub(r"\]\([^)]*\)|`[^`]*`", "", section)  # links and commands
     shown = {one for one in NUMBER.findall(text) if one != "95"}  # the intervals' level
 
-    known = of_effect() | of_gsm8k() | of_detection()
+    known = of_effect() | of_gsm8k() | of_detection() | of_pair1()
 
-    # GSM8K's training problems and the problems of GSM-IC stand in docs/results.md as words.
-    assert shown - known == {"286", "60"}
+    # How many problems were trained on, and asked, stands in docs/results.md as words.
+    assert shown - known == {"60", "640", "359"}
     assert known - shown == set()
 
 
