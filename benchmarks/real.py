@@ -83,7 +83,7 @@ def main(  # noqa: D417 - `AsJson` says what it is
             print_json("real", {"again": str(again_)}, found)
         return
     students = read_students(results)
-    groups, changed = _read(students)
+    groups, changed = grouped(students)
     missing = list(_missing(list(groups.values())))
     figures: dict[str, float] = {"verdicts_changed": changed}
     for group in groups.values():
@@ -103,7 +103,7 @@ def _named(arms: str) -> Iterable[tuple[str, str]]:
         yield arm, name or arm
 
 
-def _read(students: Sequence[Student]) -> tuple[dict[tuple[str, str], Group], int]:
+def grouped(students: Sequence[Student]) -> tuple[dict[tuple[str, str], Group], int]:
     """Grade every answer; return what each setting has, and how many verdicts are new."""
     groups: dict[tuple[str, str], Group] = {}
     changed = 0

@@ -7,6 +7,7 @@ What is not said, and what is said instead, stands in the table `not | say` ther
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,6 +16,7 @@ _READ = {".py", ".j2", ".js", ".html", ".md", ".yaml"}
 _ROW = re.compile(r"\| (.+?) \| (.+?) \|")
 
 
+@cache
 def instead() -> dict[str, str]:
     """Return what is not said, and what is said instead."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

@@ -151,7 +151,7 @@ def test_the_same_answers_in_two_seeds_say_no_more_than_in_one(tmp_path: Path) -
             lay(root, f"pair1/A/seed-{seed}/leaf", leaf)
     ends = []
     for root in (tmp_path / "one", tmp_path / "two"):
-        (group,) = real._read(_kept.read_students(root))[0].values()
+        (group,) = real.grouped(_kept.read_students(root))[0].values()
         arms = group.arms["leaf"], group.arms["kd"]
         value = _real.difference(group, *arms, ("simple_distracted",), "")
         assert value and value.low is not None and value.high is not None

@@ -1,7 +1,7 @@
 """A hub that cannot be reached is said in one line, after one attempt of the time it is given."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -9,9 +9,11 @@ from threading import Thread
 import pytest
 from huggingface_hub import constants
 
-from leaf.errors import ModelError
+from leaf.errors import DataError, ModelError
 from leaf.models.files import find
-from leaf.recipe import ModelSection
+from leaf.recipe import DataSection, ModelSection
+from leaf.tasks import load_problems
+from leaf.tasks.reading import read_rows
 
 SECTION = ModelSection(model="nobody/nothing")
 
@@ -58,6 +60,32 @@ def test_a_silent_hub_is_asked_once_for_as_long_as_the_user_says(
         "model is cached"
     )
     assert taken(silent) == 1
+
+
+@pytest.mark.parametrize(
+    ("read", "said"),
+    [
+        (
+            lambda: read_rows("nobody/nothing", name=None, split="train"),
+            "nobody/nothing train: cannot be loaded: the hub cannot be reached (in 1 s; ",
+        ),
+        (
+            lambda: load_problems(DataSection(task="livecodebench")),
+            "livecodebench/code_generation_lite release_v4: cannot be loaded: the hub cannot be "
+            "reached (in 1 s; ",
+        ),
+    ],
+)
+def test_so_it_is_for_data_sets(
+    silent: socket.socket, monkeypatch: pytest.MonkeyPatch, read: Callable[[], object], said: str
+) -> None:
+    monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", "1")
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+    with pytest.raises(DataError) as caught:
+        read()
+    assert str(caught.value).startswith(said)
+    assert taken(silent) == 1
+    assert not constants.HF_HUB_OFFLINE
 
 
 def test_a_hub_that_refuses_connections_cannot_be_reached_either(

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from benchmarks._kept import read_students
 from benchmarks._real import figures_of
-from benchmarks.real import _read
+from benchmarks.real import grouped
 from leaf.recipe.reading import load_recipe, recipe_names
 from leaf.statistics import compare_values
 from tests.marks import ROOT
@@ -56,7 +56,7 @@ def of_gsm8k() -> set[str]:
 
 def of_pair1() -> set[str]:
     """Distracted and clean simple problems: both students, and LeaF minus plain distillation."""
-    groups, changed = _read(read_students(RESULTS))
+    groups, changed = grouped(read_students(RESULTS))
     assert changed == 0
     figures = figures_of(groups["pair1", "A"])
     tests = ("pair1.simple_distracted", "pair1.simple")

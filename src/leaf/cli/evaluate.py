@@ -146,9 +146,10 @@ def _evaluation_recipe(
         recipe = check_recipe(values, source="leaf evaluate", overrides=overrides)
     except RecipeError as error:
         # One word here stands under several keys: its fault is told once.
-        lines = str(error).splitlines()
-        first = {_SAME.sub("", line): line for line in reversed(lines)}
-        faults = [*faults, *(line for line in lines if line in first.values())]
+        told: dict[str, str] = {}
+        for line in str(error).splitlines():
+            told.setdefault(_SAME.sub("", line), line)
+        faults = [*faults, *told.values()]
     if faults:
         raise UsageError("\n".join(faults))
     return recipe

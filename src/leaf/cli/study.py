@@ -199,8 +199,8 @@ def _write(
                 raise
             left_out.append(f"{name}: {error}")
             continue
-        # Not before: a study that cannot be made leaves nothing.
-        write_whole(folder / "recipe.yaml", dump_recipe(lab.recipe).encode())
+        if not written:  # and not before: a study that cannot be made leaves nothing
+            write_whole(folder / "recipe.yaml", dump_recipe(lab.recipe).encode())
         paths = write_finding(finding, folder, sweep.setting(name, lab.recipe))
         written += paths
         if as_json:

@@ -8,7 +8,6 @@ a safetensors folder in the cache (`$LEAF_CACHE`, else `~/.cache/leaf`).
 import hashlib
 import json
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -33,10 +32,8 @@ from leaf.models.strange import (
 )
 from leaf.recipe import ModelSection
 from leaf.store.disk import sha256_of
+from leaf.store.hub import hub_or_cache, unreached
 from leaf.store.store import write_whole
-
-_ANSWERS_IN = 3.0
-"""Seconds that the hub has for an answer; HF_HUB_ETAG_TIMEOUT, the hub's own setting, wins."""
 
 _MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
 """What is fetched from a hub repository: never a pickle, never code."""
@@ -239,20 +236,15 @@ def _find_on_hub(section: ModelSection) -> Source:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     name = section.model
-    seconds = float(os.environ.get("HF_HUB_ETAG_TIMEOUT") or _ANSWERS_IN)
     try:
-        with quiet():
+        with quiet(), hub_or_cache():
             snapshot = snapshot_download(
-                name,
-                revision=section.revision,
-                allow_patterns=_MODEL_FILES,
-                local_files_only=not _hub_answers(seconds),
+                name, revision=section.revision, allow_patterns=_MODEL_FILES
             )
     except LocalEntryNotFoundError:
         raise ModelError(
-            f"{name}: not a local folder or GGUF file, and the hub cannot be reached (in "
-            f"{seconds:g} s; HF_HUB_ETAG_TIMEOUT sets another time); give a local path, or connect "
-            "once so that the model is cached"
+            f"{name}: not a local folder or GGUF file, and {unreached()}; give a local path, or "
+            "connect once so that the model is cached"
         ) from None
     except (HfHubHTTPError, HFValidationError) as error:
         raise ModelError(f"{name}: the hub refused it: {str(error).splitlines()[0]}") from None
@@ -260,28 +252,6 @@ def _find_on_hub(section: ModelSection) -> Source:
     check_sizes(name, folder)
     # The cache lays a snapshot in a folder named by its commit.
     return Source(name=name, files=folder, fingerprint=f"{name}@{folder.name}")
-
-
-def _hub_answers(seconds: float) -> bool:
-    """Ask the hub for anything, once; a sign in time, were it a refusal, is an answer.
-
-    The hub's own look-up of a repository waits as long as the connection stands, and what looks
-    up names and tries one address after another knows no limit for all of it: hence the thread.
-    """
-    from huggingface_hub import constants, get_session
-
-    answered = threading.Event()
-
-    def ask() -> None:
-        # Of httpx or httpx2, as the hub's version has it; or offline mode.
-        with suppress(Exception):
-            get_session().head(constants.ENDPOINT, timeout=seconds)
-            answered.set()
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return answered.is_set()
 
 
 def _find_gguf(name: str, path: Path, *, weights: bool) -> Source:

@@ -8,9 +8,10 @@ from leaf.report.counts import Change
 from leaf.store.arms import arm_of
 from leaf.store.work import StageLog
 
-_STEPS = {
+STAGES = {
     "answers": "training problems",
     "attribute": "detection",
+    "prune": "pruning",
     "verify": "verification",
     "distill": "training",
     "evaluate": "evaluation",
@@ -74,10 +75,10 @@ def _by_model(
             written[log.stage, log.about.role] += log.tokens.written
     for arm, steps in training.items():
         read["distill", arm] += sum(step.get("tokens", 0) for step in steps)
-    order = list(_STEPS)
+    order = list(STAGES)
     return [
         {
-            "stage": _STEPS.get(stage, stage),
+            "stage": STAGES.get(stage, stage),
             "model": role if role in ("student", "teacher") else arm_of(role).title,
             "read": count,
             "written": written[stage, role],

@@ -19,6 +19,7 @@ from leaf.progress import visible
 from leaf.recipe.base import leaves
 from leaf.recipe.schema import SELF
 from leaf.report.content import FORMAT
+from leaf.report.cost import STAGES
 from leaf.report.figures import accuracy_plot, arm_name, curve_plot
 from leaf.report.formats import duration, number, percent, points, whole
 from leaf.report.inert import index_entry, inert, problem_data
@@ -162,6 +163,7 @@ def environment(*scripts: str) -> jinja2.Environment:
         "by_gradient": by_gradient,
         "in_words": _in_words,
         "plurals": _plurals,
+        "stages": STAGES,
         "style": Markup(_file("style.css") + style_of_looks()),  # noqa: S704 - our own
         "script": Markup(script),  # noqa: S704 - our own files
         "policy": f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; "

@@ -39,6 +39,7 @@ from typing import Any
 from leaf.errors import DataError, nearest
 from leaf.recipe import DataSection
 from leaf.records import Case, Problem, Tests
+from leaf.store.hub import hub_or_cache, unreached
 from leaf.tasks.coding import CONTEST, contest_end, is_published, unix
 from leaf.tasks.reading import Row, each, json_of, optional_text_of, read_rows, text_of
 from leaf.tasks.task import rows_of, task
@@ -114,13 +115,15 @@ def _fetched(release: str) -> list[Path]:
             f"there are: {', '.join(_RELEASES)}"
         )
     try:
-        return [
-            Path(hf_hub_download(HUB, file, repo_type="dataset")) for file in _RELEASES[release]
-        ]
+        with hub_or_cache() as reached:
+            return [
+                Path(hf_hub_download(HUB, file, repo_type="dataset")) for file in _RELEASES[release]
+            ]
     except (OSError, HfHubHTTPError) as error:
+        why = str(error).strip().splitlines()[0] if reached else unreached()
         raise DataError(
-            f"{HUB} {release}: cannot be loaded: {str(error).strip().splitlines()[0]}; check the"
-            " connection, or give a local .jsonl file as `path`"
+            f"{HUB} {release}: cannot be loaded: {why}; check the connection, or give a local"
+            " .jsonl file as `path`"
         ) from None
 
 

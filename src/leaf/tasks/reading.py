@@ -15,6 +15,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from leaf.errors import DataError
+from leaf.store.hub import hub_or_cache, unreached
 from leaf.tasks.delimited import delimited
 from leaf.tasks.paths import value_at
 from leaf.tasks.values import exact, half_of, plain_text
@@ -302,16 +304,19 @@ def _read_data_set(
     datasets.disable_progress_bars()
     wanted = f"{path} {name}/{split}" if name else f"{path} {split}"
     source = str(Path(path).expanduser()) if path.startswith("~") else path
+    local, reached = Path(source).is_dir(), True
     try:
-        values = datasets.load_dataset(source, name, split=split)
+        with nullcontext(True) if local else hub_or_cache() as reached:
+            values = datasets.load_dataset(source, name, split=split)
         if columns is not None:
             values = values.select_columns([one for one in columns if one in values.column_names])
     except (OSError, RuntimeError, ValueError, datasets.exceptions.DatasetsError) as error:
         # Where one of its files is damaged, this says which.
-        for file in sorted(Path(source).rglob("*.parquet")) if Path(source).is_dir() else ():
+        for file in sorted(Path(source).rglob("*.parquet")) if local else ():
             _parquet(str(file), file.read_bytes())
         # What is wrong with a record is the cause of "an error occurred".
-        why = _first_line(error.__cause__ or error)
+        lost = not reached and isinstance(error, ConnectionError)
+        why = unreached() if lost else _first_line(error.__cause__ or error)
         raise DataError(
             f"{wanted}: cannot be loaded: {why}; check `path`, `name`, `split` and "
             "the connection, or give a local .jsonl, .json, .csv or .parquet file"
