@@ -19,6 +19,7 @@ from leaf.distill.sample import Sample
 from leaf.distill.step_loss import StepLoss
 from leaf.distill.tracking import Trackers
 from leaf.errors import NonFiniteError, first_of
+from leaf.models.load import trim
 from leaf.progress import progress, say
 from leaf.recipe import DistillSection, Lambda
 from leaf.store.seal import hashes, seal
@@ -117,6 +118,8 @@ class _Loop:
         rate = self._scheduler.get_last_lr()[0]
         self._optimizer.step()
         self._scheduler.step()
+        # Batches differ in length: between blocks of one, glibc finds no room for the next one's.
+        trim()
         return {
             "step": number + 1,
             "lambda": lambda_,

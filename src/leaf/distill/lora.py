@@ -31,6 +31,8 @@ def add_adapters(model: Any, section: LoraSection, *, seed: int) -> None:
     """
     from peft import LoraConfig, inject_adapter_in_model  # takes seconds
 
+    from leaf.distill.low_rank import adapted
+
     targets = _targets(model, section)
     model.requires_grad_(False)
     config = LoraConfig(
@@ -39,6 +41,7 @@ def add_adapters(model: Any, section: LoraSection, *, seed: int) -> None:
         lora_dropout=section.dropout,
         target_modules=targets,
     )
+    config._register_custom_module({nn.Linear: adapted})  # type: ignore[dict-item]
     with torch.random.fork_rng(devices=[]), own_names(model), warnings.catch_warnings():
         torch.default_generator.manual_seed(seed)
         # It says of layers that keep their weights transposed (GPT-2) that it noticed.

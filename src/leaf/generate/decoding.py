@@ -293,11 +293,12 @@ def _next_tokens(
             draws_N = torch.stack([torch.rand((), generator=each.generator) for each in sequences])
         tokens: list[int] = []
         for at in range(0, len(hidden_ND), _CHUNK):
-            logits_NV = head.logits(hidden_ND[at : at + _CHUNK])
+            part_ND = hidden_ND[at : at + _CHUNK]
             if sampling:
+                logits_NV = head.logits(part_ND)
                 tokens += draw(logits_NV, draws_N[at : at + _CHUNK], sampling).tolist()
             else:
-                tokens += logits_NV.argmax(dim=-1).tolist()
+                tokens += head.likeliest(part_ND).tolist()
         return tokens
 
 

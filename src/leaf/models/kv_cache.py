@@ -8,7 +8,6 @@ Axes: N tokens fed in one pass, B rows, K tokens of the row with most, T slots, 
 G heads of keys, D width of a hidden state, W width of a head.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,9 +26,6 @@ _STEP = 64
 
 _WIDEST = 256
 """Most tokens of a row in one pass, so that attention's mask stays small."""
-
-_NARROW = 8
-"""Up to so many tokens of a row in one pass, a CPU attends by plain products."""
 
 
 class RaggedCache:
@@ -118,8 +114,8 @@ class _Pass:
     slots_N: Tensor
     sees_BKT: Tensor
     """True for the slots up to each token's own; padding sees the first alone, and is not read."""
-    biases: dict[int, Tensor] = field(default_factory=dict)
-    """Slots of the cache to what `bias` made for them: the same in every layer."""
+    masks: dict[int, Tensor] = field(default_factory=dict)
+    """What `mask` made: the same in every layer that has as many heads to a key."""
 
     @classmethod
     def of(cls, lengths: Sequence[int], counts: Sequence[int], device: torch.device) -> "_Pass":
@@ -132,14 +128,11 @@ class _Pass:
         sees_BKT = torch.arange(int(slots_N.max()) + 1) <= slots_BK[:, :, None]
         return cls(rows_N.to(device), places_N.to(device), slots_N.to(device), sees_BKT.to(device))
 
-    def bias(self, slots: int) -> Tensor:
-        """Return what is added to scores [B, 1, K, `slots`]: 0 where a slot is seen, else -inf."""
-        if slots not in self.biases:
-            batch, widest, reach = self.sees_BKT.shape
-            bias = torch.full((batch, 1, widest, slots), -math.inf, device=self.sees_BKT.device)
-            bias[:, 0, :, :reach].masked_fill_(self.sees_BKT, 0.0)
-            self.biases[slots] = bias
-        return self.biases[slots]
+    def mask(self, share: int) -> Tensor:
+        """Return which slots each query sees [B, 1, K x `share`, T]: a token has `share` heads."""
+        if share not in self.masks:
+            self.masks[share] = self.sees_BKT.repeat_interleave(share, dim=1)[:, None]
+        return self.masks[share]
 
 
 class _Layer(DynamicLayer):  # type: ignore[no-untyped-call]
@@ -156,9 +149,6 @@ class _Layer(DynamicLayer):  # type: ignore[no-untyped-call]
         """Write the new tokens' keys and values [1, G, N, W]; return all slots of all rows."""
         assert self.now  # noqa: S101 - `RaggedCache` says where before each pass
         batch, _, reach = self.now.sees_BKT.shape
-        if key_states.device.type == "cpu":
-            # Kept wider, so that scores come out of a plain product unrounded (`_attend_all`).
-            key_states = key_states.to(torch.promote_types(key_states.dtype, torch.float32))
         kept = self.kept or tuple(
             new.new_zeros(batch, new.shape[1], 0, new.shape[3])
             for new in (key_states, value_states)
@@ -221,35 +211,16 @@ def _attend(
     padded = query.new_zeros(batch, widest, heads, width)
     padded[rows_N, places_N] = query[0].transpose(0, 1)
     padded = padded.view(batch, widest, groups, share, width).transpose(1, 2)
-    asked = padded.reshape(batch, groups, widest * share, width)
-    if query.device.type == "cpu" and widest <= _NARROW:
-        scale = width**-0.5 if scaling is None else scaling
-        states = _attend_all(asked, key, value, leaf_pass.bias(key.shape[2]), scale)
-    else:
-        reach = sees_BKT.shape[2]
-        states = F.scaled_dot_product_attention(
-            asked,
-            key[:, :, :reach].to(query.dtype),
-            value[:, :, :reach],
-            attn_mask=sees_BKT.repeat_interleave(share, dim=1)[:, None],
-            scale=scaling,
-        )
+    reach = sees_BKT.shape[2]
+    states = F.scaled_dot_product_attention(
+        padded.reshape(batch, groups, widest * share, width),
+        key[:, :, :reach],
+        value[:, :, :reach],
+        attn_mask=leaf_pass.mask(share),
+        scale=scaling,
+    )
     states = states.view(batch, groups, widest, share, -1).transpose(1, 2)
     return states.reshape(batch, widest, heads, -1)[rows_N, places_N][None], None
-
-
-def _attend_all(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scale: float) -> Tensor:
-    """Attend over every slot there is, by two plain products: softmax(q k / sqrt(W) + bias) v.
-
-    For few queries a CPU is about twice as fast at this as at its fused kernel, as long as the
-    cache is used whole: a part of it would be copied first. Scores are float32 as they are there:
-    rounded to bfloat16 they would nearly double the error of Qwen2.5 0.5B's hidden states.
-    """
-    batch, groups, queries, _ = query.shape
-    _, _, widest, slots = bias.shape
-    scores = (query.to(key.dtype) @ key.transpose(-1, -2)).mul_(scale)
-    scores.view(batch, groups, widest, queries // widest, slots).add_(bias[:, :, :, None])
-    return scores.softmax(dim=-1).to(query.dtype) @ value
 
 
 AttentionInterface.register("leaf_rows", _attend)

@@ -267,10 +267,17 @@ def release_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    # glibc keeps freed blocks of up to 32 MiB, which most weights, gradients and moments are.
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    trim()
+
+
+def trim() -> None:
+    """Give back to the system what C's heap holds free; a few milliseconds.
+
+    glibc keeps freed blocks of up to 32 MiB, which most weights, activations and moments are.
+    """
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)
 
 
 _CONTEXTS = ("max_position_embeddings", "max_seq_len", "seq_length", "max_target_positions")

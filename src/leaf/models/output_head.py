@@ -24,7 +24,18 @@ class Head:
 
     def logits(self, hidden_RD: Tensor) -> Tensor:
         """Return the logits [R, V]; hidden states may be wider than the head (Mamba's are)."""
-        return self.finish(hidden_RD.to(self.weight.dtype) @ self.weight.T)
+        return self.finish(self._raw(hidden_RD))
+
+    def likeliest(self, hidden_RD: Tensor) -> Tensor:
+        """Return the most likely token at each position [R], the first of equal ones."""
+        raw_RV = self._raw(hidden_RD)
+        if self.bias is not None or self.scale != 1.0 or self.softcap is not None:
+            raw_RV = self.finish(raw_RV)
+        # A CPU takes four times as long for the same by `argmax`.
+        return raw_RV.max(dim=-1).indices
+
+    def _raw(self, hidden_RD: Tensor) -> Tensor:
+        return hidden_RD.to(self.weight.dtype) @ self.weight.T
 
     def finish(self, raw_RV: Tensor) -> Tensor:
         """Turn products with the weight into logits, in at least float32."""

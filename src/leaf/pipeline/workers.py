@@ -21,11 +21,14 @@ from leaf.models.prompt_format import prompt_format_of
 from leaf.progress import Ticker, say
 from leaf.recipe import GenerateSection, ModelSection
 from leaf.records import Answer, Counterfactual, Problem, Sensitivity
-from leaf.store.keys import digest, digest_of, plain, user_code_digest
+from leaf.store.keys import digest, digest_of, plain, stage_key, user_code_digest
 from leaf.store.runner import Shards, Worker
 from leaf.store.work import About, Tokens, Work
 
 T = TypeVar("T")
+
+_LONGEST = 8192
+"""Other limits up to which answers of the same question are looked for; names are cheap to make."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +77,24 @@ class AnswerWorker(Work[Problem, Answer]):
     def earlier_inputs(self, items: Sequence[Problem]) -> Iterator[list[str]]:
         """Yield the model and the whole problems, with whichever grader they had."""
         return ([self.source.fingerprint, digest(plain(each))] for each in _by_any_grader(items))
+
+    def kindred_keys(self, items: Sequence[Problem], **besides: Any) -> Iterator[str]:
+        """Yield what names the same answers within other limits, if these are but longer or cut.
+
+        A sampled answer is where each has a stream of random numbers of its own.
+        """
+        settings = {**self.settings(items), **besides, **user_code_digest(type(self))}
+        if self.generate.temperature > 0 and settings["engine"] != "hf":
+            return
+        inputs = self.inputs(items)
+        for limit in range(_LONGEST, 0, -1):
+            if limit != self.generate.max_new_tokens:
+                within = settings | {"max_new_tokens": limit}
+                yield stage_key(self.kind, self.version, within, inputs)
+
+    def shares(self, record: Answer) -> bool:
+        """Whether an answer ended by itself, within the limit here."""
+        return not record.truncated and record.response_tokens <= self.generate.max_new_tokens
 
     def missing(self, record: Answer) -> str:
         """Return why a request failed, if it did."""

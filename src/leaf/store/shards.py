@@ -74,14 +74,33 @@ class Filling(Generic[T, R]):
             pairs = list(zip(places, found, strict=True))
             gaps = {place: record for place, record in pairs if self._work.missing(record)}
             some |= {place: record for place, record in pairs if place not in gaps}
-            found = [some[place] for place in sorted(some)]
             if gaps:
-                self.gaps[at], self._some[at] = gaps, some
-                data = to_bytes(found, self._work.record)
-                self._written.add(_some(self._folder, at), data, places=sorted(some))
+                self.gaps[at] = gaps
+                self._keep_some(at, some)
                 return
+            found = [some[place] for place in sorted(some)]
         self._written.add(_whole(self._folder, at), to_bytes(found, self._work.record))
         _some(self._folder, at).unlink(missing_ok=True)
+
+    def take_over(self, records: Sequence[R]) -> int:
+        """Keep what a kindred result, all of it, shares with this one; return how many that are."""
+        taken, first = 0, 0
+        for at, size in enumerate(self._sizes):
+            shard = records[first : first + size]
+            first += size
+            shared = [place for place, record in enumerate(shard) if self._work.shares(record)]
+            taken += len(shared)
+            if len(shared) == size:
+                self.write(at, shard)
+                self.left.remove(at)
+            elif shared:
+                self._keep_some(at, {place: shard[place] for place in shared})
+        return taken
+
+    def _keep_some(self, at: int, some: dict[int, R]) -> None:
+        self._some[at] = some
+        data = to_bytes([some[place] for place in sorted(some)], self._work.record)
+        self._written.add(_some(self._folder, at), data, places=sorted(some))
 
     def finish(self) -> None:
         """Mark the result as complete."""

@@ -101,6 +101,8 @@ class Store:
             MissingError: more are missing; what there is is kept.
         """
         key = self.key_of(work, items, shard_size=shard_size)
+        if not any(self.folder(work.kind, key).glob("*.parquet")):
+            self._take_over(work, key, items, shard_size)
         shards = (items[at : at + shard_size] for at in range(0, len(items), shard_size))
         records, log = self.stream(
             work,
@@ -157,6 +159,21 @@ class Store:
                 filling.finish()
         log = self.log(work, key, items=total, records=_count(folder), computed=computed)
         return stream_records(folder, work.record), log
+
+    def _take_over(self, work: Work[T, R], key: str, items: Sequence[T], shard_size: int) -> None:
+        """Begin a result with what a kindred one shares with it."""
+        there = {each.name for each in (self.root / work.kind).glob("*") if (each / DONE).is_file()}
+        kindred = work.kindred_keys(items, shard_size=shard_size) if there else ()
+        other = next((one for one in kindred if one in there), None)
+        if other is None:
+            return
+        records: list[R] = list(stream_records(self.folder(work.kind, other), work.record))
+        folder = self.folder(work.kind, key)
+        with _locked(folder):
+            sizes = [min(shard_size, len(items) - at) for at in range(0, len(items), shard_size)]
+            taken = Filling(folder, work, sizes).take_over(records)
+        if taken:
+            say(f"{work.title}: {taken} of {len(items)} ended by themselves within another limit")
 
     def log(
         self, result: Result[Any], key: str, *, items: int, records: int, computed: int

@@ -108,6 +108,14 @@ class Work(Result[T], Generic[T, R]):
     travels: ClassVar[bool] = True
     """Whether the recipe's runner works on it; False: too little to carry elsewhere."""
 
+    def kindred_keys(self, items: Sequence[T], **besides: Any) -> Iterator[str]:
+        """Yield what names results of which some records are this one's too, best first."""
+        yield from ()
+
+    def shares(self, record: R) -> bool:
+        """Whether a record of a kindred result is this one's too."""
+        return False
+
     def missing(self, record: R) -> str:
         """Return why there is no record, where this one only stands for it; "": it is one.
 
