@@ -5,7 +5,7 @@ fed, and they join the answers that are being written; an answer that has ended 
 pass gives every open answer its next token, or several where a draft was right
 (`leaf.generate.drafted`).
 
-Axes: B rows, D width of a hidden state, V vocabulary, N positions.
+Axes: B rows, D width of a hidden state, V vocabulary, K its most likely tokens, N positions.
 """
 
 import itertools
@@ -29,6 +29,9 @@ _PROMPT_TOKENS = {"cpu": 2048}
 """Most prompt tokens fed before the others go on; a CPU gains nothing from more."""
 
 _ACCELERATOR_PROMPT_TOKENS = 16384
+
+_LIKELY = 256
+"""Most likely tokens among which a drawn one is looked for first."""
 
 _FEW = 8
 """Rows up to which an answer without a draft is guessed from its own text so far: beyond, a wrong
@@ -311,13 +314,31 @@ def draw(logits_BV: Tensor, draws_B: Tensor, sampling: Sampling) -> Tensor:
         sampling: Temperature and nucleus (Holtzman et al. 2020): the fewest most likely tokens that
             hold `top_p` of the probability.
     """
-    p_BV, tokens_BV = (logits_BV / sampling.temperature).softmax(dim=-1).sort(-1, descending=True)
-    reached_BV = p_BV.cumsum(dim=-1)
+    p_BV = (logits_BV / sampling.temperature).softmax(dim=-1)
+    draws_B = draws_B.to(p_BV)
+    # Sorting a whole vocabulary takes a CPU longer than the model does: the likely tokens first.
+    likely_BK, tokens_BK = p_BV.topk(min(_LIKELY, p_BV.shape[-1]), dim=-1)
+    held_B = likely_BK.cumsum(dim=-1)[:, -1]
+    nucleus = sampling.top_p < 1
+    rest_B = held_B < (sampling.top_p if nucleus else draws_B * p_BV.sum(dim=-1))
+    found_B = _drawn(likely_BK, tokens_BK, p_BV, draws_B, sampling.top_p)
+    if bool(rest_B.any()):
+        rest_BV = p_BV[rest_B]
+        ordered = rest_BV.sort(dim=-1, descending=True)
+        found_B[rest_B] = _drawn(*ordered, rest_BV, draws_B[rest_B], sampling.top_p)
+    return found_B
+
+
+def _drawn(
+    likely_BK: Tensor, tokens_BK: Tensor, p_BV: Tensor, draws_B: Tensor, top_p: float
+) -> Tensor:
+    """Return the tokens drawn [B] from the K most likely, which hold the nucleus or the draw."""
+    reached_BK = likely_BK.cumsum(dim=-1)
     # A token is out when those before it hold enough already; the first is always in.
-    p_BV = p_BV.masked_fill(reached_BV - p_BV >= sampling.top_p, 0.0)
-    reached_BV = p_BV.cumsum(dim=-1)
-    wanted_B1 = draws_B.to(reached_BV)[:, None] * reached_BV[:, -1:]
-    place_B1 = (reached_BV <= wanted_B1).sum(dim=-1, keepdim=True)
+    likely_BK = likely_BK.masked_fill(reached_BK - likely_BK >= top_p, 0.0)
+    reached_BK = likely_BK.cumsum(dim=-1)
+    total_B = reached_BK[:, -1] if top_p < 1 else p_BV.sum(dim=-1)
+    place_B1 = (reached_BK <= (draws_B * total_B)[:, None]).sum(dim=-1, keepdim=True)
     # Rounding may carry a draw past the end: the last token with any probability is meant.
-    place_B1 = place_B1.minimum((p_BV > 0).sum(dim=-1, keepdim=True) - 1)
-    return tokens_BV.gather(-1, place_B1)[:, 0]
+    place_B1 = place_B1.minimum((likely_BK > 0).sum(dim=-1, keepdim=True) - 1)
+    return tokens_BK.gather(-1, place_B1)[:, 0]
