@@ -15,8 +15,8 @@ from playwright.sync_api import FloatRect, Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def main(run: Path, *, problem: str = "playground-train-839", width: int = 860) -> None:
-    """Write question.png and report.png into docs/images.
+def main(run: Path, *, problem: str = "playground-train-838", width: int = 860) -> None:
+    """Write question.png, problem.png and report.png into docs/images.
 
     Args:
         run: A run's folder, with its report.html.
@@ -35,9 +35,11 @@ def main(run: Path, *, problem: str = "playground-train-839", width: int = 860) 
         shown.locator(".removals > li").first.wait_for()
         # The focus that a link gives would be drawn as a ring.
         page.evaluate("document.activeElement.blur()")
-        save(
-            page, "question", shown.locator("summary").first, shown.locator(".removals > li").first
-        )
+        title = shown.locator("summary").first
+        save(page, "problem", title, shown.locator(".removals > li").first)
+        # What a pointer does is of no use in a crop.
+        page.add_style_tag(content=".reading { display: none }")
+        save(page, "question", title, shown.locator(".question").first)
         page.set_viewport_size({"width": 1160, "height": 900})
         save(page, "report", page.locator("#results-title"), page.locator(".scroll").first)
         browser.close()

@@ -8,6 +8,7 @@ print. Only time is changed: what takes long is played faster. The folder's name
 """
 
 import json
+import math
 import os
 import re
 import shlex
@@ -114,12 +115,15 @@ def without_pauses(events: Sequence[Sequence[Any]]) -> Iterator[Event]:
 
 
 def faster(events: Sequence[Event]) -> Iterator[Event]:
-    """Play a command that takes long faster; a prompt waits until the one before is read."""
+    """Play a command that takes long faster; a prompt waits until the one before is read.
+
+    What the first command prints is there from the beginning: a picture begins with it.
+    """
     begun = [at for at, _, text in events if _PROMPT in text]
     ended = [*begun[1:], events[-1][0]]
     clock = 0.0
     for first, last in zip(begun, ended, strict=True):
-        speed = max((last - first) / _LONGEST, 1.0)
+        speed = max((last - first) / _LONGEST, 1.0) if first > begun[0] else math.inf
         for at, kind, text in events:
             if first <= at < last:
                 yield clock + (at - first) / speed, kind, text

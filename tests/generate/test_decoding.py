@@ -142,3 +142,26 @@ def test_the_last_draw_below_one_is_a_token_with_probability():
     last = torch.tensor([1 - 2**-24])
     # exp(-200 / 0.1) is 0 in float32, so the second token can never be meant.
     assert int(draw(logits, last, Sampling(temperature=0.1))) in (0, 2)
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.9, 0.999])
+@pytest.mark.parametrize("spread", [0.1, 2.0, 8.0])
+def test_a_draw_is_that_of_the_whole_vocabulary_in_order(top_p, spread):
+    """Whether the likely tokens decide it (a spread of 8), or all are sorted (0.1)."""
+    random = torch.Generator().manual_seed(5)
+    logits = spread * torch.randn(60, 3_000, generator=random, dtype=torch.float64)
+    draws = torch.rand(60, generator=random, dtype=torch.float64)
+
+    found = draw(logits, draws, Sampling(temperature=0.8, top_p=top_p))
+
+    for row, one, token in zip(logits, draws, found.tolist(), strict=True):
+        chances = sorted(
+            ((float(p), at) for at, p in enumerate((row / 0.8).softmax(0))), reverse=True
+        )
+        nucleus, held = [], 0.0
+        for chance, at in chances:
+            if held >= top_p:
+                break
+            held += chance
+            nucleus.append((held, at))
+        assert token == next(at for reached, at in nucleus if reached > float(one) * held)
