@@ -44,7 +44,7 @@ def test_with_models_only_what_misleads_the_student_and_not_the_teacher_is_of_us
         None,
         "student right already",
         "teacher wrong",
-        "teacher ungradable",
+        "teacher not gradable",
         "the student fails the question without it",
         "nothing to put in: there is only the sentence that asks",
     }

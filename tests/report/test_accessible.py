@@ -75,6 +75,6 @@ def test_every_control_has_a_name_and_the_count_is_announced(
     assert controls.get_by_role("searchbox", name="Search").is_visible()
     assert controls.get_by_role("combobox", name="Sort by").is_visible()
     for end in ("Fewest", "Most"):
-        assert controls.get_by_role("spinbutton", name=f"{end} characters removed").is_visible()
+        assert controls.get_by_role("spinbutton", name=f"{end} characters cut").is_visible()
     assert controls.get_by_role("button", name="Clear").is_visible()
     assert controls.get_by_role("status").text_content() == "1 of 1 problem"

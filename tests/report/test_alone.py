@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 from leaf.recipe.reading import check_recipe
 from leaf.records import Drop, Outcome, RankedUnit
 from leaf.report.figures import curve_plot
-from leaf.report.looks import looks_of
+from leaf.report.looks import LOOKS, looks_of, style_of_looks
 from leaf.report.page import render
 from leaf.statistics import Lengths
 from leaf.store.ledger import Ranking
@@ -165,6 +165,7 @@ def test_each_arms_way_is_counted_by_how_questions_were_changed(run: dict[str, A
     assert ways["leaf"]["responses"] == {"teacher": 2, "gold": 1}
     assert "LeaF-self: nothing was put into any of 3 problems" in report["notes"]
     text = text_of(render(report))
+    assert "(LeaF), and once more without a teacher (LeaF-self)." in text
     assert "LeaF-self itself, as it was 2 1 of 2 with a cut 1 originals 1 with a cut" in text
     assert "3 originals 2 answered by the teacher 1 answered by the data" in text
     assert "LeaF-self differs in teacher: self , attribute.detector: ablation" in text
@@ -181,6 +182,14 @@ def test_arms_that_only_a_recipe_knows_look_different() -> None:
     drawn = str(curve_plot(arms, "loss", "nats", "", looks))
     assert "var(--arm-own-0)" in drawn
     assert "var(--arm-own-1)" in drawn
+
+
+def test_an_arm_has_the_marker_of_the_plots_in_tables_and_no_two_arms_have_one() -> None:
+    markers = [look.marker for look in LOOKS.values()]
+    assert len(set(markers)) == len(markers)
+    style = style_of_looks()
+    drawn = [re.search(rf"\.key\.{name} {{ [^;]*;(.*) }}", style)[1] for name in LOOKS]  # type: ignore[index]
+    assert len(set(drawn)) == len(drawn)
 
 
 def test_a_kl_of_rounding_alone_is_told_as_0(alone: dict[str, Any]) -> None:

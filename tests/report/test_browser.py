@@ -263,6 +263,10 @@ def test_what_is_printed_is_what_is_open_without_the_controls(
     expect(page.locator("#more")).to_be_hidden()
     expect(page.locator("#problem-q0 .question")).to_be_visible()
     assert page.locator(".question:visible").count() == 3
+    assert page.locator("#problem-q0 .answers .two").first.is_visible()
+    teasers = page.locator(".problem:not([open]) .teaser")
+    assert teasers.count()
+    assert teasers.evaluate_all("all => all.every((one) => one.scrollWidth <= one.clientWidth)")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from leaf.report.page import render
 from leaf.store.work import About, StageLog, Tokens
 from tests.report.made import build_report
 
@@ -62,3 +63,14 @@ def test_a_kept_row_costs_what_its_kind_took_with_placebos(
     assert removals["tokens"] == 30 + 12 + 10 + 3 + 5 + 2, "of the recipe's own detector alone"
     assert removals["kept"]
     assert removals["tokens_a_row"] == pytest.approx(removals["tokens"] / removals["kept"])
+
+
+@pytest.mark.parametrize("placebos", [0, 2])
+def test_the_page_speaks_of_placebos_only_where_there_are_some(
+    run: dict[str, Any], logs: list[StageLog], placebos: int
+) -> None:
+    run["logs"] = logs
+    report = build_report(**run)
+    report["recipe"]["verify"]["placebos"] = placebos
+    said = "The tokens of placebos are counted with the cuts."
+    assert (said in render(report)) is bool(placebos)

@@ -1,7 +1,7 @@
 import pytest
 
 from leaf.progress import visible
-from leaf.report.formats import duration, level, percent, points, whole
+from leaf.report.formats import as_said, duration, level, percent, points, whole
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,9 @@ def test_numbers_are_rounded_for_people() -> None:
 
 def test_invisible_characters_are_shown_and_line_ends_stay() -> None:
     assert visible("a\x00\tb\n\u202e👩‍🚀\x7f") == "a␀\tb\n[U+202E]👩‍🚀[U+007F]"
+
+
+@pytest.mark.parametrize("reason", ["student {}", "teacher {}", "student {} and teacher wrong"])
+def test_reasons_of_earlier_versions_are_told_in_todays_words(reason: str) -> None:
+    assert as_said(reason.format("ungradable")) == reason.format("not gradable")
+    assert as_said(reason.format("not gradable")) == reason.format("not gradable")

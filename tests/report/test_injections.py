@@ -85,7 +85,7 @@ def test_the_page_shows_injections_with_their_donors_and_why_questions_took_none
 ) -> None:
     report = build_report(**injected)
     page = " ".join(render(report).split())
-    assert "prompts with other distractions (LeaF)" in page
+    assert "once also with distractions put in (LeaF)" in page
     assert "An injection puts" in page and "A transplant puts" not in page
     for text in ("Questions that took nothing", "nothing to put in: it is one sentence"):
         assert text in page

@@ -79,9 +79,11 @@ def test_detectors_are_shown_side_by_side_only_where_there_is_a_control(
     assert page.count('href="#detectors"') == page.count('id="detectors"') == 1
     # Of one: the closed form of Wilson is 1 / (1 + z^2) and z^2 / (1 + z^2), z^2 = 3.8415.
     assert "gradient 100.0% (20.7% to 100.0%) 1 of 1 problems" in text
-    assert "random 0.0% (0.0% to 79.3%) 0 of 1 problems 0.0% (0.0% to 79.3%) 0 of 1 prompts" in text
+    assert "random 0.0% (0.0% to 79.3%) 0 of 1 problems 0.0% (0.0% to 79.3%) 0 of 1 cuts" in text
+    for head in ("Verified cuts", "Changed questions tried", "Characters a cut"):
+        assert head in text
     # Tried, problems cut in, mean characters: 4 and 11.
-    assert "1 of 2 prompts 2 1 7.5" in text
+    assert "1 of 2 cuts 2 1 7.5" in text
     assert "random : as many tokens as the gradient rule took from that same problem" in text
     assert (
         "gradient freed 1 problem that random did not, random 0 that gradient did not "
@@ -103,7 +105,7 @@ def test_transplants_are_shown_as_insertions_and_not_counted_as_removals(
     around = text_of(render(report))
     assert "Verified cuts put elsewhere 3" in around
     assert "Kept: the teacher still right 1 left out 2" in around
-    assert "1 problem only took a transplant." in around
+    assert "Into 1 more problem a transplant was put; nothing was cut there." in around
 
 
 def test_a_run_without_transplants_does_not_mention_them(run: dict[str, Any]) -> None:
@@ -134,7 +136,7 @@ def test_cuts_that_no_gap_ranked_show_none(
     attribute = recipe.attribute.model_copy(update={"detector": "random"})
     controlled["recipe"] = recipe.model_copy(update={"attribute": attribute})
     text = read_problems(build_report(**controlled))
-    assert "Removed 1 token" in text
+    assert "Cut 1 token" in text
     assert not re.search(r"Gap [0-9]", text)
 
 
@@ -144,7 +146,7 @@ def test_cuts_that_no_gap_ranked_show_none(
         ({}, "still answers right. The student’s verdict is only recorded: where it fails,"),
         (
             {"transplants": "student_wrong"},
-            "still answers right and the student fails: there it has something to learn. 1 problem",
+            "still answers right and the student fails: there it has something to learn. Into 1",
         ),
         (
             {"effect": 0.25},

@@ -83,10 +83,16 @@ def test_what_a_guard_refused_is_counted_and_a_problem_is_named_once(run: dict[s
 @pytest.mark.parametrize(
     ("strategy", "said"),
     [
-        ("span", "without what distracts it (LeaF)"),
-        ("transplant", "prompts with other distractions (LeaF)"),
-        ("span+transplant", "without what distracts it and with other distractions (LeaF)"),
-        ("transplant+substitute", "without what distracts it and with other distractions (LeaF)"),
+        ("span", "once also on prompts without what distracts it (LeaF)"),
+        ("transplant", "once also with distractions put in (LeaF)"),
+        (
+            "span+transplant",
+            "prompts without what distracts it and with distractions put in (LeaF)",
+        ),
+        (
+            "transplant+substitute",
+            "prompts without what distracts it and with distractions put in (LeaF)",
+        ),
     ],
 )
 def test_the_first_sentence_says_what_was_done(

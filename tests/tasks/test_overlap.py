@@ -86,9 +86,15 @@ def test_the_line_about_it_has_both_counts_and_an_example_of_each() -> None:
     train = [problem("t1", LONG), problem("t2", "How many are there?")]
     test = [problem("e1", LONG + " Why?"), problem("e2", "How many are there?")]
     assert str(overlap(test, train)) == (
-        "1 of them are in the training data word for word (e2 as t2), 1 nearly (e1 as t1)"
+        "of which 1 is in the training data word for word (e2 as t2) and 1 nearly is "
+        "(e1 resembles t1)"
     )
-    assert str(overlap([], train)) == "none of them in the training data word for word or nearly"
+    assert str(overlap(test[:1] * 2, train)) == (
+        "of which none is in the training data word for word and 2 nearly are (e1 resembles t1)"
+    )
+    assert str(overlap([], train)) == (
+        "of which none is in the training data word for word or nearly"
+    )
 
 
 # Known truths.

@@ -17,9 +17,9 @@ from tests.verify.judged import REMOVAL, RIGHT, UNGRADABLE, WRONG, graded
         (WRONG, RIGHT, False, "student wrong"),
         (RIGHT, WRONG, False, "teacher wrong"),
         (WRONG, WRONG, False, "student wrong and teacher wrong"),
-        (UNGRADABLE, RIGHT, False, "student ungradable"),
-        (RIGHT, UNGRADABLE, False, "teacher ungradable"),
-        (UNGRADABLE, WRONG, False, "student ungradable and teacher wrong"),
+        (UNGRADABLE, RIGHT, False, "student not gradable"),
+        (RIGHT, UNGRADABLE, False, "teacher not gradable"),
+        (UNGRADABLE, WRONG, False, "student not gradable and teacher wrong"),
     ],
 )
 def test_only_two_right_answers_keep_a_counterfactual(
@@ -32,10 +32,14 @@ def test_only_two_right_answers_keep_a_counterfactual(
     assert (verdict.counterfactual_id, verdict.problem_id) == ("p1/cf0", "p1")
 
 
-@pytest.mark.parametrize("student", [WRONG, UNGRADABLE])
-def test_a_teacher_that_was_not_asked_is_neither_right_nor_wrong(student: Outcome) -> None:
+@pytest.mark.parametrize(
+    ("student", "reason"), [(WRONG, "student wrong"), (UNGRADABLE, "student not gradable")]
+)
+def test_a_teacher_that_was_not_asked_is_neither_right_nor_wrong(
+    student: Outcome, reason: str
+) -> None:
     verdict = judge(REMOVAL, graded("is 4", student), None)
-    assert (verdict.kept, verdict.reason) == (False, f"student {student.value}")
+    assert (verdict.kept, verdict.reason) == (False, reason)
     assert (verdict.student, verdict.teacher, verdict.teacher_text) == (student, None, None)
 
 

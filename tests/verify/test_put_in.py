@@ -26,7 +26,7 @@ TRANSPLANT = dataclasses.replace(
     [
         (RIGHT, True, "kept"),
         (WRONG, False, "teacher wrong"),
-        (UNGRADABLE, False, "teacher ungradable"),
+        (UNGRADABLE, False, "teacher not gradable"),
     ],
 )
 def test_a_transplant_is_kept_when_the_teacher_is_right_whatever_the_student_says(

@@ -126,7 +126,7 @@ def _facts(runs: list[Mapping[str, Any]]) -> list[list[str]]:
         return f"{percent(one['mean'])} of {one['n']}" if one else "-"
 
     return [
-        ["verified prompts", *(share(run["verified"]) for run in runs)],
+        ["verified cuts", *(share(run["verified"]) for run in runs)],
         ["problems freed", *(share(run["freed"]) for run in runs)],
         ["time in all", *(duration(run["seconds"]) for run in runs)],
     ]

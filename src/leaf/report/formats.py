@@ -39,6 +39,13 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes_left:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
+def as_said(reason: str) -> str:
+    """Return why something left a run in today's words; runs of version 0.1.0 say `ungradable`."""
+    return reason.replace("student ungradable", "student not gradable").replace(
+        "teacher ungradable", "teacher not gradable"
+    )
+
+
 def level(value: float, levels: int = 6) -> int:
     """Return the colour step of a value in [-1, 1], from -levels to levels."""
     return round(max(-1.0, min(1.0, value)) * levels)

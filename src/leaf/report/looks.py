@@ -39,6 +39,22 @@ LOOKS = {
 BY_TITLE = {arm.title: LOOKS[name] for name, arm in ARMS.items()}
 """The look of each arm of ours by what people read."""
 
+_SHAPES = {
+    "o": "border-radius: 50%",
+    "s": "",
+    "D": "border-radius: 0; clip-path: polygon(50% 0, 100% 50%, 50% 100%, 0 50%)",
+    "v": "border-radius: 0; clip-path: polygon(0 0, 100% 0, 50% 100%)",
+    "^": "border-radius: 0; clip-path: polygon(50% 0, 100% 100%, 0 100%)",
+    "<": "border-radius: 0; clip-path: polygon(100% 0, 100% 100%, 0 50%)",
+    ">": "border-radius: 0; clip-path: polygon(0 0, 100% 50%, 0 100%)",
+    "P": "border-radius: 0; clip-path: polygon(33% 0, 67% 0, 67% 33%, 100% 33%, 100% 67%, 67% 67%, "
+    "67% 100%, 33% 100%, 33% 67%, 0 67%, 0 33%, 33% 33%)",
+    "X": "border-radius: 0; clip-path: polygon(25% 0, 50% 25%, 75% 0, 100% 25%, 75% 50%, 100% 75%, "
+    "75% 100%, 50% 75%, 25% 100%, 0 75%, 25% 50%, 0 25%)",
+    "h": "border-radius: 0; clip-path: polygon(50% 0, 94% 25%, 94% 75%, 50% 100%, 6% 75%, 6% 25%)",
+}
+"""Each marker of matplotlib as a style sheet draws it from a square."""
+
 _OWN = [name for name in LOOKS if name not in ARMS]
 
 
@@ -49,9 +65,12 @@ def looks_of(arms: Iterable[str]) -> dict[str, str]:
 
 
 def style_of_looks() -> str:
-    """Return rules of a style sheet: colours as `--arm-NAME`, light and dark, and `.key.NAME`."""
+    """Return rules of a style sheet: colours as `--arm-NAME`, and `.key.NAME` as plots draw it."""
     light = " ".join(f"--arm-{name}: {look.light};" for name, look in LOOKS.items())
     dark = " ".join(f"--arm-{name}: {look.dark};" for name, look in LOOKS.items())
-    keys = " ".join(f".key.{name} {{ background: var(--arm-{name}); }}" for name in LOOKS)
+    keys = " ".join(
+        f".key.{name} {{ background: var(--arm-{name}); {_SHAPES[look.marker]} }}"
+        for name, look in LOOKS.items()
+    )
     on_black = "@media screen and (prefers-color-scheme: dark)"
     return f":root {{ {light} }}\n{on_black} {{ :root {{ {dark} }} }}\n{keys}\n"

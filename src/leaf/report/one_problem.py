@@ -7,6 +7,7 @@ from typing import Any
 from leaf.recipe import Recipe
 from leaf.records import Outcome, Span
 from leaf.report.excerpts import excerpt
+from leaf.report.formats import as_said
 from leaf.report.placebos import held_against
 from leaf.report.plain import TEXT_LIMIT, clipped, plain
 from leaf.store.ledger import Entry, Ranking, Said, Variant
@@ -81,7 +82,7 @@ def judgement(change: Mapping[str, Any]) -> tuple[str, str]:
     if verdict["kept"] and not freed(change):
         return "Freed nobody", "right with and without it"
     if not verdict["kept"]:
-        return f"Not {name.lower()}", verdict["reason"]
+        return f"Not {name.lower()}", as_said(verdict["reason"])
     if verdict["reason"] != "kept":
         return name, verdict["reason"]
     if not moved:

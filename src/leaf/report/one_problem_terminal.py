@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
+from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -308,23 +309,34 @@ def _excerpt(pieces: Sequence[Mapping[str, Any]], console: Console) -> Text:
 
 def _print_answers(problem: Mapping[str, Any], roles: Sequence[str], console: Console) -> None:
     console.print(Text.assemble("\n", ("Answers", "bold")))
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0), header_style="dim", expand=True)
-    table.add_column("", ratio=1)
-    for role in roles:
-        table.add_column(role, ratio=2)
-    table.add_row("whole question", *(_answer(problem["before"][role]) for role in roles))
+    _print_beside(
+        {role: problem["before"][role] for role in roles}, Text("whole question"), console
+    )
     for change in [*problem["removals"], *problem["transplants"]]:
         if not change["verdict"]:
             continue
         lines = _ANSWER_LINES if mark(change) == "✓" else _SHORT_LINES
         pieces = [piece for piece in change["pieces"] if piece["removed"] or piece["inserted"]]
         verdict = change["verdict"]
-        answers = (
-            verdict[f"{role}_text"] and {**verdict[f"{role}_text"], "outcome": verdict[role]}
+        answers = {
+            role: verdict[f"{role}_text"] and {**verdict[f"{role}_text"], "outcome": verdict[role]}
             for role in roles
-        )
-        table.add_row(_named(pieces, console), *(_answer(answer, lines) for answer in answers))
-    console.print(table)
+        }
+        _print_beside(answers, _named(pieces, console), console, lines)
+
+
+def _print_beside(
+    answers: Mapping[str, Any], asked: Text, console: Console, most: int = _ANSWER_LINES
+) -> None:
+    """Print what was asked over the whole width, and below it the answers side by side."""
+    grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    for _ in answers:
+        grid.add_column(ratio=1)
+    grid.add_row(
+        *(Text.assemble((f"{role} ", "dim"), _answer(said, most)) for role, said in answers.items())
+    )
+    console.print(asked)
+    console.print(Padding(grid, (0, 0, 0, 2)))
 
 
 def _named(pieces: Sequence[Mapping[str, Any]], console: Console) -> Text:

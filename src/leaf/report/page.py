@@ -21,7 +21,7 @@ from leaf.recipe.schema import SELF
 from leaf.report.content import FORMAT
 from leaf.report.cost import STAGES
 from leaf.report.figures import accuracy_plot, arm_name, curve_plot
-from leaf.report.formats import duration, number, percent, points, whole
+from leaf.report.formats import as_said, duration, number, percent, points, whole
 from leaf.report.inert import index_entry, inert, problem_data
 from leaf.report.looks import looks_of, style_of_looks
 from leaf.report.one_problem import by_gradient
@@ -63,7 +63,7 @@ def render(report: dict[str, Any]) -> str:
         .render(
             report=report,
             baseline=arm_name(report.get("baseline", "kd")),
-            arms_in_words=listed([arm_name(arm) for arm in report["recipe"].get("arms", {})]),
+            once_more=_once_more(report),
             alone=_alone(report),
             two_contexts=_two_contexts(report),
             arms={arm: arm_name(arm) for arm in [*ARMS, *report["recipe"].get("arms", {})]},
@@ -114,6 +114,17 @@ def _settings(report: Mapping[str, Any], *, single: bool) -> dict[str, Any]:
     }
 
 
+def _once_more(report: Mapping[str, Any]) -> list[str]:
+    """Say how each arm that a recipe names was trained besides."""
+    arms: Mapping[str, Any] = report["recipe"].get("arms", {})
+    return [
+        f"once more without a teacher ({arm_name(arm)})"
+        if changes.get("teacher") == SELF and not _alone(report)
+        else f"once more as {arm_name(arm)}"
+        for arm, changes in arms.items()
+    ]
+
+
 def _two_contexts(report: Mapping[str, Any]) -> bool:
     """Whether the teacher reads changed questions without what distracts."""
     return bool(report["recipe"]["distill"].get("teacher_sees") == "cut")
@@ -148,6 +159,7 @@ def environment(*scripts: str) -> jinja2.Environment:
         "number": number,
         "whole": whole,
         "duration": duration,
+        "as_said": as_said,
         "yaml": _yaml,
         "flat": _flat,
         "size": size_of,

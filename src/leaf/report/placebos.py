@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from leaf.report.formats import as_said
 from leaf.report.plain import clipped
 from leaf.store.ledger import Control, Variant
 
@@ -23,7 +24,7 @@ def held_against(cut: Variant, placebos: Sequence[Variant]) -> dict[str, Any] | 
     return {
         "said": in_words(cut.control),
         "placebos": [
-            {"text": clipped(item.spans[0].text)["text"], "reason": item.reason}
+            {"text": clipped(item.spans[0].text)["text"], "reason": as_said(item.reason)}
             for item in placebos
             if item.donor == cut.id
         ],

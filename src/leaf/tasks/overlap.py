@@ -50,13 +50,15 @@ class Overlap:
     """Not exact, but with a share of `NEAR` or more and the same numbers."""
 
     def __str__(self) -> str:
-        """Say both counts, with an example of each: the rest of a line about the test set."""
-        if not self.exact and not self.near:
-            return "none of them in the training data word for word or nearly"
-        return (
-            f"{len(self.exact)} of them are in the training data word for word"
-            f"{_example(self.exact)}, {len(self.near)} nearly{_example(self.near)}"
-        )
+        """Say how many, with an example of each kind: the rest of a line about the test set."""
+        exact, near = len(self.exact), len(self.near)
+        said = f"of which {exact or 'none'} {_is(max(exact, 1))} in the training data word for word"
+        if exact:
+            said += f" ({self.exact[0].test_id} as {self.exact[0].train_id})"
+        if near:
+            like = f"{self.near[0].test_id} resembles {self.near[0].train_id}"
+            said += f" and {near} nearly {_is(near)} ({like})"
+        return said if exact or near else f"{said} or nearly"
 
 
 def overlap(test: Sequence[Problem], train: Sequence[Problem], *, near: float = NEAR) -> Overlap:
@@ -160,5 +162,5 @@ def _whole(problem: Problem) -> str:
     return _SPACE.sub("", problem.question[problem.asked].casefold())
 
 
-def _example(found: Sequence[Meeting]) -> str:
-    return f" ({found[0].test_id} as {found[0].train_id})" if found else ""
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"

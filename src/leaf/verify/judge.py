@@ -4,7 +4,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from leaf.errors import LeafError
-from leaf.records import Answer, Counterfactual, Problem, Score, Verdict
+from leaf.records import Answer, Counterfactual, Outcome, Problem, Score, Verdict
+
+
+def in_words(outcome: Outcome) -> str:
+    """Say an outcome as people do: `right`, `wrong`, `not gradable`."""
+    return "not gradable" if outcome is Outcome.UNGRADABLE else outcome.value
 
 
 def pruned_problems(
@@ -46,9 +51,9 @@ def judge(
         raise LeafError(f"{counterfactual.id}: the teacher's answer decides, so it must be asked")
     reasons = []
     if not student_score.right:
-        reasons.append(f"student {student_score.outcome}")
+        reasons.append(f"student {in_words(student_score.outcome)}")
     if teacher is not None and not teacher[1].right:
-        reasons.append(f"teacher {teacher[1].outcome}")
+        reasons.append(f"teacher {in_words(teacher[1].outcome)}")
     return Verdict(
         counterfactual_id=counterfactual.id,
         problem_id=counterfactual.problem_id,

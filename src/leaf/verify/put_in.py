@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from leaf.records import BETWEEN, Answer, Counterfactual, Outcome, Score, Verdict
+from leaf.verify.judge import in_words
 
 LEAST_HOSTS = 3
 """So many questions a text must stand in before the student's answers tell what it says."""
@@ -36,7 +37,7 @@ def judge_put_in(
     if student_wrong and student is not None and student[1].right:
         reasons.append("student right already")
     if teacher is not None and not teacher[1].right:
-        reasons.append(f"teacher {teacher[1].outcome}")
+        reasons.append(f"teacher {in_words(teacher[1].outcome)}")
     return Verdict(
         counterfactual_id=item.id,
         problem_id=item.problem_id,

@@ -165,7 +165,7 @@ def test_what_came_in_is_named_before_what_it_replaced(entry: Entry, recipe: Rec
         donor="q/cf1",
     )
     text = printed(dataclasses.replace(entry, variants=(moved,)), recipe, width=200)
-    assert "with {+blue+} instead of [-red-]" in text
+    assert "\nwith {+blue+} instead of [-red-]\n  student " in text, "on a line of its own"
     assert "Transplants  1 of 1 kept" in text
     assert "kept: teacher still right  from q/cf1" in text
 

@@ -179,7 +179,7 @@ function held(control) {
 
 function removal(found) {
   const size = plural(found.units, settings.unit);
-  const cut = settings.ranked ? fact("Gap", `${number(found.gap)} over ${size}`) : fact("Removed", size);
+  const cut = settings.ranked ? fact("Gap", `${number(found.gap)} over ${size}`) : fact("Cut", size);
   return change(found, [...judged(found), ...held(found.control), cut]);
 }
 
@@ -248,7 +248,7 @@ function answers(problem) {
       () => answer("Teacher", teacher, teacher && teacher.outcome)),
     ...kept.flatMap(answersTo),
     others.length
-      ? make("details", { class: "others" }, make("summary", {}, "Answers to the prompts that did not pass"), ...others.flatMap(answersTo))
+      ? make("details", { class: "others" }, make("summary", {}, "Answers to the changed questions that did not pass"), ...others.flatMap(answersTo))
       : null,
   ].filter((part) => part !== null);
 }
