@@ -9,6 +9,7 @@ from leaf.records import Answer, Counterfactual, Problem, Score, Verdict
 from leaf.store.results import Cuts, Graded
 from leaf.store.work import About
 from leaf.verify import Tried, controlled, placebos, pruned_problems
+from leaf.verify.judge import in_words
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,5 +130,5 @@ def _verdict(item: Counterfactual, said: _Asked) -> Verdict:
         student_text=answer.text,
         teacher_text=None,
         kept=False,
-        reason=f"student right{of}" if freed else f"student {score.outcome}",
+        reason=f"student right{of}" if freed else f"student {in_words(score.outcome)}",
     )
