@@ -243,8 +243,7 @@ def _find_on_hub(section: ModelSection) -> Source:
             )
     except LocalEntryNotFoundError:
         raise ModelError(
-            f"{name}: not a local folder or GGUF file, and {unreached()}; give a local path, or "
-            "connect once so that the model is cached"
+            f"{name}: not a local folder or GGUF file, and {unreached('a local path')}"
         ) from None
     except (HfHubHTTPError, HFValidationError) as error:
         raise ModelError(f"{name}: the hub refused it: {str(error).splitlines()[0]}") from None
