@@ -120,7 +120,7 @@ def _look(own: OwnPrompt) -> "Look":
     needed = {"student": student, "question": own.question, "reference": own.reference}
     missing = [f"--{name}" for name, value in needed.items() if value is None]
     if missing:
-        raise UsageError(f"{SHOWN}: missing {missing[0]}")
+        raise UsageError(f"{SHOWN}: missing {' and '.join(missing)}")
 
     # Before the models: they take long to load, and in the end nobody could judge an answer.
     grader = own.grader or (recipe.data.grader if recipe else None)

@@ -91,5 +91,6 @@ def run_app(app: App, words: Sequence[str] | None, *, name: str) -> None:
 
 
 def _fail(name: str, message: str, code: int) -> NoReturn:
-    print(f"{name}: {visible(message)}", file=sys.stderr)
+    for line in message.splitlines() or [""]:
+        print(f"{name}: {visible(line)}", file=sys.stderr)
     sys.exit(code)

@@ -125,6 +125,12 @@ def _with_room(problems: Sequence[Problem]) -> int:
     return sum(len(Host(problem).sentences) > 1 for problem in problems)
 
 
+def with_key(label: str, error: LeafError) -> str:
+    """Return what an error says, the keys of `benchmark X` with its name in them."""
+    place = "evaluate.benchmarks."
+    return str(error).replace(f"{place}NAME.", f"{place}{label.removeprefix('benchmark ')}.")
+
+
 def check_refused(
     label: str, problems: Sequence[Problem], refused: Sequence[LeafError]
 ) -> Iterator[Finding]:
@@ -132,7 +138,7 @@ def check_refused(
     if refused:
         every = len(problems) + len(refused)
         left_out = f"{len(refused)} of {every} records are left out"
-        yield Finding("warn", f"{label}: {left_out}, the first: {refused[0]}")
+        yield Finding("warn", f"{label}: {left_out}, the first: {with_key(label, refused[0])}")
 
 
 def check_unshown(

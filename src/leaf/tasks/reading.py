@@ -316,12 +316,12 @@ def _read_data_set(
             _parquet(str(file), file.read_bytes())
         # What is wrong with a record is the cause of "an error occurred".
         lost = not reached and isinstance(error, ConnectionError)
-        local = "a local .jsonl, .json, .csv or .parquet file as `path`"
+        other = "a local .jsonl, .json, .csv or .parquet file as `path`"
         why = (
-            unreached(local, data=True)
+            unreached(other, data=True)
             if lost
             else f"{_first_line(error.__cause__ or error)}; check `path`, `name`, `split` and the "
-            f"connection, or give {local}"
+            f"connection, or give {other}"
         )
         raise DataError(f"{wanted}: cannot be loaded: {why}") from None
     finally:
