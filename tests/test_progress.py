@@ -4,6 +4,7 @@ import io
 import re
 import time
 
+import pytest
 from rich.text import Text
 
 from leaf.progress import (
@@ -75,6 +76,36 @@ def test_no_time_left_is_told_before_there_is_something_to_go_by():
     assert _too_early(45.0, 2, 1000, 2)
     assert not _too_early(45.0, 8, 1000, 8)
     assert not _too_early(2.0, 100, 1000, 1)
+
+
+def last_of_bar(monkeypatch: pytest.MonkeyPatch, columns: int, *, seconds: float) -> str:
+    """Return the last line that a bar with a long label shows, of work that is not all done."""
+    file = io.StringIO()
+    terminal = Terminal(file=file, force_terminal=True, color_system=None, width=columns)
+    monkeypatch.setattr("leaf.progress.console", terminal)
+    label = "grading student on questions with a transplant (ablation), level response"
+    with progress(label, 3072, unit="problems", done=35) as tick:
+        for _ in range(3002):
+            tick()
+        time.sleep(seconds)
+    lines = re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", file.getvalue())
+    return [line.strip() for line in lines if "problems/s" in line][-1]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 160])
+def test_a_bar_shortens_its_label_and_never_a_number(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    line = last_of_bar(monkeypatch, columns, seconds=0)
+    assert line.startswith("grading")
+    assert re.search(r" 3037/3072 - problems/s 0:00:0\d -:--:--$", line)
+    assert len(line) <= columns
+
+
+def test_reports_that_come_all_at_once_are_no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 3,002 in 1.1 seconds are 2,700 a second, though all of them were told within milliseconds.
+    (rate,) = re.findall(r" (\S+) problems/s", last_of_bar(monkeypatch, 100, seconds=1.1))
+    assert 0 < int(rate) <= 2730
 
 
 def test_times_are_written_as_people_say_them():

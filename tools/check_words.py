@@ -13,6 +13,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 _TOLD = {"experiments.md", "CHANGELOG.md"}
 _READ = {".py", ".j2", ".js", ".html", ".md", ".yaml"}
+_GAP = r"""(?:\s|["'#>*]|\bf(?=["']))+"""
+"""Between two words: also a new line, where a comment, a quotation or a text goes on."""
+
 _ROW = re.compile(r"\| (.+?) \| (.+?) \|")
 
 
@@ -26,18 +29,23 @@ def instead() -> dict[str, str]:
 
 def odd_words(file: Path) -> Iterator[str]:
     """Yield one line `file:line: ...` for each phrase that has a better word."""
-    banned = instead()
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        for phrase, better in banned.items():
+    text = file.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    found = []
+    for phrase, better in instead().items():
+        for match in re.finditer(_GAP.join(map(re.escape, phrase.split())), text, re.IGNORECASE):
+            number = text.count("\n", 0, match.start()) + 1
             # The table itself has to say it.
-            if phrase in line.lower() and line != f"| {phrase} | {better} |":
-                yield f"{file}:{number}: {phrase!r}: say {better!r}"
+            if lines[number - 1] != f"| {phrase} | {better} |":
+                found.append((number, f"{file}:{number}: {phrase!r}: say {better!r}"))
+    yield from (line for _, line in sorted(found))
 
 
 def files() -> list[Path]:
     """Return the pages and sources whose words people read."""
-    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-    sources = [file for part in ("src", "examples") for file in (ROOT / part).rglob("*")]
+    pages = [file for part in (".", "docs", "results") for file in (ROOT / part).glob("*.md")]
+    parts = ("src", "examples", "tools", "benchmarks")
+    sources = [file for part in parts for file in (ROOT / part).rglob("*")]
     read = [*pages, *(file for file in sources if file.suffix in _READ)]
     return [file for file in read if file.name not in _TOLD]
 

@@ -5,26 +5,23 @@ Everything goes to standard error, so that a command's standard output stays for
 
 import codecs
 import io
+import math
 import re
 import shutil
 import sys
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.progress import Task as RichTask
 from rich.segment import Segment
@@ -96,13 +93,16 @@ _PLAIN_INTERVAL = 15.0
 """Seconds between two plain lines of one piece of work, where there is no terminal."""
 
 _EARLY, _EARLY_SHARE, _EARLY_TICKS = 30.0, 0.1, 4
-"""How long no time left is told: for so many seconds and reports, or until such a share is done."""
+"""How long neither rate nor time left is told: so many seconds and reports, or such a share."""
 
 _UNBOUNDED = 10_000
 """Columns in which any table fits, to learn its natural width."""
 
 _PLAIN_SHORT = 1.0
-"""Work that is over sooner than this prints no line there."""
+"""Work that is over sooner than this prints no line there, and has no rate."""
+
+_SHORTEST, _LONGEST = 8, 40
+"""Columns of a bar, and of the label before it at least."""
 
 
 class Ticker(Protocol):
@@ -124,9 +124,8 @@ def progress(label: str, total: int, *, unit: str, done: int = 0) -> Iterator[Ti
     """Show the progress of `total` items, `done` of them there before, until the block ends."""
     if console.is_terminal:
         with _bar(unit) as bar:
-            # Columns read markup.
             begun = {"there": done, "ticks": 0}
-            task = bar.add_task(escape(label), total=total, completed=done, begun=begun)
+            task = bar.add_task(visible(label), total=total, completed=done, begun=begun)
 
             def tick(done: int = 1) -> None:
                 begun["ticks"] += 1
@@ -137,23 +136,62 @@ def progress(label: str, total: int, *, unit: str, done: int = 0) -> Iterator[Ti
         yield _plain(label, total, unit, done)
 
 
+_WHOLE = Column(no_wrap=True)
+"""Not narrowed by rich: only the bar is, to what all others leave it."""
+
+
+class _Label(ProgressColumn):
+    """What is done, cut where the numbers behind it leave no room for all of it."""
+
+    def __init__(self, numbers: Sequence[ProgressColumn]) -> None:
+        self.numbers = numbers
+        super().__init__(table_column=_WHOLE)
+
+    def render(self, task: RichTask) -> Text:
+        taken = sum(console.measure(column(task)).maximum + 1 for column in self.numbers)
+        label = Text(task.description, no_wrap=True)
+        label.truncate(max(_SHORTEST, console.width - taken - _SHORTEST - 1), overflow="ellipsis")
+        return label
+
+
 class _Rate(ProgressColumn):
     def __init__(self, unit: str) -> None:
         self.unit = unit
-        super().__init__(table_column=Column(no_wrap=True))
+        super().__init__(table_column=_WHOLE)
 
     def render(self, task: RichTask) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{_two_digits(speed)} {self.unit}/s" if speed else f"- {self.unit}/s")
+        rate = _rate_here(task)
+        return Text(f"{_two_digits(rate)} {self.unit}/s" if rate else f"- {self.unit}/s")
 
 
-class _Left(TimeRemainingColumn):
+class _Elapsed(ProgressColumn):
     def render(self, task: RichTask) -> Text:
-        begun, total = task.fields["begun"], (task.total or 0) - task.fields["begun"]["there"]
-        here = task.completed - begun["there"]
-        if not task.finished and _too_early(task.elapsed or 0.0, here, total, begun["ticks"]):
-            return Text("-:--:--", style="progress.remaining")
-        return super().render(task)
+        seconds = task.finished_time if task.finished else task.elapsed
+        return Text(_clock(int(seconds or 0.0)), style="progress.elapsed")
+
+
+class _Left(ProgressColumn):
+    max_refresh = 0.5
+
+    def render(self, task: RichTask) -> Text:
+        rate, left = _rate_here(task), task.remaining or 0.0
+        shown = _clock(math.ceil(left / rate)) if rate else "-:--:--" if left else _clock(0)
+        return Text(shown, style="progress.remaining")
+
+
+def _rate_here(task: RichTask) -> float | None:
+    """Return how many a second were done here; None where that says little yet.
+
+    All the time counts: answers come a batch at once, and between two of its reports there is none.
+    """
+    begun, seconds = task.fields["begun"], task.finished_time or task.elapsed or 0.0
+    here, total = task.completed - begun["there"], (task.total or 0) - begun["there"]
+    early = not task.finished and _too_early(seconds, here, total, begun["ticks"])
+    return here / seconds if here and seconds >= _PLAIN_SHORT and not early else None
+
+
+def _clock(seconds: int) -> str:
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def _too_early(seconds: float, done: float, total: float, ticks: int) -> bool:
@@ -175,15 +213,14 @@ def _two_digits(rate: float) -> str:
 
 
 def _bar(unit: str) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
+    numbers = (
+        MofNCompleteColumn(table_column=_WHOLE),
         _Rate(unit),
-        TimeElapsedColumn(),
-        _Left(),
-        console=console,
+        _Elapsed(table_column=_WHOLE),
+        _Left(table_column=_WHOLE),
     )
+    bar = BarColumn(bar_width=None, table_column=Column(max_width=_LONGEST))
+    return Progress(_Label(numbers), bar, *numbers, console=console)
 
 
 def _plain(label: str, total: int, unit: str, done: int) -> Ticker:

@@ -78,8 +78,15 @@ def counts(report: dict[str, Any]) -> dict[str, int | None]:
     ("words", "said"),
     [
         (["nonsense"], 'Unknown command "nonsense". Available commands: run, recipes, show,'),
-        (["recipes", "--nope"], "Unknown option: --nope"),
-        (["run", "demo", "--untill", "prune"], "Did you mean --until?"),
+        (["recipes", "--nope"], "`leaf recipes` has no option `--nope`"),
+        (
+            ["run", "demo", "--untill", "prune"],
+            "`leaf run` has no option `--untill`; did you mean `--until`?",
+        ),
+        (
+            ["show", "demo", "nope"],
+            "`nope` is too much for `leaf show`; `leaf show --help` says what it takes",
+        ),
         (["run"], "RECIPE requires an argument"),
         (["show", "demo", "--set"], "--set requires an argument"),
         (["evaluate", "--model", "m", "--out", "o"], "--benchmark requires an argument"),

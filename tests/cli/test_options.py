@@ -30,6 +30,7 @@ def test_who_stops_a_command_is_told_how_to_go_on(capsys: pytest.CaptureFixture[
             "is for --engine openai",
         ),
         ("explain runs/demo --html page.html", "--html page.html: is for one problem"),
+        ("explain --student s", "missing --question and --reference"),
     ],
 )
 def test_an_option_that_would_change_nothing_is_refused(words: str, said: str) -> None:
@@ -59,4 +60,5 @@ def test_evaluate_tells_every_wrong_setting_once(words: str, said: list[str]) ->
     assert (done.code, done.out) == (2, "")
     lines = done.err.splitlines()
     assert len(lines) == len(said)
+    assert all(line.startswith("leaf: ") for line in lines)
     assert all(one in line for one, line in zip(said, lines, strict=True))

@@ -95,9 +95,29 @@ def test_one_fault_does_not_hide_the_others(values: dict[str, Any], tmp_path: Pa
     benchmark = values["evaluate"]["benchmarks"]["own"]["path"]
     student, data, column = found(values, "bad")
     assert student == f"{missing}: no such model folder or GGUF file"
-    assert data == f"{missing}.jsonl: no such data file"
-    assert column.startswith(f"{benchmark}:1: no column `result`")
+    assert data == f"training data: {missing}.jsonl: no such data file"
+    assert column.startswith(f"benchmark own: {benchmark}:1: no column `result`")
     assert any(text.startswith("teacher ") for text in found(values, "good"))
+
+
+@pytest.mark.parametrize(
+    ("path", "columns", "said"),
+    [
+        (None, {}, "task `table` needs `path` (evaluate.benchmarks.own.path): a .jsonl, "),
+        ("held.csv", {}, "held.csv: no such data file"),
+        ("", {"question": "asked"}, "; name it in evaluate.benchmarks.own.columns.question, or "),
+    ],
+)
+def test_a_fault_of_a_benchmark_names_it_beside_one_of_the_data(
+    values: dict[str, Any], path: str | None, columns: dict[str, str], said: str
+) -> None:
+    values["data"]["path"] = "a.xlsx"
+    own = values["evaluate"]["benchmarks"]["own"]
+    own |= {"path": own["path"] if path == "" else path, "columns": columns}
+    data, benchmark = found(values, "bad")
+    assert data.startswith("training data: a.xlsx: a data file must end in .jsonl, ")
+    assert benchmark.startswith("benchmark own: ")
+    assert said in benchmark
 
 
 def test_a_damaged_model_is_a_finding(values: dict[str, Any], spoilt: Path) -> None:

@@ -21,6 +21,8 @@ SECTION = ModelSection(model="nobody/nothing")
 @pytest.fixture(autouse=True)
 def nothing_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.fixture
@@ -56,8 +58,7 @@ def test_a_silent_hub_is_asked_once_for_as_long_as_the_user_says(
     line = refused_line(monkeypatch, silent.getsockname()[1])
     assert line == (
         "nobody/nothing: not a local folder or GGUF file, and the hub cannot be reached (in 1 s; "
-        "HF_HUB_ETAG_TIMEOUT sets another time); give a local path, or connect once so that the "
-        "model is cached"
+        "HF_HUB_ETAG_TIMEOUT sets another time); connect once to cache it, or give a local path"
     )
     assert taken(silent) == 1
 
@@ -86,6 +87,43 @@ def test_so_it_is_for_data_sets(
     assert str(caught.value).startswith(said)
     assert taken(silent) == 1
     assert not constants.HF_HUB_OFFLINE
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
+def test_offline_by_the_users_own_word_is_told_and_nobody_is_asked(
+    silent: socket.socket, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    assert refused_line(monkeypatch, silent.getsockname()[1]) == (
+        f"nobody/nothing: not a local folder or GGUF file, and {variable} is set and it is not in "
+        f"the cache; unset {variable}, or give a local path"
+    )
+    assert taken(silent) == 0
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: read_rows("nobody/nothing", name=None, split="train"),
+        lambda: load_problems(DataSection(task="livecodebench")),
+    ],
+)
+def test_so_it_is_of_data_sets(
+    silent: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    read: Callable[[], object],
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+    with pytest.raises(DataError) as caught:
+        read()
+    assert (
+        f": cannot be loaded: {variable} is set and it is not in the cache; unset {variable}, or "
+        "give a local .jsonl"
+    ) in str(caught.value)
+    assert taken(silent) == 0
 
 
 def test_a_hub_that_refuses_connections_cannot_be_reached_either(

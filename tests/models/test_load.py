@@ -91,7 +91,21 @@ def test_a_hub_id_without_the_hub_is_one_clear_line(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert len(lines) == 2
     for name, line in zip(names, lines, strict=True):
-        assert line.startswith(f"{name}: not a local folder or GGUF file, and the hub cannot be")
+        assert line.startswith(f"{name}: not a local folder or GGUF file, and HF_HUB_OFFLINE is")
+
+
+@pytest.mark.parametrize("name", ["nope.xlsx", "mine/nope.safetensors", "nope.JSON", "nope.bin"])
+def test_a_name_with_a_file_s_ending_is_a_file_that_is_not_there(name: str) -> None:
+    assert error_of(find, section(name)).startswith(f"{name}: no such file; a model is a hub id, ")
+
+
+@pytest.mark.parametrize("name", ["Qwen/Qwen2.5-0.5B", "org/phi-1.5", "gpt-3.5"])
+def test_a_hub_id_with_dots_is_still_looked_for_on_the_hub(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "HF_HUB_OFFLINE is set and it is not in the cache" in error_of(find, section(name))
 
 
 def test_a_name_that_cannot_be_a_hub_id_is_one_clear_line() -> None:

@@ -108,7 +108,7 @@ def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
 def test_without_a_path_the_file_that_is_needed_is_named() -> None:
     with pytest.raises(DataError) as caught:
         load_problems(DataSection(task="gsm_ic"))
-    assert str(caught.value) == "task `gsm_ic` needs `path`: its file gsm_ic_test.json"
+    assert str(caught.value) == "task `gsm_ic` needs `path` (data.path): its file gsm_ic_test.json"
 
 
 @needs_data

@@ -143,5 +143,5 @@ def test_a_bad_record_does_not_spoil_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", ["nq", "popqa"])
 def test_a_task_without_a_hub_set_says_what_its_path_is(task: str) -> None:
-    with pytest.raises(DataError, match=f"task `{task}` needs `path`: "):
+    with pytest.raises(DataError, match=rf"task `{task}` needs `path` \(data.path\): "):
         load_problems(DataSection(task=task))

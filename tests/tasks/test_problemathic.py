@@ -197,7 +197,7 @@ def test_a_record_of_another_form_is_refused_by_place(
 
 def test_a_folder_split_or_source_that_is_not_there_is_named(tmp_path: Path) -> None:
     write(tmp_path, "simple", [CLEAN], [DISTRACTED])
-    with pytest.raises(DataError, match="needs `path`: the folder of its four"):
+    with pytest.raises(DataError, match=r"needs `path` \(data.path\): the folder of its four"):
         read_problems(DataSection(task="problemathic"))
     with pytest.raises(DataError, match=r"no split `tset`; did you mean `test`\? there are: test,"):
         read(tmp_path, "tset")

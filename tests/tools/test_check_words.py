@@ -18,6 +18,24 @@ def test_docs_and_messages_have_the_glossarys_words(
     assert [line for file in checker.files() for line in checker.odd_words(file)] == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It goes on\nwhere it was.",
+        "    # It goes on where\n    # it was.",
+        'say("it goes on "\n    f"where it was")',
+        "> it Goes on where it\n> was",
+    ],
+)
+def test_a_phrase_over_two_lines_is_found(
+    tool: Callable[[str], ModuleType], tmp_path: Path, text: str
+) -> None:
+    page = tmp_path / "page.py"
+    page.write_text(f"One.\n{text}\n")
+    (line,) = tool("check_words").odd_words(page)
+    assert line == f"{page}:2: 'goes on where it was': say 'resumes'"
+
+
 def test_pages_templates_scripts_and_recipes_are_read(tool: Callable[[str], ModuleType]) -> None:
     read = {file.relative_to(ROOT).as_posix() for file in tool("check_words").files()}
     assert read >= {
@@ -29,6 +47,9 @@ def test_pages_templates_scripts_and_recipes_are_read(tool: Callable[[str], Modu
         "src/leaf/report/templates/problem.js",
         "src/leaf/report/templates/report.html.j2",
         "src/leaf/report/page.py",
+        "results/README.md",
+        "tools/check_words.py",
+        "benchmarks/effect.py",
     }
     assert not read & {"CHANGELOG.md", "docs/experiments.md"}
 

@@ -26,7 +26,7 @@ def compare(  # noqa: D417 - `AsJson` says what it is
     seed: int = 0,
     json_: AsJson = False,
 ) -> None:
-    """Hold two evaluations of anybody's against each other, question by question.
+    """Compare two evaluations question by question, whichever tool made them.
 
     Questions are paired by content, whatever their benchmarks and ids are called. The interval is
     the BCa bootstrap's of B minus A, the test McNemar's exact one (the sign test where a measure

@@ -33,7 +33,7 @@ class OwnPrompt:
     student: str | None = None
     """The model that may be distracted: hub id, folder or GGUF file."""
     teacher: str | None = None
-    """A better model to hold it against; without one the student alone is looked at."""
+    """A better model to compare with; without one the student alone is looked at."""
     question: str | None = None
     """The prompt; the sentence that asks is never taken out whole."""
     reference: str | None = None
@@ -43,7 +43,7 @@ class OwnPrompt:
     recipe: str | None = None
     """A recipe whose settings are taken where none are given here, its models as well."""
     detector: str | None = None
-    """Who ranks. Default: the recipe's, else ablation."""
+    """What ranks the units. Default: the recipe's, else ablation."""
     unit: str | None = None
     """Token, word, phrase, clause, sentence or paragraph. Default: the recipe's, else sentence."""
     grader: str | None = None
@@ -120,7 +120,7 @@ def _look(own: OwnPrompt) -> "Look":
     needed = {"student": student, "question": own.question, "reference": own.reference}
     missing = [f"--{name}" for name, value in needed.items() if value is None]
     if missing:
-        raise UsageError(f"{SHOWN}: missing {missing[0]}")
+        raise UsageError(f"{SHOWN}: missing {' and '.join(missing)}")
 
     # Before the models: they take long to load, and in the end nobody could judge an answer.
     grader = own.grader or (recipe.data.grader if recipe else None)

@@ -266,7 +266,7 @@ app.command(
 )
 app.command(
     "leaf.cli.compare:compare",
-    help="Hold two evaluations of anybody's against each other, question by question: our runs, "
+    help="Compare two evaluations question by question, whichever tool made them: our runs, "
     "folders of `leaf evaluate`, samples of lm-eval, logs of Inspect."
     "\n\nExample: leaf compare runs/a runs/b"
     "\n\nExample: leaf compare runs/gsm8k:kd lm_eval_out --group base",

@@ -1,12 +1,13 @@
 """What command lines share: where they print, options that recur, how failures are told."""
 
+import difflib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnknownOptionError, UnusedCliTokensError
 from rich.markup import escape
 
 from leaf.errors import LeafError, UsageError
@@ -79,7 +80,7 @@ def run_app(app: App, words: Sequence[str] | None, *, name: str) -> None:
     except LeafError as error:
         _fail(name, str(error), error.exit_code)
     except CycloptsError as error:
-        _fail(name, " ".join(str(error).split()), 2)
+        _fail(name, _unfit_words(error, name), 2)
     except BrokenPipeError:
         # Whoever read our output has gone (`leaf show gsm8k | head`): nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -90,6 +91,25 @@ def run_app(app: App, words: Sequence[str] | None, *, name: str) -> None:
         _fail(name, "stopped; the same command resumes", 130)
 
 
+def _unfit_words(error: CycloptsError, name: str) -> str:
+    """Say what of a command line the command does not take, in one line."""
+    command = " ".join([name, *(error.command_chain or ())])
+    if isinstance(error, UnusedCliTokensError):
+        words = " ".join(error.unused_tokens or ())
+        return f"`{words}` is too much for `{command}`; `{command} --help` says what it takes"
+    if isinstance(error, UnknownOptionError):
+        option = (error.token.keyword or error.token.value).partition("=")[0]
+        taken = [one for known in error.argument_collection if known.parse for one in known.names]
+        # Without the dashes, which all have in common.
+        bare = {one.lstrip("-"): one for one in taken}
+        near = difflib.get_close_matches(option.lstrip("-"), bare, n=1, cutoff=0.6)
+        lists = f"`{command} --help` lists those that there are"
+        way_out = f"did you mean `{bare[near[0]]}`?" if near else lists
+        return f"`{command}` has no option `{option}`; {way_out}"
+    return " ".join(str(error).split())
+
+
 def _fail(name: str, message: str, code: int) -> NoReturn:
-    print(f"{name}: {visible(message)}", file=sys.stderr)
+    for line in message.splitlines() or [""]:
+        print(f"{name}: {visible(line)}", file=sys.stderr)
     sys.exit(code)

@@ -23,6 +23,7 @@ from leaf.doctor.data import (
     check_sentences,
     check_solutions,
     check_unshown,
+    with_key,
 )
 from leaf.doctor.engines import check_engines, check_judge
 from leaf.doctor.files import (
@@ -165,10 +166,11 @@ def _read(
     chats: Mapping[str, tuple[ModelFiles, PromptFormat]],
 ) -> list[Problem] | None:
     """Return problems; what is left out, and golds that their grader refuses, are findings."""
-    records = _attempt(findings, read_problems, section)
-    if records is None:
+    try:
+        problems, refused = read_problems(section)
+    except LeafError as error:
+        findings.append(Finding("bad", f"{label}: {with_key(label, error)}"))
         return None
-    problems, refused = records
     findings.extend(check_refused(label, problems, refused))
     if section.task == "table" and section.grader is None:
         grader = problems[0].grader

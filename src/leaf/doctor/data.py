@@ -12,6 +12,7 @@ from leaf.grade import check_sandbox, grader_of, open_graders
 from leaf.models.prompt_format import PromptFormat
 from leaf.pipeline.positions import past_positions
 from leaf.prune import injections
+from leaf.prune.inject import Host
 from leaf.recipe import GradeSection, Recipe
 from leaf.records import Answer, Problem
 from leaf.tasks.overlap import overlap
@@ -25,6 +26,9 @@ _STRAY = 0.02
 
 _HOSTS = 500
 """Problems that something is put into, to see whether it can be."""
+
+_FOUND_IN_RUN = ("verified", "needless")
+"""Sources of `prune.inject` that have no text before the run."""
 
 _OTHER = "\\boxed{61803398}"
 """An answer that no gold is."""
@@ -59,28 +63,72 @@ def check_solutions(recipe: Recipe, problems: Sequence[Problem]) -> Iterator[Fin
 
 def check_injections(recipe: Recipe, problems: Sequence[Problem]) -> Iterator[Finding]:
     """Put something into some problems, and count those that take nothing, with the reason."""
-    section = recipe.prune.inject
-    # Verified cuts are not there before the run.
-    sources = [name for name in section.sources if name != "verified"]
-    if "inject" not in recipe.prune.strategies or not sources:
+    if "inject" not in recipe.prune.strategies:
         return
+    yield from _check_found_in_run(recipe, problems[:_HOSTS])
+    section = recipe.prune.inject
+    sources = [name for name in section.sources if name not in _FOUND_IN_RUN]
+    if not sources:
+        return
+    every = sources == section.sources
     section = section.model_copy(update={"sources": sources, "per": 1})
     tried = {problem.id: problem for problem in problems[:_HOSTS]}
     found = injections(tried, [], list(tried.values()), section)
     reasons = Counter(item.skipped for item in found if item.skipped)
     none = sum(reasons.values())
-    text = f"prune.inject: {len(found) - none} of {len(found)} problems take a text"
+    what = "prune.inject" if every else f"prune.inject.sources {', '.join(sources)}"
+    text = f"{what}: {len(found) - none} of {len(found)} problems take a text"
     if not none:
         yield Finding("good", text)
         return
     (reason, count), *_ = reasons.most_common(1)
     what = f"{text}; of the others mostly: {str(reason).partition(': ')[2]} ({count})"
     if none == len(found):
-        alone = recipe.prune.strategies == {"inject"}
-        way_out = "; name other prune.inject.sources, or another strategy"
-        yield Finding("bad" if alone else "warn", what + way_out)
+        alone = every and recipe.prune.strategies == {"inject"}
+        # A question of one sentence takes none, whatever the source.
+        sources_too = (
+            "" if _with_room(problems[:_HOSTS]) == 0 else "other prune.inject.sources, or "
+        )
+        yield Finding("bad" if alone else "warn", f"{what}; name {sources_too}another strategy")
     else:
         yield Finding("good" if none < len(found) / 2 else "warn", what)
+
+
+def _check_found_in_run(recipe: Recipe, problems: Sequence[Problem]) -> Iterator[Finding]:
+    """Say what is known before the run of sources whose texts it finds: who could take one."""
+    section = recipe.prune.inject
+    sources = [name for name in section.sources if name in _FOUND_IN_RUN]
+    alone = recipe.prune.strategies == {"inject"} and sources == section.sources
+    if "needless" in sources:
+        unit = getattr(recipe.attribute.options("ablation"), "unit", None)
+        if unit in ("token", "word"):
+            sources.remove("needless")
+            yield Finding(
+                "bad" if alone and not sources else "warn",
+                f"prune.inject.sources needless: finds nothing, since ablation takes away a {unit} "
+                "at a time; set attribute.ablation.unit to phrase, clause or sentence",
+            )
+    if not sources:
+        return
+    room = _with_room(problems)
+    text = (
+        f"prune.inject.sources {', '.join(sources)}: the run finds the texts; {room} of "
+        f"{len(problems)} problems have more than the sentence that asks, and so a place for one"
+    )
+    if room:
+        yield Finding("good" if room > len(problems) / 2 else "warn", text)
+    else:
+        yield Finding("bad" if alone else "warn", f"{text}; name another strategy")
+
+
+def _with_room(problems: Sequence[Problem]) -> int:
+    return sum(len(Host(problem).sentences) > 1 for problem in problems)
+
+
+def with_key(label: str, error: LeafError) -> str:
+    """Return what an error says, the keys of `benchmark X` with its name in them."""
+    place = "evaluate.benchmarks."
+    return str(error).replace(f"{place}NAME.", f"{place}{label.removeprefix('benchmark ')}.")
 
 
 def check_refused(
@@ -90,7 +138,7 @@ def check_refused(
     if refused:
         every = len(problems) + len(refused)
         left_out = f"{len(refused)} of {every} records are left out"
-        yield Finding("warn", f"{label}: {left_out}, the first: {refused[0]}")
+        yield Finding("warn", f"{label}: {left_out}, the first: {with_key(label, refused[0])}")
 
 
 def check_unshown(

@@ -39,6 +39,11 @@ _MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
 """What is fetched from a hub repository: never a pickle, never code."""
 
 
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".onnx", ".zip", ".gz", ".tar")
+_TABLES = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".xlsx", ".xls", ".txt", ".yaml", ".yml")
+_FILE_ENDINGS = {*_WEIGHTS, *_TABLES}
+"""What ends so is the name of a file, and no hub id."""
+
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 """What a folder with an adapter holds, as PEFT names it."""
 
@@ -117,6 +122,12 @@ def _find(section: ModelSection, *, weights: bool) -> Source:
         raise file_is(name, path)
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ModelError(f"{name}: no such model folder or GGUF file")
+    # Before the hub is asked; a name such as Qwen2.5-0.5B has none of these endings.
+    if path.suffix.lower() in _FILE_ENDINGS:
+        raise ModelError(
+            f"{name}: no such file; a model is a hub id, a folder with config.json and "
+            "*.safetensors, or a GGUF file"
+        )
     return _find_on_hub(section)
 
 
@@ -243,8 +254,7 @@ def _find_on_hub(section: ModelSection) -> Source:
             )
     except LocalEntryNotFoundError:
         raise ModelError(
-            f"{name}: not a local folder or GGUF file, and {unreached()}; give a local path, or "
-            "connect once so that the model is cached"
+            f"{name}: not a local folder or GGUF file, and {unreached('a local path')}"
         ) from None
     except (HfHubHTTPError, HFValidationError) as error:
         raise ModelError(f"{name}: the hub refused it: {str(error).splitlines()[0]}") from None

@@ -9,15 +9,22 @@ _ANSWERS_IN = 3.0
 """Seconds that the hub has for an answer; HF_HUB_ETAG_TIMEOUT, the hub's own setting, wins."""
 
 
+_YES = {"1", "ON", "YES", "TRUE"}
+"""What switches a variable of the hub's libraries on."""
+
+
 @contextmanager
-def hub_or_cache() -> Iterator[bool]:
+def hub_or_cache(*, data: bool = False) -> Iterator[bool]:
     """Say whether the hub answers in time; if not, what is read within comes from the cache alone.
 
     The hub's own look-ups of a repository, of models and of data sets, wait for ever.
+
+    Args:
+        data: Whether a data set is read, which has a variable of its own to be offline.
     """
     from huggingface_hub import constants
 
-    if _answers(_seconds()):
+    if not _offline_by(data=data) and _answers(_seconds()):
         yield True
         return
     offline, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
@@ -27,9 +34,20 @@ def hub_or_cache() -> Iterator[bool]:
         constants.HF_HUB_OFFLINE = offline
 
 
-def unreached() -> str:
-    """Return the words for a hub that did not answer."""
-    return f"the hub cannot be reached (in {_seconds():g} s; HF_HUB_ETAG_TIMEOUT sets another time)"
+def unreached(local: str, *, data: bool = False) -> str:
+    """Say why what is not in the cache cannot be had, and the way out; `local` would do instead."""
+    if variable := _offline_by(data=data):
+        why = f"{variable} is set and it is not in the cache; unset {variable}"
+    else:
+        other = "HF_HUB_ETAG_TIMEOUT sets another time"
+        why = f"the hub cannot be reached (in {_seconds():g} s; {other}); connect once to cache it"
+    return f"{why}, or give {local}"
+
+
+def _offline_by(*, data: bool) -> str:
+    """Return the variable that keeps the hub's libraries to the cache, or ""."""
+    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", *(["HF_DATASETS_OFFLINE"] if data else ()))
+    return next((name for name in names if os.environ.get(name, "").upper() in _YES), "")
 
 
 def _seconds() -> float:

@@ -27,14 +27,14 @@ from leaf.recipe import DataSection
 from leaf.records import Distractor, Problem
 from leaf.tasks.gsm8k import AFTER
 from leaf.tasks.reading import Row, each, text_of
-from leaf.tasks.task import rows_of, task
+from leaf.tasks.task import no_path, rows_of, task
 
 
 @task("gsm_ic")
 def gsm_ic(section: DataSection) -> list[Problem | DataError]:
     """Read GSM-IC from `section.path`, in the order of the file."""
     if section.path is None:
-        raise DataError("task `gsm_ic` needs `path`: its file gsm_ic_test.json")
+        raise no_path("gsm_ic", section, "its file gsm_ic_test.json")
     rows = rows_of(section, "", split="test")
     bases: dict[str, str] = {}
     if section.split == "base":

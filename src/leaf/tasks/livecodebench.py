@@ -115,16 +115,15 @@ def _fetched(release: str) -> list[Path]:
             f"there are: {', '.join(_RELEASES)}"
         )
     try:
-        with hub_or_cache() as reached:
+        with hub_or_cache(data=True) as reached:
             return [
                 Path(hf_hub_download(HUB, file, repo_type="dataset")) for file in _RELEASES[release]
             ]
     except (OSError, HfHubHTTPError) as error:
-        why = str(error).strip().splitlines()[0] if reached else unreached()
-        raise DataError(
-            f"{HUB} {release}: cannot be loaded: {why}; check the connection, or give a local"
-            " .jsonl file as `path`"
-        ) from None
+        local = "a local .jsonl file as `path`"
+        said = f"{str(error).strip().splitlines()[0]}; check the connection, or give {local}"
+        why = said if reached else unreached(local, data=True)
+        raise DataError(f"{HUB} {release}: cannot be loaded: {why}") from None
 
 
 def _problem(row: Row, section: DataSection) -> Problem | None:

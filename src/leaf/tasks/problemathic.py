@@ -45,7 +45,7 @@ from leaf.recipe import DataSection
 from leaf.records import Distractor, Problem
 from leaf.tasks.overlap import overlap
 from leaf.tasks.reading import Row, each, read_rows, text_of
-from leaf.tasks.task import task
+from leaf.tasks.task import no_path, task
 from leaf.text.added import added
 
 AFTER = "\nReason in a few short steps, and put your final answer within \\boxed{}."
@@ -133,7 +133,7 @@ def _part_and_form(split: str) -> tuple[str, str]:
 def _folder_and_kinds(section: DataSection) -> tuple[Path, list[str]]:
     """Return where the files lie, and the kinds that are asked for, in their order."""
     if section.path is None:
-        raise DataError("task `problemathic` needs `path`: the folder of its four .jsonl files")
+        raise no_path("problemathic", section, "the folder of its four .jsonl files")
     path, wanted = Path(section.path).expanduser(), section.sources or list(KINDS)
     if path.suffix == ".jsonl":  # one of the files: its kind
         path, wanted = path.parent, section.sources or [path.name.partition("_")[0]]

@@ -306,7 +306,7 @@ def _read_data_set(
     source = str(Path(path).expanduser()) if path.startswith("~") else path
     local, reached = Path(source).is_dir(), True
     try:
-        with nullcontext(True) if local else hub_or_cache() as reached:
+        with nullcontext(True) if local else hub_or_cache(data=True) as reached:
             values = datasets.load_dataset(source, name, split=split)
         if columns is not None:
             values = values.select_columns([one for one in columns if one in values.column_names])
@@ -316,11 +316,14 @@ def _read_data_set(
             _parquet(str(file), file.read_bytes())
         # What is wrong with a record is the cause of "an error occurred".
         lost = not reached and isinstance(error, ConnectionError)
-        why = unreached() if lost else _first_line(error.__cause__ or error)
-        raise DataError(
-            f"{wanted}: cannot be loaded: {why}; check `path`, `name`, `split` and "
-            "the connection, or give a local .jsonl, .json, .csv or .parquet file"
-        ) from None
+        other = "a local .jsonl, .json, .csv or .parquet file as `path`"
+        why = (
+            unreached(other, data=True)
+            if lost
+            else f"{_first_line(error.__cause__ or error)}; check `path`, `name`, `split` and the "
+            f"connection, or give {other}"
+        )
+        raise DataError(f"{wanted}: cannot be loaded: {why}") from None
     finally:
         if had_bars:
             datasets.enable_progress_bars()

@@ -37,7 +37,7 @@ from leaf.tasks.conversation import is_conversation, read_turns, split_turns
 from leaf.tasks.passages import Asked, Passage, laid_out, with_passages
 from leaf.tasks.paths import decoded, value_at
 from leaf.tasks.reading import Row, each, optional_text_of, text_of
-from leaf.tasks.task import rows_of, task
+from leaf.tasks.task import key_of, no_path, rows_of, task
 from leaf.text.kinds import fitting_grader
 from leaf.text.latex import boxes
 
@@ -57,10 +57,10 @@ class _Record:
 def table(section: DataSection) -> list[Problem | DataError]:
     """Read `section.path` through `section.columns`, in the order of the file."""
     if section.path is None:
-        raise DataError(
-            "task `table` needs `path`: a .jsonl, .json, .csv, .tsv or .parquet file, or a hub id"
-        )
-    records = each(rows_of(section, ""), lambda row: _record(row, section.columns))
+        files = "a .jsonl, .json, .csv, .tsv or .parquet file, or a hub id"
+        raise no_path("table", section, files)
+    key = f"{key_of(section)}.columns"
+    records = each(rows_of(section, ""), lambda row: _record(row, section.columns, key))
     golds = [record.problem.answer for record in records if isinstance(record, _Record)]
     guess = fitting_grader(golds) or DEFAULT_GRADER
     pool = [one for record in records if isinstance(record, _Record) for one in record.passages]
@@ -87,8 +87,9 @@ def final_answer(solution: str) -> str:
     return (marked[-1] if marked else solution).strip(" *_\n\t")
 
 
-def _record(row: Row, columns: ColumnsSection) -> _Record:
-    turns, question, solution = _asked(row, columns)
+def _record(row: Row, columns: ColumnsSection, key: str) -> _Record:
+    """Make a problem of a record; `key` is where a recipe has the columns, for errors."""
+    turns, question, solution = _asked(row, columns, key)
     protected: tuple[Protected, ...] = ()
     if columns.choices:
         choices = read_choices(row, columns.choices)
@@ -96,7 +97,7 @@ def _record(row: Row, columns: ColumnsSection) -> _Record:
         answers: tuple[str, ...] = (label, choices[label])
         question, protected = _with_options(question, options_text(choices))
     else:
-        answers = _answers(row, columns, solution)
+        answers = _answers(row, columns, solution, key)
     problem = Problem(
         id=text_of(row, columns.id) if columns.id else row.name,
         question=question,
@@ -111,17 +112,14 @@ def _record(row: Row, columns: ColumnsSection) -> _Record:
     return _Record(row=row, problem=problem, passages=passages)
 
 
-def _asked(row: Row, columns: ColumnsSection) -> tuple[tuple[Turn, ...], str, str]:
+def _asked(row: Row, columns: ColumnsSection, key: str) -> tuple[tuple[Turn, ...], str, str]:
     """Return the turns before the question, the question, and the solution or ""."""
     turns: tuple[Turn, ...] = ()
     solution = ""
     try:
         value = value_at(row.values, columns.question, row.place)
     except DataError as error:
-        hint = (
-            "name it in data.columns.question (of a benchmark, in evaluate.benchmarks.NAME."
-            "columns.question), or let `leaf init DATA` guess"
-        )
+        hint = f"name it in {key}.question, or let `leaf init DATA` guess"
         raise DataError(f"{error}; {hint}") from None
     if is_conversation(value):
         where = f"{row.place}: column `{columns.question}`"
@@ -129,7 +127,7 @@ def _asked(row: Row, columns: ColumnsSection) -> tuple[tuple[Turn, ...], str, st
         if not solution and columns.answer is None and columns.solution is None:
             raise DataError(
                 f"{where} ends with the user's turn, so it has no answer; remove the record, or "
-                "name the column with the answer in data.columns.answer"
+                f"name the column with the answer in {key}.answer"
             )
     else:
         question = text_of(row, columns.question)
@@ -162,13 +160,13 @@ def _solution(row: Row, column: str) -> str:
 _OPENING = {"role": "user", "content": "?"}
 
 
-def _answers(row: Row, columns: ColumnsSection, solution: str) -> tuple[str, ...]:
+def _answers(row: Row, columns: ColumnsSection, solution: str, key: str) -> tuple[str, ...]:
     """Return the gold answer and the others that are as good."""
     if columns.answer is None:
         if not solution:
             raise DataError(
                 f"{row.place}: has no solution to take the answer from (columns.answer is null); "
-                "name its column in data.columns.answer"
+                f"name its column in {key}.answer"
             )
         first: tuple[str, ...] = (final_answer(solution),)
     else:

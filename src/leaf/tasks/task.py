@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Iterable
 
 from leaf.errors import DataError
-from leaf.recipe import DataSection
+from leaf.recipe import BenchmarkSection, DataSection
 from leaf.records import Problem
 from leaf.tasks.passages import AFTER, Asked, passage_problems
 from leaf.tasks.reading import Row, each, read_rows
@@ -97,7 +97,7 @@ def passage_task(
         @functools.wraps(make)
         def read(section: DataSection) -> list[Problem | DataError]:
             if not hub and section.path is None:
-                raise DataError(f"task `{name}` needs `path`: {needs}")
+                raise no_path(name, section, needs)
             flat: list[Row | DataError] = []
             for row in rows_of(section, hub, config=config, split=split):
                 flat.extend(flatten(row) if isinstance(row, Row) else [row])
@@ -106,6 +106,16 @@ def passage_task(
         return task(name, evaluation=evaluation)(read)
 
     return register
+
+
+def key_of(section: DataSection) -> str:
+    """Return the key of a recipe that a section is; a benchmark's name it does not know."""
+    return "evaluate.benchmarks.NAME" if isinstance(section, BenchmarkSection) else "data"
+
+
+def no_path(name: str, section: DataSection, needs: str) -> DataError:
+    """Return the error of a task that has no data set of the hub, where a recipe has no path."""
+    return DataError(f"task `{name}` needs `path` ({key_of(section)}.path): {needs}")
 
 
 def rows_of(
