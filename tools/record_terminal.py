@@ -32,7 +32,7 @@ COMMANDS = (
     "leaf run demo",
     "leaf explain runs/demo playground-train-9",
 )
-COLUMNS, ROWS = 100, 30
+COLUMNS, ROWS = 100, 34
 
 Event = tuple[float, str, str]
 """Seconds since the beginning, kind (`o` for output), text."""

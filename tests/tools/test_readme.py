@@ -23,15 +23,21 @@ def test_it_is_read_in_a_minute() -> None:
 
 
 def of_effect() -> set[str]:
-    """The table's figures: four students on three kinds of questions."""
+    """The table's figures, and the students without a teacher."""
     figures = json.loads((RESULTS / "effect.json").read_text())["figures"]
-    found = set()
+    found = {
+        f"{100 * figures[f'{split}.{arm}.mean']:.1f}"
+        for split in ("conflict", "numeric")
+        for arm in ("self_ce", "rft")
+    }
     for split in ("conflict", "numeric", "clean"):
-        for arm in ("before", "kd", "leaf", "self_ce"):
+        for arm in ("before", "kd", "leaf"):
             ends = ("mean", "mean_low", "mean_high") if arm != "before" else ("mean",)
             shares = [100 * min(figures[f"{split}.{arm}.{end}"], 1) for end in ends]
             # As everywhere else, the one number of three digits needs no decimals.
             found |= {f"{share:.1f}".replace("100.0", "100") for share in shares}
+        ends = ("minus_kd", "low", "high")
+        found |= {f"{100 * figures[f'{split}.leaf.{end}']:+.1f}" for end in ends}
     return found
 
 
@@ -55,29 +61,30 @@ def of_gsm8k() -> set[str]:
 
 
 def of_pair1() -> set[str]:
-    """Distracted and clean simple problems: both students, and LeaF minus plain distillation."""
+    """Distracted and clean problems: both students, LeaF minus plain distillation, how many."""
     groups, changed = grouped(read_students(RESULTS))
     assert changed == 0
     figures = figures_of(groups["pair1", "A"])
-    tests = ("pair1.simple_distracted", "pair1.simple")
+    tests = ("pair1.distracted", "pair1.clean")
     shares = {f"{100 * figures[f'{tests[0]}.{arm}']:.1f}" for arm in ("kd", "leaf")}
-    return shares | {
+    differences = {
         f"{100 * figures[f'{test}.leaf_minus_kd{end}']:+.1f}"
         for test in tests
         for end in ("", ".low", ".high")
     }
+    recipe = load_recipe(RESULTS / "pair1" / "A" / "seed-1" / "leaf" / "recipe.yaml")
+    return shares | differences | {f"{figures['pair1.n']:.0f}", str(recipe.data.limit)}
 
 
 def of_detection() -> set[str]:
-    """The planted sentence ranked first, as the table of docs/results.md has it."""
-    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
-    _, _, section = text.partition("## Real models: does detection find what distracts?")
-    rows = [
-        line for line in section.splitlines() if line.startswith(("| **ablation", "| gradient"))
-    ]
-    shares = [re.findall(r"\d\.\d+", row.split("|")[2]) for row in rows[:2]]
-    assert [len(share) for share in shares] == [3, 3]
-    return {f"{100 * float(one):.0f}" for share in shares for one in share}
+    """How often ablation and the gradient rank the planted sentence first, of how many problems."""
+    kept = json.loads((RESULTS / "detection.json").read_text())
+    shares = {
+        f"{100 * kept['figures'][f'gsm_ic.{detector}.sentence_hit{end}']:.0f}"
+        for detector in ("ablation", "gradient")
+        for end in ("", ".low", ".high")
+    }
+    return shares | {str(kept["setting"]["gsm_ic"]["problems_scored"])}
 
 
 def test_each_figure_is_that_of_a_file() -> None:
@@ -89,8 +96,8 @@ def test_each_figure_is_that_of_a_file() -> None:
 
     known = of_effect() | of_gsm8k() | of_detection() | of_pair1()
 
-    # How many problems were trained on, and asked, stands in docs/results.md as words.
-    assert shown - known == {"60", "640", "359"}
+    # With how few problems LeaF loses stands in docs/results.md.
+    assert shown - known == {"250"}
     assert known - shown == set()
 
 
