@@ -88,7 +88,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     close = [name for name in names if word == "".join(part[:1] for part in name.split("_"))]
-    close += difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    close += difflib.get_close_matches(word, names, n=1, cutoff=0.55)
     return f"; did you mean `{close[0]}`?" if close else ""
 
 

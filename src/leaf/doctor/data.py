@@ -10,6 +10,7 @@ from leaf.doctor.finding import Finding
 from leaf.errors import LeafError
 from leaf.grade import check_sandbox, grader_of, open_graders
 from leaf.models.prompt_format import PromptFormat
+from leaf.pipeline.benchmarks import with_name
 from leaf.pipeline.positions import past_positions
 from leaf.prune import injections
 from leaf.prune.inject import Host
@@ -127,8 +128,7 @@ def _with_room(problems: Sequence[Problem]) -> int:
 
 def with_key(label: str, error: LeafError) -> str:
     """Return what an error says, the keys of `benchmark X` with its name in them."""
-    place = "evaluate.benchmarks."
-    return str(error).replace(f"{place}NAME.", f"{place}{label.removeprefix('benchmark ')}.")
+    return with_name(label.removeprefix("benchmark "), error)
 
 
 def check_refused(

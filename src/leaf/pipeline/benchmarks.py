@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from leaf.errors import RecipeError, nearest
+from leaf.errors import DataError, LeafError, RecipeError, nearest
 from leaf.evaluate import Consistency, Robustness, robustness
 from leaf.generate import find_for
 from leaf.pipeline.answered import Answered, Benchmark, final
@@ -50,17 +50,29 @@ def load_benchmarks(section: EvaluateSection, generate: GenerateSection) -> dict
             )
     found = {}
     for name, own in section.benchmarks.items():
-        problems, refused = read_problems(own)
+        try:
+            problems, refused = read_problems(own)
+        except (DataError, RecipeError) as error:
+            raise type(error)(with_name(name, error)) from None
         if own.majority and any(problem.tests for problem in problems):
             raise RecipeError(
                 f"evaluate.benchmarks.{name}.majority: no two programs can be compared; use pass_at"
             )
         found[name] = Benchmark(
-            name=name, section=own, problems=problems, refused=[str(error) for error in refused]
+            name=name,
+            section=own,
+            problems=problems,
+            refused=[with_name(name, one) for one in refused],
         )
     for benchmark in found.values():
         _refuse_lone_variants(benchmark, found)
     return found
+
+
+def with_name(benchmark: str, error: LeafError) -> str:
+    """Return what an error says of a benchmark's data, with its name in the keys."""
+    place = "evaluate.benchmarks."
+    return str(error).replace(f"{place}NAME", f"{place}{benchmark}")
 
 
 def robustness_of(
