@@ -66,7 +66,7 @@ def test_students_have_the_looks_of_the_reports_page() -> None:
     rules = style_of_looks()
     for name, drawn in zip(ARMS, axes.containers, strict=True):
         assert f"--arm-{name}: {drawn.lines[0].get_color()};" in rules
-        assert f".key.{name} {{ background: var(--arm-{name}); }}" in rules
+        assert f".key.{name} {{ background: var(--arm-{name});" in rules
 
 
 def test_a_student_has_the_same_colour_in_every_picture() -> None:
