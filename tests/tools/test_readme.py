@@ -96,9 +96,7 @@ def test_each_figure_is_that_of_a_file() -> None:
 
     known = of_effect() | of_gsm8k() | of_detection() | of_pair1()
 
-    # With how few problems LeaF loses stands in docs/results.md.
-    assert shown - known == {"250"}
-    assert known - shown == set()
+    assert shown == known
 
 
 def test_what_it_names_is_there() -> None:

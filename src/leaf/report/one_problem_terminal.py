@@ -109,7 +109,7 @@ def print_list(found: Sequence[Entry], detector: str, console: Console) -> None:
             " ".join(visible(entry.question).split()),
         )
         console.print(line, soft_wrap=not console.is_terminal, **cut)
-    hosts = [entry for entry in found if not entry.entered]
+    hosts = [entry for entry in found if not entry.entered and entry.tried(detector)]
     if hosts:
         came = sum(any(item.kept for item in entry.tried(detector)) for entry in hosts)
         kinds = {item.kind for entry in hosts for item in entry.put_in(detector)}
