@@ -83,7 +83,7 @@ class AnswerWorker(Work[Problem, Answer]):
 
         A sampled answer is where each has a stream of random numbers of its own.
         """
-        settings = {**self.settings(items), **besides, **user_code_digest(type(self))}
+        settings = self._decided_by(items, besides)
         if self.generate.temperature > 0 and settings["engine"] != "hf":
             return
         inputs = self.inputs(items)

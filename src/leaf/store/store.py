@@ -101,7 +101,8 @@ class Store:
             MissingError: more are missing; what there is is kept.
         """
         key = self.key_of(work, items, shard_size=shard_size)
-        if not any(self.folder(work.kind, key).glob("*.parquet")):
+        begun = any(self.folder(work.kind, key).glob("*.parquet"))
+        if not begun and not self.is_done(work.kind, key):
             self._take_over(work, key, items, shard_size)
         shards = (items[at : at + shard_size] for at in range(0, len(items), shard_size))
         records, log = self.stream(
@@ -148,8 +149,7 @@ class Store:
         computed = 0
         if not self.is_done(work.kind, key):
             with _locked(folder):
-                sizes = [min(shard_size, total - at) for at in range(0, total, shard_size)]
-                filling = Filling(folder, work, sizes)
+                filling = Filling(folder, work, _sizes(total, shard_size))
                 computed = _fill(filling, folder, shards, total, work, runner)
                 if gaps := [one for found in filling.gaps.values() for one in found.values()]:
                     if len(gaps) > missing:
@@ -162,16 +162,17 @@ class Store:
 
     def _take_over(self, work: Work[T, R], key: str, items: Sequence[T], shard_size: int) -> None:
         """Begin a result with what a kindred one shares with it."""
-        there = {each.name for each in (self.root / work.kind).glob("*") if (each / DONE).is_file()}
+        there = {each.name for each in (self.root / work.kind).glob("*")}
         kindred = work.kindred_keys(items, shard_size=shard_size) if there else ()
-        other = next((one for one in kindred if one in there), None)
+        done = (one for one in kindred if one in there and self.is_done(work.kind, one))
+        other = next(done, None)
         if other is None:
             return
         records: list[R] = list(stream_records(self.folder(work.kind, other), work.record))
         folder = self.folder(work.kind, key)
         with _locked(folder):
-            sizes = [min(shard_size, len(items) - at) for at in range(0, len(items), shard_size)]
-            taken = Filling(folder, work, sizes).take_over(records)
+            filling = Filling(folder, work, _sizes(len(items), shard_size))
+            taken = filling.take_over(records)
         if taken:
             say(f"{work.title}: {taken} of {len(items)} ended by themselves within another limit")
 
@@ -258,6 +259,11 @@ def _fill(
             note_cost(folder, time.monotonic() - begun)
             begun = time.monotonic()
     return missing
+
+
+def _sizes(total: int, shard_size: int) -> list[int]:
+    """Return the items of each shard."""
+    return [min(shard_size, total - at) for at in range(0, total, shard_size)]
 
 
 def _missing(work: Work[Any, R], gaps: Sequence[R], total: int) -> str:

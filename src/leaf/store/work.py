@@ -94,8 +94,10 @@ class Result(ABC, Generic[T]):
         yield from ()
 
     def _key(self, items: Sequence[T], inputs: list[str], besides: Mapping[str, Any]) -> str:
-        settings = {**self.settings(items), **besides, **user_code_digest(type(self))}
-        return stage_key(self.kind, self.version, settings, inputs)
+        return stage_key(self.kind, self.version, self._decided_by(items, besides), inputs)
+
+    def _decided_by(self, items: Sequence[T], besides: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self.settings(items), **besides, **user_code_digest(type(self))}
 
 
 class Work(Result[T], Generic[T, R]):
