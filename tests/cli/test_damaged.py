@@ -124,9 +124,7 @@ def test_a_report_that_lacks_a_part_is_named(copy: Path) -> None:
 def test_a_missing_recipe_is_named(copy: Path) -> None:
     (copy / "recipe.yaml").unlink()
     command = json.loads((copy / "report.json").read_text())["command"]
-    assert complaint("explain", copy) == (
-        f"{copy}/recipe.yaml: not there; `{command}` writes it again"
-    )
+    assert complaint("explain", copy) == (f"{copy}/recipe.yaml: not there; `{command}` writes it")
 
 
 def test_without_a_report_the_recipe_beside_it_says_how_to_go_on(copy: Path) -> None:

@@ -198,3 +198,39 @@ def test_what_show_prints_can_be_run() -> None:
     Path("whole.yaml").write_text(leaf("show", "made.yaml", "--yaml").out)
     assert load_recipe("whole.yaml") == recipe
     assert read_problems(load_recipe("whole.yaml").data) == (problems, [])
+
+
+def test_a_model_that_is_not_here_is_said_and_the_recipe_written() -> None:
+    data = lines("sums.jsonl", ({"question": f"{n}?", "answer": n} for n in range(20)))
+    Path("there").mkdir()
+    _, _, out = made(data, "--student", "./my-student", "--teacher", "./there")
+    assert "student:  ./my-student is not here; correct `student: {model: ...}` in made.yaml" in out
+    assert "teacher:" not in out
+    _, _, out = made(data, "--student", "org/small", "--overwrite")
+    assert "is not here" not in out
+
+
+def test_columns_can_be_named_and_a_wrong_name_is_one_line() -> None:
+    records = ({"text": f"{n}?", "note": f"why {n}", "sum": n} for n in range(20))
+    data = lines("sums.jsonl", records)
+    recipe, problems, _ = made(data, "--question", "note", "--answer", "sum")
+    assert columns(recipe) == {"question": "note", "answer": "sum"}
+    assert problems[0].question == f"why {problems[0].answer}"
+    said = "--answer sums: sums.jsonl has no such column among text, note, sum; did you mean `sum`?"
+    assert complaint("init", data, "--answer", "sums", "--overwrite") == said
+
+
+def test_an_id_is_neither_question_nor_answer() -> None:
+    data = lines("ids.jsonl", ({"id": f"q{n}", "answer": "yes no"[n % 2 :]} for n in range(20)))
+    said = "ids.jsonl: no column looks like a question; there are: id, answer; name it: --question"
+    assert complaint("init", data).startswith(said)
+    data = lines("bare.jsonl", ({"id": "same", "question": f"{n}?"} for n in range(20)))
+    assert complaint("init", data).startswith("bare.jsonl: no column looks like an answer; ")
+
+
+def test_an_answer_with_empty_cells_is_named_with_the_first_of_them() -> None:
+    Path("a.csv").write_text("question,answer\n1+1?,2\n2+2?,\n")
+    assert complaint("init", "a.csv") == (
+        "a.csv:3: column `answer` is called like an answer, but is empty here and in 1 of 2 "
+        "records; fill it, or name another: --answer COLUMN"
+    )

@@ -251,3 +251,10 @@ def test_an_older_report_is_refused_with_the_way_out(
         f"{older}/report.json: has format 1, but this version of leaf (shows|reads) format", message
     )
     assert message.endswith("writes it again")
+
+
+@pytest.mark.parametrize("command", ["report", "explain"])
+def test_a_recipe_in_place_of_a_run_is_one_line(command: str, tmp_path: Path) -> None:
+    (recipe := tmp_path / "questions.yaml").write_text("extends: own\n")
+    said = f"{recipe}: is a file; name the folder that `leaf run` wrote"
+    assert complaint(command, recipe) == said

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ from transformers import AutoModelForCausalLM, Gemma4TextConfig
 
 from leaf.distill import tracking
 from leaf.distill.room import Parameters
-from leaf.doctor import Finding, examine
+from leaf.doctor import Finding, data, examine
 from leaf.doctor.files import ModelFiles, look
 from leaf.doctor.machine import check_disk, check_memory
+from leaf.models import threads
 from leaf.models.files import Source
 from leaf.models.load import best_device, resolve_dtype
 from leaf.recipe import ModelSection, Recipe
@@ -29,6 +31,13 @@ MEBI = Parameters(learning=2**20, frozen=0)
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAF_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No warnings that the machine is busy, nor that a test has few problems."""
+    monkeypatch.setattr(threads, "watch", SimpleNamespace(advice=lambda count: None))
+    monkeypatch.setattr(data, "_FEW", 0)
 
 
 @pytest.fixture
@@ -201,8 +210,31 @@ def test_prompts_beyond_the_context_are_counted(values: dict[str, Any], tmp_path
     assert teacher.startswith("training data: longest prompt for the teacher ")
     for text in (student, teacher):
         assert "311 tokens, context 128: 2 of 5 prompts do not fit" in text
-        assert "2 leave less than 20 tokens for the answer" in text
+        assert "2 leave less than 20 tokens for the answer; lower generate.max_new_tokens" in text
     assert "the student's context of 128: 3 of 5 are longer and left out" in rows
+
+
+def test_a_benchmarks_own_longest_answer_is_held_against_the_context(
+    values: dict[str, Any],
+) -> None:
+    values["evaluate"]["benchmarks"]["own"]["max_new_tokens"] = 120
+    student, teacher = found(values, "warn")
+    for text in (student, teacher):
+        assert text.startswith("benchmark own: longest prompt for the ")
+        assert "4 leave less than 120 tokens for the answer" in text
+        assert "; lower evaluate.benchmarks.own.max_new_tokens, " in text
+
+
+def test_too_few_test_problems_are_said_with_their_uncertainty(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "_FEW", 5)
+    # 1.96 * sqrt(0.5 * 0.5 / 4) is 49 points.
+    (text,) = found(values, "warn")
+    assert text.startswith("benchmark own: on 4 problems a share of right answers is uncertain by")
+    assert "up to 49 points; take a hundred or more" in text
+    monkeypatch.setattr(data, "_FEW", 4)
+    assert found(values, "warn") == []
 
 
 def test_rows_beyond_the_cutoff_are_counted(values: dict[str, Any], tmp_path: Path) -> None:

@@ -42,22 +42,23 @@ def of_effect() -> set[str]:
 
 
 def of_gsm8k() -> set[str]:
-    """LeaF minus plain distillation, from every question's value."""
+    """Right answers, and LeaF minus plain distillation, from every question's value."""
     rows = pq.read_table(RESULTS / "gsm8k-shifted-cpu" / "values.parquet").to_pylist()
-    kd, leaf = (
+    before, kd, leaf = (
         {
             row["problem_id"]: row["value"]
             for row in rows
             if (row["benchmark"], row["arm"]) == ("gsm8k", arm)
         }
-        for arm in ("kd", "leaf")
+        for arm in ("before", "kd", "leaf")
     )
     section = load_recipe("gsm8k-shifted-cpu").evaluate
     found = compare_values(leaf, kd, resamples=section.resamples, seed=section.seed)
     assert found.low is not None
     assert found.high is not None
     points = (found.difference, found.low, found.high)
-    return {f"{100 * one:+.1f}" for one in points} | {str(found.n)}
+    shares = {f"{100 * sum(one.values()) / len(one):.1f}" for one in (before, kd, leaf)}
+    return shares | {f"{100 * one:+.1f}" for one in points} | {str(found.n)}
 
 
 def of_pair1() -> set[str]:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:  # it imports torch, which the ledger of a run is shown withou
 SHOWN = "explain RUN [PROBLEM] or explain --student S --question Q --reference R"
 
 
+_SHOWN_PROBLEMS = 20
+"""Lines of a run's list on a terminal; a pipe and --json have all."""
+
+
 @Parameter(name="*", group="A prompt of your own")
 @dataclass(frozen=True, kw_only=True)
 class OwnPrompt:
@@ -96,7 +100,8 @@ def explain(  # noqa: D417 - `AsJson` and `OwnPrompt` say what they are
             _list(run_folder, as_json=json_)
             return
         ledger = run_folder / "ledger.parquet"
-        shown = explanation(_entry(ledger, problem), recipe_of(run_folder), str(ledger))
+        recipe = recipe_of(run_folder)
+        shown = explanation(_entry(ledger, problem), recipe, str(ledger))
         write = partial(write_explanation, shown)
     if json_:
         print(json.dumps(shown, indent=1))
@@ -189,8 +194,8 @@ def _entry(ledger: Path, problem: str) -> Entry:
 
 def _list(run_folder: Path, *, as_json: bool) -> None:
     """Show every problem of a run, one a line."""
-    entries = read_ledger(run_folder / "ledger.parquet")
     detector = recipe_of(run_folder).attribute.detector
+    entries = read_ledger(run_folder / "ledger.parquet")
     if as_json:
         lines = [
             {
@@ -205,5 +210,5 @@ def _list(run_folder: Path, *, as_json: bool) -> None:
         ]
         print(json.dumps(lines, indent=1))
         return
-    print_list(entries, detector, out_console)
+    print_list(entries, detector, out_console, _SHOWN_PROBLEMS)
     say_line(f"Next: `leaf explain {run_folder} PROBLEM`, with --html FILE for a page.")

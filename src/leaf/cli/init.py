@@ -14,6 +14,7 @@ from leaf.cli.options import AsJson, say_line
 from leaf.errors import DataError, UsageError
 from leaf.grade import GRADERS
 from leaf.recipe import ColumnsSection, DataSection
+from leaf.recipe.names import is_path
 from leaf.recipe.reading import load_recipe
 from leaf.records import Problem
 from leaf.tasks import read_problems
@@ -40,6 +41,8 @@ def init(  # noqa: D417 - `AsJson` says what it is
     *,
     student: str | None = None,
     teacher: str | None = None,
+    question: str | None = None,
+    answer: str | None = None,
     out: Path | None = None,
     name: str | None = None,
     split: str | None = None,
@@ -56,6 +59,8 @@ def init(  # noqa: D417 - `AsJson` says what it is
         data: A .jsonl, .json, .csv, .tsv or .parquet file, or a hub id.
         student: Folder, hub id or GGUF file. Default: that of the recipe `own`.
         teacher: The same, of a larger model.
+        question: The column that asks, by its path where it is nested. Default: guessed.
+        answer: The column of the final answer. Default: guessed.
         out: Recipe to write. Default: named like the data, here.
         name: Configuration of a hub data set.
         split: Split of a hub data set. Default: train.
@@ -72,7 +77,7 @@ def init(  # noqa: D417 - `AsJson` says what it is
     section = DataSection.model_validate(
         {"task": "table", "path": data} | {k: v for k, v in given.items() if v is not None}
     )
-    found = _look(section)
+    found = _look(section, question, answer)
     text = "".join(f"{line}\n" for line in _recipe(found, stem, student, teacher, out))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, encoding="utf-8")
@@ -86,6 +91,9 @@ def init(  # noqa: D417 - `AsJson` says what it is
     if found.refused:
         every = len(found.problems) + len(found.refused)
         say_line(f"left out: {len(found.refused)} of {every} records, first: {found.refused[0]}")
+    for role, model in (("student", student), ("teacher", teacher)):
+        if model is not None and is_path(model) and not Path(model).expanduser().exists():
+            say_line(f"{role}:  {model} is not here; correct `{role}: {{model: ...}}` in {out}")
     say_line(f"recipe:   {out} (look at its guesses)")
     say_line(f"Next: leaf doctor {out}")
 
@@ -109,12 +117,12 @@ class _Found:
         }
 
 
-def _look(section: DataSection) -> _Found:
+def _look(section: DataSection, question: str | None, answer: str | None) -> _Found:
     records = rows_of(section, "")
     rows = [row for row in records if isinstance(row, Row)]
     if not rows:
         raise next(error for error in records if isinstance(error, DataError))
-    guesses = guess_columns(rows, section.path or "")
+    guesses = guess_columns(rows, section.path or "", question=question, answer=answer)
     columns = ColumnsSection.model_validate({guess.key: guess.value for guess in guesses})
     section = section.model_copy(update={"columns": columns})
     problems, refused = read_problems(section)

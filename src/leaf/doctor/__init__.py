@@ -16,6 +16,7 @@ from leaf.doctor.data import (
     check_injections,
     check_kinds,
     check_lengths,
+    check_number,
     check_overlap,
     check_positions,
     check_programs,
@@ -116,10 +117,11 @@ def _examine(recipe: Recipe) -> list[Finding]:
     if len(chats) == 2:
         findings.extend(_guarded(check_pair(recipe, chats["student"][1], chats["teacher"][1])))
     train = _read(findings, "training data", recipe.data, chats)
+    limit = recipe.generate.max_new_tokens, "generate.max_new_tokens"
     if train:
         findings.extend(check_solutions(recipe, train))
         findings.extend(_guarded(check_injections(recipe, train)))
-        findings.extend(_guarded(check_lengths("training data", train, recipe, chats)))
+        findings.extend(_guarded(check_lengths("training data", train, chats, *limit)))
         findings.extend(_guarded(check_positions(recipe, train, chats)))
         if "student" in chats:
             files, chat = chats["student"]
@@ -129,7 +131,11 @@ def _examine(recipe: Recipe) -> list[Finding]:
         if test:
             left_out = recipe.evaluate.decontaminate
             findings.append(check_overlap(name, test, train or (), left_out=left_out))
-            findings.extend(_guarded(check_lengths(f"benchmark {name}", test, recipe, chats)))
+            findings.extend(check_number(name, test))
+            room = limit
+            if section.max_new_tokens is not None:
+                room = section.max_new_tokens, f"evaluate.benchmarks.{name}.max_new_tokens"
+            findings.extend(_guarded(check_lengths(f"benchmark {name}", test, chats, *room)))
     trained = student and _attempt(findings, count_parameters, student.source, recipe.distill)
     findings.extend(check_paths(recipe, [student, teacher], trained=trained is not None))
     if student and teacher and trained:

@@ -1,6 +1,7 @@
 """Checks of the data: what loads, what fits, what overlaps."""
 
 import itertools
+import math
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -231,11 +232,11 @@ def _answer(problem: Problem, text: str) -> Answer:
 def check_lengths(
     label: str,
     problems: Sequence[Problem],
-    recipe: Recipe,
     chats: Mapping[str, tuple[ModelFiles, PromptFormat]],
+    room: int,
+    limit: str,
 ) -> Iterator[Finding]:
-    """Hold prompts, and prompts with the longest answer, against each model's context."""
-    room = recipe.generate.max_new_tokens
+    """Hold prompts, and prompts with the longest answer (`limit`), against each model's context."""
     for role, (model, chat) in chats.items():
         lengths = [
             len(chat.prompt_ids(problem.content, turns=problem.turns)) for problem in problems
@@ -247,7 +248,8 @@ def check_lengths(
             yield Finding(
                 "warn",
                 f"{longest}, context {model.context}: {lost} of {len(problems)} prompts do not fit "
-                f"and count as not gradable, {short} leave less than {room} tokens for the answer",
+                f"and count as not gradable, {short} leave less than {room} tokens for the answer; "
+                f"lower {limit}, shorten the prompts, or take a {role} with a longer context",
             )
         else:
             yield Finding("good", f"{longest}, with {room} for the answer within {model.context}")
@@ -292,6 +294,23 @@ def check_cutoff(
         yield Finding("warn", f"{text}: {longer} of {len(rows)} are longer and left out")
     else:
         yield Finding("good", f"{text}: none is longer")
+
+
+_FEW = 30
+"""Test problems below which hardly a difference can be shown."""
+
+
+def check_number(name: str, test: Sequence[Problem]) -> Iterator[Finding]:
+    """Warn where a benchmark has too few problems to show what training changes."""
+    bases = len({problem.base or problem.id for problem in test})
+    if bases < _FEW:
+        # The widest half of a 95% interval, at 50% right.
+        points = min(0.98 / math.sqrt(bases), 0.5)
+        yield Finding(
+            "warn",
+            f"benchmark {name}: on {bases} problem{'s' * (bases > 1)} a share of right answers is "
+            f"uncertain by up to {100 * points:.0f} points; take a hundred or more",
+        )
 
 
 def check_overlap(

@@ -31,6 +31,7 @@ from leaf.models.strange import (
     quantised_line,
 )
 from leaf.recipe import ModelSection
+from leaf.recipe.names import is_path
 from leaf.store.disk import sha256_of
 from leaf.store.hub import hub_or_cache, unreached
 from leaf.store.store import write_whole
@@ -120,7 +121,7 @@ def _find(section: ModelSection, *, weights: bool) -> Source:
         return _find_folder(name, path)
     if os.path.exists(path):  # noqa: PTH110
         raise file_is(name, path)
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+    if is_path(name):
         raise ModelError(f"{name}: no such model folder or GGUF file")
     # Before the hub is asked; a name such as Qwen2.5-0.5B has none of these endings.
     if path.suffix.lower() in _FILE_ENDINGS:

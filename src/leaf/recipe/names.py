@@ -10,6 +10,11 @@ from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 from leaf.recipe.detectors import SHIPPED
 
 
+def is_path(model: str) -> bool:
+    """Whether a model's name can only be a path: no hub id looks like it."""
+    return model.startswith((".", "/", "~")) or model.count("/") > 1 or model.endswith(".gguf")
+
+
 @dataclass(frozen=True)
 class OneOf:
     """Allows the names that ship and the keys of a table, as in `Annotated[str, OneOf(...)]`.

@@ -13,7 +13,7 @@ TEASER = 140
 """Characters of a question that a closed row shows."""
 
 REMOVED, FREED = 1, 2
-"""Marks of a unit, added up: taken out of some prompt; one of those prompts was verified."""
+"""Marks of a unit, added up: cut on trial; one of those trials was verified."""
 
 _UNSAFE = {
     "<": "\\u003c",  # ends no script element, opens no comment

@@ -39,7 +39,7 @@ def explanation_html(shown: Mapping[str, Any]) -> str:
     problem = shown["problem"]
     parts = [_STYLE, *_maps(problem)]
     if problem["tried"]:
-        legend = "<s>struck through</s>: taken out of some prompt"
+        legend = "<s>struck through</s>: cut on trial"
         if any(map(freed, problem["removals"])):
             legend += "; <b>✓</b> that freed the student"
         parts.append(f"<p><small>{legend}</small></p>")
@@ -60,7 +60,7 @@ def _maps(problem: Mapping[str, Any]) -> Iterator[str]:
         yield _map("Gap", meaning, problem["units"], "difference")
     for ranking in problem["rankings"]:
         name = f"Ranked by {ranking['detector']}, {ranking['unit']} by {ranking['unit']}"
-        yield _map(name, "deeper colours are cut first", ranking["units"], "score")
+        yield _map(name, "darker is cut sooner", ranking["units"], "score")
     if not problem["rankings"] and not any("gap" in unit for unit in problem["units"]):
         yield _map("The question", "", problem["units"], "score")
 

@@ -88,15 +88,29 @@ def _maps(problem: Mapping[str, Any], *, colours: bool) -> Iterator[_Map]:
         unit = ranking["unit"]
         yield _Map(
             name=f"Ranked by {visible(ranking['detector'])}, {unit} by {unit}",
-            meaning=f"{'deeper colours' if colours else 'higher bars'} are cut first",
+            meaning="darker is cut sooner" if colours else "higher bars are cut sooner",
             units=ranking["units"],
             value=lambda unit: -unit["score"],
         )
 
 
-def print_list(found: Sequence[Entry], detector: str, console: Console) -> None:
-    """Print a line a problem that entered: id, cuts kept, text; count those that only took some."""
+def print_list(
+    found: Sequence[Entry], detector: str, console: Console, most: int | None = None
+) -> None:
+    """Print a line a problem that entered: id, cuts kept, text; count those that only took some.
+
+    Args:
+        found: The run's entries.
+        detector: Whose cuts count.
+        console: Where to.
+        most: Lines on a terminal, those with a cut kept first; the rest are counted.
+    """
     entered = [entry for entry in found if entry.entered]
+    left = 0
+    if most is not None and console.is_terminal and len(entered) > most:
+        left = len(entered) - most
+        kept_first = sorted(entered, key=lambda one: not any(t.kept for t in one.tried(detector)))
+        entered = kept_first[:most]
     width = max((cell_len(visible(entry.problem_id)) for entry in entered), default=0)
     cut: Any = {"no_wrap": True, "overflow": "ellipsis"} if console.is_terminal else {}
     for entry in entered:
@@ -109,6 +123,9 @@ def print_list(found: Sequence[Entry], detector: str, console: Console) -> None:
             " ".join(visible(entry.question).split()),
         )
         console.print(line, soft_wrap=not console.is_terminal, **cut)
+    if left:
+        line = Text(f"and {left} more that entered: through a pipe, or with --json, all", "dim")
+        console.print(line)
     hosts = [entry for entry in found if not entry.entered and entry.tried(detector)]
     if hosts:
         came = sum(any(item.kept for item in entry.tried(detector)) for entry in hosts)
@@ -138,7 +155,9 @@ def print_explanation(found: Mapping[str, Any], console: Console) -> None:
             said.append(f"{role} ", "dim")
             said.append_text(_OUTCOMES[problem["before"][role]["outcome"]])
             said.append(f" ({visible(found['recipe'][role]['model'])})   ", "dim")
-        console.print(said.append("answer ", "dim").append(visible(problem["answer"]), "bold"))
+        console.print(
+            said.append("right answer ", "dim").append(visible(problem["answer"]), "bold")
+        )
     _print_heat(found, console)
     _print_tried(found, roles, console)
     if roles:
@@ -163,7 +182,7 @@ def _print_heat(found: Mapping[str, Any], console: Console) -> None:
                 console.print(line, markup=False, no_wrap=True, crop=False)
     if problem["tried"]:
         legend = "struck through" if colours else "[-so-]"
-        legend += ": taken out of some prompt"
+        legend += ": cut on trial"
         legend += "; ✓ that freed the student, ✗ that did not" * judged_unsolved(problem)
         console.print(Text(legend, "dim"))
 

@@ -124,6 +124,13 @@ def repeat(folder: Path) -> str:
     return f"leaf run {recipe if recipe.is_file() else 'RECIPE'} --out {folder}"
 
 
+def _not_there(path: Path) -> UsageError:
+    folder = path.parent
+    if folder.is_file():
+        return UsageError(f"{folder}: is a file; name the folder that `leaf run` wrote")
+    return UsageError(f"{path}: not there; `{repeat(folder)}` writes it")
+
+
 def recipe_of(folder: Path) -> Recipe:
     """Return the recipe of a run.
 
@@ -133,7 +140,7 @@ def recipe_of(folder: Path) -> Recipe:
     """
     path = folder / "recipe.yaml"
     if not path.is_file():
-        raise UsageError(f"{path}: not there; `{repeat(folder)}` writes it again")
+        raise _not_there(path)
     return load_recipe(str(path))
 
 
@@ -145,7 +152,7 @@ def report_of(folder: Path) -> dict[str, Any]:
     """
     path = folder / "report.json"
     if not path.is_file():
-        raise UsageError(f"{path}: not there; `{repeat(folder)}` writes it")
+        raise _not_there(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from leaf.errors import DataError
+from leaf.errors import DataError, nearest
 from leaf.records import Problem
 from leaf.tasks.conversation import is_conversation
 from leaf.tasks.paths import decoded, value_at
@@ -49,14 +49,24 @@ class Guess:
     why: str
 
 
-def guess_columns(rows: Sequence[Row], place: str) -> list[Guess]:
-    """Guess `data.columns`.
+def guess_columns(
+    rows: Sequence[Row], place: str, *, question: str | None = None, answer: str | None = None
+) -> list[Guess]:
+    """Guess `data.columns`, but for those that are named.
 
     Raises:
-        DataError: nothing looks like a question, or like an answer; names what there is.
+        DataError: nothing looks like a question, or like an answer, or a column that is named is
+            not there; names what there is.
     """
     table = _Table(rows[:_LOOKED_AT])
-    guesses = [*_question(table, place)]
+    for option, column in (("--question", question), ("--answer", answer)):
+        if column is not None and not table.values(column):
+            raise DataError(
+                f"{option} {column}: {place} has no such column among "
+                f"{', '.join(table.columns)}{nearest(column, table.columns)}"
+            )
+    named = Guess(key="question", value=question, why="named")
+    guesses = [named] if question is not None else _question(table, place)
     taken = {guess.value for guess in guesses}
     for part in ("context", "gold", "system", "id"):
         test = table.is_unique if part == "id" else table.is_there
@@ -69,6 +79,8 @@ def guess_columns(rows: Sequence[Row], place: str) -> list[Guess]:
     elif len(letters) > 1:
         guesses.append(Guess(key="choices", value=letters, why="columns of single letters"))
     chooses = any(guess.key == "choices" for guess in guesses)
+    if answer is not None:
+        return [*guesses, Guess(key="answer", value=answer, why="named")]
     return [*guesses, *_answer(table, taken, place, chooses=chooses)]
 
 
@@ -80,11 +92,12 @@ def _question(table: "_Table", place: str) -> list[Guess]:
         return [Guess(key="question", value=chat, why=why)]
     if asks:
         return [_by_name("question", asks, table)]
-    texts = [column for column in table.columns if table.is_text(column)]
+    others = ("id", "answer", "solution", "golds")
+    texts = [
+        one for one in table.columns if table.is_text(one) and not table.is_called(one, others)
+    ]
     if not texts:
-        raise DataError(
-            f"{place}: no column looks like a question; there are: {', '.join(table.columns)}"
-        )
+        raise _nothing(table, place, "question")
     asking = max(texts, key=lambda column: (table.share(column, "?"), table.words(column)))
     return [Guess(key="question", value=asking, why=f"asks most; e.g. {table.example(asking)}")]
 
@@ -100,12 +113,10 @@ def _answer(table: "_Table", taken: set[Any], place: str, *, chooses: bool) -> l
         answer, golds = golds, None
     solves = solution is not None or any(table.is_chat(column) for column in taken)
     if answer is None and not solves:
-        rest = [one for one in table.columns if free(one) and not table.is_unique(one)]
-        rest = rest or [one for one in table.columns if free(one)]
+        rest = [one for one in table.columns if free(one) and not table.is_called(one, ("id",))]
+        rest = [one for one in rest if not table.is_unique(one)] or rest
         if not rest:
-            raise DataError(
-                f"{place}: no column looks like an answer; there are: {', '.join(table.columns)}"
-            )
+            raise _nothing(table, place, "answer")
         answer = rest[-1]
     found = []
     if answer is not None and not chooses and solution is None and table.is_worked(answer):
@@ -119,6 +130,23 @@ def _answer(table: "_Table", taken: set[Any], place: str, *, chooses: bool) -> l
     if golds is not None and not chooses:
         found.append(_by_name("golds", golds, table))
     return found
+
+
+def _nothing(table: "_Table", place: str, part: str) -> DataError:
+    """Say that no column is a part: none is called so, or the one that is has many empty cells."""
+    article = "an" if part == "answer" else "a"
+    for column in table.columns:
+        if table.is_called(column, (part,)) and not table.is_there(column):
+            filled = len(table.values(column))
+            return DataError(
+                f"{table.first_empty(column)}: column `{column}` is called like {article} {part}, "
+                f"but is empty here and in {table.count - filled} of {table.count} records; fill "
+                f"it, or name another: --{part} COLUMN"
+            )
+    return DataError(
+        f"{place}: no column looks like {article} {part}; there are: "
+        f"{', '.join(table.columns)}; name it: --{part} COLUMN"
+    )
 
 
 def _by_name(key: str, column: str, table: "_Table") -> Guess:
@@ -164,6 +192,7 @@ class _Table:
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
+        self.count = len(rows)
         self.columns: list[str] = []
         for row in rows:
             for column, value in row.values.items():
@@ -201,9 +230,18 @@ class _Table:
                 found.append(value)
         return found
 
+    def first_empty(self, column: str) -> str:
+        """Return the place of the first record that has none."""
+        return next(row.place for row in self._rows if not _Table([row]).values(column))
+
     def is_there(self, column: str) -> bool:
         """Whether most records have it."""
         return len(self.values(column)) > _MOST * len(self._rows)
+
+    def is_called(self, column: str, parts: Sequence[str]) -> bool:
+        """Whether it is called like one of these."""
+        name = _plain(column.rpartition(".")[2])
+        return any(name in _NAMES[part].split() for part in parts)
 
     def is_text(self, column: str) -> bool:
         """Whether it is text, and none that is a number or a list."""

@@ -92,7 +92,7 @@ def test_a_prompt_of_ones_own_needs_no_run(cue_pair: Path, capsys: Output) -> No
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nowhere"], "nowhere/ledger.parquet: not there; `leaf run` with its recipe"),
+        (["nowhere"], "nowhere/recipe.yaml: not there; `leaf run RECIPE --out nowhere` writes it"),
         (["RUN", "train-44"], "has no problem train-44; it holds those that entered"),
         (["RUN", "train-44"], "did you mean `train-4`?"),
         ([], "missing RUN"),

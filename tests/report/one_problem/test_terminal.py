@@ -33,7 +33,7 @@ def printed(entry: Entry, recipe: Recipe, *, colour: bool = False, width: int = 
 def test_outcomes_reasons_and_both_models_answers_are_there(entry: Entry, recipe: Recipe) -> None:
     text = printed(entry, recipe)
     for said in (
-        "student ✗ wrong (org/small)   teacher ✓ right (org/large)   answer 3",
+        "student ✗ wrong (org/small)   teacher ✓ right (org/large)   right answer 3",
         "Cuts tried  1 of 3 verified",
         "student ✓ right  teacher ✓ right  verified: both right without it",
         "student ✗ wrong  teacher – not asked  not verified: student wrong",
@@ -72,7 +72,7 @@ def test_without_colours_bars_stand_under_the_words_and_brackets_for_strikes(
     gap = next(at for at, line in enumerate(lines) if line.startswith("Gap"))
     # Student minus teacher: 0.5, -1, 1, 0; where the teacher leans more there is no bar.
     assert lines[gap + 2] == "▃" * 8 + " " * 6 + "▆" * 9
-    assert "[-so-]: taken out of some prompt; ✓ that freed the student, ✗ that did not" in lines
+    assert "[-so-]: cut on trial; ✓ that freed the student, ✗ that did not" in lines
 
 
 def test_with_colours_the_student_is_orange_and_the_teacher_blue(
@@ -89,7 +89,7 @@ def test_with_colours_the_student_is_orange_and_the_teacher_blue(
     assert "\x1b[9;" in text
     assert "\x1b[4;" not in text[: text.index("Cuts tried")]
     assert "\x1b[1;32m✓" in text[student:teacher]
-    assert "struck through: taken out of some prompt" in text
+    assert "struck through: cut on trial" in text
     assert "▆" not in text
 
 
@@ -97,7 +97,7 @@ def test_a_sentence_that_was_ranked_has_one_bar_over_its_whole_length(
     by_sentence: tuple[Entry, Recipe],
 ) -> None:
     lines = printed(*by_sentence).splitlines()
-    named = "Ranked by ablation, sentence by sentence  higher bars are cut first"
+    named = "Ranked by ablation, sentence by sentence  higher bars are cut sooner"
     at = lines.index(named)
     assert lines[at + 1] == "✓[-Ben has 3 red pens.-] How many?"
     assert lines[at + 2] == "▆" * len("✓[-Ben has 3 red pens.-]")
@@ -181,7 +181,7 @@ def test_before_models_were_asked_their_answers_are_not_there(
     assert not {"asked", "student", "teacher", "0 of 1", "verdict"} & set(text.split())
     assert "Ranked by ablation" in text
     assert "\n[-Ben has 3 red pens.-] How many?" in text
-    assert "[-so-]: taken out of some prompt\n" in text
+    assert "[-so-]: cut on trial\n" in text
     assert "– [-Ben has 3 red pens.-]" in text
     assert "✗" not in text
     assert "✓" not in text
@@ -291,6 +291,21 @@ def test_the_list_is_one_line_a_problem_whatever_the_question(entry: Entry) -> N
     print_list([other], "gradient", Console(file=out, width=60, force_terminal=True))
     (line,) = out.getvalue().splitlines()
     assert "…" in line
+
+
+def test_of_a_long_list_a_terminal_has_the_problems_with_something_kept_first(
+    entry: Entry,
+) -> None:
+    others = [dataclasses.replace(entry, problem_id=f"q{n}", variants=()) for n in range(5)]
+    shown, whole = (
+        Console(file=io.StringIO(), width=80, force_terminal=one) for one in (True, False)
+    )
+    for console in (shown, whole):
+        print_list([*others, entry], "gradient", console, 3)
+    first, *_, last = shown.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert "1 of 3 kept" in first
+    assert "and 3 more that entered: through a pipe, or with --json, all" in last
+    assert len(whole.file.getvalue().splitlines()) == 6  # type: ignore[attr-defined]
 
 
 def test_what_a_cut_was_held_against_stands_below_it(entry: Entry, recipe: Recipe) -> None:
