@@ -115,6 +115,17 @@ def test_hidden_states_take_width_times_bytes_a_response_token(
     )
 
 
+def test_a_tiny_model_is_said_to_take_longer_than_its_products(
+    cue_pair: Path, pair: tuple[ModelFiles, ModelFiles]
+) -> None:
+    recipe, (student, teacher) = recipe_of(cue_pair), pair
+    small = replace(student, parameters=4_000_000)
+    said = "; a model this small takes several times as long (`--total` measures it)"
+    assert texts(recipe, (small, teacher))[-1].endswith(said)
+    large = replace(student, parameters=6_000_000)
+    assert said not in texts(recipe, (large, teacher))[-1]
+
+
 def test_likeliest_tokens_take_eight_bytes_each(
     cue_pair: Path, pair: tuple[ModelFiles, ModelFiles]
 ) -> None:

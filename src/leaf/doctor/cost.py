@@ -22,6 +22,9 @@ from leaf.store.memory import size_of
 _TOP_BYTES = 8
 """Of one kept token: its id and its log-probability."""
 
+_TINY = 5e6
+"""Parameters below which a step is mostly not matrix products."""
+
 _MEASURED = 0.3
 """Seconds that the products are tried for."""
 
@@ -119,6 +122,8 @@ def check_cost(
     longer = ""
     if section.max_steps is None and section.max_tokens is None:
         longer = "; longer by their changed questions"
+    if student.parameters < _TINY:
+        longer += "; a model this small takes several times as long (`--total` measures it)"
     yield Finding(
         "good",
         f"time, training: about {duration(seconds)} for {students(recipe)} on {rows.count} "
