@@ -57,7 +57,8 @@ LossName = Annotated[str, OneOf(("kl", "reverse_kl", "jsd", "skew_kl", "tv"), "l
 SourceName = Annotated[
     str,
     OneOf(
-        ("verified", "needless", "templates", "problems", "passages"), "leaf.prune.inject:SOURCES"
+        ("verified", "needless", "templates", "measures", "problems", "passages"),
+        "leaf.prune.inject:SOURCES",
     ),
 ]
 

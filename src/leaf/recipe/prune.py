@@ -30,8 +30,8 @@ class InjectSection(Section):
         ["templates", "problems"],
         description="where texts come from: verified (verified cuts of this run), needless (pieces"
         " of solved problems that do nothing for the answer, by ablation), templates (our own"
-        " bank), problems (sentences of other problems), passages (of other records, for"
-        " questions with passages)",
+        " bank), measures (of the bank, where a measure changes), problems (sentences of other"
+        " problems), passages (of other records, for questions with passages)",
     )
     looked_at: Count = Field(
         500, description="needless: so many problems that the student solves are looked through"
@@ -52,19 +52,20 @@ class InjectSection(Section):
     )
     forms: Annotated[list[Literal["sentence", "clause"]], Field(min_length=1)] = Field(
         ["sentence", "clause"],
-        description="templates: whole sentences, half ones within a sentence (`, who is 9 years"
-        " old,`)",
+        description="templates, measures: whole sentences, half ones within a sentence (`, who is 9"
+        " years old,`)",
     )
     topic: _Sides = Field(
-        ["in", "out"], description="templates: about things of the problem (in), or others (out)"
+        ["in", "out"],
+        description="templates, measures: about things of the problem (in), or others (out)",
     )
     role: _Sides = Field(
-        ["in", "out"], description="templates: about a person of the problem, or others"
+        ["in", "out"], description="templates, measures: about a person of the problem, or others"
     )
     number: Annotated[list[Literal["in", "out", "none"]], Field(min_length=1)] = Field(
         ["in", "out", "none"],
-        description="templates, problems: with a number in the range of the problem's, out of it,"
-        " or without one",
+        description="templates, measures, problems: with a number in the range of the problem's,"
+        " out of it, or without one",
     )
     passages: Count = Field(
         1, description="passages: so many go in side by side, as one insertion, the hardest first"

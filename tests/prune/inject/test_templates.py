@@ -7,10 +7,10 @@ from fractions import Fraction
 
 import pytest
 
-from leaf.prune.inject.bank import AVOID, TEMPLATES
+from leaf.prune.inject.bank import AVOID, MEASURES, TEMPLATES
 from leaf.prune.inject.places import Host
 from leaf.prune.inject.source import Insertion, Material
-from leaf.prune.inject.templates import NEWCOMERS, templates
+from leaf.prune.inject.templates import NEWCOMERS, measures, templates
 from leaf.prune.inject.words import EITHER, LARGE, MEN, NAMES, SMALL, WOMEN, numbers
 from leaf.recipe import InjectSection
 from leaf.records import Problem
@@ -44,6 +44,30 @@ def test_every_template_is_one_of_a_kind_and_avoids_what_it_is_about() -> None:
         # It avoids itself: a question must never get two of a kind, one by us, one of its own.
         words = re.findall(r"[a-z]+", template.text.split("named")[-1].lower())
         assert re.search(rf"\b(?:{template.avoid})", " ".join(words)) or template.form == "end"
+
+
+def test_a_measure_changes_from_one_number_to_another_neither_of_them_the_questions() -> None:
+    found = []
+    for seed in range(30):
+        section = InjectSection()
+        offers = measures(Material(problems={}, verified=[], section=section))
+        found += offers(host(PENS), random.Random(seed))
+    assert {item.donor.split("/")[0] for item in found} == {"measures"}
+    assert {item.donor.split("/")[1] for item in found} >= {"weight", "fever", "heat", "price"}
+    for item in found:
+        before, after = numbers(item.text)
+        assert before != after
+        assert not {before, after} & {12, 5, 7}
+        assert "{" not in changed(PENS, item)
+        sides = {one > 12 or one < 5 for one in (before, after)}
+        assert sides == {item.donor.endswith("-out")}
+
+
+def test_every_measure_is_one_of_a_kind_and_has_two_numbers() -> None:
+    kinds = [(t.name, t.form, t.topic, t.role) for t in MEASURES]
+    assert len(set(kinds)) == len(kinds)
+    assert all("{n}" in t.text and "{m}" in t.text and t.high > t.low for t in MEASURES)
+    assert {t.avoid for t in MEASURES} <= set(AVOID.values())
 
 
 def test_the_bank_has_all_sides_of_all_three_axes() -> None:

@@ -21,7 +21,10 @@ Side = Literal["in", "out"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Template:
-    """A text with places to fill: `{who}` a person, `{n}` a number, `{things}` what is counted."""
+    """A text with places to fill.
+
+    `{who}` is a person, `{n}` and `{m}` are two numbers, `{things}` is what is counted.
+    """
 
     name: str
     """Part of what the ledger calls its donor."""
@@ -65,6 +68,11 @@ AVOID = {
     "bus": "bus|train|rout|ride|driv|drove|car|travel|passenger|number",
     "steps": "step|stair|tower|church|floor|climb|walk|stor",
     "clothes": "jacket|coat|cloth|wear|wore|shirt|green|outfit|color|colour|dress",
+    "fever": "degree|temperature|hot|cold|warm|fever|sick|ill|doctor|thermometer",
+    "heart": "heart|pulse|beat|minute|rate|exercis|run|ran|jog",
+    "battery": "batter|phone|percent|charg|power",
+    "sleep": "sleep|slept|hour|night|bed|tired|awake",
+    "speed": "mile|kilomet|km|speed|fast|slow|wind|hour|driv|drove|walk|ran|run|travel|ride|distan",
     "size": "size|big|small|large|tin|huge|tall|length|wide",
 }
 """What a template is about to the beginnings of words that it avoids."""
@@ -128,6 +136,35 @@ windy     opening   out   out  -       weather  On a windy day,
 """
 
 
+_MEASURES = """
+name      form      topic role number  avoids   text
+
+weight    sentence  out   in   60-220  weight   {who}'s weight went from {n} to {m} pounds.
+height    sentence  out   in   40-78   height   {who}'s height went from {n} to {m} inches.
+fever     sentence  out   in   96-104  fever    {who}'s temperature went from {n} to {m} degrees.
+heart     sentence  out   in   50-180  heart    {who}'s pulse went from {n} to {m} beats a minute.
+battery   sentence  out   in   2-99    battery  {who}'s phone went from {n} to {m} percent.
+sleep     sentence  out   in   4-12    sleep    {who}'s sleep went from {n} to {m} hours a night.
+
+heat      sentence  out   out  20-95   weather  It went from {n} to {m} degrees outside.
+wind      sentence  out   out  3-60    speed    The wind went from {n} to {m} miles an hour.
+queue     sentence  out   out  5-90    kin      A queue outside went from {n} to {m} people.
+
+weigh     sentence  in    out  2-90    weight   All {things} weighed {n} pounds and later {m}.
+price     sentence  in    out  2-90    cost     Elsewhere {things} went from {n} to {m} dollars.
+
+weight    name      out   in   60-220  weight   , whose weight went from {n} to {m} pounds,
+height    name      out   in   40-78   height   , whose height went from {n} to {m} inches,
+fever     name      out   in   96-104  fever    , whose temperature went from {n} to {m} degrees,
+battery   name      out   in   2-99    battery  , whose phone went from {n} to {m} percent,
+
+weigh     end       in    out  2-90    weight   , which weighed {n} pounds and later {m}
+
+heat      opening   out   out  20-95   weather  While it went from {n} to {m} degrees outside,
+wind      opening   out   out  3-60    speed    While the wind went from {n} to {m} miles an hour,
+"""
+
+
 def _read(line: str) -> Template:
     name, form, topic, role, number, avoids, text = line.split(maxsplit=6)
     low, _, high = number.partition("-")
@@ -146,5 +183,12 @@ def _read(line: str) -> Template:
     )
 
 
-TEMPLATES = tuple(_read(line) for line in _TABLE.splitlines()[2:] if line.strip())
-"""Every template, in the order of the table."""
+def _all(table: str) -> tuple[Template, ...]:
+    return tuple(_read(line) for line in table.splitlines()[2:] if line.strip())
+
+
+TEMPLATES = _all(_TABLE)
+"""Every template that says one thing, in the order of the table."""
+
+MEASURES = _all(_MEASURES)
+"""Every template in which a measure changes: `{n}` before, `{m}` after."""

@@ -10,7 +10,7 @@ from leaf.prune.inject.passages import passages
 from leaf.prune.inject.places import Host
 from leaf.prune.inject.problems import problems
 from leaf.prune.inject.source import Insertion, Material, Offers, Source
-from leaf.prune.inject.templates import templates
+from leaf.prune.inject.templates import measures, templates
 from leaf.recipe import InjectSection
 from leaf.records import BETWEEN, Counterfactual, Problem, Span
 
@@ -18,6 +18,7 @@ SOURCES: dict[str, Source] = {
     "verified": of_run.verified,
     "needless": of_run.needless,
     "templates": templates,
+    "measures": measures,
     "problems": problems,
     "passages": passages,
 }

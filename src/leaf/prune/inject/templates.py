@@ -1,12 +1,12 @@
-"""Source `templates`: our own bank, its roles, numbers and things taken from the question."""
+"""Sources `templates` and `measures`: our own bank, filled with what the question speaks of."""
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import product
 
-from leaf.prune.inject.bank import TEMPLATES, Template
+from leaf.prune.inject.bank import MEASURES, TEMPLATES, Template
 from leaf.prune.inject.places import SUBJECT, Host, may_meet, speaks_of, subject, takes_up
 from leaf.prune.inject.source import Insertion, Material, Offers
 from leaf.prune.inject.words import COUNTING, LARGE, NAMES, SMALL
@@ -39,8 +39,17 @@ Filled = tuple[int, str]
 
 def templates(material: Material) -> Offers:
     """Offer each text of the bank that fits a question, its place and number drawn."""
+    return _of("templates", TEMPLATES, material)
+
+
+def measures(material: Material) -> Offers:
+    """Offer each text of the bank in which a measure changes, its place and numbers drawn."""
+    return _of("measures", MEASURES, material)
+
+
+def _of(source: str, bank: Sequence[Template], material: Material) -> Offers:
     section = material.section
-    wanted = [template for template in TEMPLATES if _is_wanted(template, section)]
+    wanted = [template for template in bank if _is_wanted(template, section)]
 
     def offers(host: Host, rng: random.Random) -> Iterator[Insertion]:
         if not host.is_english or host.has_passages:
@@ -49,15 +58,22 @@ def templates(material: Material) -> Offers:
             if _words(template.avoid).search(host.text):
                 continue
             sides = _numbers(template, host, section) if template.high else {"none": [0]}
+            count = 2 if "{m}" in template.text else 1
+            sides = {side: found for side, found in sides.items() if len(found) >= count}
             filled = list(_FORMS[template.form](template, host))
             if not (sides and filled):
                 continue
             side = rng.choice(sorted(sides))
             place, text = rng.choice(filled)
+            if count == 1:
+                text = text.replace("{n}", str(rng.choice(sides[side])))
+            else:
+                before, after = rng.sample(sides[side], 2)
+                text = text.replace("{n}", str(before)).replace("{m}", str(after))
             yield Insertion(
                 place=place,
-                text=text.replace("{n}", str(rng.choice(sides[side]))),
-                donor=f"templates/{template.name}/{template.topic}-{template.role}-{side}",
+                text=text,
+                donor=f"{source}/{template.name}/{template.topic}-{template.role}-{side}",
             )
 
     return offers
