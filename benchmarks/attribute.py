@@ -14,6 +14,11 @@ ways take turns on parts of the problems and see the same tokens. For each model
   had once the model was loaded; published_peak_bytes the same of the published way;
 - cosine_to_float32: scores in bfloat16 against those of a float32 model, mean over problems;
 - same_scores: the cosine between the two ways' scores, mean over problems.
+
+--compiled also fuses norms and activations by torch.compile (it needs a C++ compiler):
+
+- ratio_compiled: our seconds over those of ours compiled, the median over parts of two problems;
+- compile_seconds: what the first pass takes longer; compiled_cosine: between both ways' scores.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +32,7 @@ import cyclopts
 import numpy as np
 import torch
 
-from benchmarks import _measure
+from benchmarks import _compiled, _measure
 from benchmarks._gsm_ic import MODELS, STUDENT
 from benchmarks._measure import alone, peak_growth, timed
 from benchmarks.common import ROOT, AsJson, out_console, print_json, start
@@ -72,6 +77,7 @@ def main(
     n: int = 64,
     names: str = f"{SMALLEST},{STUDENT}",
     token_budget: int = 1024,
+    compiled: bool = False,
     data: Path = ROOT.parent / "shared" / "data" / "gsm8k" / "train.jsonl",
 ) -> None:
     """Measure seconds and bytes of sensitivity.
@@ -81,6 +87,7 @@ def main(
         n: How many problems.
         names: Models made by tools/offline_models.py, or paths of models.
         token_budget: Tokens of one batch of ours, padding included.
+        compiled: Also with norms and activations compiled.
         data: GSM8K's train.jsonl, or records like it.
     """
     if n < PART:
@@ -90,6 +97,8 @@ def main(
     for name in names.split(","):
         model = path_of(name)
         found = measure(model, problems, token_budget)
+        if compiled:
+            found |= measure_compiled(model, problems, token_budget)
         for way in ("ours", "published"):
             key = "peak_bytes" if way == "ours" else "published_peak_bytes"
             found[key] = float(alone(peak, model, problems[:PART], token_budget, way))
@@ -139,6 +148,29 @@ def measure(model: str, problems: Sequence[Problem], token_budget: int) -> dict[
         "published_seconds": sum(turn.published for turn in turns),
         "cosine_to_float32": fmean(map(cosine, ours[:PART], wide)),
         "same_scores": fmean(map(cosine, ours, theirs)),
+    }
+
+
+def measure_compiled(
+    model: str, problems: Sequence[Problem], token_budget: int
+) -> dict[str, float]:
+    """Score parts of two problems in turns, plain and compiled."""
+    loaded, chat = open_model(model, "bfloat16")
+    here = MeasuredModel(loaded=loaded, chat=chat, token_budget=token_budget)
+    with _compiled.compiled(loaded.model):
+        first, fused = timed(partial(score_ours, here, problems[:2]))
+    again, plain = timed(partial(score_ours, here, problems[:2]))
+    ratios = []
+    for begin in range(0, len(problems) - 1, 2):
+        work = partial(score_ours, here, problems[begin : begin + 2])
+        seconds, _ = timed(work)
+        with _compiled.compiled(loaded.model):
+            compiled_seconds, _ = timed(work)
+        ratios.append(seconds / compiled_seconds)
+    return {
+        "ratio_compiled": median(ratios),
+        "compile_seconds": first - again,
+        "compiled_cosine": fmean(map(cosine, plain, fused)),
     }
 
 

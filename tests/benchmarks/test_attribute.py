@@ -1,7 +1,9 @@
 """The two ways of `benchmarks.attribute` compute the same, and its count of operations is right."""
 
 import pytest
+import torch
 
+from benchmarks._compiled import compiled
 from benchmarks.attribute import cosine, operations, score_ours, score_published
 from leaf.attribute import MeasuredModel
 from leaf.models.load import load
@@ -26,6 +28,18 @@ def test_both_ways_give_the_same_scores_and_leave_no_gradient(opened):
         assert one == pytest.approx(other, rel=1e-3)
     parameters = list(opened[0].model.parameters())
     assert all(parameter.grad is None and not parameter.requires_grad for parameter in parameters)
+
+
+def test_what_is_compiled_computes_the_same_and_is_taken_back(opened, monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda function, dynamic: function)  # no compiler here
+    here = MeasuredModel(loaded=opened[0], chat=opened[1])
+    plain = score_ours(here, PROBLEMS)
+    with compiled(opened[0].model) as count:
+        layers = opened[0].model.config.num_hidden_layers
+        assert count >= 3 * layers + 1
+        for one, other in zip(plain, score_ours(here, PROBLEMS), strict=True):
+            assert one == pytest.approx(other, rel=1e-5)
+    assert not any("forward" in vars(module) for module in opened[0].model.modules())
 
 
 def test_operations_are_four_a_parameter_and_token_and_the_head_counts_for_the_response(opened):
