@@ -1,6 +1,5 @@
 """What command lines share: where they print, options that recur, how failures are told."""
 
-import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from typing import Annotated, NoReturn
 from cyclopts import App, CycloptsError, Parameter, UnknownOptionError, UnusedCliTokensError
 from rich.markup import escape
 
-from leaf.errors import LeafError, UsageError
+from leaf.errors import LeafError, UsageError, nearest
 from leaf.progress import Terminal, show_any_letter, visible
 
 out_console = Terminal(highlight=False)
@@ -101,11 +100,10 @@ def _unfit_words(error: CycloptsError, name: str) -> str:
         option = (error.token.keyword or error.token.value).partition("=")[0]
         taken = [one for known in error.argument_collection if known.parse for one in known.names]
         # Without the dashes, which all have in common.
-        bare = {one.lstrip("-"): one for one in taken}
-        near = difflib.get_close_matches(option.lstrip("-"), bare, n=1, cutoff=0.6)
-        lists = f"`{command} --help` lists those that there are"
-        way_out = f"did you mean `{bare[near[0]]}`?" if near else lists
-        return f"`{command}` has no option `{option}`; {way_out}"
+        bare = [one.lstrip("-") for one in taken if one.startswith("--")]
+        lists = f"; `{command} --help` lists those that there are"
+        way_out = nearest(option.lstrip("-"), bare).replace("`", "`--", 1) or lists
+        return f"`{command}` has no option `{option}`{way_out}"
     return " ".join(str(error).split())
 
 
