@@ -1,4 +1,4 @@
-"""Sampled answers of a small real model to distracted school problems, kept as they come."""
+"""Sampled answers of a small real model to school problems, kept as they come."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,34 +18,34 @@ from leaf.store.work import About
 SAMPLES = 10
 """Answers to each problem."""
 
-_AT_ONCE = 4
+_AT_ONCE = 10
 """Problems whose answers are one result in the store: what was answered stays when more follow."""
 
 _NAME = "problemathic"
 
 
-def build_recipe(data: Path, problems: int) -> Recipe:
+def build_recipe(data: Path, problems: int, split: str = "test_distracted") -> Recipe:
     """Return the recipe whose student is sampled."""
     benchmark = {
         "task": "problemathic",
         "path": str(data / "problemathic"),
-        "split": "test_distracted",
+        "split": split,
         "sources": ["simple"],
         "shuffle": True,
         "limit": problems,
         "samples": SAMPLES,
         "temperature": 0.7,
     }
-    model = {"model": str(MODELS / f"{STUDENT}.gguf"), "engine": "llamacpp"}
+    model = {"model": str(MODELS / f"{STUDENT}.gguf")}
     return check_recipe(
         {
             "name": "consistency",
             "student": model,
             "teacher": model,
             "data": {"task": "problemathic", "path": benchmark["path"]},
-            "generate": {"max_new_tokens": 200},
+            "generate": {"max_new_tokens": 512, "max_batch": 100, "token_budget": 65536},
             "evaluate": {"benchmarks": {_NAME: benchmark}},
-            "store": {"shard_size": SAMPLES},
+            "store": {"shard_size": SAMPLES * _AT_ONCE},
         },
         source="consistency",
     )

@@ -18,7 +18,7 @@ Intervals are 95%, from a bootstrap over problems.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cyclopts
 
@@ -80,6 +80,7 @@ def main(  # noqa: D417
     data: Path = ROOT.parent / "shared" / "data",
     store: Path = Path("runs/consistency"),
     problems: int = 40,
+    split: Literal["test_distracted", "test"] = "test_distracted",
     kept: bool = False,
     json_: AsJson = False,
 ) -> None:
@@ -89,9 +90,10 @@ def main(  # noqa: D417
         data: Folder with problemathic.
         store: Where answers are kept.
         problems: How many; ten answers each.
+        split: Distracted problems, or the same without the distraction.
         kept: Take the problems whose answers are there, generate none.
     """
-    recipe = build_recipe(data, problems)
+    recipe = build_recipe(data, problems, split)
     asked: list[Problem] = []
     answers: list[Answer] = []
     scores: list[Score] = []
@@ -113,7 +115,13 @@ def main(  # noqa: D417
     out_console.print(rows)
     if json_:
         model = Path(recipe.student.model).name
-        setting = {"model": model, "temperature": 0.7, "samples": SAMPLES, "problems": problems}
+        setting = {
+            "model": model,
+            "temperature": 0.7,
+            "samples": SAMPLES,
+            "problems": problems,
+            "split": split,
+        }
         print_json("consistency", setting, figures)
 
 
