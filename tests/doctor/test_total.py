@@ -97,7 +97,10 @@ def test_the_doctor_says_the_total_and_its_price(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=r"^0$"):
         main(["doctor", str(tmp_path / "cue.yaml"), "--price", "3600"])
-    lines = [line for line in capsys.readouterr().out.splitlines() if "total, " in line]
+    said = capsys.readouterr()
+    for count in (4, 8):
+        assert f"total: the whole recipe on {count} problems, to see what that takes" in said.err
+    lines = [line for line in said.out.splitlines() if "total, " in line]
     assert [line.partition("total, ")[2].partition(":")[0] for line in lines] == [
         "KD",
         "LeaF",

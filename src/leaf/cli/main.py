@@ -194,8 +194,8 @@ def doctor(  # noqa: D417
 
     Args:
         recipe: A shipped recipe or a YAML file.
-        total: Also run it on a few problems (a minute or more) to say what all of it will take:
-            time, tokens, memory and disk, of plain distillation and of LeaF.
+        total: Also run it on a few problems (a minute, many for large models on a CPU) to say what
+            all of it will take: time, tokens, memory and disk, of plain distillation and of LeaF.
         price: Of an hour of this machine, for the total in money.
     """
     from leaf.doctor import examine

@@ -158,7 +158,9 @@ def estimate(recipe: Recipe) -> Total:
     trials: list[Trial] = []
     for size in SIZES:
         begun = time.monotonic()
-        trials.append(_try(recipe, min(size, len(problems)), len(problems), loads))
+        tried = min(size, len(problems))
+        console.print(f"total: the whole recipe on {tried} problems, to see what that takes")
+        trials.append(_try(recipe, tried, len(problems), loads))
         took = time.monotonic() - begun
         if size >= len(problems) or (len(trials) > 1 and _GROWTH * took > SECONDS):
             break
