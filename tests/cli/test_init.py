@@ -206,8 +206,9 @@ def test_a_model_that_is_not_here_is_said_and_the_recipe_written() -> None:
     _, _, out = made(data, "--student", "./my-student", "--teacher", "./there")
     assert "student:  ./my-student is not here; correct `student: {model: ...}` in made.yaml" in out
     assert "teacher:" not in out
-    _, _, out = made(data, "--student", "org/small", "--overwrite")
-    assert "is not here" not in out
+    for model in ("org/small", "package:playground/models/student"):
+        _, _, out = made(data, "--student", model, "--overwrite")
+        assert "is not here" not in out
 
 
 def test_columns_can_be_named_and_a_wrong_name_is_one_line() -> None:

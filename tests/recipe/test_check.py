@@ -191,3 +191,8 @@ def test_a_file_that_is_no_mapping_is_refused(
 def test_yaml_tags_never_make_objects(minimal: Path, write: Write, refusal: Refusal) -> None:
     path = write("evil.yaml", minimal.read_text() + "description: !!python/name:os.system\n")
     assert refusal(path).startswith(f"{path}:8: not YAML: could not determine a constructor")
+
+
+def test_data_in_place_of_a_recipe_are_named(write: Write, refusal: Refusal) -> None:
+    path = write("questions.csv", "id,prompt\n1,2\n")
+    assert refusal(path) == f"{path}: is data, not a recipe; `leaf init {path}` writes one"

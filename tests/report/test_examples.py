@@ -115,6 +115,17 @@ def test_an_excerpt_keeps_the_removed_text_whole_and_marks_what_it_leaves_out(
     assert all(len(text) <= CONTEXT and (text in before or text in after) for text in around)
 
 
+@pytest.mark.parametrize(("length", "left_out"), [(105, 0), (115, 2)])
+def test_an_excerpt_leaves_out_only_what_saves_room(
+    run: dict[str, Any], length: int, left_out: int
+) -> None:
+    side = "b" * length
+    pieces = excerpt_of(run, f"{side}REMOVED{side}", (length, length + 7))
+    assert sum(piece["text"] is None for piece in pieces) == left_out
+    joined = "".join(piece["text"] or "" for piece in pieces)
+    assert (joined == f"{side}REMOVED{side}") == (not left_out)
+
+
 def test_an_excerpt_of_two_near_spans_joins_to_the_question(run: dict[str, Any]) -> None:
     pieces = excerpt_of(run, "one two three four", (3, 7), (13, 18))
     assert "".join(piece["text"] for piece in pieces) == "one two three four"

@@ -66,11 +66,15 @@ def of_pair1() -> set[str]:
     groups, changed = grouped(read_students(RESULTS))
     assert changed == 0
     figures = figures_of(groups["pair1", "A"])
-    tests = ("pair1.distracted", "pair1.clean")
-    shares = {f"{100 * figures[f'{tests[0]}.{arm}']:.1f}" for arm in ("kd", "leaf")}
+    shares = {f"{100 * figures[f'pair1.distracted.{arm}']:.1f}" for arm in ("before", "kd", "leaf")}
     differences = {
-        f"{100 * figures[f'{test}.leaf_minus_kd{end}']:+.1f}"
-        for test in tests
+        f"{100 * figures[f'pair1.{shown}{end}']:+.1f}"
+        for shown in (
+            "distracted.leaf_minus_kd",
+            "clean.leaf_minus_kd",
+            "distracted.self_minus_rft",
+            "complex.self_minus_rft",
+        )
         for end in ("", ".low", ".high")
     }
     recipe = load_recipe(RESULTS / "pair1" / "A" / "seed-1" / "leaf" / "recipe.yaml")

@@ -42,8 +42,8 @@ def compare(  # noqa: D417 - `AsJson` says what it is
             test counts groups. Default: the base problems of our own.
         by: Column for each value of which there is a line besides.
         question: Column of lm-eval's records that holds the question.
-        resamples: Of the bootstrap.
-        seed: Of the bootstrap.
+        resamples: Draws of the bootstrap.
+        seed: Seed of the bootstrap.
     """
     from leaf.report.others.pair import Wish, compare_evaluations
     from leaf.report.others.read import read_evaluated

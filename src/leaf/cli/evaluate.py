@@ -50,7 +50,7 @@ def evaluate(  # noqa: D417
         max_new_tokens: Longest answer in tokens.
         dtype: auto, bfloat16, float16 or float32.
         engine: hf, vllm, llamacpp or openai.
-        url: Of the server, with --engine openai: http://localhost:8000/v1.
+        url: The server's address, with --engine openai: http://localhost:8000/v1.
         samples: Answers to each problem; more than one needs --temperature.
         temperature: Of sampled answers; default greedy.
         pass_at: Comma-separated k of pass@k, each at most --samples.

@@ -196,7 +196,7 @@ def doctor(  # noqa: D417
         recipe: A shipped recipe or a YAML file.
         total: Also run it on a few problems (a minute, many for large models on a CPU) to say what
             all of it will take: time, tokens, memory and disk, of plain distillation and of LeaF.
-        price: Of an hour of this machine, for the total in money.
+        price: Price of an hour of this machine; the total is then also in money.
     """
     from leaf.doctor import examine
     from leaf.doctor.total import check_total

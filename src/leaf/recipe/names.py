@@ -12,6 +12,8 @@ from leaf.recipe.detectors import SHIPPED
 
 def is_path(model: str) -> bool:
     """Whether a model's name can only be a path: no hub id looks like it."""
+    if model.startswith("package:"):
+        return False
     return model.startswith((".", "/", "~")) or model.count("/") > 1 or model.endswith(".gguf")
 
 

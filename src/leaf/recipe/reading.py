@@ -20,6 +20,9 @@ from leaf.recipe.detectors import plugin_from
 from leaf.recipe.faults import explain, nearest_of, section_of
 from leaf.recipe.schema import SELF
 
+_DATA = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx", ".xls", ".ods")
+"""How files of data end; none of them is a recipe."""
+
 S = TypeVar("S", bound=Section)
 
 
@@ -199,6 +202,10 @@ def _read(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
     if path.suffix in {".yaml", ".yml"} or path.is_file():
         if not path.is_file():
             raise RecipeError(f"{name_or_path}: no such recipe file")
+        if path.suffix.lower() in _DATA:
+            raise RecipeError(
+                f"{name_or_path}: is data, not a recipe; `leaf init {name_or_path}` writes one"
+            )
         text, base, key = _text(path, name_or_path), path.parent, str(path.resolve())
     elif name_or_path in recipe_names():
         shipped = resources.files("leaf.recipe") / "shipped" / f"{name_or_path}.yaml"

@@ -11,6 +11,10 @@ CONTEXT = 70
 """Characters shown on each side of a change."""
 
 
+_LEAST = 40
+"""Characters that leaving out must save."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Piece:
     """A stretch of a changed question: as it was, removed from it, or inserted."""
@@ -51,12 +55,12 @@ def _pieces(question: str, spans: Sequence[Span], inserted: Sequence[str]) -> It
         place = span.end
     rest = question[place:]
     yield Piece(text=_head(rest))
-    if len(rest) > CONTEXT:
+    if len(rest) >= CONTEXT + _LEAST:
         yield Piece(text=None)
 
 
 def _context(text: str, *, first: bool) -> Iterator[Piece]:
-    if len(text) <= (CONTEXT if first else 2 * CONTEXT):
+    if len(text) < (CONTEXT if first else 2 * CONTEXT) + _LEAST:
         yield Piece(text=text)
         return
     if not first:
@@ -66,8 +70,8 @@ def _context(text: str, *, first: bool) -> Iterator[Piece]:
 
 
 def _head(text: str) -> str:
-    """Return at most `CONTEXT` characters, ending with a whole word where that is near."""
-    if len(text) <= CONTEXT:
+    """Return `CONTEXT` characters where that saves some, to the end of a word if one is near."""
+    if len(text) < CONTEXT + _LEAST:
         return text
     words = text[:CONTEXT].rpartition(" ")[0]
     return words if len(words) > CONTEXT // 2 else text[:CONTEXT]

@@ -124,7 +124,9 @@ def print_list(
         )
         console.print(line, soft_wrap=not console.is_terminal, **cut)
     if left:
-        line = Text(f"and {left} more that entered: through a pipe, or with --json, all", "dim")
+        line = Text(
+            f"and {left} more that entered: through a pipe, or with --json, all of them", "dim"
+        )
         console.print(line)
     hosts = [entry for entry in found if not entry.entered and entry.tried(detector)]
     if hosts:
@@ -172,7 +174,7 @@ def _print_heat(found: Mapping[str, Any], console: Console) -> None:
         text = _text(problem["units"])
         console.print(Text.assemble("\n", text, "\n", (f"no scores: {why}", "dim")))
         return
-    colours = bool(console.color_system)
+    colours = _has_colours(console)
     for heat in _maps(problem, colours=colours):
         console.print(Text.assemble("\n", (heat.name, "bold"), "  ", (heat.meaning, "dim")))
         if colours:
@@ -185,6 +187,11 @@ def _print_heat(found: Mapping[str, Any], console: Console) -> None:
         legend += ": cut on trial"
         legend += "; ✓ that freed the student, ✗ that did not" * judged_unsolved(problem)
         console.print(Text(legend, "dim"))
+
+
+def _has_colours(console: Console) -> bool:
+    """Whether colours are shown; under NO_COLOR a terminal still has a system of them."""
+    return bool(console.color_system) and not console.no_color
 
 
 def _signs(units: Sequence[Mapping[str, Any]], *, asked: bool) -> list[tuple[str, str]]:
@@ -318,10 +325,10 @@ def _excerpt(pieces: Sequence[Mapping[str, Any]], console: Console) -> Text:
         style = ""
         if piece["removed"]:
             style = "strike dark_orange3"
-            word = word if console.color_system else f"[-{word}-]"
+            word = word if _has_colours(console) else f"[-{word}-]"
         elif piece["inserted"]:
             style = "underline dodger_blue2"
-            word = word if console.color_system else f"{{+{word}+}}"
+            word = word if _has_colours(console) else f"{{+{word}+}}"
         text.append(lead).append(word, style)
     return text
 

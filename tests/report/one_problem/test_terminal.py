@@ -304,7 +304,7 @@ def test_of_a_long_list_a_terminal_has_the_problems_with_something_kept_first(
         print_list([*others, entry], "gradient", console, 3)
     first, *_, last = shown.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert "1 of 3 kept" in first
-    assert "and 3 more that entered: through a pipe, or with --json, all" in last
+    assert "and 3 more that entered: through a pipe, or with --json, all of them" in last
     assert len(whole.file.getvalue().splitlines()) == 6  # type: ignore[attr-defined]
 
 
@@ -314,3 +314,13 @@ def test_what_a_cut_was_held_against_stands_below_it(entry: Entry, recipe: Recip
     first = dataclasses.replace(first, control=held)
     text = printed(dataclasses.replace(entry, variants=(first, *others)), recipe)
     assert text.count("right without 0 of 2 placebos") == 1
+
+
+def test_a_terminal_whose_colours_are_off_has_bars(entry: Entry, recipe: Recipe) -> None:
+    out = io.StringIO()
+    console = Console(
+        file=out, width=80, force_terminal=True, color_system="truecolor", no_color=True
+    )
+    print_explanation(explanation(entry, recipe, "ledger.parquet"), console)
+    assert "[-" in out.getvalue()
+    assert "▆" in out.getvalue()

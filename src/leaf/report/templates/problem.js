@@ -159,8 +159,9 @@ const ofTeacher = (build) => (settings.alone ? [] : [build()]);
 
 const fact = (name, value) => make("div", {}, make("dt", {}, name), make("dd", {}, value));
 
-function judged({ verdict, judgement }) {
-  const outcomes = verdict ? [fact("Student", outcome(verdict.student)), ...ofTeacher(() => fact("Teacher", outcome(verdict.teacher)))] : [];
+// `change` says on which question: without what was cut, or with what was put in.
+function judged({ verdict, judgement }, change) {
+  const outcomes = verdict ? [fact(`Student ${change}`, outcome(verdict.student)), ...ofTeacher(() => fact(`Teacher ${change}`, outcome(verdict.teacher)))] : [];
   return [...outcomes, fact(...judgement)];
 }
 
@@ -180,11 +181,11 @@ function held(control) {
 function removal(found) {
   const size = plural(found.units, settings.unit);
   const cut = settings.ranked ? fact("Gap", `${number(found.gap)} over ${size}`) : fact("Cut", size);
-  return change(found, [...judged(found), ...held(found.control), cut]);
+  return change(found, [...judged(found, "without it"), ...held(found.control), cut]);
 }
 
 function transplant(found) {
-  return change(found, [...judged(found), fact("Taken from", make("code", {}, found.donor))]);
+  return change(found, [...judged(found, "with it"), fact("Taken from", make("code", {}, found.donor))]);
 }
 
 const PUT_IN = { transplant: "Transplants", injection: "Injections" };
