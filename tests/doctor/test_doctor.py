@@ -209,8 +209,11 @@ def test_prompts_beyond_the_context_are_counted(values: dict[str, Any], tmp_path
     assert student.startswith("training data: longest prompt for the student ")
     assert teacher.startswith("training data: longest prompt for the teacher ")
     for text in (student, teacher):
-        assert "311 tokens, context 128: 2 of 5 prompts do not fit" in text
-        assert "2 leave less than 20 tokens for the answer; lower generate.max_new_tokens" in text
+        assert "311 tokens, context 128: 2 of 5 do not fit and count as not gradable" in text
+        assert (
+            ", 2 of 5 leave less than 20 tokens for the answer; lower generate.max_new_tokens"
+            in text
+        )
     assert "the student's context of 128: 3 of 5 are longer and left out" in rows
 
 
@@ -221,7 +224,7 @@ def test_a_benchmarks_own_longest_answer_is_held_against_the_context(
     student, teacher = found(values, "warn")
     for text in (student, teacher):
         assert text.startswith("benchmark own: longest prompt for the ")
-        assert "4 leave less than 120 tokens for the answer" in text
+        assert "context 128: 4 of 4 leave less than 120 tokens for the answer" in text
         assert "; lower evaluate.benchmarks.own.max_new_tokens, " in text
 
 

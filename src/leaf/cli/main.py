@@ -26,7 +26,8 @@ if TYPE_CHECKING:  # it imports torch
 app = App(
     name="leaf",
     help="Find the words that distract a small language model, and distil them away.\n\n"
-    "Start with `leaf recipes`, then `leaf doctor RECIPE`, then `leaf run RECIPE`.",
+    "Start with `leaf recipes`, then `leaf doctor RECIPE`, then `leaf run RECIPE`. "
+    "With data of your own: `leaf init FILE`.",
     version_flags=["--version"],
 )
 

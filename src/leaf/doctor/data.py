@@ -245,10 +245,14 @@ def check_lengths(
         lost = sum(length >= model.context for length in lengths)
         short = sum(length + room > model.context for length in lengths) - lost
         if lost or short:
+            each = (
+                (lost, "do not fit and count as not gradable"),
+                (short, f"leave less than {room} tokens for the answer"),
+            )
+            faults = ", ".join(f"{n} of {len(problems)} {what}" for n, what in each if n)
             yield Finding(
                 "warn",
-                f"{longest}, context {model.context}: {lost} of {len(problems)} prompts do not fit "
-                f"and count as not gradable, {short} leave less than {room} tokens for the answer; "
+                f"{longest}, context {model.context}: {faults}; "
                 f"lower {limit}, shorten the prompts, or take a {role} with a longer context",
             )
         else:
