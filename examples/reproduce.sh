@@ -12,8 +12,8 @@
 # KD, LeaF, RFT and LeaF-self on GSM-IC and SVAMP (SVAMP=file; the hub's without), with the students of before.
 #
 # GSM-IC has no hub id: take a JSON file of github.com/google-research-datasets/GSM-IC. All other words go to every
-# command, such as --set student.model=FILE.gguf. Whatever was done is kept in OUT/store: the same command goes on
-# where it was, also on another machine that has that folder. Of distracted, `python -m benchmarks.real --keep OUT/seed-1
+# command, such as --set student.model=FILE.gguf. Whatever was done is kept in OUT/store: the same command resumes,
+# also on another machine that has that folder. Of distracted, `python -m benchmarks.real --keep OUT/seed-1
 # --as pair1/A/seed-1` lays the students into results/ (and OUT/seed-1-more, after it, their other tests).
 set -euo pipefail
 

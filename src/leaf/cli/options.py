@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-from cyclopts import App, CycloptsError, Parameter, UnknownOptionError, UnusedCliTokensError
+from cyclopts import (
+    App,
+    CycloptsError,
+    MissingArgumentError,
+    Parameter,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 from rich.markup import escape
 
 from leaf.errors import LeafError, UsageError, nearest
@@ -96,6 +103,9 @@ def _unfit_words(error: CycloptsError, name: str) -> str:
     if isinstance(error, UnusedCliTokensError):
         words = " ".join(error.unused_tokens or ())
         return f"`{words}` is too much for `{command}`; `{command} --help` says what it takes"
+    if isinstance(error, MissingArgumentError) and error.argument:
+        name = f"a value for {error.keyword}" if error.keyword else error.argument.name
+        return f"`{command}` needs {name}; `{command} --help` says what it is"
     if isinstance(error, UnknownOptionError):
         option = (error.token.keyword or error.token.value).partition("=")[0]
         taken = [one for known in error.argument_collection if known.parse for one in known.names]
