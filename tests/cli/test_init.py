@@ -217,6 +217,9 @@ def test_columns_can_be_named_and_a_wrong_name_is_one_line() -> None:
     recipe, problems, _ = made(data, "--question", "note", "--answer", "sum")
     assert columns(recipe) == {"question": "note", "answer": "sum"}
     assert problems[0].question == f"why {problems[0].answer}"
+    numbered = lines("ids.jsonl", ({"question": f"{n}?", "id": n} for n in range(20)))
+    recipe, _, _ = made(numbered, "--answer", "id", "--overwrite")
+    assert columns(recipe) == {"answer": "id"}
     said = "--answer sums: sums.jsonl has no such column among text, note, sum; did you mean `sum`?"
     assert complaint("init", data, "--answer", "sums", "--overwrite") == said
 

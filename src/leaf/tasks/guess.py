@@ -67,7 +67,7 @@ def guess_columns(
             )
     named = Guess(key="question", value=question, why="named")
     guesses = [named] if question is not None else _question(table, place)
-    taken = {guess.value for guess in guesses}
+    taken = {guess.value for guess in guesses} | ({answer} if answer is not None else set())
     for part in ("context", "gold", "system", "id"):
         test = table.is_unique if part == "id" else table.is_there
         if (column := table.named(part, test)) and column not in taken:
