@@ -196,3 +196,4 @@ def test_yaml_tags_never_make_objects(minimal: Path, write: Write, refusal: Refu
 def test_data_in_place_of_a_recipe_are_named(write: Write, refusal: Refusal) -> None:
     path = write("questions.csv", "id,prompt\n1,2\n")
     assert refusal(path) == f"{path}: is data, not a recipe; `leaf init {path}` writes one"
+    assert refusal("absent.xlsx") == "absent.xlsx: no such file; a recipe ends in .yaml"

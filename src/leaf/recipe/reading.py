@@ -199,13 +199,15 @@ def _shipped(folder: Traversable, prefix: str) -> Iterator[str]:
 def _read(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
     """Return the values of a recipe laid over those of the one it extends, but its description."""
     path = Path(name_or_path)
+    if path.suffix.lower() in _DATA:
+        if not path.is_file():
+            raise RecipeError(f"{name_or_path}: no such file; a recipe ends in .yaml")
+        raise RecipeError(
+            f"{name_or_path}: is data, not a recipe; `leaf init {name_or_path}` writes one"
+        )
     if path.suffix in {".yaml", ".yml"} or path.is_file():
         if not path.is_file():
             raise RecipeError(f"{name_or_path}: no such recipe file")
-        if path.suffix.lower() in _DATA:
-            raise RecipeError(
-                f"{name_or_path}: is data, not a recipe; `leaf init {name_or_path}` writes one"
-            )
         text, base, key = _text(path, name_or_path), path.parent, str(path.resolve())
     elif name_or_path in recipe_names():
         shipped = resources.files("leaf.recipe") / "shipped" / f"{name_or_path}.yaml"
