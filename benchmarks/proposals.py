@@ -36,8 +36,10 @@ from benchmarks.common import ROOT, AsJson, measure, out_console, print_json, st
 from leaf.attribute import MeasuredModel
 from leaf.attribute.detectors.ablation import Ablation
 from leaf.attribute.detectors.gradient import Gradient
-from leaf.attribute.ranking import min_max, text_start
+from leaf.attribute.projection import join
+from leaf.attribute.ranking import text_start
 from leaf.errors import UsageError
+from leaf.pipeline.detectors import proposed
 from leaf.progress import progress, table
 from leaf.recipe import DataSection
 from leaf.records import Problem, Sensitivity
@@ -127,18 +129,18 @@ def first_pieces(
     score = dict(zip(places, whole.scores, strict=True))
     length = len(student.chat.encode(problem.content, problem.solution or problem.answer).ids)
     found: Found = {"all": (min(places, key=score.__getitem__), whole.fed / length)}
-    gradients = [by_gradient(model, problem, places) for model in models]
-    sizes = [sum(one.numel() for one in model.loaded.model.parameters()) for model in models]
-    price = GRADIENT
-    orders = {"gradient": -gradients[0]}
-    if len(models) > 1:
-        theirs, ours = min_max(gradients[1]), min_max(gradients[0])
-        if theirs is not None and ours is not None:
-            orders["gap"] = theirs - ours
-    for way, order in orders.items():
-        if way == "gap":
-            price += GRADIENT * sizes[1] / sizes[0]
-        chosen = [places[at] for at in np.argsort(order, kind="stable")[:few]]
+    references = [problem.solution or problem.answer]
+    gradients = [Gradient().measure(model, [problem], references) for model in models]
+    ((ours,), *theirs) = gradients
+    order = np.argsort(-by_piece(ours, problem, places), kind="stable")
+    proposals = {"gradient": ([places[at] for at in order[:few]], float(GRADIENT))}
+    if theirs:
+        sizes = [sum(one.numel() for one in model.loaded.model.parameters()) for model in models]
+        (both,) = join([problem], references, theirs[0], gradients[0])
+        detector = Ablation(Ablation.Options(unit=unit, proposals=few))
+        if lowest := proposed(detector, problem, both):
+            proposals["gap"] = (list(lowest), GRADIENT * (1 + sizes[1] / sizes[0]))
+    for way, (chosen, price) in proposals.items():
         again = ablated(student, problem, sorted(chosen), unit)
         assert again is not None
         found[way] = (min(chosen, key=score.__getitem__), price + again.fed / length)
@@ -156,9 +158,8 @@ def ablated(
     return None if found.skipped or len(found.scores) != len(places) else found
 
 
-def by_gradient(model: MeasuredModel, problem: Problem, places: Sequence[Piece]) -> np.ndarray:
+def by_piece(found: Sensitivity, problem: Problem, places: Sequence[Piece]) -> np.ndarray:
     """Return the mean sensitivity of each place's tokens."""
-    (found,) = Gradient().measure(model, [problem], [problem.solution or problem.answer])
     scores = np.asarray(found.scores)
     tokens = zip(found.starts, found.ends, strict=True)
     starts = np.asarray([text_start(problem.question, token) for token in tokens])

@@ -117,11 +117,12 @@ def _examine(recipe: Recipe) -> list[Finding]:
     if len(chats) == 2:
         findings.extend(_guarded(check_pair(recipe, chats["student"][1], chats["teacher"][1])))
     train = _read(findings, "training data", recipe.data, chats)
-    limit = recipe.generate.max_new_tokens, "generate.max_new_tokens"
     if train:
         findings.extend(check_solutions(recipe, train))
         findings.extend(_guarded(check_injections(recipe, train)))
-        findings.extend(_guarded(check_lengths("training data", train, chats, *limit)))
+        findings.extend(
+            _guarded(check_lengths("training data", train, chats, *recipe.longest_answer()))
+        )
         findings.extend(_guarded(check_positions(recipe, train, chats)))
         if "student" in chats:
             files, chat = chats["student"]
@@ -132,10 +133,8 @@ def _examine(recipe: Recipe) -> list[Finding]:
             left_out = recipe.evaluate.decontaminate
             findings.append(check_overlap(name, test, train or (), left_out=left_out))
             findings.extend(check_number(name, test))
-            room = limit
-            if section.max_new_tokens is not None:
-                room = section.max_new_tokens, f"evaluate.benchmarks.{name}.max_new_tokens"
-            findings.extend(_guarded(check_lengths(f"benchmark {name}", test, chats, *room)))
+            limit = recipe.longest_answer(name)
+            findings.extend(_guarded(check_lengths(f"benchmark {name}", test, chats, *limit)))
     trained = student and _attempt(findings, count_parameters, student.source, recipe.distill)
     findings.extend(check_paths(recipe, [student, teacher], trained=trained is not None))
     if student and teacher and trained:

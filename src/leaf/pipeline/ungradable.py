@@ -80,10 +80,8 @@ def many_ungradable(asked: AnswerWorker, graded: Graded, recipe: Recipe) -> Iter
 def _limit(asked: AnswerWorker, recipe: Recipe) -> str:
     """Name the key of the longest answer, and its value."""
     name = asked.about.asked.partition(", round ")[0]
-    benchmark = recipe.evaluate.benchmarks.get(name)
-    own = benchmark is not None and benchmark.max_new_tokens is not None
-    place = f"evaluate.benchmarks.{name}" if own else "generate"
-    return f"{place}.max_new_tokens (now {asked.generate.max_new_tokens})"
+    _, key = recipe.longest_answer(name)
+    return f"{key} (now {asked.generate.max_new_tokens})"
 
 
 def _cause(reason: str) -> tuple[str, str]:

@@ -239,6 +239,13 @@ class Recipe(Section):
         """The arm that LeaF is held against: `kd`, or `rft` without a teacher."""
         return "rft" if self.alone else "kd"
 
+    def longest_answer(self, benchmark: str = "") -> tuple[int, str]:
+        """Return the tokens of the longest answer, of a benchmark if one is named, and its key."""
+        section = self.evaluate.benchmarks.get(benchmark)
+        if section is not None and section.max_new_tokens is not None:
+            return section.max_new_tokens, f"evaluate.benchmarks.{benchmark}.max_new_tokens"
+        return self.generate.max_new_tokens, "generate.max_new_tokens"
+
     @property
     def teaches_nothing(self) -> bool:
         """Whether LeaF is held against itself on its own prompt alone: a loss of 0."""
