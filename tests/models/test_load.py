@@ -7,6 +7,8 @@ import platform
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import weakref
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from leaf.errors import ModelError
+from leaf.models import gguf
 from leaf.models.files import Source, find
 from leaf.models.load import (
     context_of,
@@ -161,7 +164,7 @@ def test_a_file_that_is_no_gguf_is_refused_and_leaves_nothing(tmp_path: Path, ca
     path = tmp_path / "own.gguf"
     path.write_bytes(b"GGUF and then nothing")
     assert error_of(find, section(path)).startswith(f"{path}: cannot be converted, its weights: ")
-    assert list((cache / "converted").iterdir()) == []
+    assert not (cache / "converted").exists()
     path.write_bytes(b"<html>not found</html>")
     assert error_of(find, section(path)) == (
         f"{path}: is not a GGUF file: it begins with b'<htm'; fetch it again"
@@ -341,6 +344,33 @@ def test_logits_that_the_head_cannot_explain_are_refused() -> None:
 
 
 # A real file.
+
+
+def test_two_processes_that_begin_with_one_gguf_file_convert_it_once(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second waits and takes what the first has made; what a killed one left is gone."""
+    target, left = cache / "converted/tiny", cache / "converted/.tiny.1.tmp"
+    left.mkdir(parents=True)
+    (file := tmp_path / "tiny.gguf").write_bytes(b"GGUF")
+    second = threading.Thread(target=gguf.convert, args=(file, target), kwargs={"weights": True})
+    made = []
+
+    def convert(*args: object, **settings: object) -> None:
+        made.append(next(target.parent.glob(".tiny.*.tmp")))
+        (made[0] / "config.json").touch()
+        second.start()
+        time.sleep(0.3)
+        assert not target.exists()
+
+    monkeypatch.setattr(gguf, "in_child", convert)
+    gguf.convert(file, target, weights=True)
+    second.join()
+    assert len(made) == 1 and made[0] != left
+    assert [one.name for one in target.parent.iterdir()] == ["tiny"]
+    assert [one.name for one in target.iterdir()] == ["config.json"]
+    said = capsys.readouterr().err
+    assert said.count("converting") == said.count("waiting for another leaf process") == 1
 
 
 @pytest.mark.long

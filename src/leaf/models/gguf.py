@@ -5,7 +5,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from leaf.errors import ModelError, StoreError, first_of
 from leaf.models.child import MEMORY, Step, in_child
 from leaf.models.quiet import quiet
 from leaf.progress import say
+from leaf.store.disk import locked
 
 _SECONDS = 60.0
 """Of processor time, for the smallest file: vocabularies of 150,000 entries take most of it."""
@@ -52,15 +53,26 @@ def convert(path: Path, folder: Path, *, weights: bool) -> None:
         StoreError: the folder cannot be made.
     """
     what = "bfloat16 safetensors; a minute or two" if weights else "its tokenizer; half a minute"
-    say(f"converting {path} once to {folder} ({what})")
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    try:
-        aside.mkdir(parents=True)
-    except OSError as error:
-        raise StoreError(
-            f"{aside.parent}: cannot be written ({error.strerror}), so {path} cannot be converted; "
-            "set LEAF_CACHE to a folder that can"
-        ) from None
+    with ExitStack() as held:
+        try:
+            # Two processes of one user often begin with the same file.
+            held.enter_context(locked(folder.parent, "converts a model", tidy=True, wait=True))
+            if folder.is_dir():
+                return
+            aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+            aside.mkdir()
+            held.callback(shutil.rmtree, aside, ignore_errors=True)
+        except OSError as error:
+            raise StoreError(
+                f"{folder.parent}: cannot be written ({error.strerror}), so {path} cannot be "
+                "converted; set LEAF_CACHE to a folder that can"
+            ) from None
+        say(f"converting {path} once to {folder} ({what})")
+        _convert_aside(path, aside, weights)
+        aside.replace(folder)
+
+
+def _convert_aside(path: Path, aside: Path, weights: bool) -> None:
     size = path.stat().st_size
     try:
         in_child(
@@ -69,15 +81,12 @@ def convert(path: Path, folder: Path, *, weights: bool) -> None:
             seconds=_SECONDS + size / _BYTES_A_SECOND,
             memory=MEMORY + _AS_MUCH * size,
         )
-        aside.replace(folder)
     except ModelError as error:
         if _PUBLISHED in str(error):
             raise
         # The folder that it lies in meanwhile says nothing to anybody.
         said = re.sub(rf"{re.escape(str(aside))}/[^/]*/", "", str(error))
         raise ModelError(f"{said.rstrip('.')}; {_WAY_OUT}") from None
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _convert(path: Path, folder: Path, weights: bool, step: Step) -> None:

@@ -13,6 +13,7 @@ from typing import IO, Any
 from safetensors import SafetensorError
 
 from leaf.errors import StoreError
+from leaf.progress import say
 
 BUSY = "is writing into this folder; wait for it, or name another --out"
 """What holds the folder of a run, an evaluation or a study."""
@@ -95,7 +96,7 @@ def made(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, busy: str, *, tidy: bool = False) -> Iterator[None]:
+def locked(folder: Path, busy: str, *, tidy: bool = False, wait: bool = False) -> Iterator[None]:
     """Hold a folder against other processes, and make it where it is not there (see `made`).
 
     The lock goes with the process. A file system without locks holds nobody off.
@@ -105,9 +106,10 @@ def locked(folder: Path, busy: str, *, tidy: bool = False) -> Iterator[None]:
         busy: What another process is doing that holds it, and what to do, for the message.
         tidy: Whether the lock's file goes in the end, from a folder that people look into, and what
             a killed process left half-written there goes at once.
+        wait: Whether another process that holds it is waited for.
 
     Raises:
-        StoreError: another process holds it, or no space is left.
+        StoreError: another process holds it and is not waited for, or no space is left.
     """
     path = folder / ".lock"
     while True:
@@ -123,7 +125,10 @@ def locked(folder: Path, busy: str, *, tidy: bool = False) -> Iterator[None]:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    raise StoreError(f"{folder}: another leaf process {busy}") from None
+                    if not wait:
+                        raise StoreError(f"{folder}: another leaf process {busy}") from None
+                    say(f"waiting for another leaf process, which {busy}")
+                    fcntl.flock(lock, fcntl.LOCK_EX)
                 except OSError as error:
                     if error.errno not in _UNKNOWN:
                         raise
