@@ -9,8 +9,8 @@ the same steps, the teacher in memory, so that neither finds ready what the othe
 - whole_ratio_to_kd: seconds of all that LeaF needs (answers, detection, verification, training)
   over all that plain distillation needs: its training, and the teacher's answers where they are y;
 - training_ratio_to_kd: the trainings alone;
-- teacher_tokens_ratio_to_all: tokens that the teacher wrote in stage 1, over those by the rule that
-  it answers every training problem, and the same changed questions;
+- teacher_tokens_ratio_to_all: tokens that the teacher wrote in stage 1, over those by the rule of
+  version 0.1.0, that it answers every training problem, cut and transplant;
 - teacher_tokens and student_tokens: what each wrote in stage 1.
 
 Results lie in --store; seconds are those of the process that computed each, so that a killed
@@ -31,9 +31,12 @@ from leaf.pipeline.stages import Pipeline
 from leaf.progress import table
 from leaf.recipe import Recipe
 from leaf.recipe.reading import load_recipe
+from leaf.records import Problem
 from leaf.report.training import before_training, overhead
+from leaf.store.results import Results
 from leaf.store.store import Store
 from leaf.store.work import StageLog
+from leaf.verify.judge import pruned_problems
 
 PAIRS = ("demo", "qwen")
 
@@ -105,9 +108,11 @@ def measure(recipe: Recipe, store: Store) -> dict[str, float]:
     assert took
     stage_1 = list(before_training(logs))
     written = {role: _written(stage_1, role) for role in ("student", "teacher")}
-    verified = _written(stage_1, "teacher", changed=True)
-    answers, _ = pipeline.session.answers_of("teacher", results.problems or [])
-    every = sum(answer.response_tokens for answer in answers) + verified
+    problems = results.problems or []
+    every = _written(stage_1, "teacher", changed=True)
+    for more in (problems, _unasked(results)):
+        answers, _ = pipeline.session.answers_of("teacher", more)
+        every += sum(answer.response_tokens for answer in answers)
     return {
         "whole_ratio_to_kd": 1 + took["whole"],
         "training_ratio_to_kd": 1 + took["training"],
@@ -117,9 +122,17 @@ def measure(recipe: Recipe, store: Store) -> dict[str, float]:
         "stage_1_seconds": took["stage_1_seconds"],
         "leaf_seconds": took["leaf_seconds"],
         "kd_seconds": took["baseline_seconds"],
-        "problems": float(len(results.problems or [])),
+        "problems": float(len(problems)),
         "kept": float(sum(len(cuts.kept) for cuts in results.cuts.values())),
     }
+
+
+def _unasked(results: Results) -> list[Problem]:
+    """Return the questions with a cut or a transplant that the teacher was spared."""
+    [cuts] = results.cuts.values()
+    asked = {verdict.counterfactual_id for verdict in cuts.verdicts or () if verdict.teacher}
+    spared = [item for item in cuts.tried if item.strategy != "inject" and item.id not in asked]
+    return pruned_problems({problem.id: problem for problem in results.problems or ()}, spared)
 
 
 def _written(logs: Sequence[StageLog], role: str, *, changed: bool = False) -> int:

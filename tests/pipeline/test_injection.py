@@ -133,6 +133,25 @@ def test_the_teacher_may_be_asked_about_each(finished: Run) -> None:
     assert all(said[item.id][1] is Outcome.RIGHT for item in kept(results))
 
 
+def test_the_teacher_is_spared_what_the_student_solves_and_the_same_ones_stay(
+    finished: Run,
+) -> None:
+    both = ["prune.strategy=[transplant,inject]", "prune.units=[clause]", "prune.transplants=4"]
+    rules = ["verify.ambiguity=always", "verify.transplants=student_wrong", "verify.effect=0.3"]
+    every, fewer = (
+        finished(*both, *rules, f"verify.teacher={which}")
+        for which in ("always", "if_student_right")
+    )
+    put = [item.id for item in main(every).tried if item.strategy in {"transplant", "inject"}]
+    assert {item.strategy for item in main(every).kept} == {"span", "transplant", "inject"}
+    assert [item.id for item in main(every).kept] == [item.id for item in main(fewer).kept]
+    before, after = verdicts(every), verdicts(fewer)
+    assert all(before[one][1] is not None for one in put)
+    solved = [one for one in put if before[one][0] is Outcome.RIGHT]
+    assert solved
+    assert [one for one in put if after[one][1] is None] == solved
+
+
 def test_a_sample_says_how_many_were_refused(finished: Run) -> None:
     results = finished("verify.ambiguity=sample", "verify.ambiguity_sample=9", "verify.effect=0")
     asked = [teacher for _, teacher in verdicts(results).values() if teacher is not None]

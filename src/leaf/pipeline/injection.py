@@ -146,15 +146,18 @@ def _verdicts(
             tried, key=lambda item: drawn_by(detection.session.recipe.prune.seed, item.id)
         )
         sample = drawn[: rules.ambiguity_sample]
+    student_wrong = (rules.injections if injected else rules.transplants) == "student_wrong"
     student = _answers(detection, "student", tried if by_student else [], changed)
+    if ambiguity == "always" and rules.teacher == "if_student_right" and student_wrong:
+        # What the student solves goes, and counts as no effect, whatever the teacher says.
+        sample = [item for item in tried if not (item.id in student and student[item.id][1].right)]
     teacher = _answers(detection, "teacher", [] if alone else sample, changed)
-    which = rules.injections if injected else rules.transplants
     verdicts = [
         judge_put_in(
             item,
             student.get(item.id),
             teacher.get(item.id),
-            student_wrong=which == "student_wrong",
+            student_wrong=student_wrong,
         )
         for item in tried
     ]
