@@ -85,9 +85,9 @@ def keep(
                 what = f"{answers.root}: holds no answers of arm {arm} to benchmark {test}"
                 raise DataError(f"{what}; name the run's store with --store")
             path = results / match[1] / "questions" / f"{test}.jsonl.gz"
-            _write_questions(path, benchmark.problems, run, overwrite=overwrite)
+            write_questions(path, benchmark.problems, run, overwrite=overwrite)
             found = list(stream_records(answers.folder("answers", key), Answer))
-            _write_answers(folder / "answers" / f"{test}.jsonl.gz", benchmark.problems, found)
+            write_answers(folder / "answers" / f"{test}.jsonl.gz", benchmark.problems, found)
             tests[test] = len(found)
         _write_about(run, arm, folder, recipe, report, tests)
         kept.append(student_of(folder))
@@ -126,22 +126,24 @@ def _refuse_another(run: Path, arm: str, folder: Path, *, overwrite: bool) -> No
     shutil.rmtree(folder)
 
 
-def _write_questions(
-    path: Path, problems: Sequence[Problem], run: Path, *, overwrite: bool
+def write_questions(
+    path: Path, problems: Sequence[Problem], asked_by: Path, *, overwrite: bool
 ) -> None:
+    """Lay a test's questions; raises `UsageError` where others are there."""
     asked = [dataclasses.replace(item, question=item.content) for item in problems]
     lines = [{name: getattr(item, name) for name in _QUESTION} for item in asked]
     data = packed(lines)
     if path.is_file() and path.read_bytes() != data and not overwrite:
         raise UsageError(
-            f"{path}: holds other questions than {run} was asked; all students of a pair answer "
-            "the same (--overwrite replaces them)"
+            f"{path}: holds other questions than {asked_by} was asked; all students of a pair "
+            "answer the same (--overwrite replaces them)"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, data)
 
 
-def _write_answers(path: Path, problems: Sequence[Problem], answers: Sequence[Answer]) -> None:
+def write_answers(path: Path, problems: Sequence[Problem], answers: Sequence[Answer]) -> None:
+    """Lay the answers to a test, graded."""
     with open_graders(GradeSection()) as graders:
         scores = graders.grade(problems, answers)
     lines = [
@@ -180,9 +182,8 @@ def _write_about(
         ]
         manifest["training"] = {"seconds": sum(spent), **way}
     if (folder / "manifest.json").is_file():
-        before = student_of(folder).manifest
+        old, before = said_of(folder)
         manifest["tests"] = {**before["tests"], **manifest["tests"]}
-        old = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
         benchmarks = values["evaluate"]["benchmarks"]
         values["evaluate"]["benchmarks"] = {**old["evaluate"]["benchmarks"], **benchmarks}
     if way:
@@ -193,7 +194,18 @@ def _write_about(
         config = folder / "adapter" / ADAPTER_CONFIG
         config.write_text(_json(homeless(json.loads(config.read_text(encoding="utf-8")))))
         (folder / "adapter" / ADAPTER_WEIGHTS).chmod(0o644)
-    write_whole(folder / "recipe.yaml", yaml.safe_dump(values, sort_keys=False).encode())
+    say_of(folder, values, manifest)
+
+
+def said_of(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return recipe and manifest of a kept student."""
+    recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
+    return recipe, dict(student_of(folder).manifest)
+
+
+def say_of(folder: Path, recipe: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+    """Write recipe and manifest of a kept student."""
+    write_whole(folder / "recipe.yaml", yaml.safe_dump(recipe, sort_keys=False).encode())
     write_whole(folder / "manifest.json", _json(manifest).encode())
 
 

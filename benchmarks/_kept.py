@@ -85,21 +85,26 @@ def student_of(folder: Path) -> Student:
     )
 
 
-def student_at(path: Path) -> Student:
+def student_at(path: Path, *, trained: bool = True) -> Student:
     """Return the student of a folder, or of the folder with its adapter.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or none that was trained.
     """
     folder = path.resolve().parent if path.name == "adapter" else path.resolve()
-    if not (folder / "adapter" / ADAPTER_WEIGHTS).is_file():
+    if trained and not (folder / "adapter" / ADAPTER_WEIGHTS).is_file():
         raise UsageError(f"{path}: holds no trained student, such as results/pair1/A/seed-1/leaf")
     return student_of(folder)
 
 
+def questions_folder(student: Student) -> Path:
+    """Return where the questions of a student's pair lie."""
+    return student.folder.parents[2] / "questions"
+
+
 def questions_of(student: Student, test: str) -> list[Problem]:
     """Return a test's questions; raises as `answers_of`."""
-    path = student.folder.parents[2] / "questions" / f"{test}.jsonl.gz"
+    path = questions_folder(student) / f"{test}.jsonl.gz"
     return [
         Problem(**{"answer": "", "solution": "", **line, "golds": tuple(line.get("golds", ()))})
         for line in _lines(path)

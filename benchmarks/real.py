@@ -1,8 +1,10 @@
-"""Does it help on real models and real distractions? Every figure, from answers that are kept.
+r"""Does it help on real models and real distractions? Every figure, from answers that are kept.
 
     .venv/bin/python -m benchmarks.real --json                                no model is needed
     .venv/bin/python -m benchmarks.real --keep runs/a --as pair1/A/seed-1     a run is laid there
     .venv/bin/python -m benchmarks.real --again results/pair1/A/seed-1/leaf --limit 50
+    .venv/bin/python -m benchmarks.real --more results/pair1/A/seed-1/leaf \
+        --set 'evaluate.benchmarks.svamp={task: svamp, limit: 300, max_new_tokens: 768}'
 
 `results/` holds students of real models with their answers (results/README.md); answers are graded
 anew. A figure `pair1.distracted.leaf_minus_kd` is the mean difference over questions and seeds;
@@ -21,7 +23,7 @@ from typing import Annotated
 
 import cyclopts
 
-from benchmarks._again import again
+from benchmarks._again import again, more
 from benchmarks._keep import keep
 from benchmarks._kept import Student, graded, outcomes_of, read_students, student_at
 from benchmarks._real import EXPECTED, Arm, Group, figures_of, rows_of
@@ -44,21 +46,27 @@ def main(  # noqa: D417 - `AsJson` says what it is
     overwrite: Annotated[bool, cyclopts.Parameter(negative=())] = False,
     again_: Annotated[Path | None, cyclopts.Parameter(name="--again")] = None,
     limit: int = 50,
+    more_: Annotated[Path | None, cyclopts.Parameter(name="--more")] = None,
+    set_: Annotated[list[str] | None, cyclopts.Parameter(name="--set", negative=())] = None,
     model: str | None = None,
     json_: AsJson = False,
 ) -> None:
-    """Recompute every figure, keep a run's students, or answer again.
+    """Recompute every figure, keep a run's students, or let one answer again, or more.
 
     Args:
         results: The folder with all students.
         keep_: A run folder whose students are laid there (with --as).
         as_: Pair, setting and seed, such as pair1/A/seed-1.
         arms: Of --keep: comma-separated arms of the run, a new name after `=`: kd,leaf=paper.
-        store: Of --keep: the run's store, if it is not beside it.
-        overwrite: Of --keep: replace another student of that name, and other questions.
+        store: Of --keep: the run's store, if it is not beside it; of --more: where answers are
+            kept until all are there (runs/more).
+        overwrite: Of --keep: replace another student of that name; of both: other questions.
         again_: A kept student, which answers questions anew.
         limit: Of --again: how many, over all its tests.
-        model: Of --again: the base's folder, GGUF file or hub id; default as its recipe names it.
+        more_: A kept student, which answers the tests that --set names as well.
+        set_: Of --more: one value of its recipe, evaluate.benchmarks.NAME={task: ...} for a test.
+        model: Of --again and --more: the base's folder, GGUF file or hub id; default as its recipe
+            names it.
     """
     if keep_ is not None:
         if as_ is None:
@@ -81,6 +89,13 @@ def main(  # noqa: D417 - `AsJson` says what it is
         )
         if json_:
             print_json("real", {"again": str(again_)}, found)
+        return
+    if more_ is not None:
+        student = student_at(more_, trained=False)
+        for test in more(
+            student, set_ or (), store or Path("runs/more"), model, overwrite=overwrite
+        ):
+            _say(f"{student.folder}: {test} answered")
         return
     students = read_students(results)
     groups, changed = grouped(students)

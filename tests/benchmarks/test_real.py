@@ -366,6 +366,36 @@ def test_a_student_gains_the_tests_that_it_had_not(run: Path, tmp_path: Path) ->
     assert "task: svamp" in (folder / "recipe.yaml").read_text()
 
 
+def test_a_kept_student_answers_more_tests_without_its_run(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same questions under another name get the same answers, trained or not."""
+    place = tmp_path / "pair1" / "A" / "seed-1"
+    real.main(results=tmp_path, keep_=run, as_="pair1/A/seed-1", arms="before,leaf")
+    adapter = (place / "leaf/adapter/adapter_model.safetensors").read_bytes()
+    test = "{task: playground, split: conflict, world: {size: 12, seed: 1}}"
+    named = [f"evaluate.benchmarks.more={test}"]
+    store = tmp_path / "store"
+    for arm in ("before", "leaf"):
+        real.main(more_=place / arm, set_=named, store=store)
+        assert f"{place / arm}: more answered" in capsys.readouterr().out
+        answers = place / arm / "answers"
+        assert (answers / "more.jsonl.gz").read_bytes() == (
+            answers / "conflict.jsonl.gz"
+        ).read_bytes()
+        values, manifest = _keep.said_of(place / arm)
+        assert manifest["tests"] == {"clean": 8, "conflict": 12, "more": 12}
+        assert list(values["evaluate"]["benchmarks"]) == ["clean", "conflict", "more"]
+    assert (place / "leaf/adapter/adapter_model.safetensors").read_bytes() == adapter
+    said = "".join(path.read_text() for path in place.rglob("*.[yj]*") if path.suffix != ".gz")
+    assert str(tmp_path) not in said
+    with pytest.raises(UsageError, match="--more: names no test; add --set"):
+        real.main(more_=place / "leaf", store=store)
+    with pytest.raises(UsageError, match=r"more\.jsonl\.gz: holds other questions than"):
+        other = test.replace("conflict", "agree")
+        real.main(more_=place / "leaf", set_=[f"evaluate.benchmarks.more={other}"], store=store)
+
+
 def test_paths_of_the_machine_are_cut_to_their_last_two_parts() -> None:
     values = {"a": ["/home/me/data/x.jsonl", "Qwen/Q"], "b": {"c": "~/m.gguf", "d": 3}}
     assert _keep.homeless(values) == {
