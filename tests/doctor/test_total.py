@@ -1,6 +1,7 @@
 """The whole price of a run, from a run on a few problems."""
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,13 @@ from leaf.recipe import Recipe
 from leaf.recipe.reading import load_recipe
 
 
-def part(amount: float, seconds: float, group: str = "stage 1", load: float | None = None) -> Part:
+def part(
+    amount: float,
+    seconds: float,
+    group: str = "stage 1",
+    load: float | None = None,
+    stage: str = "",
+) -> Part:
     """Return what was computed; with `load` it comes by waves."""
     return Part(
         group=group,
@@ -22,6 +29,7 @@ def part(amount: float, seconds: float, group: str = "stage 1", load: float | No
         seconds=seconds,
         by_waves=load is not None,
         load=load or 0.0,
+        stage=stage,
     )
 
 
@@ -66,13 +74,14 @@ def test_groups_rows_and_steps_are_scaled_to_the_whole(recipe: Recipe) -> None:
         return Trial(
             problems=problems,
             parts={
-                "student answers": part(problems, problems * 1.0),
-                "teacher answers": part(problems, problems * 2.0, group="needed"),
+                "student answers": part(problems, problems * 1.0, stage="answers"),
+                "teacher answers": part(problems, problems * 2.0, "needed", stage="answers"),
+                "changed questions": part(problems, problems * 4.0, stage="verify"),
                 "kd learns": part(problems * 10.0, problems * 0.1, group="kd"),
                 "kd is prepared": part(problems, problems * 0.5, group="kd"),
                 "sums: kd": part(problems, problems * 3.0, group="evaluation"),
             },
-            tokens={"student": problems * 7},
+            tokens={("student", "answers"): problems * 7},
             bytes=1000 + 10 * problems,
             peak=5,
             rows={"kd": problems},
@@ -80,11 +89,11 @@ def test_groups_rows_and_steps_are_scaled_to_the_whole(recipe: Recipe) -> None:
 
     found = scale_up(recipe, [trial(4), trial(16)], problems=160, asked=40)
     assert found.needed == pytest.approx(320.0)
-    assert found.stage_1 == pytest.approx(160.0 + 320.0)
+    assert found.stage_1 == pytest.approx({"answers": 160.0 + 320.0, "verify": 640.0})
     # Three steps of 4 rows, 160 tokens in the five steps of the trial: 32 a step, 0.01 s a token.
     assert found.training["kd"] == pytest.approx(3 * 32 * 0.01 + 160 * 0.5)
     assert found.evaluation == pytest.approx(3.0 * 40)
-    assert (found.tokens, found.disk) == ({"student": 1120}, 1000 + 1600)
+    assert (found.tokens, found.disk) == ({("student", "answers"): 1120}, 1000 + 1600)
 
 
 def test_the_doctor_says_the_total_and_its_price(
@@ -108,12 +117,21 @@ def test_the_doctor_says_the_total_and_its_price(
         "tokens read and written before training",
         "memory",
     ]
-    assert "at 3600 an hour" in lines[0]
-    assert "from a run on 8 problems here" in lines[0]
+    seconds = r"(\d+\.\d|\d\d) s, (\d+\.\d\d)"
+    for line in lines[:2]:
+        whole, *stages = [float(money) for _, money in re.findall(seconds, line)]
+        assert whole == pytest.approx(sum(stages), abs=0.05)
+    assert re.search(
+        rf"about {seconds} at 3600 an hour: training {seconds}; from a run on 8", lines[0]
+    )
+    for stage in ("training problems", "detection", "verification", "training"):
+        assert re.search(rf"{stage} {seconds}", lines[1])
+    assert re.search(r"student [\d,]+ \(training problems [\d,]+, detection [\d,]+", lines[3])
+    assert said.out.index("total, KD") > said.out.index("threads: ")
     assert not list(tmp_path.glob("runs*")), "the trials leave nothing"
 
 
 @pytest.mark.parametrize("price", [-1.0, math.nan, math.inf])
-def test_a_price_that_is_none_is_refused(recipe: Recipe, price: float) -> None:
+def test_a_price_that_is_none_is_refused(price: float) -> None:
     with pytest.raises(UsageError, match=r"^--price .*: must be an amount, at least 0$"):
-        list(total.check_total(recipe, price))
+        total.check_price(price)

@@ -23,6 +23,7 @@ from leaf.records import (
 )
 from leaf.report import write_report
 from leaf.statistics import Comparison, Estimate
+from leaf.store.keys import digest
 from leaf.store.work import About, StageLog
 
 ROLES = ("student", "teacher")
@@ -272,7 +273,7 @@ def log(
         title=kind,
         kind=kind,
         about=about or About(),
-        key="0123456789abcdef",
+        key=digest([kind, str(about)]),
         items=items,
         records=3,
         computed=computed,

@@ -1,5 +1,6 @@
 """What a run cost in tokens: by model and stage, and for each row that was kept."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ def log(stage: str, tokens: Tokens | None, kind: str = "answers", **about: Any) 
         kind=kind,
         about=About(**about),
         stage=stage,
-        key="k",
+        key=f"{stage} {sorted(about.items())}",
         items=1,
         records=1,
         computed=1,
@@ -53,6 +54,18 @@ def test_tokens_are_added_up_by_stage_and_model(run: dict[str, Any], logs: list[
         ("training", "LeaF", 25 * len(run["training"]["leaf"]), 0),
         ("evaluation", "LeaF", 7, 8),
     ]
+
+
+def test_what_an_arm_takes_from_the_recipes_stage_1_counts_once(
+    run: dict[str, Any], logs: list[StageLog]
+) -> None:
+    own = log("verify", Tokens(read=4, written=1), role="student", detector="of the arm")
+    run["logs"] = [*logs, *(replace(one, computed=0, seconds=2.0) for one in logs), own]
+    cost = build_report(**run)["cost"]
+    run["logs"] = [*logs, own]
+    assert cost == build_report(**run)["cost"]
+    assert cost["computed_seconds"] == len(logs) + 1.0
+    assert cost["reused_seconds"] == 0.0
 
 
 def test_a_kept_row_costs_what_its_kind_took_with_placebos(

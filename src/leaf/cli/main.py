@@ -20,7 +20,8 @@ from leaf.recipe import Recipe
 from leaf.recipe.base import leaves
 from leaf.recipe.reading import describe, dump_recipe, load_recipe, recipe_names
 
-if TYPE_CHECKING:  # it imports torch
+if TYPE_CHECKING:  # they import torch
+    from leaf.doctor import Finding
     from leaf.store.results import Results
 
 app = App(
@@ -197,22 +198,21 @@ def doctor(  # noqa: D417
         recipe: A shipped recipe or a YAML file.
         total: Also run it on a few problems (a minute, many for large models on a CPU) to say what
             all of it will take: time, tokens, memory and disk, of plain distillation and of LeaF.
-        price: Price of an hour of this machine; the total is then also in money.
+        price: Price of an hour of this machine: the total, in money as well.
     """
     from leaf.doctor import examine
-    from leaf.doctor.total import check_total
+    from leaf.doctor.total import check_price, check_total
 
+    check_price(price)
     resolved = load_recipe(recipe, set_ or ())
     findings = examine(resolved)
+    _print_findings(findings, json_=json_)
     if (total or price is not None) and not any(finding.level == "bad" for finding in findings):
-        findings += check_total(resolved, price)
+        more = list(check_total(resolved, price))
+        _print_findings(more, json_=json_)
+        findings += more
     if json_:
         print(json.dumps([finding.as_json() for finding in findings], indent=1))
-    else:
-        for finding in findings:
-            out_console.print(
-                f"{finding.mark} {escape(finding.text)}", soft_wrap=True, highlight=False
-            )
     bad = sum(finding.level == "bad" for finding in findings)
     if bad:
         things = "thing" if bad == 1 else "things"
@@ -220,6 +220,11 @@ def doctor(  # noqa: D417
     if not json_:
         again = _repeat(recipe, set_ or [], None, None)
         say_line(f"Nothing stands in the way: {again}")
+
+
+def _print_findings(findings: Sequence["Finding"], *, json_: bool) -> None:
+    for finding in () if json_ else findings:
+        out_console.print(f"{finding.mark} {escape(finding.text)}", soft_wrap=True, highlight=False)
 
 
 @app.command

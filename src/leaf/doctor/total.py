@@ -20,6 +20,7 @@ from leaf.pipeline.run import metrics_of
 from leaf.pipeline.stages import Pipeline
 from leaf.progress import console
 from leaf.recipe import ModelSection, Recipe
+from leaf.report.cost import STAGES
 from leaf.report.formats import duration
 from leaf.report.training import before_training
 from leaf.store.arms import arm_of, in_order
@@ -53,6 +54,8 @@ class Part:
     """Whether what comes once comes again with every full batch: answers, beside the load."""
     load: float = 0.0
     """Seconds of it that loaded a model."""
+    stage: str = ""
+    """Of a run, by its name in `leaf.report.cost.STAGES`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,8 +64,8 @@ class Trial:
 
     problems: int
     parts: Mapping[str, Part]
-    tokens: Mapping[str, int]
-    """`student` and `teacher` to the tokens they read and wrote before training."""
+    tokens: Mapping[tuple[str, str], int]
+    """`student` or `teacher` and a stage before training to the tokens read and written."""
     bytes: int
     """On disk."""
     peak: int
@@ -75,24 +78,28 @@ class Trial:
 class Total:
     """What a run will take; seconds, bytes and tokens."""
 
-    stage_1: float
+    stage_1: Mapping[str, float]
+    """Stage before training to its seconds."""
     needed: float
-    """Seconds of stage 1 that the baseline needs, too."""
+    """Seconds of the training problems' answers that the baseline needs, too."""
     arms: float
     """Seconds of stage 1 of the arms that the recipe names."""
     training: Mapping[str, float]
     """Arm to its training."""
     evaluation: float
-    tokens: Mapping[str, int]
+    tokens: Mapping[tuple[str, str], int]
     disk: int
     peak: int
+    """Of the greatest trial: it grows with the batches."""
     tried: int
     """Problems that the greatest trial had."""
 
     @property
     def whole(self) -> float:
         """Seconds of the whole command."""
-        return self.stage_1 + self.arms + sum(self.training.values()) + self.evaluation
+        return (
+            sum(self.stage_1.values()) + self.arms + sum(self.training.values()) + self.evaluation
+        )
 
 
 def check_total(recipe: Recipe, price: float | None = None) -> Iterator[Finding]:
@@ -101,45 +108,73 @@ def check_total(recipe: Recipe, price: float | None = None) -> Iterator[Finding]
     Args:
         recipe: The resolved recipe.
         price: Of an hour of this machine, in whatever money.
-
-    Raises:
-        UsageError: `price` is no amount.
     """
-    if price is not None and not (math.isfinite(price) and price >= 0):
-        raise UsageError(f"--price {price}: must be an amount, at least 0")
     try:
         total = estimate(recipe)
     except LeafError as error:
         yield Finding("warn", f"total: cannot be estimated: {error}")
         return
-    base = recipe.baseline
+    base, first = recipe.baseline, next(iter(STAGES))
     ways = {
-        base: total.needed + total.training.get(base, 0.0),
-        "leaf": total.stage_1 + total.training.get("leaf", 0.0),
+        base: {first: total.needed, "distill": total.training.get(base, 0.0)},
+        "leaf": {**total.stage_1, "distill": total.training.get("leaf", 0.0)},
     }
     by = f"; from a run on {total.tried} problems here"
-    for arm, seconds in ways.items():
-        before = seconds - total.training.get(arm, 0.0)
-        parts = f" ({duration(before)} before training)" if before else ""
-        yield Finding("good", f"total, {arm_of(arm).title}: {_about(seconds, price)}{parts}{by}")
+    for arm, stages in ways.items():
+        spent = _about(sum(stages.values()), price)
+        yield Finding("good", f"total, {arm_of(arm).title}: {spent}: {_each(stages, price)}{by}")
         by = ""
     arms = ", ".join(arm_of(arm).title for arm in in_order(total.training))
-    stage_1, training = total.stage_1 + total.arms, sum(total.training.values())
+    before, training = sum(total.stage_1.values()) + total.arms, sum(total.training.values())
     yield Finding(
         "good",
-        f"total, the whole command: {_about(total.whole, price)}: stage 1 {duration(stage_1)}, "
+        f"total, the whole command: {_about(total.whole, price)}: stage 1 {duration(before)}, "
         f"training {duration(training)} ({arms}), evaluation {duration(total.evaluation)}",
     )
-    said = ", ".join(f"{role} {count:,}" for role, count in total.tokens.items())
-    yield Finding("good", f"total, tokens read and written before training: {said}")
+    said = [
+        f"{role} {sum(counts.values()):,} ("
+        + ", ".join(f"{STAGES[stage]} {count:,}" for stage, count in counts.items())
+        + ")"
+        for role, counts in _by_role(total.tokens).items()
+    ]
+    yield Finding("good", f"total, tokens read and written before training: {'; '.join(said)}")
     yield Finding(
-        "good", f"total, memory: at most about {size_of(total.peak)}; disk: {size_of(total.disk)}"
+        "good",
+        f"total, memory: at least about {size_of(total.peak)}, as with {total.tried} problems; "
+        f"disk: {size_of(total.disk)}",
     )
+
+
+def check_price(price: float | None) -> None:
+    """Refuse what is no amount; raises `UsageError`."""
+    if price is not None and not (math.isfinite(price) and price >= 0):
+        raise UsageError(f"--price {price}: must be an amount, at least 0")
 
 
 def _about(seconds: float, price: float | None) -> str:
-    money = "" if price is None else f", {price * seconds / 3600:.2f} at {price:g} an hour"
-    return f"about {duration(seconds)}{money}"
+    at = "" if price is None else f"{_money(seconds, price)} at {price:g} an hour"
+    return f"about {duration(seconds)}{at}"
+
+
+def _each(stages: Mapping[str, float], price: float | None) -> str:
+    """Say what each stage takes, those that take nothing left out."""
+    spent = {stage: seconds for stage, seconds in stages.items() if seconds}
+    return ", ".join(
+        f"{STAGES[stage]} {duration(spent[stage])}{_money(spent[stage], price)}"
+        for stage in STAGES
+        if stage in spent
+    )
+
+
+def _money(seconds: float, price: float | None) -> str:
+    return "" if price is None else f", {price * seconds / 3600:.2f}"
+
+
+def _by_role(tokens: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for (role, stage), count in tokens.items():
+        found[role][stage] = count
+    return found
 
 
 def estimate(recipe: Recipe) -> Total:
@@ -206,10 +241,10 @@ def _try(recipe: Recipe, size: int, whole: int, loads: Mapping[str, float]) -> T
         results = pipeline.run(until="evaluate", after_stage=lambda: None)
         parts = _parts(pipeline, metrics_of(results.students), loads)
         stored = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
-    tokens: dict[str, int] = defaultdict(int)
+    tokens: dict[tuple[str, str], int] = defaultdict(int)
     for log in before_training(pipeline.logs):
         if log.tokens:
-            tokens[log.about.role] += log.tokens.read + log.tokens.written
+            tokens[log.about.role, log.stage] += log.tokens.read + log.tokens.written
     return Trial(
         problems=len(results.problems or ()),
         parts=parts,
@@ -256,6 +291,7 @@ def _parts(
             seconds=log.seconds,
             by_waves=log.kind == "answers",
             load=min(loaded, log.seconds),
+            stage=log.stage,
         )
         # A title may come again: an arm that the recipe names has stages of its own.
         titles[log.title] += 1
@@ -281,6 +317,7 @@ def scale_up(recipe: Recipe, trials: Sequence[Trial], *, problems: int, asked: i
     )
     benchmarks = max(1, len(recipe.evaluate.benchmarks))
     seconds: dict[str, float] = defaultdict(float)
+    stages: dict[str, float] = defaultdict(float)
     for name, part in last.parts.items():
         amount = part.amount * share
         if part.group == "evaluation":
@@ -293,16 +330,17 @@ def scale_up(recipe: Recipe, trials: Sequence[Trial], *, problems: int, asked: i
         elif part.group in rows:
             amount = rows[part.group]
         before = trials[0].parts.get(name) if len(trials) > 1 else None
-        seconds[part.group] += line_through(
-            before, part, amount, waves=amount / recipe.generate.max_batch
-        )
+        took = line_through(before, part, amount, waves=amount / recipe.generate.max_batch)
+        seconds[part.group] += took
+        if part.group in ("stage 1", "needed"):
+            stages[part.stage] += took
     return Total(
-        stage_1=seconds["stage 1"] + seconds["needed"],
+        stage_1=stages,
         needed=seconds["needed"],
         arms=seconds["arms"],
         training={arm: seconds[arm] for arm in rows},
         evaluation=seconds["evaluation"],
-        tokens={role: round(count * share) for role, count in last.tokens.items() if count},
+        tokens={key: round(count * share) for key, count in last.tokens.items() if count},
         disk=_grown(trials, problems),
         peak=last.peak,
         tried=last.problems,

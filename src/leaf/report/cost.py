@@ -36,6 +36,7 @@ def cost(
         made: Kind (`removal`, `transplant`, `injection`) to what `detector` led to.
         detector: The recipe's own.
     """
+    logs = _once(logs)
     return {
         "stages": [
             {
@@ -58,6 +59,14 @@ def cost(
         "tokens": _by_model(logs, training),
         "rows": _a_kept_row(logs, made, detector),
     }
+
+
+def _once(logs: Sequence[StageLog]) -> list[StageLog]:
+    """Leave out results that came again: an arm's stage 1 takes most of its from the recipe's."""
+    first: dict[tuple[str, str], StageLog] = {}
+    for log in logs:
+        first.setdefault((log.kind, log.key), log)
+    return list(first.values())
 
 
 def _by_model(

@@ -150,12 +150,20 @@ def print_explanation(found: Mapping[str, Any], console: Console) -> None:
     console.print(
         Rule(Text(" ".join(visible(found["title"]).split()), "bold"), align="left", style="dim")
     )
-    roles = [role for role, answer in problem["before"].items() if answer is not None]
+    verdicts = [
+        change["verdict"] or {} for change in (*problem["removals"], *problem["transplants"])
+    ]
+    roles = [
+        role
+        for role, answer in problem["before"].items()
+        if answer or any(verdict.get(role) for verdict in verdicts)
+    ]
     if roles:
         said = Text()
         for role in roles:
             said.append(f"{role} ", "dim")
-            said.append_text(_OUTCOMES[problem["before"][role]["outcome"]])
+            answer = problem["before"][role]
+            said.append_text(_OUTCOMES[answer and answer["outcome"]])
             said.append(f" ({visible(found['recipe'][role]['model'])})   ", "dim")
         console.print(
             said.append("right answer ", "dim").append(visible(problem["answer"]), "bold")

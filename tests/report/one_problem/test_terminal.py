@@ -170,6 +170,16 @@ def test_what_came_in_is_named_before_what_it_replaced(entry: Entry, recipe: Rec
     assert "kept: teacher still right  from q/cf1" in text
 
 
+def test_a_teacher_that_was_asked_only_about_a_text_put_in_is_heard(
+    entry: Entry, recipe: Recipe
+) -> None:
+    moved = dataclasses.replace(entry.variants[0], strategy="transplant", inserted="blue")
+    text = printed(dataclasses.replace(entry, teacher=None, variants=(moved,)), recipe, width=200)
+    assert "student ✗ wrong (org/small)   teacher – not asked (org/large)" in text
+    assert "student ✓ right  teacher ✓ right  kept" in text
+    assert "teacher ✓ right" in text[text.index("Answers") :]
+
+
 def test_before_models_were_asked_their_answers_are_not_there(
     by_sentence: tuple[Entry, Recipe],
 ) -> None:
