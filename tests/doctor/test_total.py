@@ -117,7 +117,7 @@ def test_the_doctor_says_the_total_and_its_price(
         "tokens read and written before training",
         "memory",
     ]
-    seconds = r"(\d+\.\d|\d\d) s, (\d+\.\d\d)"
+    seconds = r"(\d+\.\d|\d\d) s(?:, | \()(\d+\.\d\d)\)?"
     for line in lines[:2]:
         whole, *stages = [float(money) for _, money in re.findall(seconds, line)]
         assert whole == pytest.approx(sum(stages), abs=0.05)

@@ -152,7 +152,7 @@ def check_price(price: float | None) -> None:
 
 
 def _about(seconds: float, price: float | None) -> str:
-    at = "" if price is None else f"{_money(seconds, price)} at {price:g} an hour"
+    at = "" if price is None else f", {_money(seconds, price)} at {price:g} an hour"
     return f"about {duration(seconds)}{at}"
 
 
@@ -160,14 +160,15 @@ def _each(stages: Mapping[str, float], price: float | None) -> str:
     """Say what each stage takes, those that take nothing left out."""
     spent = {stage: seconds for stage, seconds in stages.items() if seconds}
     return ", ".join(
-        f"{STAGES[stage]} {duration(spent[stage])}{_money(spent[stage], price)}"
+        f"{STAGES[stage]} {duration(spent[stage])}"
+        + ("" if price is None else f" ({_money(spent[stage], price)})")
         for stage in STAGES
         if stage in spent
     )
 
 
-def _money(seconds: float, price: float | None) -> str:
-    return "" if price is None else f", {price * seconds / 3600:.2f}"
+def _money(seconds: float, price: float) -> str:
+    return f"{price * seconds / 3600:.2f}"
 
 
 def _by_role(tokens: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:

@@ -17,9 +17,9 @@ class VerifySection(Section):
 
     teacher: Literal["always", "if_student_right"] = Field(
         "always",
-        description="ask the teacher about every changed question, or only where the student's"
-        " answer leaves it open: right after a cut, wrong with a text that it must fail (keeps the"
-        " same ones for less)",
+        description="ask the teacher about every changed question, or about cuts only where the"
+        " student is right, and about what is put in, where student_wrong decides, only where it is"
+        " wrong (keeps the same ones for less)",
     )
     transplants: Literal["all", "student_wrong"] = Field(
         "all",
