@@ -109,9 +109,9 @@ def measure(recipe: Recipe, store: Store) -> dict[str, float]:
     stage_1 = list(before_training(logs))
     written = {role: _written(stage_1, role) for role in ("student", "teacher")}
     problems = results.problems or []
-    every = _written(stage_1, "teacher", changed=True)
-    for more in (problems, _unasked(results)):
-        answers, _ = pipeline.session.answers_of("teacher", more)
+    every = written["teacher"]
+    for spared in _spared(results):
+        answers, _ = pipeline.session.answers_of("teacher", spared)
         every += sum(answer.response_tokens for answer in answers)
     return {
         "whole_ratio_to_kd": 1 + took["whole"],
@@ -127,12 +127,19 @@ def measure(recipe: Recipe, store: Store) -> dict[str, float]:
     }
 
 
-def _unasked(results: Results) -> list[Problem]:
-    """Return the questions with a cut or a transplant that the teacher was spared."""
+def _spared(results: Results) -> tuple[list[Problem], list[Problem]]:
+    """Return what the teacher was not asked: training problems, and those cut or transplanted."""
+    assert results.problems
+    assert results.teacher
+    answered = {answer.problem_id for answer in results.teacher[0]}
     [cuts] = results.cuts.values()
     asked = {verdict.counterfactual_id for verdict in cuts.verdicts or () if verdict.teacher}
-    spared = [item for item in cuts.tried if item.strategy != "inject" and item.id not in asked]
-    return pruned_problems({problem.id: problem for problem in results.problems or ()}, spared)
+    changed = [item for item in cuts.tried if item.strategy != "inject" and item.id not in asked]
+    by_id = {problem.id: problem for problem in results.problems}
+    # Sets of their own: with every answer in its store a run begun again would count them all.
+    return [one for name, one in by_id.items() if name not in answered], pruned_problems(
+        by_id, changed
+    )
 
 
 def _written(logs: Sequence[StageLog], role: str, *, changed: bool = False) -> int:
