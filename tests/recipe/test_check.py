@@ -122,6 +122,26 @@ def test_a_value_out_of_the_rules_is_told_with_what_is_allowed(
         assert part in message
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("foo", "'foo'"),
+        ("3", "3"),
+        ("true", "True"),
+        ("[cpu]", "['cpu']"),
+        ("{}", "{}"),
+        ('{"": null}', "{'': None}"),
+    ],
+)
+def test_places_that_are_none_are_one_sentence(
+    minimal: Path, value: str, shown: str, refusal: Refusal
+) -> None:
+    assert refusal(minimal, f"teacher.device_map={value}") == (
+        f"{minimal}: `teacher.device_map` must be auto, balanced, balanced_low_0, sequential, or a "
+        f"map of the model's modules to cpu, disk or the number of a GPU, but is {shown}"
+    )
+
+
 def test_clipping_alone_may_have_no_limit(minimal: Path) -> None:
     recipe = load_recipe(str(minimal), ["distill.max_grad_norm=.inf"])
     assert recipe.distill.max_grad_norm == float("inf")

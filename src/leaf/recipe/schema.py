@@ -1,9 +1,10 @@
 """The whole recipe: models, data, stage 1, evaluation and where the work is done."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
 
 from leaf.errors import UsageError
 from leaf.recipe.attribute import AttributeSection, read_attribute, read_plugins
@@ -17,6 +18,28 @@ from leaf.recipe.names import EngineName
 from leaf.recipe.prune import PruneSection
 from leaf.recipe.verify import VerifySection
 
+_Spread = Literal["auto", "balanced", "balanced_low_0", "sequential"]
+
+
+def _words_or_map(value: Any) -> Any:
+    """Refuse in one sentence what is neither: a union would tell the rules of each by itself."""
+    if value is None or value in get_args(_Spread):
+        return value
+    if (
+        isinstance(value, Mapping)
+        and value
+        and all(type(each) in (int, str) for each in value.values())
+    ):
+        return value
+    raise PydanticCustomError(
+        "places",
+        "Input should be auto, balanced, balanced_low_0, sequential, or a map of the model's"
+        " modules to cpu, disk or the number of a GPU",
+    )
+
+
+_Places = Annotated[_Spread | dict[str, int | str] | None, BeforeValidator(_words_or_map)]
+
 
 class ModelSection(Section):
     """A model and how it is loaded."""
@@ -29,9 +52,7 @@ class ModelSection(Section):
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         "auto", description="weights while answering and scoring; auto: bfloat16 where it is fast"
     )
-    device_map: (
-        Literal["auto", "balanced", "balanced_low_0", "sequential"] | dict[str, int | str] | None
-    ) = Field(
+    device_map: _Places = Field(
         None,
         description="spreads a model that is too big for one device over all of them, memory and"
         " disk, while it answers and scores (accelerate's words, or a map of its modules)",
