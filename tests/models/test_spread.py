@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from leaf.attribute import MeasuredModel, detector_class
 from leaf.errors import ModelError, UsageError
@@ -69,6 +70,38 @@ def test_scores_losses_and_texts_are_those_of_the_whole_model(
         for each in (spread, whole)
     ]
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        ({"model.embed_tokens": "cpu"}, "leaves out model.layers.0."),
+        ({"model.nothing": "cpu"}, "names `model.nothing`, but the model has no such module"),
+        ({"": "cpu", "model.layrs": "disk"}, "did you mean `model.layers`"),
+        ({"": "disk"}, "output head on disk"),
+        (
+            {"": "cpu", "model.layers": "disk"},
+            "`model.layers` on disk, but '', which holds it, on cpu",
+        ),
+    ],
+)
+def test_a_map_is_held_against_the_model_before_weights_are_read(
+    places: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", None)
+    with pytest.raises((ModelError, UsageError), match=said) as error:
+        load(section(places))
+    assert "\n" not in str(error.value)
+
+
+def test_layers_on_disk_are_had_without_a_word_of_accelerate(
+    places: dict[str, str], caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    spread = load(section(places))
+    assert is_spread(spread.model)
+    assert spread.device.type == "cpu"
+    assert not caplog.records
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize("broken", ["a layer left out", "a device that is not here", "the head"])

@@ -22,7 +22,7 @@ from leaf.models.files import Source, find, readable
 from leaf.models.lent import lent
 from leaf.models.paths import paths_of
 from leaf.models.quiet import quiet
-from leaf.models.spread import check_head, check_places, how_to_place, is_spread
+from leaf.models.spread import check_map, check_places, device_of, how_to_place, is_spread
 from leaf.models.threads import watch
 from leaf.progress import say
 from leaf.recipe import ModelSection
@@ -80,6 +80,8 @@ def load(
     """
     check_places(section)
     source = source or find(section)
+    if section.device_map is not None:
+        check_map(section, skeleton(source))
     device = best_device()
     dtype = dtype or resolve_dtype(section.dtype, device)
     with quiet(), readable(f"{source.name}: cannot be loaded from {source.folder}"):
@@ -96,9 +98,8 @@ def load(
     if source.adapter is not None:
         put_on(model, source.adapter, name=section.model)
         to_dtype(model, dtype)
-    if is_spread(model):
-        check_head(model, source.name)
-        device = model.device
+    if section.device_map is not None:  # it has its place, were it only one
+        device = device_of(model, source.name)
     else:
         model.to(device)
     model.eval().requires_grad_(False)

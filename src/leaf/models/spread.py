@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from leaf.errors import ModelError, UsageError
+from leaf.errors import ModelError, UsageError, nearest
 from leaf.models.files import cache_folder
 from leaf.recipe import ModelSection
 
@@ -37,6 +37,46 @@ def check_places(section: ModelSection) -> None:
             )
 
 
+def check_map(section: ModelSection, skeleton: Any) -> None:
+    """Hold a `device_map` against a model of the same shapes, before weights are loaded.
+
+    Raises:
+        UsageError: it names a module that the model lacks, leaves some out, or names one twice.
+        ModelError: the output head is on disk, whose weight is read by itself.
+    """
+    places = section.device_map
+    if not isinstance(places, dict):
+        return
+    modules = [name for name, _ in skeleton.named_modules()]
+    for part, place in places.items():
+        if part not in modules:
+            raise UsageError(
+                f"{section.model}: device_map names `{part}`, but the model has no such module"
+                f"{nearest(part, modules)}"
+            )
+        for outer in _holding(part, places):
+            if place != places[outer] and {place, places[outer]} & set(_ELSEWHERE):
+                raise UsageError(
+                    f"{section.model}: device_map puts `{part}` on {place}, but {outer!r}, "
+                    f"which holds it, on {places[outer]}; name modules beside each other"
+                )
+    for weight in skeleton.state_dict():
+        if not _holding(weight, places):
+            raise UsageError(
+                f"{section.model}: device_map leaves out {weight}; name a module that holds it"
+            )
+    head = skeleton.get_output_embeddings().weight
+    named = skeleton.named_parameters(remove_duplicate=False)
+    heads = [_holding(name, places) for name, weight in named if weight is head]
+    if all(places[max(held, key=len)] == "disk" for held in heads):
+        _refuse_head(section.model)
+
+
+def _holding(name: str, places: dict[str, int | str]) -> list[str]:
+    """Return the modules of a map that hold another module or a weight."""
+    return [part for part in places if name and (not part or name.startswith(f"{part}."))]
+
+
 def how_to_place(section: ModelSection) -> dict[str, Any]:
     """Return what `from_pretrained` needs to spread a model."""
     if section.device_map is None:
@@ -46,18 +86,31 @@ def how_to_place(section: ModelSection) -> dict[str, Any]:
 
 
 def is_spread(model: Any) -> bool:
-    """Whether the parts of a model lie in more than one place."""
-    return len(set(getattr(model, "hf_device_map", {}).values())) > 1
+    """Whether the parts of a model lie in more than one place, or on disk."""
+    places = set(getattr(model, "hf_device_map", {}).values())
+    return len(places) > 1 or "disk" in places
 
 
-def check_head(model: Any, name: str) -> None:
-    """Refuse a spread model whose output head is not in memory: its weight is read by itself.
+def on_one_device(section: ModelSection) -> ModelSection:
+    """Return a section without its map: weights that learn, and their anchor, have to be whole."""
+    return section.model_copy(update={"device_map": None})
+
+
+def device_of(model: Any, name: str) -> torch.device:
+    """Return where a placed model takes its tokens; it needs its output head in memory.
 
     Raises:
         ModelError: says what to do.
     """
-    if is_spread(model) and model.get_output_embeddings().weight.device.type == "meta":
-        raise ModelError(
-            f"{name}: device_map leaves the output head on disk; keep it in memory (lm_head, or "
-            "model.embed_tokens where they are one)"
-        )
+    head: torch.device = model.get_output_embeddings().weight.device
+    if head.type == "meta":
+        _refuse_head(name)
+    # Embeddings that are on disk come to wherever they are asked.
+    return head if model.device.type == "meta" else model.device
+
+
+def _refuse_head(name: str) -> None:
+    raise ModelError(
+        f"{name}: device_map leaves the output head on disk; keep it in memory (lm_head, or "
+        "model.embed_tokens where they are one)"
+    )
