@@ -22,6 +22,7 @@ from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.output_head import output_head
 from leaf.models.prompt_format import EncodedExample
+from leaf.models.spread import on_one_device
 from leaf.progress import progress
 from leaf.recipe import DistillSection, ModelSection
 from leaf.store.keys import stage_key
@@ -90,7 +91,9 @@ def open_teacher(
     What the cache lacks is computed before, by the first process, and the model is gone by then.
     """
     if spec.section.teacher == "online":
-        with load.loaded(spec.teacher, spec.source) as loaded:
+        # Sharded over processes, it is not spread by each of them as well.
+        section = on_one_device(spec.teacher) if ranks.world > 1 else spec.teacher
+        with load.loaded(section, spec.source) as loaded:
             teacher = online_teacher(loaded, shared_beginning(items))
             if ranks.world > 1:
                 shard_teacher(loaded.model)

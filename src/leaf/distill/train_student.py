@@ -31,6 +31,7 @@ from leaf.models.adapters import merge
 from leaf.models.files import Source
 from leaf.models.load import Loaded
 from leaf.models.prompt_format import PromptFormat, prompt_format_of
+from leaf.models.spread import on_one_device
 from leaf.models.vocabulary import CommonTokens, common_tokens, same_tokenizer
 from leaf.progress import console, say
 from leaf.recipe import DistillSection, ModelSection
@@ -165,7 +166,7 @@ def _student(job: TrainingJob) -> Loaded:
     dtype = student_dtype(section, load.dtype_of(job.student_source), load.best_device())
     held = job.student_source.held
     if held is None:
-        student = load.load(job.student, job.student_source, dtype=dtype)
+        student = load.load(on_one_device(job.student), job.student_source, dtype=dtype)
     else:
         # A copy: the model that a user has stays as it is.
         model = copy.deepcopy(held.model).requires_grad_(False)
@@ -252,7 +253,8 @@ def _anchor(
     if _is_itself(job) and section.teacher == kept and section.cross_entropy < 1.0:
         yield teacher
         return
-    spec = _kept(job, job.student, job.student_source, section.model_copy(update={"teacher": kept}))
+    model = on_one_device(job.student)
+    spec = _kept(job, model, job.student_source, section.model_copy(update={"teacher": kept}))
     with open_teacher(spec, held, ranks) as frozen:
         yield frozen
 

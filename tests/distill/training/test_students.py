@@ -1,6 +1,7 @@
 """What a student ends as: validated, merged, and really trained."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from leaf.distill.train_student import TrainingJob, run_job
 from leaf.models.prompt_format import EncodedExample, prompt_format_of
 from leaf.pipeline import students as trained_students
 from leaf.recipe import ModelSection
-from tests.distill.training.runs import job_of, metrics, run
+from tests.distill.training.runs import job_of, largest_difference, metrics, run
 
 
 def test_both_arms_validate_on_the_same_problems_that_neither_learns(
@@ -110,3 +111,26 @@ def naive_kl(student: Path, teacher: Path, rows: Sequence[TrainingExample]) -> f
 def _response_logits(model: Any, item: EncodedExample) -> torch.Tensor:
     whole: torch.Tensor = model(input_ids=torch.tensor([item.ids])).logits[0]
     return whole[item.prompt_length - 1 : -1]
+
+
+@pytest.mark.parametrize("teacher", ["online", "hidden"])
+def test_a_student_that_is_spread_while_it_answers_learns_whole(
+    cue_pair: Path, tmp_path: Path, teacher: str
+) -> None:
+    parts = ("model.embed_tokens", "model.norm", "model.rotary_emb", "lm_head")
+    places = {**dict.fromkeys(parts, "cpu"), "model.layers": "disk"}
+    ways: dict[str, Path] = {}
+    for name in ("whole", "spread"):
+        (tmp_path / name).mkdir()
+        models = cue_pair / "student", cue_pair / "teacher"
+        distill: dict[str, Any] = {"teacher": teacher, "anchor": 0.5, "max_steps": 2}
+        job = job_of(tmp_path / name, *models, cue_pair, batch_size=4, **distill)
+        if name == "spread":
+            job = replace(
+                job,
+                student=job.student.model_copy(update={"device_map": places}),
+                teacher=job.teacher.model_copy(update={"device_map": places}),
+            )
+        run_job(job)
+        ways[name] = job.folder
+    assert largest_difference(ways["whole"], ways["spread"]) == 0
