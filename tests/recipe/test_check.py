@@ -142,6 +142,16 @@ def test_places_that_are_none_are_one_sentence(
     )
 
 
+def test_tensor_parallel_is_refused_without_vllm(minimal: Path, refusal: Refusal) -> None:
+    message = refusal(minimal, "teacher.tensor_parallel=2")
+    assert message == (
+        f"{minimal}: `teacher.tensor_parallel` has no use with engine hf: set teacher.engine: "
+        "vllm, or spread it by teacher.device_map"
+    )
+    changes = ["teacher.tensor_parallel=2", "generate.engine=vllm"]
+    assert load_recipe(str(minimal), changes).teacher.tensor_parallel == 2
+
+
 def test_clipping_alone_may_have_no_limit(minimal: Path) -> None:
     recipe = load_recipe(str(minimal), ["distill.max_grad_norm=.inf"])
     assert recipe.distill.max_grad_norm == float("inf")

@@ -306,6 +306,17 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _tensor_parallel_is_of_vllm(self) -> "Recipe":
+        for role, section in (("student", self.student), ("teacher", self.teacher)):
+            engine = section.engine or self.generate.engine
+            if section.tensor_parallel > 1 and engine != "vllm":
+                raise ValueError(
+                    f"`{role}.tensor_parallel` has no use with engine {engine}: set {role}.engine:"
+                    f" vllm, or spread it by {role}.device_map"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _weights_need_the_model(self) -> "Recipe":
         asked = {"student": self.student}
         if self.evaluate.teacher:
