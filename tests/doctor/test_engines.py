@@ -6,18 +6,23 @@ from typing import Any
 import pytest
 import yaml
 
-from leaf.doctor.engines import check_engines
+from leaf.doctor.engines import check_engines, check_weights
 from leaf.doctor.finding import Finding
+from leaf.recipe import Recipe
 from leaf.recipe.reading import check_recipe
 from tests.generate.chat_server import ChatServer, Reply
 from tests.servers import held_port
 
 
-def check(cue_pair: Path, **changes: dict[str, Any]) -> list[Finding]:
+def recipe_of(cue_pair: Path, **changes: dict[str, Any]) -> Recipe:
     values = yaml.safe_load((cue_pair / "recipe.yaml").read_text())
     for section, added in changes.items():
         values[section] = {**values.get(section, {}), **added}
-    return list(check_engines(check_recipe(values, source="test")))
+    return check_recipe(values, source="test")
+
+
+def check(cue_pair: Path, **changes: dict[str, Any]) -> list[Finding]:
+    return list(check_engines(recipe_of(cue_pair, **changes)))
 
 
 def served(url: str, **changes: Any) -> dict[str, Any]:
@@ -96,3 +101,31 @@ def test_response_level_needs_an_engine_that_goes_on(cue_pair: Path) -> None:
         )
     assert found.level == "bad"
     assert found.text.startswith("teacher: engine openai cannot go on with a response")
+
+
+def test_what_still_loads_a_served_teacher_is_said_with_the_way_out(cue_pair: Path) -> None:
+    teacher = served("http://127.0.0.1:9/v1")
+
+    def loads(**changes: Any) -> list[str]:
+        attribute = {"detector": "gradient", "controls": [], **changes.pop("attribute", {})}
+        recipe = recipe_of(cue_pair, teacher=teacher, attribute=attribute, **changes)
+        return [finding.text for finding in check_weights(recipe)]
+
+    (both,) = loads()
+    assert "for detection (gradient) and training (distill.teacher: online)" in both
+    assert "distill.teacher: served for training" in both
+    (detection,) = loads(distill={"teacher": "served"})
+    assert "training" not in detection
+    # Random marks as many units as the gradient of both models would.
+    (alone,) = loads(attribute={"detector": "random"}, distill={"teacher": "served"})
+    assert "detection (gradient)" in alone
+    (ablation,) = loads(attribute={"detector": "ablation"}, distill={"teacher": "hidden"})
+    assert "detection (ablation" in ablation
+    assert loads(prune={"strategy": "inject"}, distill={"teacher": "served"}) == []
+    assert list(check_weights(recipe_of(cue_pair))) == []
+
+
+def test_a_device_map_says_where_another_engine_has_no_use_for_it(cue_pair: Path) -> None:
+    (found,) = check_weights(recipe_of(cue_pair, teacher={"engine": "vllm", "device_map": "auto"}))
+    assert found.level == "warn"
+    assert found.text.startswith("teacher.device_map: engine vllm answers without it")

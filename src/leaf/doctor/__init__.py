@@ -26,7 +26,7 @@ from leaf.doctor.data import (
     check_unshown,
     with_key,
 )
-from leaf.doctor.engines import check_engines, check_judge
+from leaf.doctor.engines import check_engines, check_judge, check_weights
 from leaf.doctor.files import (
     ModelFiles,
     check_pair,
@@ -144,6 +144,7 @@ def _examine(recipe: Recipe) -> list[Finding]:
             chat = chats["student"][1]
             findings.extend(_guarded(check_cost(recipe, student, teacher, train, chat)))
     findings.extend(check_engines(recipe))
+    findings.extend(check_weights(recipe))
     findings.extend(check_served(recipe))
     return findings
 

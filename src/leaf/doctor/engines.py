@@ -7,9 +7,12 @@ from leaf.errors import LeafError
 from leaf.generate import check_trainable, engine_of
 from leaf.generate.openai import EXTRA, USE, access_of
 from leaf.models import server
+from leaf.pipeline.detectors import takes_gradient
 from leaf.pipeline.grading import find_judge, judges_of
+from leaf.pipeline.levels import at_level
 from leaf.pipeline.requirements import missing_to_answer
 from leaf.recipe import GenerateSection, ModelSection, Recipe
+from leaf.recipe.detectors import detector_class
 from leaf.records import Problem
 
 _PATIENCE = 2.0
@@ -31,6 +34,46 @@ def check_engines(recipe: Recipe) -> Iterator[Finding]:
         check_trainable(recipe.student, recipe.generate)
     except LeafError as error:
         yield Finding("bad", f"student: {error}")
+
+
+def check_weights(recipe: Recipe) -> Iterator[Finding]:
+    """Say what still reads weights here of a model that another engine answers for."""
+    for role, section in (("student", recipe.student), ("teacher", recipe.teacher)):
+        engine = engine_of(section, recipe.generate)
+        if section.device_map is not None and engine != "hf":
+            yield Finding(
+                "warn",
+                f"{role}.device_map: engine {engine} answers without it; it spreads the {role} "
+                "only where its weights are read here",
+            )
+    if recipe.alone or engine_of(recipe.teacher, recipe.generate) != "openai":
+        return
+    loading, ways = [], []
+    if measuring := _measure_teacher(recipe):
+        loading.append(f"detection ({', '.join(measuring)})")
+        ways.append("teacher: self with attribute.detector: ablation for a detection without it")
+    if recipe.distill.needs_teacher and recipe.distill.teacher != "served":
+        loading.append(f"training (distill.teacher: {recipe.distill.teacher})")
+        ways.append("distill.teacher: served for training")
+    if loading:
+        yield Finding(
+            "warn",
+            f"teacher: a server answers for it, but its weights are loaded here for "
+            f"{' and '.join(loading)}; else set {', '.join(reversed(ways))}",
+        )
+
+
+def _measure_teacher(recipe: Recipe) -> list[str]:
+    """Return the detectors whose measurements of the teacher a run takes."""
+    if not any(at_level(recipe.prune, level).cuts for level in recipe.prune.levels):
+        return []
+    section = recipe.attribute
+    names = dict.fromkeys([section.detector, *section.controls])
+    detectors = [detector_class(name)(section.options(name)) for name in names]
+    found = [each.name for each in detectors if "teacher" in each.roles()]
+    if takes_gradient(detectors, alone=False):
+        found.append("gradient")
+    return list(dict.fromkeys(found))
 
 
 def check_judge(problems: Sequence[Problem]) -> Iterator[Finding]:

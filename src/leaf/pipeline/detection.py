@@ -8,10 +8,11 @@ from leaf.grade.final import final_answer
 from leaf.pipeline.control import control
 from leaf.pipeline.detectors import (
     Measured,
+    counts_like,
     cut_question,
     evidence_of,
     measure,
-    needs_gradient,
+    takes_gradient,
     unmeasured,
 )
 from leaf.pipeline.entering import entering, in_time
@@ -105,12 +106,8 @@ class Detection:
     @property
     def takes_gradient(self) -> bool:
         """Whether the gradient is taken: where a detector goes by it, and for no other."""
-        alone = self.session.recipe.alone
-        return any(
-            needs_gradient(detector)
-            or (detector.counts_as_gradient and not self._counts_like(detector) and not alone)
-            for detector in map(self.session.detector, self.detectors)
-        )
+        every = [self.session.detector(name) for name in self.detectors]
+        return takes_gradient(every, alone=self.session.recipe.alone)
 
     def attribute(self, references: Mapping[str, str]) -> list[Attribution]:
         """Score the chosen questions under both models (Eq. 2), and as other detectors do.
@@ -297,10 +294,7 @@ class Detection:
 
     def _counts_like(self, control: Detector) -> bool:
         """Whether a control marks as many units as the recipe's detector, which is another one."""
-        own = self.session.detector(self.detectors[0])
-        return control.counts_as_gradient and not (
-            own.counts_as_gradient or own.name == "gradient" or own.exact
-        )
+        return counts_like(control, self.session.detector(self.detectors[0]))
 
     def _verdicts(
         self, tried: Sequence[Counterfactual], detector: str, changed: str

@@ -52,6 +52,27 @@ def needs_gradient(detector: Detector) -> bool:
     return (detector.goes_by or detector.name) == "gradient" or detector.chooses_places
 
 
+def counts_like(control: Detector, own: Detector) -> bool:
+    """Whether a control marks as many units as the recipe's detector, which is another one."""
+    return control.counts_as_gradient and not (
+        own.counts_as_gradient or own.name == "gradient" or own.exact
+    )
+
+
+def takes_gradient(detectors: Sequence[Detector], *, alone: bool) -> bool:
+    """Whether the gradient is taken: where a detector goes by it, and for no other.
+
+    Args:
+        detectors: The recipe's detector, then its controls.
+        alone: Whether there is no teacher.
+    """
+    return any(
+        needs_gradient(detector)
+        or (detector.counts_as_gradient and not counts_like(detector, detectors[0]) and not alone)
+        for detector in detectors
+    )
+
+
 def unmeasured(session: Session, problem: Problem, reference: str) -> Attribution:
     """Return the student's tokens of a question, without a gradient."""
     units = session.student_chat.prompt(problem).units
