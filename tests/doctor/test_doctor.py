@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, Gemma4TextConfig
 
 from leaf.distill import tracking
 from leaf.distill.room import Parameters
-from leaf.doctor import Finding, data, examine
+from leaf.doctor import Finding, data, examine, machine
 from leaf.doctor.files import ModelFiles, look
 from leaf.doctor.machine import check_disk, check_memory
 from leaf.models import threads
@@ -383,6 +383,15 @@ def test_a_runner_that_is_not_installed_is_bad(
     missing = 'runner: ray needs Ray, which is not installed: pip install "leaf-distill[ray]"'
     assert found(asked, "bad") == [missing]
     assert found(values, "bad") == []
+
+
+@pytest.mark.parametrize(("cores", "said"), [(1, "2 on 1 core"), (2, "2 on 2 cores")])
+def test_cores_are_counted_in_words(monkeypatch: pytest.MonkeyPatch, cores: int, said: str) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    monkeypatch.setattr(machine.load, "best_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(threads, "cores", lambda: cores)
+    monkeypatch.setattr(threads, "quota", lambda: None)
+    assert [finding.text for finding in machine.check_threads()] == [f"threads: {said}"]
 
 
 def test_a_finding_as_json_has_its_level_and_text() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from leaf.api.undisturbed import undisturbed
 from leaf.models import threads
 
 
@@ -39,8 +40,19 @@ def control_group(root: Path, lines: str, files: dict[str, str]) -> tuple[Path, 
         ),
         ("0::/\n", {"cpu.max": "nonsense"}, None),
         ("", {}, None),
+        ("nonsense\n0:\n\n0::/\n", {"cpu.max": "100000 100000"}, 1.0),
     ],
-    ids=["v2", "v2 free", "a parent", "a path of the host", "v1", "v1 free", "unreadable", "none"],
+    ids=[
+        "v2",
+        "v2 free",
+        "a parent",
+        "a path of the host",
+        "v1",
+        "v1 free",
+        "unreadable",
+        "none",
+        "lines without two colons",
+    ],
 )
 def test_a_quota_is_the_least_of_a_group_and_its_parents(
     tmp_path: Path, lines: str, files: dict[str, str], cores: float | None
@@ -68,6 +80,28 @@ def test_what_the_user_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(threads.SETTING, "5")
     threads.settle()
     assert os.environ[threads.SETTING] == "5"
+
+
+@pytest.mark.parametrize(
+    ("before", "setting", "within"),
+    [(8, None, 3), (4, None, 3), (5, None, 5), (2, None, 2), (8, "8", 8)],
+    ids=["all cores", "all without hyperthreads", "torch.set_num_threads", "few", "a variable"],
+)
+def test_a_call_from_python_takes_the_threads_of_the_quota_and_gives_them_back(
+    monkeypatch: pytest.MonkeyPatch, before: int, setting: str | None, within: int
+) -> None:
+    taken = [before]
+    monkeypatch.setattr("torch.get_num_threads", lambda: taken[-1])
+    monkeypatch.setattr("torch.set_num_threads", taken.append)
+    monkeypatch.setattr("psutil.cpu_count", lambda logical=True: 8 if logical else 4)
+    monkeypatch.setattr(threads, "cores", lambda: 8)
+    monkeypatch.setattr(threads, "quota", lambda: 3.7)
+    monkeypatch.delenv(threads.SETTING, raising=False)
+    if setting is not None:
+        monkeypatch.setenv(threads.SETTING, setting)
+    with undisturbed():
+        assert taken[-1] == within
+    assert taken[-1] == before
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from leaf.models import threads
 from leaf.models.quiet import quiet
 
 _ALONE = threading.RLock()
@@ -23,8 +24,9 @@ def undisturbed() -> Iterator[None]:
     Gradients can be taken inside, also where the caller has switched them off.
 
     Whoever looks at a model in the middle of a training script goes on with the same random
-    numbers. Libraries that are imported on the way change the filters of warnings, too. Calls from
-    several threads work one after the other.
+    numbers. Libraries that are imported on the way change the filters of warnings, too. PyTorch
+    takes no more threads than this container may use. Calls from several threads work one after
+    the other.
     """
     with _ALONE, _as_it_was():
         yield
@@ -37,6 +39,7 @@ def _as_it_was() -> Iterator[None]:
     with (
         warnings.catch_warnings(),
         quiet(),
+        threads.settled(),
         torch.random.fork_rng(devices=devices),
         torch.inference_mode(False),
         torch.enable_grad(),

@@ -60,7 +60,7 @@ def check_threads() -> Iterator[Finding]:
     if load.best_device().type != "cpu":
         return
     count, every, most = torch.get_num_threads(), threads.cores(), threads.quota()
-    text = f"threads: {count} on {every} cores"
+    text = f"threads: {count} on {every} core{'s' * (every != 1)}"
     if most is not None:
         text += f", of which this container may use {most:g} at a time"
     short = most is not None and most < 1

@@ -7,6 +7,8 @@ threads were several times slower than one.
 import math
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -34,11 +36,10 @@ def quota(groups: Path = _GROUPS, own: Path = _OWN_GROUPS) -> float | None:
         return None
     found = []
     for line in lines:
-        _, controllers, path = line.split(":", 2)
-        names = controllers.split(",")
-        root = groups if not controllers else groups / controllers
-        if controllers and "cpu" not in names:
+        controllers, colon, path = line.partition(":")[2].partition(":")
+        if not colon or (controllers and "cpu" not in controllers.split(",")):
             continue
+        root = groups if not controllers else groups / controllers
         folder = root / path.lstrip("/")
         # A group is held to its parents' limits, too; in a container the path may lead nowhere.
         for place in (folder, *folder.parents):
@@ -80,6 +81,27 @@ def settle() -> None:
     """
     if SETTING not in os.environ and allowed() < cores():
         os.environ[SETTING] = str(allowed())
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """Let PyTorch, already loaded, take no more threads than that for a block.
+
+    Where `torch.set_num_threads` was called, the user has decided: it is seen by a number that
+    PyTorch would not have taken by itself.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    by_itself = {cores(), psutil.cpu_count(), psutil.cpu_count(logical=False)}
+    if SETTING in os.environ or before not in by_itself or before <= allowed():
+        yield
+        return
+    torch.set_num_threads(allowed())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Watch:
