@@ -18,7 +18,7 @@ TORCH_OPTIONS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev demo test lint check bench docs long vllm clean
+.PHONY: help install dev demo test lint check bench docs long vllm gpu clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +59,9 @@ long: dev ## tests that take minutes on real models
 	$(BIN)/python -m pytest -m long
 
 vllm: $(VLLM)/done ## .venv-vllm with vLLM for a CPU: then make long tests engine and server with it
+
+gpu: ## tests and four benchmarks on one NVIDIA GPU, in ten minutes; figures in runs/gpu
+	tools/gpu_check.sh
 
 clean: ## remove caches and builds; .venv, .venv-rivals, .venv-vllm and runs/ stay
 	rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks \

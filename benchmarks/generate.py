@@ -43,6 +43,8 @@ from leaf.records import Answer, Problem
 from leaf.tasks import load_problems
 
 SMALLEST = "smollm2-135m"
+OTHERS = ("llamacpp", "openai", "vllm")
+"""Engines beside `hf`."""
 
 app = cyclopts.App(help=__doc__)
 
@@ -81,7 +83,7 @@ def main(
         json_: End with one line of JSON for a program.
         n: How many problems.
         names: Models made by tools/offline_models.py.
-        engines: Of hf, llamacpp and openai (a server of llama.cpp, started here).
+        engines: Of hf, llamacpp, openai (a server of llama.cpp, started here) and vllm.
         max_new_tokens: Longest answer in tokens.
         fixed_batch: Prompts of one batch of the rival.
         alone: Problems that the rival answers one at a time.
@@ -89,9 +91,9 @@ def main(
         dtype: Of `hf` and its rivals; auto: bfloat16 where it is fast.
         data: GSM8K's test.jsonl.
     """
-    unknown = set(engines.split(",")) - {"hf", "llamacpp", "openai"}
+    unknown = set(engines.split(",")) - {"hf", *OTHERS}
     if unknown:
-        raise UsageError(f"--engines {engines}: must be of hf, llamacpp, openai")
+        raise UsageError(f"--engines {engines}: must be of hf, {', '.join(OTHERS)}")
     problems = load_problems(DataSection(task="gsm8k", path=str(data), limit=n))
     figures: dict[str, float] = {}
     for name in names.split(","):
@@ -103,7 +105,7 @@ def main(
         if "hf" in engines.split(","):
             found = against_rivals(section, generate, problems, fixed_batch, alone, repeats)
             figures |= {f"hf.{name}.{key}": value for key, value in found.items()}
-        for engine in ("llamacpp", "openai"):
+        for engine in OTHERS:
             if engine in engines.split(","):
                 rate = rate_of(engine, section, generate, problems, repeats)
                 figures[f"{engine}.{name}.tokens_per_second"] = rate

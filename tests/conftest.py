@@ -253,3 +253,9 @@ def pytest_collection_finish() -> None:
     """Spare what lives as long as the process: runs collect garbage after every model."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a CUDA device where there is none."""
+    if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")

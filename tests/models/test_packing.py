@@ -159,7 +159,7 @@ def test_the_pinned_pytorch_takes_rows_of_different_length():
     assert _has_varlen()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_flash_attention_over_rows_gives_what_padding_gives(tiny_model):
     model = tiny_model("llama", dtype=torch.float32, hidden_size=64)
     model = model.to("cuda", torch.bfloat16)
