@@ -3,15 +3,18 @@
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
+from leaf.pipeline.run import run_recipe
 from leaf.recipe import RaySection
+from leaf.recipe.reading import load_recipe
 from leaf.records import Drop
 from leaf.store.ray import RayRunner
 from leaf.store.runner import OpenWorker, Runner
@@ -43,6 +46,22 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, list[Any]]]:
     torch.set_num_threads(threads)
 
 
+@contextmanager
+def losing(cluster: Any, node: Any, due: Callable[[], bool]) -> Iterator[None]:
+    """Kill a node during a block, once its moment has come; which it must."""
+
+    def lose() -> None:
+        while not due():
+            time.sleep(0.05)
+        cluster.remove_node(node, allow_graceful=False)
+
+    thread = threading.Thread(target=lose, daemon=True)
+    thread.start()
+    yield
+    thread.join(timeout=1)
+    assert not thread.is_alive(), "the moment has come"
+
+
 def compute(root: Path, job: OpenWorker[int, Drop], runner: Runner) -> Path:
     store = Store(root)
     work = Given(kind="s", named=KEY, worker=job)
@@ -66,21 +85,58 @@ def test_a_node_lost_while_it_answers_loses_nothing(
 
     lost = both[1]
 
-    def lose() -> None:
-        while not any(path.name.startswith(lost.node_id) for path in marks.iterdir()):
-            time.sleep(0.05)
-        cluster.remove_node(lost, allow_graceful=False)
+    def at_work() -> bool:
+        return any(path.name.startswith(lost.node_id) for path in marks.iterdir())
 
-    losing = threading.Thread(target=lose, daemon=True)
-    losing.start()
-    there = compute(
-        tmp_path / "there", lambda tick: nullcontext(work), RayRunner(RaySection(workers=2))
-    )
-    losing.join(timeout=1)
-    assert not losing.is_alive(), "both nodes were at work"
+    with losing(cluster, lost, at_work):
+        there = compute(
+            tmp_path / "there", lambda tick: nullcontext(work), RayRunner(RaySection(workers=2))
+        )
     worked = {path.name.split()[0] for path in marks.iterdir()}
     assert worked == {node.node_id for node in both}
 
     alone = compute(tmp_path / "here", lambda tick: nullcontext(drops), LOCAL)
     assert contents(there) == contents(alone)
     assert os.environ["RAY_ADDRESS"]
+
+
+def test_stage_1_writes_the_same_bytes_where_a_node_is_lost_while_the_student_answers(
+    nodes: tuple[Any, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEAF_CACHE", str(tmp_path / "cache"))
+    cluster, both = nodes
+    lost = both[1]
+    (raylet,) = lost.all_processes["raylet"]
+
+    def stage_1(name: str) -> dict[str, bytes]:
+        settings = ["data.world.size=60", "store.shard_size=1", f"runner={name}"]
+        root = tmp_path / name
+        run_recipe(
+            load_recipe("demo", settings),
+            out=root / "run",
+            store=Store(root / "store"),
+            until="verify",
+            command="again",
+        )
+        return {
+            "ledger": (root / "run" / "ledger.parquet").read_bytes(),
+            **contents(root / "store"),
+        }
+
+    def answers() -> bool:
+        """Whether the student's answers, the first results of a run, are there in part."""
+        folders = [*(tmp_path / "ray" / "store" / "answers").glob("*")]
+        if len(folders) != 1 or (folders[0] / "done.json").exists():
+            return False
+        return len([*folders[0].glob("part-*")]) > 1 and _works(raylet.process.pid)
+
+    with losing(cluster, lost, answers):
+        there = stage_1("ray")
+    here = stage_1("local")
+    assert there == here
+
+
+def _works(raylet: int) -> bool:
+    """Whether a process of a Ray node works on shards: Ray gives it the name of its class."""
+    titles = [" ".join(one.cmdline()) for one in psutil.Process(raylet).children(recursive=True)]
+    return any("Shards" in title for title in titles)

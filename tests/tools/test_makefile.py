@@ -48,7 +48,7 @@ def test_an_unfit_python_is_refused_in_one_line(body: str, expected: str, tmp_pa
 def test_help_lists_every_target() -> None:
     listed = {line.split()[1] for line in make("help").stdout.splitlines()}
 
-    wanted = {"install", "dev", "demo", "test", "check", "bench", "docs", "long", "clean", "help"}
+    wanted = {"install", "dev", "demo", "test", "check", "bench", "docs", "long", "gpu", "clean"}
     assert wanted <= listed
 
 
