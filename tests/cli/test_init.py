@@ -232,6 +232,48 @@ def test_an_id_is_neither_question_nor_answer() -> None:
     assert complaint("init", data).startswith("bare.jsonl: no column looks like an answer; ")
 
 
+@pytest.mark.parametrize("form", ["marked", "bare", "chat"])
+def test_what_was_rejected_is_never_the_answer(form: str) -> None:
+    def said(n: int) -> Any:
+        if form == "chat":
+            turns = [("user", f"q {n}?"), ("assistant", f"#### {n}")]
+            return [{"role": role, "content": text} for role, text in turns]
+        return f"#### {n}" if form == "marked" else str(n)
+
+    def records() -> Iterator[dict[str, Any]]:
+        for n in range(20):
+            asked = {} if form == "chat" else {"prompt": f"q {n}?"}
+            yield {"rejected": said(n + 1), **asked, "chosen": said(n), "score_rejected": 0.1 * n}
+
+    _, problems, out = made(lines("pairs.jsonl", records()))
+    asked = {problem.question.strip("q? "): problem.answer for problem in problems}
+    assert all(number == answer for number, answer in asked.items())
+    assert "rejected" not in out
+
+
+def test_a_column_of_no_name_is_told_as_that_and_a_category_is_no_answer() -> None:
+    records = [{"question": f"{n}?", "outcome": n % 3, "category": "sums"} for n in range(20)]
+    recipe, _, out = made(lines("sums.jsonl", iter(records)))
+    assert columns(recipe) == {"answer": "outcome"}
+    assert "columns.answer: outcome  (the last column that is left; " in out
+    bare = ({"question": one["question"], "category": "sums"} for one in records)
+    assert "bare.jsonl: no column looks like an answer;" in complaint(
+        "init", lines("bare.jsonl", bare)
+    )
+
+
+def test_a_nested_column_is_called_as_what_it_stands_in() -> None:
+    records = ({"answer": {"text": f"{n}"}, "question": {"text": f"{n}?"}} for n in range(20))
+    recipe, _, _ = made(lines("texts.jsonl", records))
+    assert columns(recipe) == {"question": "question.text", "answer": "answer.text"}
+    lists = ({"question": {"a": [f"{n}?"]}, "answer": {"b": {"c": f"{n}"}}} for n in range(20))
+    data = lines("lists.jsonl", lists)
+    assert "no column looks like a question; there are: question.a" in complaint("init", data)
+    recipe, problems, _ = made(data, "--question", "question.a.0", "--overwrite")
+    assert columns(recipe) == {"question": "question.a.0", "answer": "answer.b.c"}
+    assert problems[0].question == f"{problems[0].answer}?"
+
+
 def test_an_answer_with_empty_cells_is_named_with_the_first_of_them() -> None:
     Path("a.csv").write_text("question,answer\n1+1?,2\n2+2?,\n")
     assert complaint("init", "a.csv") == (

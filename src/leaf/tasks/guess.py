@@ -35,6 +35,17 @@ _NAMES = {
 }
 """What people call a column, the likeliest first; without case, spaces as _."""
 
+_KNOWN = {name for names in _NAMES.values() for name in names.split()}
+_GENERAL = ("text", "value", "content")
+"""Names that say less than the one above them: `answers.text` are answers."""
+
+_REJECTED = "rejected"
+_ASIDE = (
+    "rejected category source score margin rating difficulty level type topic tags split language"
+    " lang url license date meta metadata model"
+)
+"""Words in the name of a column that is no answer, unless it is named."""
+
 _LETTERS = ("A", "B", "C", "D", "E", "F")
 _WORKED = re.compile(r"####|\\boxed\{")
 _REQUEST = re.compile(r"boxed|answer:|####", re.IGNORECASE)
@@ -85,7 +96,8 @@ def guess_columns(
 
 
 def _question(table: "_Table", place: str) -> list[Guess]:
-    chat = table.named("chat", table.is_chat) or next(filter(table.is_chat, table.columns), None)
+    chats = (one for one in table.columns if _REJECTED not in _words(one) and table.is_chat(one))
+    chat = table.named("chat", table.is_chat) or next(chats, None)
     asks = table.named("question", lambda column: table.is_text(column) or table.is_chat(column))
     if chat and not (asks and table.is_chat(asks)):
         why = "a conversation: its last user turn asks, the turn after it solves"
@@ -94,7 +106,9 @@ def _question(table: "_Table", place: str) -> list[Guess]:
         return [_by_name("question", asks, table)]
     others = ("id", "answer", "solution", "golds")
     texts = [
-        one for one in table.columns if table.is_text(one) and not table.is_called(one, others)
+        one
+        for one in table.columns
+        if table.is_text(one) and not table.is_called(one, others) and _REJECTED not in _words(one)
     ]
     if not texts:
         raise _nothing(table, place, "question")
@@ -106,30 +120,41 @@ def _answer(table: "_Table", taken: set[Any], place: str, *, chooses: bool) -> l
     def free(column: str) -> bool:
         return column not in taken and table.is_there(column)
 
-    solution = table.named("solution", lambda one: free(one) and not table.is_number(one))
+    def solves(column: str) -> bool:
+        return free(column) and (table.is_worked(column) or not table.is_number(column))
+
+    solution = table.named("solution", solves)
     answer = table.named("answer", free)
     golds = table.named("golds", free)
     if answer is None and golds is not None:
         answer, golds = golds, None
-    solves = solution is not None or any(table.is_chat(column) for column in taken)
-    if answer is None and not solves:
-        rest = [one for one in table.columns if free(one) and not table.is_called(one, ("id",))]
-        rest = [one for one in rest if not table.is_unique(one)] or rest
-        if not rest:
-            raise _nothing(table, place, "answer")
-        answer = rest[-1]
+    left = None
+    if answer is None and solution is None and not any(map(table.is_chat, taken)):
+        answer = table.named("solution", free) or (left := _left(table, free, place))
     found = []
     if answer is not None and not chooses and solution is None and table.is_worked(answer):
         solution, answer = answer, None
+    why = "by its name" if left is None else "the last column that is left"
     if solution is not None:
-        found.append(_by_name("solution", solution, table))
+        found.append(_guess("solution", solution, table, why))
     if answer is None:
-        why = "read from the solution: in a box, after #### or Answer:, else all of it"
-        return [*found, Guess(key="answer", value=None, why=why)]
-    found.append(_by_name("answer", answer, table))
+        end = "read from the solution: in a box, after #### or Answer:, else all of it"
+        return [*found, Guess(key="answer", value=None, why=end)]
+    found.append(_guess("answer", answer, table, why))
     if golds is not None and not chooses:
         found.append(_by_name("golds", golds, table))
     return found
+
+
+def _left(table: "_Table", free: Callable[[str], bool], place: str) -> str:
+    """Return the last column that may be an answer, though none is called so."""
+    asides = _ASIDE.split()
+    rest = [one for one in table.columns if free(one) and _words(one).isdisjoint(asides)]
+    rest = [one for one in rest if not table.is_called(one, ("id",))]
+    rest = [one for one in rest if not table.is_unique(one)] or rest
+    if not rest:
+        raise _nothing(table, place, "answer")
+    return rest[-1]
 
 
 def _nothing(table: "_Table", place: str, part: str) -> DataError:
@@ -150,7 +175,11 @@ def _nothing(table: "_Table", place: str, part: str) -> DataError:
 
 
 def _by_name(key: str, column: str, table: "_Table") -> Guess:
-    return Guess(key=key, value=column, why=f"by its name; e.g. {table.example(column)}")
+    return _guess(key, column, table, "by its name")
+
+
+def _guess(key: str, column: str, table: "_Table", why: str) -> Guess:
+    return Guess(key=key, value=column, why=f"{why}; e.g. {table.example(column)}")
 
 
 def guess_grader(problems: Sequence[Problem], graders: Sequence[str]) -> list[Guess]:
@@ -209,13 +238,12 @@ class _Table:
             self._add(f"{column}.{key}", inner)
 
     def named(self, part: str, fits: Callable[[str], bool]) -> str | None:
-        """Return the first column that is called like a part and fits."""
-        for name in _NAMES[part].split():
-            for column in self.columns:
-                steps = [_plain(step) for step in column.split(".")]
-                is_called = steps[-1] == name or (part == "golds" and steps == [name, "text"])
-                if is_called and fits(column):
-                    return column
+        """Return the first column that is called like a part and fits, rather than its parent."""
+        for nested in (False, True):
+            for name in _NAMES[part].split():
+                for column in self.columns:
+                    if _called(column, nested=nested) == name and fits(column):
+                        return column
         return None
 
     def values(self, column: str) -> list[Any]:
@@ -240,7 +268,7 @@ class _Table:
 
     def is_called(self, column: str, parts: Sequence[str]) -> bool:
         """Whether it is called like one of these."""
-        name = _plain(column.rpartition(".")[2])
+        name = _called(column, nested=True)
         return any(name in _NAMES[part].split() for part in parts)
 
     def is_text(self, column: str) -> bool:
@@ -283,6 +311,25 @@ class _Table:
         """Return the beginning of its first value on one line."""
         text = " ".join(str(self.values(column)[0]).split())
         return f'"{text[:40]}{"..." if len(text) > 40 else ""}"'
+
+
+def _called(column: str, *, nested: bool) -> str:
+    """Return the name that says what a column is, or ""; `nested`: it may be that of a parent.
+
+    Of what was rejected nothing is said: it is no part of a problem.
+    """
+    steps = [_plain(step) for step in column.split(".")]
+    known = [step for step in steps if step in _KNOWN]
+    if _REJECTED in _words(column) or not known:
+        return ""
+    if steps[-1] in _GENERAL and len(steps) > 1:
+        known = [step for step in known if step not in _GENERAL] or known
+        return known[-1]
+    return known[-1] if nested or steps[-1] == known[-1] else ""
+
+
+def _words(column: str) -> set[str]:
+    return set(re.split(r"[_.]", _plain(column)))
 
 
 def _plain(name: str) -> str:
