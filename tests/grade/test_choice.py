@@ -74,6 +74,14 @@ def test_the_vitamin_after_a_label_is_no_label() -> None:
     assert judged("Answer: Vitamin C", question=question).outcome is Outcome.RIGHT
 
 
+def test_a_gold_is_a_label_before_the_text_of_another_option() -> None:
+    question = "Which vitamin?\nA. A\nB. C\nC. D"
+    assert judged("Answer: C", gold="C", question=question).outcome is Outcome.RIGHT
+    assert judged("Answer: B", gold="C", question=question).outcome is Outcome.WRONG
+    small = "Which letter?\nA. a\nB. c\nC. d"
+    assert judged("Answer: B", gold="c", question=small).outcome is Outcome.RIGHT
+
+
 def test_golds_and_labels_may_be_numbers_or_texts() -> None:
     question = "2 + 2?\n\n1. 3\n2. 4"
     assert judged("Answer: 2", gold="2", question=question).outcome is Outcome.RIGHT

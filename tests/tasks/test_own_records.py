@@ -211,6 +211,15 @@ def test_options_may_stand_in_columns_and_answers_that_are_options_are_texts(
     assert problem.answer == "B"
 
 
+def test_an_answer_is_the_text_that_is_written_so_before_a_label_in_other_case(
+    tmp_path: Path,
+) -> None:
+    for answer, label in (("c", "B"), ("C", "C"), ("b", "B"), ("D", "C")):
+        record = {"question": "Which?", "options": ["a", "c", "d"], "answer": answer}
+        (problem,) = load(tmp_path, record, choices="options")
+        assert (answer, problem.answer) == (answer, label)
+
+
 def test_options_and_context_together_protect_what_asks_and_what_is_chosen(
     tmp_path: Path,
 ) -> None:
@@ -228,6 +237,7 @@ def test_options_and_context_together_protect_what_asks_and_what_is_chosen(
         (["Rome", ""], "A", "must hold at least two options"),
         ({"text": ["a", "b"], "label": ["A", "A"]}, "A", "must hold at least two options"),
         (["Rome", "Paris"], "C", "must name an option by its label (A, B), its text or its number"),
+        (["x", "y", "x"], "x", "must name one option, but A and C have the text 'x'; name one by"),
         (["Rome", "Paris"], 2, "must name an option by its label (A, B), its text or its number"),
     ],
 )

@@ -64,11 +64,16 @@ def options_of(question: str) -> dict[str, str]:
 
 def _label(gold: str, options: Mapping[str, str]) -> str:
     """Return the label that a gold is, or whose text it is."""
-    plain = gold.strip().strip("().[]").casefold()
-    for label, text in options.items():
-        if plain == label.casefold() or (text and normalised(text) == normalised(gold)):
-            return label
-    return gold
+    said = gold.strip()
+    plain, text = said.strip("().[]"), normalised(gold)
+    # As it stands, then without case; a label before the text of another option.
+    found = (
+        [label for label in options if label == plain],
+        [label for label, option in options.items() if option and option == said],
+        [label for label in options if label.casefold() == plain.casefold()],
+        [label for label, option in options.items() if option and normalised(option) == text],
+    )
+    return next((labels[0] for labels in found if labels), gold)
 
 
 def _named(final: Final, text: str, options: Mapping[str, str]) -> tuple[set[str], bool]:

@@ -44,19 +44,28 @@ def right_label(row: Row, column: str, choices: Mapping[str, str]) -> str:
     """Return the label of the option that a column names.
 
     Raises:
-        DataError: it names none.
+        DataError: it names none, or several.
     """
     value = value_at(row.values, column, row.place)
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     said = str(value).strip()
     if not isinstance(value, int) or said in choices:
-        by_label = {label.casefold(): label for label in choices}
-        plain = said.strip("().").casefold()
-        if plain in by_label:
-            return by_label[plain]
-        same = [label for label, text in choices.items() if text.casefold() == said.casefold()]
-        if len(same) == 1:
+        plain = said.strip("().")
+        # As it stands, then without case: of the texts a, c, d the answer c is the second.
+        found = (
+            [label for label in choices if label == plain],
+            [label for label, text in choices.items() if text == said],
+            [label for label in choices if label.casefold() == plain.casefold()],
+            [label for label, text in choices.items() if text.casefold() == said.casefold()],
+        )
+        same = next(filter(None, found), [])
+        if len(same) > 1:
+            raise DataError(
+                f"{row.place}: column `{column}` must name one option, but {' and '.join(same)} "
+                f"have the text {said!r:.60}; name one by its label, or mend the record"
+            )
+        if same:
             return same[0]
     if said.isdecimal() and not isinstance(value, bool) and int(said) < len(choices):
         return list(choices)[int(said)]
