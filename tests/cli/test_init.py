@@ -222,6 +222,8 @@ def test_columns_can_be_named_and_a_wrong_name_is_one_line() -> None:
     assert columns(recipe) == {"answer": "id"}
     said = "--answer sums: sums.jsonl has no such column among text, note, sum; did you mean `sum`?"
     assert complaint("init", data, "--answer", "sums", "--overwrite") == said
+    both = complaint("init", data, "--answer", "sum", "--question", "sum", "--overwrite")
+    assert both == "--answer sum: is the column of --question, too; name another"
 
 
 def test_an_id_is_neither_question_nor_answer() -> None:
@@ -272,6 +274,30 @@ def test_a_nested_column_is_called_as_what_it_stands_in() -> None:
     recipe, problems, _ = made(data, "--question", "question.a.0", "--overwrite")
     assert columns(recipe) == {"question": "question.a.0", "answer": "answer.b.c"}
     assert problems[0].question == f"{problems[0].answer}?"
+
+
+@pytest.mark.parametrize(
+    ("odd", "left_out"),
+    [
+        ({"question": 5, "answer": "5"}, ""),
+        ({"question": ["x"], "answer": "5"}, "must hold a text or a number"),
+        ({"question": None, "answer": "5"}, "is empty"),
+        ({"messages": "hello"}, "no column `question`"),
+    ],
+)
+def test_one_odd_record_does_not_spoil_a_file(odd: dict[str, Any], left_out: str) -> None:
+    records = [{"question": f"{n}?", "answer": f"{n}"} for n in range(12)]
+    done = leaf("init", lines("sums.jsonl", iter([odd, *records])))
+    assert done.code == 0
+    assert ("left out: 1 of 13 records, first: sums.jsonl:1: " in done.out) == bool(left_out)
+    assert left_out in done.out
+
+
+def test_a_record_without_turns_does_not_spoil_conversations() -> None:
+    turns = [{"role": "user", "content": "1?"}, {"role": "assistant", "content": "1"}]
+    records = [{"messages": "hello"}, *[{"messages": turns}] * 12]
+    done = leaf("init", lines("chat.jsonl", iter(records)))
+    assert "left out: 1 of 13 records, first: chat.jsonl:1: has no solution" in done.out
 
 
 def test_an_answer_with_empty_cells_is_named_with_the_first_of_them() -> None:
