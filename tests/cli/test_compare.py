@@ -81,6 +81,17 @@ def test_bad_sides_are_one_line(finished: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "least"),
+    [("--resamples", "0", 100), ("--resamples", "-5", 100), ("--seed", "-1", 0)],
+)
+def test_numbers_that_the_bootstrap_cannot_take_are_refused(
+    option: str, value: str, least: int
+) -> None:
+    said = complaint("compare", *LOGS, option, value)
+    assert said == f"{option} {value}: must be at least {least}"
+
+
 def test_a_form_that_nobody_writes_is_refused(tmp_path: Path) -> None:
     words = ("--model", "m", "--benchmark", "gsm8k", "--out", tmp_path)
     said = complaint("evaluate", *words, "--also", "helm")

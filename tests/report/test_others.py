@@ -5,8 +5,11 @@ lm_eval samples of lm-eval 0.4.13: the same six questions in pairs (`base`), ask
 """
 
 import json
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from zipfile import BadZipFile
 
 import pytest
 from scipy.stats import binomtest
@@ -118,7 +121,8 @@ def test_samples_without_a_score_are_left_out_and_counted(tmp_path: Path) -> Non
     path = tmp_path / "log.json"
     path.write_text(json.dumps(log))
     found = read_inspect(path)
-    assert [len(items) for items in found.benchmarks.values()] == [5]
+    (items,) = found.benchmarks.values()
+    assert [bool(item.values) for item in items] == [False, *[True] * 5]
     assert found.notes == [
         f"{path}: its status is error, not success",
         f"{path}: 2 samples without a score are left out",
@@ -237,9 +241,130 @@ def test_our_own_meets_others_by_the_question_and_our_own_by_its_digest(tmp_path
         ("{", "samples_x.jsonl:1: not JSON"),
         ('{"resps": []}', "samples_x.jsonl:1: no sample of lm-eval"),
         ('{"doc": {}, "metrics": ["acc"], "acc": "ok"}', "acc: must be a number, but is 'ok'"),
+        ('{"doc": {}, "metrics": 5}', "x.jsonl:1: `metrics` must be a list of names, but is 5"),
     ],
 )
 def test_a_line_that_is_no_sample_is_named(tmp_path: Path, content: str, said: str) -> None:
     (tmp_path / "samples_x.jsonl").write_text(content)
     with pytest.raises(UsageError, match=said):
         read_evaluated(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        (5, "log.json: `samples` must be a list, but is 5"),
+        (["x"], "log.json: sample 1: must be a mapping, but is 'x'"),
+        ([{"input": "q"}, {"input": ["hi"]}], "sample 2: a message of `input` must be a mapping"),
+        ([{"input": 3}], "sample 1: `input` must be a list, but is 3"),
+        ([{"input": "q", "scores": [1]}], r"sample 1: `scores` must be a mapping, but is \[1\]"),
+        ([{"input": "q", "metadata": "m"}], "sample 1: `metadata` must be a mapping"),
+        ([{"input": "q", "scores": {"m": {"value": [1]}}}], "sample 1: m: must be a number"),
+    ],
+)
+def test_a_damaged_sample_of_inspect_is_named(tmp_path: Path, samples: Any, said: str) -> None:
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps({"eval": {"task": "t"}, "status": "success", "samples": samples}))
+    with pytest.raises(UsageError, match=said):
+        read_inspect(path)
+
+
+def test_a_damaged_log_that_inspect_reads_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: str) -> None:
+        raise BadZipFile("File is not a zip file\nmore")
+
+    log = ModuleType("inspect_ai.log")
+    monkeypatch.setattr(log, "read_eval_log", broken, raising=False)
+    monkeypatch.setitem(sys.modules, "inspect_ai", ModuleType("inspect_ai"))
+    monkeypatch.setitem(sys.modules, "inspect_ai.log", log)
+    path = tmp_path / "log.eval"
+    path.write_bytes(b"PK")
+    with pytest.raises(UsageError) as caught:
+        read_inspect(path)
+    assert str(caught.value) == f"{path}: inspect-ai cannot read it: File is not a zip file"
+
+
+def test_a_file_in_the_folder_that_is_no_log_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "log.json").write_text(LOGS[0].read_text())
+    (tmp_path / "other.json").write_text('{"hello": 1}')
+    found = read_inspect(tmp_path)
+    assert found.count == 6
+    assert found.notes == [f"{tmp_path}: 1 files that are no logs of Inspect are passed over"]
+
+
+def test_questions_in_common_without_scores_are_told_with_the_notes() -> None:
+    scored = side("a", {"q1": 1.0, "q2": 0.0})
+    bare = [Asked(texts={"input": text}, values={}) for text in ("q1", "q2", "q3")]
+    none = Evaluated(path="b", kind="test", benchmarks={"t": bare}, notes=["b: stopped"])
+    with pytest.raises(UsageError) as caught:
+        compare_evaluations(scored, none, Wish())
+    assert str(caught.value).splitlines() == [
+        "note: b: stopped",
+        "2 questions in common, but B (b) has no scores of them",
+    ]
+    empty = Evaluated(path="c", kind="test", benchmarks={"t": []})
+    with pytest.raises(UsageError, match=r"^c: holds no questions$"):
+        compare_evaluations(scored, empty, Wish())
+    ours = [Asked(texts={"q": q}, values={"acc": 1.0} if q == "1" else {}) for q in "12"]
+    theirs = [Asked(texts={"q": q}, values={"acc": 1.0} if q == "2" else {}) for q in "12"]
+    sides = [
+        Evaluated(path=name, kind="test", benchmarks={"t": items})
+        for name, items in (("a", ours), ("b", theirs))
+    ]
+    with pytest.raises(UsageError, match="2 questions in common, but none is scored on both"):
+        compare_evaluations(*sides, Wish())
+
+
+def test_a_common_question_without_a_score_is_counted() -> None:
+    a = side("a", {"q1": 1.0, "q2": 0.0, "q3": 1.0})
+    items = [
+        Asked(texts={"input": text}, values={"acc": 1.0} if text != "q3" else {})
+        for text in ("q1", "q2", "q3")
+    ]
+    b = Evaluated(path="b", kind="test", benchmarks={"b": items})
+    one = one_of(compare_evaluations(a, b, Wish()))
+    assert (one["n"], one["unscored"], one["only_a"], one["only_b"]) == (2, 1, 0, 0)
+    assert [number(one, "") for one in (float("nan"), "nan", "inf")] == [None, None, None]
+
+
+def test_questions_without_a_group_stand_by_themselves() -> None:
+    kinds = {"q1": {"kind": "x"}, "q2": {"kind": "x"}, "q3": {}, "q4": {}}
+    sides = [
+        Evaluated(
+            path=name,
+            kind="test",
+            benchmarks={
+                "t": [
+                    Asked(texts={"q": q}, values={"acc": value}, columns=columns)
+                    for q, columns in kinds.items()
+                ]
+            },
+        )
+        for name, value in (("a", 0.0), ("b", 1.0))
+    ]
+    one = one_of(compare_evaluations(*sides, Wish(group="kind")))
+    # x, q3 and q4: three groups, of which B is better on each.
+    assert (one["problems"], one["ungrouped"], one["p_value"]) == (3, 2, binomtest(0, 3).pvalue)
+
+
+def test_a_question_column_is_paired_by_alone_and_must_be_there(tmp_path: Path) -> None:
+    for name, kind in (("a", "key"), ("b", "key"), ("c", "other")):
+        lines = [
+            {
+                "doc": {kind: at, "question": f"{name} {at}?"},
+                "arguments": [["the same"]],
+                "metrics": ["acc"],
+                "acc": 1,
+            }
+            for at in range(3)
+        ]
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "samples_t.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    wish = Wish(question="key")
+    a, b, c = (read_evaluated(str(tmp_path / name), question="key") for name in "abc")
+    one = one_of(compare_evaluations(a, b, wish))
+    assert (one["paired_by"], one["n"]) == ("key", 3)
+    with pytest.raises(UsageError, match="--question key: no such column; there are: other, ques"):
+        compare_evaluations(c, c, wish)

@@ -48,9 +48,16 @@ def compare(  # noqa: D417 - `AsJson` says what it is
     from leaf.report.others.pair import Wish, compare_evaluations
     from leaf.report.others.read import read_evaluated
 
+    # The bounds of `evaluate.resamples` and `evaluate.seed`.
+    if resamples < 100:
+        raise UsageError(f"--resamples {resamples}: must be at least 100")
+    if seed < 0:
+        raise UsageError(f"--seed {seed}: must be at least 0")
     if a == b:
         raise UsageError(f"{a}: is named twice; a run compared with itself shows nothing")
-    wish = Wish(measure=measure, group=group, by=by, resamples=resamples, seed=seed)
+    wish = Wish(
+        measure=measure, group=group, by=by, question=question, resamples=resamples, seed=seed
+    )
     first, second = (read_evaluated(named, question=question) for named in (a, b))
     found = compare_evaluations(first, second, wish)
     if json_:
@@ -67,7 +74,12 @@ def compare(  # noqa: D417 - `AsJson` says what it is
     for one in found["compared"]:
         rows.add_row(*_row(one["benchmark"], one))
         for value, part in one.get("by", {}).items():
-            rows.add_row(*_row(f"  {by} {value}", {**part, "measure": one["measure"]}))
+            rows.add_row(
+                *_row(
+                    f"  {by} {value}" if value else f"  no {by}",
+                    {**part, "measure": one["measure"]},
+                )
+            )
     print_table(out_console, rows)
     for line in dict.fromkeys(line for one in found["compared"] for line in _lines(one)):
         say_line(line)
@@ -93,6 +105,13 @@ def _lines(one: Mapping[str, Any]) -> list[str]:
     lines = [f"{title}: paired by {one['paired_by']}"]
     if one["only_a"] or one["only_b"]:
         lines[0] += f"; {one['only_a']} more only A was asked, {one['only_b']} more only B"
+    if one["unscored"]:
+        lines.append(
+            f"{title}: {one['unscored']} more questions in common are left out of "
+            f"{one['measure']}, for a side has no score of them"
+        )
+    if one.get("ungrouped"):
+        lines.append(f"{title}: {one['ungrouped']} questions have no group and stand by themselves")
     if one["problems"]:
         lines.append(
             f"{title}: the {one['n']} questions are variants of {one['problems']} problems; "

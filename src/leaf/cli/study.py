@@ -72,6 +72,8 @@ def _command(studies: dict[str, Study]) -> Callable[..., None]:
     ) -> None:
         if seeds < 1:
             raise UsageError(f"--seeds {seeds}: must be at least 1")
+        if first_seed < 0:
+            raise UsageError(f"--first-seed {first_seed}: must be at least 0")
         sweep = _Sweep(
             recipe=recipe,
             overrides=set_ or [],

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from leaf.recipe.base import Count, Section, Share
+from leaf.recipe.base import Count, Section, Seed, Share
 from leaf.recipe.choice import GraderChoice
 
 
@@ -57,7 +57,7 @@ class ShotsSection(Section):
     layout: Literal["text", "turns"] = Field(
         "text", description="text: in the same message, as base models need; turns: a conversation"
     )
-    seed: int = Field(0, description="seed of which are drawn")
+    seed: Seed = Field(0, description="seed of which are drawn")
 
 
 class WorldSection(Section):
@@ -67,7 +67,7 @@ class WorldSection(Section):
     cues: Share = Field(0.8, description="share of problems with a cue")
     agreement: Share = Field(0.9, description="share of the cues that agree with the operation")
     asides: Share = Field(0.2, description="share of problems with a numeric distractor")
-    seed: int = Field(0, description="seed of everything random in the problems")
+    seed: Seed = Field(0, description="seed of everything random in the problems")
 
 
 class DataSection(Section):
@@ -133,4 +133,4 @@ class DataSection(Section):
     )
     limit: Count | None = Field(None, description="how many problems; null takes all")
     shuffle: bool = Field(False, description="take the problems in a seeded random order")
-    seed: int = Field(0, description="seed of that order")
+    seed: Seed = Field(0, description="seed of that order")

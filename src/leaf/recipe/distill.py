@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from leaf.recipe.base import Count, Section, Share
+from leaf.recipe.base import Count, Section, Seed, Share
 from leaf.recipe.names import HiddenLossName, LossName
 
 TeacherSees = Literal["same", "cut"]
@@ -43,7 +43,7 @@ class ValidationSection(Section):
     patience: Count | None = Field(
         None, description="stop after so many validations without a better loss; null: never"
     )
-    seed: int = Field(0, description="which problems are held out")
+    seed: Seed = Field(0, description="which problems are held out")
 
 
 class ServedSection(Section):
@@ -187,7 +187,7 @@ class DistillSection(Section):
     tracking: list[Literal["tensorboard", "trackio", "wandb"]] = Field(
         [], description="where else the metrics go; each is an extra, none logs in by itself"
     )
-    seed: int = Field(0, description="order of the training rows")
+    seed: Seed = Field(0, description="order of the training rows")
 
     def cross_entropy_of(self, *, changed: bool) -> float:
         """Return the share of cross-entropy in the rows of one kind; 1 asks no teacher."""

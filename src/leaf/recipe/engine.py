@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from leaf.recipe.base import Count, Section
+from leaf.recipe.base import Count, Section, Seed
 from leaf.recipe.names import EngineName
 
 
@@ -57,7 +57,7 @@ class GenerateSection(Section):
     top_p: Annotated[float, Field(gt=0, le=1)] = Field(
         1.0, description="sample from the most likely tokens that hold this share of probability"
     )
-    seed: int = Field(0, description="seed of sampled answers; each problem has its own from it")
+    seed: Seed = Field(0, description="seed of sampled answers; each problem has its own from it")
     missing: Annotated[int, Field(ge=0)] = Field(
         0,
         description="how many answers whose requests failed a run may go on without; with more it"

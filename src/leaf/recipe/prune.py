@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
-from leaf.recipe.base import Count, Section, Share
+from leaf.recipe.base import Count, Section, Seed, Share
 from leaf.recipe.names import SourceName
 from leaf.text.units import UnitName
 
@@ -70,7 +70,7 @@ class InjectSection(Section):
     passages: Count = Field(
         1, description="passages: so many go in side by side, as one insertion, the hardest first"
     )
-    seed: int = Field(0, description="seed of what goes where")
+    seed: Seed = Field(0, description="seed of what goes where")
 
 
 class PruneSection(Section):
@@ -116,7 +116,7 @@ class PruneSection(Section):
         description="at most so many transplants and insertions are kept, as a share of all"
         " problems, hard ones first and first one a problem; null: as many as there are",
     )
-    seed: int = Field(0, description="seed of transplants and substitutes")
+    seed: Seed = Field(0, description="seed of transplants and substitutes")
     bridge_whitespace: bool = Field(
         False, description="join two spans that only whitespace tokens separate"
     )

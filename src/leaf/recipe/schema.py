@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from leaf.errors import UsageError
 from leaf.recipe.attribute import AttributeSection, read_attribute, read_plugins
-from leaf.recipe.base import Count, Section
+from leaf.recipe.base import Count, Section, Seed
 from leaf.recipe.data import DataSection
 from leaf.recipe.detectors import detector_class
 from leaf.recipe.distill import DistillSection
@@ -159,7 +159,7 @@ class EvaluateSection(Section):
     resamples: Annotated[int, Field(ge=100)] = Field(
         9999, description="bootstrap resamples of the paired difference"
     )
-    seed: int = Field(0, description="seed of the bootstrap")
+    seed: Seed = Field(0, description="seed of the bootstrap")
 
 
 class GradeSection(Section):

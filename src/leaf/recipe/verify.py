@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from leaf.recipe.base import Count, Section, Share
+from leaf.recipe.base import Count, Section, Seed, Share
 
 
 def _off_as_text(value: Any) -> Any:
@@ -52,7 +52,7 @@ class VerifySection(Section):
     temperature: Annotated[float, Field(ge=0)] = Field(
         1.0, description="of the samples, above 0 where there are some"
     )
-    seed: int = Field(0, description="seed of placebos and samples")
+    seed: Seed = Field(0, description="seed of placebos and samples")
     effect: Share = Field(
         0.0,
         description="keep transplants and injections only of texts that mislead the student and not"

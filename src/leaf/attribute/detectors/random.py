@@ -8,7 +8,7 @@ from pydantic import Field
 
 from leaf.attribute.detector import Detector, Evidence
 from leaf.attribute.ranking import units_of
-from leaf.recipe.base import Section
+from leaf.recipe.base import Section, Seed
 from leaf.recipe.detectors import detector
 from leaf.records import RankedUnits
 
@@ -25,7 +25,7 @@ class Random(Detector):
     class Options(Section):
         """What `random` draws."""
 
-        seed: int = Field(0, description="seed of the draw")
+        seed: Seed = Field(0, description="seed of the draw")
 
     def rank(self, evidence: Evidence) -> RankedUnits | str:
         """Shuffle the tokens; what comes depends on the seed and the problem's id alone."""

@@ -45,7 +45,7 @@ def flat(text: str) -> str:
 
 
 def number(value: object, where: str) -> float | None:
-    """Return a score as a number; None where it says nothing.
+    """Return a score as a number; None where it says nothing, as NaN.
 
     Inspect's letters count as Inspect counts them: C right, I and N wrong, P half.
 
@@ -54,14 +54,13 @@ def number(value: object, where: str) -> float | None:
     """
     if value is None:
         return None
-    if isinstance(value, bool | int | float):
-        return None if math.isnan(value) else float(value)
     known = {"c": 1.0, "i": 0.0, "n": 0.0, "p": 0.5}
     known |= {"yes": 1.0, "no": 0.0, "true": 1.0, "false": 0.0}
     text = str(value).strip().lower()
     if text in known:
         return known[text]
     try:
-        return float(text)
-    except ValueError:
+        found = float(value if isinstance(value, int | float) else text)
+    except (ValueError, OverflowError):
         raise UsageError(f"{where}: must be a number, but is {value!r:.60}") from None
+    return found if math.isfinite(found) else None

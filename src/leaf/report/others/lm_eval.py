@@ -42,7 +42,7 @@ def read_lm_eval(path: Path, question: str | None) -> Evaluated:
 
     Args:
         path: A file, or the folder of `--output_path`.
-        question: Column of `doc` that holds the question; None: as usual.
+        question: Column of `doc` that holds the question; None, or where it is not: as usual.
 
     Raises:
         UsageError: no samples, samples of several models, or a line that is none.
@@ -82,7 +82,10 @@ def _read(file: Path, question: str | None) -> list[Asked]:
         name = json.dumps([line.get("doc_id"), line["doc"]], sort_keys=True)
         _, values = asked.setdefault(name, (line, {}))
         filtered = line.get("filter", "none")
-        for metric in line.get("metrics", ()):
+        metrics = line.get("metrics") or []
+        if not isinstance(metrics, list) or not all(isinstance(one, str) for one in metrics):
+            raise UsageError(f"{place}: `metrics` must be a list of names, but is {metrics!r:.60}")
+        for metric in metrics:
             measure = metric if filtered == "none" else f"{metric},{filtered}"
             value = number(line.get(metric), f"{place}: {metric}")
             if value is not None:
@@ -115,12 +118,14 @@ def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _texts(line: Mapping[str, Any], question: str | None) -> dict[str, str]:
     doc = line["doc"]
-    columns = [question] if question else QUESTION_COLUMNS
     lower = {key.lower(): value for key, value in doc.items()}
+    named = lower.get(question.lower()) if question else None
+    if question and isinstance(named, str | int | float):
+        return {question: flat(str(named))}
     texts = {"doc": json.dumps(doc, sort_keys=True)}
-    texts |= {
-        key: flat(value) for key in columns if isinstance(value := lower.get(key.lower()), str)
-    }
+    for key in QUESTION_COLUMNS:
+        if isinstance(value := lower.get(key), str):
+            texts[key] = flat(value)
     prompt = _prompt(line.get("arguments"))
     return {**texts, "prompt": flat(prompt)} if prompt else texts
 

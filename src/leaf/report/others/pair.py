@@ -25,6 +25,8 @@ class Wish:
     group: str | None = None
     """Column whose questions are variants of one another; None: base problems, where they are
     known."""
+    question: str | None = None
+    """Column that holds the question, as it was asked for; None: the usual ones."""
     by: str | None = None
     """Column for each value of which there is a comparison besides."""
     resamples: int = 10_000
@@ -37,9 +39,12 @@ def compare_evaluations(a: Evaluated, b: Evaluated, wish: Wish) -> dict[str, Any
     Questions are paired by content, so names of benchmarks and ids may differ.
 
     Raises:
-        UsageError: no question in common, or no measure or column of that name.
+        UsageError: no question in common that both have a score of, or no measure or column of
+            that name.
     """
-    found = []
+    if wish.question:
+        _check_question(a, b, wish.question)
+    found, common = [], []
     for name, items in a.benchmarks.items():
         other, (how, pairs) = max(
             ((other, match(items, theirs)) for other, theirs in b.benchmarks.items()),
@@ -48,6 +53,7 @@ def compare_evaluations(a: Evaluated, b: Evaluated, wish: Wish) -> dict[str, Any
         )
         if not pairs:
             continue
+        common += pairs
         title = name if name == other else f"{name} / {other}"
         alone = {
             "paired_by": how,
@@ -55,13 +61,11 @@ def compare_evaluations(a: Evaluated, b: Evaluated, wish: Wish) -> dict[str, Any
             "only_b": len(b.benchmarks[other]) - len(pairs),
         }
         for ours, theirs in _measures(pairs, wish.measure):
-            one = _compared(pairs, ours, theirs, wish)
-            found.append({"benchmark": title, "measure": _title(ours, theirs), **alone, **one})
+            if one := _compared(pairs, ours, theirs, wish):
+                found.append({"benchmark": title, "measure": _title(ours, theirs), **alone, **one})
     if not found:
-        raise UsageError(
-            f"{a.path} and {b.path}: no question in common ({_first(a)}; {_first(b)}); questions "
-            "are paired by their text: --question COLUMN names the one that holds it"
-        )
+        notes = [f"note: {note}" for side in (a, b) for note in side.notes]
+        raise UsageError("\n".join([*notes, _nothing(a, b, common)]))
     sides = {
         side: {"path": one.path, "kind": one.kind, "questions": one.count, "notes": one.notes}
         for side, one in (("a", a), ("b", b))
@@ -111,7 +115,7 @@ def _measures(pairs: Sequence[Pair], wished: str | None) -> list[tuple[str, str]
         asked = (mine, yours if colon else mine)
         for name, has, side in zip(asked, (ours, theirs), "AB", strict=True):
             if name not in has:
-                listed = ", ".join(each or "accuracy" for each in has)
+                listed = ", ".join(each or "accuracy" for each in has) or "none"
                 raise UsageError(f"--measure {wished}: {side} has no `{name}`, but {listed}")
         return [asked]
     common = [(name, name) for name in ours if name in theirs]
@@ -124,14 +128,20 @@ def _title(ours: str, theirs: str) -> str:
 
 
 def _compared(pairs: Sequence[Pair], ours: str, theirs: str, wish: Wish) -> dict[str, Any]:
+    """Compare one measure; {} where no question has it on both sides."""
     both = [pair for pair in pairs if ours in pair[0].values and theirs in pair[1].values]
-    groups = _column(pairs, wish.by) if wish.by else None
-    whole = _comparison(both, ours, theirs, wish)
-    if groups is None:
+    for column in filter(None, (wish.group, wish.by)):
+        _check_column(pairs, column)
+    if not both:
+        return {}
+    whole = {**_comparison(both, ours, theirs, wish), "unscored": len(pairs) - len(both)}
+    if wish.group:
+        whole["ungrouped"] = sum(not _value(pair, wish.group) for pair in both)
+    if not wish.by:
         return whole
     by_value: dict[str, list[Pair]] = {}
     for pair in both:
-        by_value.setdefault(_value(pair, wish.by or ""), []).append(pair)
+        by_value.setdefault(_value(pair, wish.by), []).append(pair)
     by = {value: _comparison(some, ours, theirs, wish) for value, some in sorted(by_value.items())}
     return {**whole, "by": by}
 
@@ -140,10 +150,8 @@ def _comparison(pairs: Sequence[Pair], ours: str, theirs: str, wish: Wish) -> di
     names = [str(at) for at in range(len(pairs))]
     a = {name: pair[0].values[ours] for name, pair in zip(names, pairs, strict=True)}
     b = {name: pair[1].values[theirs] for name, pair in zip(names, pairs, strict=True)}
-    if wish.group:
-        bases = _column(pairs, wish.group)
-    else:
-        bases = [pair[0].base or pair[1].base for pair in pairs]
+    own = [pair[0].base or pair[1].base for pair in pairs]
+    bases = [_value(pair, wish.group) for pair in pairs] if wish.group else own
     comparison = compare_values(
         b,
         a,
@@ -155,24 +163,49 @@ def _comparison(pairs: Sequence[Pair], ours: str, theirs: str, wish: Wish) -> di
     return {**means, **plain(comparison), "reading": reading(comparison)}
 
 
-def _column(pairs: Sequence[Pair], name: str) -> list[str]:
-    """Return a column's value of each question; A's where it has one."""
-    if not any(name in one.columns for pair in pairs for one in pair):
+def _check_column(pairs: Sequence[Pair], name: str) -> None:
+    if pairs and not any(name in one.columns for pair in pairs for one in pair):
         known = dict.fromkeys(key for pair in pairs for one in pair for key in one.columns)
         raise UsageError(
             f"{name}: no column of either side; they have {first_of(list(known), 12) or 'none'}"
         )
-    return [_value(pair, name) for pair in pairs]
+
+
+def _check_question(a: Evaluated, b: Evaluated, name: str) -> None:
+    asked = [one for side in (a, b) for items in side.benchmarks.values() for one in items]
+    if not any(name in one.texts for one in asked):
+        known = list(dict.fromkeys(key for one in asked for key in one.columns))
+        raise UsageError(
+            f"--question {name}: no such column; there are: {first_of(known, 12) or 'none'}"
+        )
 
 
 def _value(pair: Pair, name: str) -> str:
+    """Return a column's value of a question: A's where it has one; "" where neither has."""
     return pair[0].columns.get(name) or pair[1].columns.get(name) or ""
+
+
+def _nothing(a: Evaluated, b: Evaluated, common: Sequence[Pair]) -> str:
+    """Say why nothing could be compared."""
+    for side in (a, b):
+        if not side.count:
+            return f"{side.path}: holds no questions"
+    if not common:
+        return (
+            f"{a.path} and {b.path}: no question in common ({_first(a)}; {_first(b)}); questions "
+            "are paired by their text: --question COLUMN names the one that holds it"
+        )
+    unscored = [
+        f"{name} ({side.path}) has no scores of them"
+        for at, (name, side) in enumerate((("A", a), ("B", b)))
+        if not any(pair[at].values for pair in common)
+    ]
+    way_out = "none is scored on both sides; --measure A's:B's names what is compared"
+    return f"{len(common)} questions in common, but {' and '.join(unscored) or way_out}"
 
 
 def _first(side: Evaluated) -> str:
     """Say how many questions a side has, and what the first of them says."""
-    for items in side.benchmarks.values():
-        for item in items:
-            *_, text = item.texts.values()
-            return f"{side.count} of {side.path}, the first: {text[:60]!r}"
-    return f"none of {side.path}"
+    items = next(filter(None, side.benchmarks.values()))
+    *_, text = items[0].texts.values()
+    return f"{side.count} of {side.path}, the first: {text[:60]!r}"

@@ -15,7 +15,8 @@ def read_evaluated(named: str, *, question: str | None = None) -> Evaluated:
     Args:
         named: A run folder or a folder of `leaf evaluate`, with `:ARM` behind it one of its arms;
             a file or folder of lm-eval's samples; a file or folder of Inspect's logs.
-        question: Column of lm-eval's records that holds the question; None: as usual.
+        question: Column of lm-eval's records that holds the question; None, or where it is not:
+            as usual.
 
     Raises:
         UsageError: nothing of these, or it cannot be read.
