@@ -85,6 +85,15 @@ def test_a_file_of_cases_is_judged_in_its_order(tmp_path: Path) -> None:
         (["--grader", "code", "--gold", "5", "5"], "runs the tests of a data set"),
         (["--grader", "judge", "--gold", "5", "5"], "grader judge: `model` is required"),
         (["--grader", "{any: [numbers, x]}", "--gold", "5", "5"], "grader any: `of.1` must"),
+        (
+            ["--grader", "{any: numbers}", "--gold", "5", "5"],
+            "grader any: must be a list of graders, such as [numbers, qa], but is 'numbers'",
+        ),
+        (["--grader", "any", "--gold", "5", "5"], "grader any: must be a list of graders"),
+        (
+            ["--grader", "{close: 3}", "--gold", "5", "5"],
+            "grader close: must be a mapping of its keys, but is 3",
+        ),
         (["--grader", "{rouge_l: {threshold: 2}}", "--gold", "5", "5"], "`threshold` must be less"),
         (["--cases", "none.jsonl"], "none.jsonl: no such data file"),
         (["--cases", "none.jsonl", "5"], "has answers and golds of its own"),

@@ -34,7 +34,7 @@ def test_a_dry_run_names_the_files_and_sends_nothing(
 def test_the_card_has_the_name_on_the_hub_and_the_scores_of_the_run(finished: Path) -> None:
     said = json.loads(leaf("push", finished, "--to", "me/small", "--dry-run", "--json").out)
     card = ModelCard(said["card"])
-    assert card.data.base_model == "student"
+    assert card.data.base_model is None  # a folder, no id of the hub
     assert 'from_pretrained("me/small")' in card.text
     assert "PATH" not in card.text
     (result,) = json.loads((finished / "report.json").read_text())["results"]
@@ -70,6 +70,7 @@ def test_what_is_sent_is_what_the_dry_run_said(
 def test_what_cannot_be_sent_is_one_line(finished: Path, tmp_path: Path) -> None:
     words = ("push", finished, "--dry-run", "--to")
     assert complaint(*words, "a/b/c").startswith("--to a/b/c: Repo id must be")
+    assert complaint(*words, "small") == "--to small: must be OWNER/NAME, such as me/small"
     said = complaint(*words, "me/small", "--adapter")
     assert said == f"{finished}/student-adapter: not there; the run has student, student-kd"
     said = complaint("push", tmp_path, "--to", "me/small", "--dry-run")

@@ -57,6 +57,12 @@ def test_the_limit_of_a_benchmark_is_its_own_key() -> None:
     assert "raise evaluate.benchmarks.numeric.max_new_tokens (now " in line
 
 
+def test_the_data_of_a_benchmark_are_its_own_keys() -> None:
+    (line,) = told(*["no final number found"] * 3, asked="numeric")
+    assert "ask in evaluate.benchmarks.numeric.after for" in line
+    assert line.endswith("set another evaluate.benchmarks.numeric.grader")
+
+
 def test_a_tenth_is_not_told_and_failed_requests_are_told_elsewhere() -> None:
     assert told(NOT_FINISHED, NOT_FINISHED) == []
     assert told(*["no answer: 502"] * 9) == []

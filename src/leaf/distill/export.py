@@ -14,6 +14,8 @@ from typing import Any
 import torch
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from leaf.distill.checkpoint import flush
 from leaf.distill.sample import Sample
@@ -151,7 +153,7 @@ def model_card(card: Card, section: DistillSection) -> str:
     """Return README.md: metadata that the hub reads, and how the student came to be."""
     student, teacher = shown_name(card.student), shown_name(card.teacher)
     about = ModelCardData(
-        base_model=student,
+        base_model=student if _is_hub_id(card.student) else None,
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=["leaf", "distillation"],
@@ -175,13 +177,23 @@ def model_card(card: Card, section: DistillSection) -> str:
     return re.sub(r"\n{3,}", "\n\n", str(made))
 
 
+def _is_hub_id(name: str) -> bool:
+    """Whether the hub may have a model of this name: a card that names another is refused there."""
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return not _is_local(name)
+
+
+def _is_local(name: str) -> bool:
+    is_path = name.startswith((PACKAGE, ".", "/", "~")) or name.count("/") > 1
+    return is_path or Path(name).expanduser().exists() or name.endswith(".gguf")
+
+
 def shown_name(name: str) -> str:
     """Return a hub name as it is, and of a path its last part: the rest is about this machine."""
-    local = name.removeprefix(PACKAGE)
-    is_path = local != name or name.startswith((".", "/", "~")) or name.count("/") > 1
-    if is_path or Path(name).expanduser().exists() or name.endswith(".gguf"):
-        return _line(PurePath(local).name)
-    return _line(name)
+    return _line(PurePath(name.removeprefix(PACKAGE)).name if _is_local(name) else name)
 
 
 def _line(text: str) -> str:

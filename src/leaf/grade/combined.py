@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from leaf.grade.free import PASS
 from leaf.grade.grader import GRADERS, Grader, Tools, grader
@@ -35,7 +36,13 @@ class _Several(Grader):
         @model_validator(mode="before")
         @classmethod
         def _a_list_is_enough(cls, values: Any) -> Any:
-            return {"of": values} if isinstance(values, list) else values
+            if isinstance(values, list):
+                return {"of": values}
+            if not values or not isinstance(values, dict | Section):
+                raise PydanticCustomError(
+                    "graders", "Input should be a list of graders, such as [numbers, qa]"
+                )
+            return values
 
     options: Options
     decisive: ClassVar[Outcome]

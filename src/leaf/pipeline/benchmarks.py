@@ -214,7 +214,8 @@ def _evaluate(recipe: Recipe, out: Path, also: Sequence[Also]) -> Evaluation:
             write(one)
     write_records(out / VALUES, values, QuestionValue)
     for line in session.notes:
-        say(f"note: {line}")
+        # Who asks for one evaluation has written no recipe: the option is what they know.
+        say(f"note: {line.replace('generate.max_new_tokens', '--max-new-tokens')}")
     scores = {name: one.graded[1] for name, one in answered.items()}
     evaluation = Evaluation(
         estimates=estimates,

@@ -29,11 +29,13 @@ _CAUSES = {
     "gold": ("the gold answer cannot be read", "look at what leaf doctor says of the golds"),
     "model's context": ("prompt longer than the model's context", "ask with shorter questions"),
     "empty answer": ("empty answer", "look at the model's chat template and system prompt"),
-    "no program": ("no program found", "ask for one in data.after"),
+    "no program": ("no program found", "ask for one in {data}.after"),
 }
 """What a reason holds to what people are told: the cause, and the way out."""
 
-_READ = "ask in data.after for a final answer as the grader reads it, or set another data.grader"
+_READ = (
+    "ask in {data}.after for a final answer as the grader reads it, or set another {data}.grader"
+)
 """The way out where a grader finds nothing that it takes."""
 
 
@@ -71,17 +73,14 @@ def many_ungradable(asked: AnswerWorker, graded: Graded, recipe: Recipe) -> Iter
     if len(reasons) <= _MANY * len(scores):
         return
     ((cause, way_out), count), *_ = Counter(map(_cause, reasons)).most_common(1)
-    yield (
-        f"{asked.title}: {len(reasons)} of {len(scores)} answers are not gradable, mostly: {cause} "
-        f"({count}); {way_out.format(limit=_limit(asked, recipe))}"
-    )
-
-
-def _limit(asked: AnswerWorker, recipe: Recipe) -> str:
-    """Name the key of the longest answer, and its value."""
     name = asked.about.asked.partition(", round ")[0]
     _, key = recipe.longest_answer(name)
-    return f"{key} (now {asked.generate.max_new_tokens})"
+    limit = f"{key} (now {asked.generate.max_new_tokens})"
+    data = f"evaluate.benchmarks.{name}" if name in recipe.evaluate.benchmarks else "data"
+    yield (
+        f"{asked.title}: {len(reasons)} of {len(scores)} answers are not gradable, mostly: {cause} "
+        f"({count}); {way_out.format(limit=limit, data=data)}"
+    )
 
 
 def _cause(reason: str) -> tuple[str, str]:

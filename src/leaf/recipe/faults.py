@@ -26,7 +26,7 @@ def explain(error: ValidationError, source: str, root: type[Section]) -> str:
 
 
 def _fault(fault: ErrorDetails, root: type[Section]) -> str:
-    key = ".".join(str(part) for part in fault["loc"]) or "recipe"
+    key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         known = _keys_beside(fault["loc"], root)
         return f"unknown key `{key}`{nearest_of(str(fault['loc'][-1]), known)}"
@@ -36,7 +36,8 @@ def _fault(fault: ErrorDetails, root: type[Section]) -> str:
         return str(fault["ctx"]["error"])
     rule = re.sub(" after validation.*|valid ", "", fault["msg"])
     rule = rule.replace("Input should be", "must be").replace("List should", "must")
-    return f"`{key}` {rule}, but is {fault['input']!r}"
+    rule = re.sub("a dictionary or instance of .*", "a mapping of its keys", rule)
+    return f"`{key}` {rule}, but is {fault['input']!r}".removeprefix("`` ")
 
 
 def _keys_beside(location: tuple[int | str, ...], section: type[Section]) -> list[str]:

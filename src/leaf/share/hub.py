@@ -48,6 +48,8 @@ def prepare(run_folder: Path, repository: str, what: str, *, adapter: bool) -> U
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
+    if "/" not in repository:
+        raise UsageError(f"--to {repository}: must be OWNER/NAME, such as me/{repository}")
     try:
         validate_repo_id(repository)
     except HFValidationError as error:
