@@ -71,6 +71,8 @@ def test_what_cannot_be_sent_is_one_line(finished: Path, tmp_path: Path) -> None
     words = ("push", finished, "--dry-run", "--to")
     assert complaint(*words, "a/b/c").startswith("--to a/b/c: Repo id must be")
     assert complaint(*words, "small") == "--to small: must be OWNER/NAME, such as me/small"
+    said = complaint(*words, "me/small", "--what", "teacher")
+    assert said == "--what teacher: is trained by no run; name a student, such as leaf or kd"
     said = complaint(*words, "me/small", "--adapter")
     assert said == f"{finished}/student-adapter: not there; the run has student, student-kd"
     said = complaint("push", tmp_path, "--to", "me/small", "--dry-run")

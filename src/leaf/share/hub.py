@@ -54,9 +54,11 @@ def prepare(run_folder: Path, repository: str, what: str, *, adapter: bool) -> U
         validate_repo_id(repository)
     except HFValidationError as error:
         raise UsageError(f"--to {repository}: {' '.join(str(error).split())}") from None
+    if not arm_of(what).folder:
+        raise UsageError(f"--what {what}: is trained by no run; name a student, such as leaf or kd")
     folder = run_folder / (arm_of(what).folder + ("-adapter" if adapter else ""))
     wanted = ADAPTER_CONFIG if adapter else "config.json"
-    if not arm_of(what).folder or not (folder / wanted).is_file():
+    if not (folder / wanted).is_file():
         there = sorted(path.name for path in run_folder.glob("student*") if path.is_dir())
         raise UsageError(
             f"{folder}: not there; the run has {', '.join(there) or 'no student'}"
