@@ -407,3 +407,9 @@ def _with_sizes(values: dict[str, Any], student: int, teacher: int) -> tuple[Rec
         for role, size in (("student", student), ("teacher", teacher))
     ]
     return recipe_of(values), looked[0], looked[1]
+
+
+def test_a_device_map_that_does_not_fit_the_model_is_bad(values: dict[str, Any]) -> None:
+    values["teacher"] = {**values["teacher"], "device_map": {"model.embed_tokens": "cpu"}}
+    (bad,) = found(values, "bad")
+    assert "device_map leaves out model.layers.0." in bad
