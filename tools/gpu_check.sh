@@ -13,7 +13,6 @@ how=${1:-}
 case $how in "" | --dry-run | --cpu) ;; *) echo "$0: $how: must be --dry-run or --cpu" >&2 && exit 2 ;; esac
 out=${OUT:-runs/gpu}
 python=${PYTHON:-.venv/bin/python}
-vllm=${VLLM:-$python}
 models=${LEAF_OFFLINE_MODELS:-$HOME/.cache/leaf/offline}
 data=${DATA:-../shared/data/gsm8k}
 export LEAF_OFFLINE_MODELS=$models PYTHONPATH=src${PYTHONPATH:+:$PYTHONPATH}
@@ -58,7 +57,7 @@ END
 
 if [ "$how" != --dry-run ]; then
     mkdir -p "$out"
-    "$python" -c 'import torch, transformers, pytest' 2>/dev/null || make dev || exit 1
+    "$python" -c 'import torch, transformers, pytest' 2>/dev/null || { make dev && python=.venv/bin/python; } || exit 1
     [ "$how" = --cpu ] || "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || {
         echo "$0: PyTorch of $python sees no CUDA device: nothing was run" >&2 && exit 1
     }
@@ -71,7 +70,7 @@ part attribute 80 "$python" -m benchmarks.attribute --names smollm2-135m --n 16 
 part kl 80 "$python" -m benchmarks.kl --positions 2048 --repeats 2 --json
 part distill 120 "$python" -m benchmarks.distill --pairs smollm2 --rows 8 --repeats 1 --data "$data/train.jsonl" --json
 for engine in hf vllm; do
-    with=$python && [ $engine = vllm ] && with=$vllm
+    with=$python && [ $engine = vllm ] && with=${VLLM:-$python}
     if [ $engine = hf ] || [ "$how" = --dry-run ] || "$with" -c 'import vllm' 2>/dev/null; then
         part "generate-$engine" 65 "$with" -m benchmarks.generate --engines $engine --names smollm2-135m \
             --n 32 --max-new-tokens 128 --repeats 2 --data "$data/test.jsonl" --json
