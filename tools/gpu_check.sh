@@ -64,11 +64,12 @@ if [ "$how" != --dry-run ]; then
     [ -d "$data" ] || stand_in
 fi
 
-part models 60 "$python" tools/offline_models.py --to "$models" smollm2-135m
-part tests 120 "$python" -m pytest -q -n 0 -m cuda
-part attribute 80 "$python" -m benchmarks.attribute --names smollm2-135m --n 16 --data "$data/train.jsonl" --json
-part kl 80 "$python" -m benchmarks.kl --positions 2048 --repeats 2 --json
-part distill 120 "$python" -m benchmarks.distill --pairs smollm2 --rows 8 --repeats 1 --data "$data/train.jsonl" --json
+part models 50 "$python" tools/offline_models.py --to "$models" smollm2-135m
+part rivals 60 "$python" tools/rivals.py
+part tests 100 "$python" -m pytest -q -n 0 -m cuda
+part attribute 70 "$python" -m benchmarks.attribute --names smollm2-135m --n 16 --data "$data/train.jsonl" --json
+part kl 70 "$python" -m benchmarks.kl --positions 2048 --repeats 2 --json
+part distill 110 "$python" -m benchmarks.distill --pairs smollm2 --rows 8 --repeats 1 --data "$data/train.jsonl" --json
 for engine in hf vllm; do
     with=$python && [ $engine = vllm ] && with=${VLLM:-$python}
     if [ $engine = hf ] || [ "$how" = --dry-run ] || "$with" -c 'import vllm' 2>/dev/null; then
