@@ -123,6 +123,18 @@ def test_passages_stand_before_the_question_and_those_not_gold_distract(
     assert problem.question[problem.asked] == "Which city?"
 
 
+@pytest.mark.parametrize("unknown", [None, "", math.nan])
+def test_where_nobody_said_what_is_needed_no_passage_distracts(
+    tmp_path: Path, unknown: Any
+) -> None:
+    records = [
+        {"question": "Which city?", "answer": "Paris", "docs": PASSAGES, "needed": needed}
+        for needed in (0, unknown)
+    ]
+    first, second = load(tmp_path, *records, context="docs", gold="needed")
+    assert (len(first.distractors), second.distractors) == (1, ())
+
+
 def test_texts_without_titles_are_numbered_and_one_text_stands_as_it_is(tmp_path: Path) -> None:
     record = {"question": "Who?", "answer": "Al", "docs": ["Al came.", "It rained."]}
     (several,) = load(tmp_path, record, context="docs")

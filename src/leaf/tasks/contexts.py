@@ -20,6 +20,9 @@ from leaf.tasks.reading import Row, json_of
 from leaf.tasks.values import plain_text
 
 _TEXTS = ("text", "paragraph_text", "sentences", "content")
+ALONGSIDE = ("supporting_titles", "supporting_facts", "supporting_idx", "gold_idx")
+"""Columns that are read beside passages, where a record has them, and say which are gold."""
+
 _MARKS = ("is_supporting", "isgold")
 
 
@@ -44,7 +47,7 @@ def context_of(row: Row, column: str, gold: str | None) -> tuple[Passage, ...]:
     """Return what stands before a question of one's own: passages, or one text.
 
     Besides the forms above a list of texts, and objects without a title. The column `gold` says
-    which are needed: true or false of each, numbers from 0, titles or texts.
+    which are needed: true or false of each, numbers from 0, titles or texts; null: not known.
 
     Nothing where the record has none, or blanks.
 
@@ -63,6 +66,8 @@ def context_of(row: Row, column: str, gold: str | None) -> tuple[Passage, ...]:
     if gold is None:
         return passages
     named = decoded(value_at(row.values, gold, row.place))
+    if _is_blank(named):  # nobody said it of this record
+        return passages
     named = named if isinstance(named, list) else [named]
     marks = named if all(isinstance(one, bool) for one in named) else None
     if marks is not None and len(marks) != len(passages):
