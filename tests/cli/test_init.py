@@ -250,7 +250,7 @@ def test_what_was_rejected_is_never_the_answer(form: str) -> None:
     _, problems, out = made(lines("pairs.jsonl", records()))
     asked = {problem.question.strip("q? "): problem.answer for problem in problems}
     assert all(number == answer for number, answer in asked.items())
-    assert "rejected" not in out
+    assert "not used: rejected (filled in 20 of 20), score_rejected (filled" in out
 
 
 def test_a_column_of_no_name_is_told_as_that_and_a_category_is_no_answer() -> None:
@@ -298,6 +298,51 @@ def test_a_record_without_turns_does_not_spoil_conversations() -> None:
     records = [{"messages": "hello"}, *[{"messages": turns}] * 12]
     done = leaf("init", lines("chat.jsonl", iter(records)))
     assert "left out: 1 of 13 records, first: chat.jsonl:1: has no solution" in done.out
+
+
+def test_an_instruction_has_its_input_as_context_where_there_is_one() -> None:
+    records = (
+        {"instruction": f"Add {n}.", "input": f"I have {n}." * (n % 2), "output": f"{2 * n}"}
+        for n in range(20)
+    )
+    recipe, problems, out = made(lines("alpaca.jsonl", records))
+    assert columns(recipe) == {"question": "instruction", "context": "input", "answer": "output"}
+    assert {problem.question for problem in problems} >= {
+        "Add 2.",
+        "I have 3.\n\nQuestion: Add 3.",
+    }
+    assert "what the instruction is about, filled in 10 of 20; e.g." in out
+    assert "not used" not in out
+
+
+def test_an_instruction_that_repeats_stands_before_what_it_is_about() -> None:
+    records = (
+        {"instruction": "Answer.", "input": f"{n} + {n}?", "output": f"{2 * n}"} for n in range(20)
+    )
+    recipe, problems, _ = made(lines("alpaca.jsonl", records))
+    assert columns(recipe) == {"question": "input", "system": "instruction", "answer": "output"}
+    assert len({problem.question for problem in problems}) == len(problems) > 10
+    assert problems[0].turns[0].text == "Answer."
+
+
+def test_a_context_that_few_have_is_used_and_what_is_not_used_is_told() -> None:
+    records = (
+        {
+            "instruction": f"Who wrote {n}?",
+            "context": f"Al wrote {n}." if n % 2 else "",
+            "response": "Al",
+            "category": "qa",
+            "hint": "Al" * (n < 3),
+        }
+        for n in range(20)
+    )
+    data = lines("dolly.jsonl", records)
+    recipe, _, out = made(data)
+    assert columns(recipe)["context"] == "context"
+    assert "columns.context: context  (by its name, filled in 10 of 20; e.g." in out
+    assert "\nnot used: category (filled in 20 of 20), hint (filled in 3 of 20)\n" in out
+    told = json.loads(leaf("init", data, "--json", "--out", "told.yaml").out)["not_used"]
+    assert told == ["category (filled in 20 of 20)", "hint (filled in 3 of 20)"]
 
 
 def test_an_answer_with_empty_cells_is_named_with_the_first_of_them() -> None:

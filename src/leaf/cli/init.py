@@ -18,7 +18,7 @@ from leaf.recipe.names import is_path
 from leaf.recipe.reading import load_recipe
 from leaf.records import Problem
 from leaf.tasks import read_problems
-from leaf.tasks.guess import Guess, guess_columns, guess_grader
+from leaf.tasks.guess import Guess, guess_columns, guess_grader, not_used
 from leaf.tasks.reading import Row, is_file
 from leaf.tasks.task import rows_of
 
@@ -88,6 +88,8 @@ def init(  # noqa: D417 - `AsJson` says what it is
     say_line(f"data:     {data}: {len(found.problems)} questions")
     for guess in found.guesses:
         say_line(f"  {guess.key}: {_flow(guess.value)}  ({guess.why})")
+    if found.not_used:
+        say_line(f"not used: {', '.join(found.not_used)}")
     if found.refused:
         every = len(found.problems) + len(found.refused)
         say_line(f"left out: {len(found.refused)} of {every} records, first: {found.refused[0]}")
@@ -106,6 +108,7 @@ class _Found:
     guesses: list[Guess]
     problems: list[Problem]
     refused: list[DataError]
+    not_used: list[str]
 
     def as_json(self, out: Path) -> dict[str, Any]:
         """Return what a program may want to know."""
@@ -113,6 +116,7 @@ class _Found:
             "file": str(out),
             "questions": len(self.problems),
             "left_out": list(map(str, self.refused)),
+            "not_used": self.not_used,
             "guesses": {one.key: {"value": one.value, "why": one.why} for one in self.guesses},
         }
 
@@ -123,12 +127,15 @@ def _look(section: DataSection, question: str | None, answer: str | None) -> _Fo
     if not rows:
         raise next(error for error in records if isinstance(error, DataError))
     guesses = guess_columns(rows, section.path or "", question=question, answer=answer)
+    unused = not_used(rows, guesses)
     columns = ColumnsSection.model_validate({guess.key: guess.value for guess in guesses})
     section = section.model_copy(update={"columns": columns})
     problems, refused = read_problems(section)
     guesses = [Guess(key=f"columns.{one.key}", value=one.value, why=one.why) for one in guesses]
     guesses += guess_grader(problems, tuple(GRADERS))
-    return _Found(section=section, guesses=guesses, problems=problems, refused=refused)
+    return _Found(
+        section=section, guesses=guesses, problems=problems, refused=refused, not_used=unused
+    )
 
 
 def _recipe(

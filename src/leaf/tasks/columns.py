@@ -37,6 +37,7 @@ _GENERAL = ("text", "value", "content")
 REJECTED = "rejected"
 """The word for what a preference turned down."""
 
+_MISSING = object()
 _WORKED = re.compile(r"####|\\boxed\{")
 
 
@@ -77,15 +78,8 @@ class Table:
 
     def values(self, column: str) -> list[Any]:
         """Return what is there of a column."""
-        found = []
-        for row in self._rows:
-            try:
-                value = value_at(row.values, column, row.place)
-            except DataError:
-                continue
-            if value not in (None, "", []):
-                found.append(value)
-        return found
+        found = (_value(row, column) for row in self._rows)
+        return [value for value in found if value not in (_MISSING, None, "", [])]
 
     def first_empty(self, column: str) -> str:
         """Return the place of the first record that has none."""
@@ -94,6 +88,22 @@ class Table:
     def is_there(self, column: str) -> bool:
         """Whether most records have it."""
         return len(self.values(column)) > MOST * len(self._rows)
+
+    def is_readable(self, column: str) -> bool:
+        """Whether most records have it, or some do and it is null or empty in all others."""
+        values = self.values(column)
+        if not values or self.is_there(column):
+            return bool(values)
+        return all(_value(row, column) is not _MISSING for row in self._rows)
+
+    def is_full(self, column: str) -> bool:
+        """Whether all records have it."""
+        return len(self.values(column)) == self.count
+
+    def distinct(self, column: str) -> float:
+        """Return how many different values it has, as a share of all."""
+        values = list(map(str, self.values(column)))
+        return len(set(values)) / len(values)
 
     def is_called(self, column: str, parts: Sequence[str]) -> bool:
         """Whether it is called like one of these."""
@@ -141,6 +151,13 @@ class Table:
         """Return the beginning of its first value on one line."""
         text = " ".join(str(self.values(column)[0]).split())
         return f'"{text[:40]}{"..." if len(text) > 40 else ""}"'
+
+
+def _value(row: Row, column: str) -> Any:
+    try:
+        return value_at(row.values, column, row.place)
+    except DataError:
+        return _MISSING
 
 
 def _called(column: str, *, nested: bool) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from leaf.errors import DataError, nearest
 from leaf.records import Problem
 from leaf.tasks.columns import MOST, REJECTED, Table, share, words_of
+from leaf.tasks.contexts import ALONGSIDE
 from leaf.tasks.reading import Row
 from leaf.text.kinds import NAME, fitting_grader
 
@@ -57,10 +58,18 @@ def guess_columns(
             )
     named = Guess(key="question", value=question, why="named")
     guesses = [named] if question is not None else _question(table, place)
+    guesses = _with_input(guesses, table, answer, repeats=question is None)
     taken = {guess.value for guess in guesses} | ({answer} if answer is not None else set())
-    for part in ("context", "gold", "system", "id"):
-        test = table.is_unique if part == "id" else table.is_there
-        if (column := table.named(part, test)) and column not in taken:
+    tests = {
+        "context": table.is_readable,
+        "gold": table.is_readable,
+        "system": table.is_there,
+        "id": table.is_unique,
+    }
+    for part, fits in tests.items():
+        if any(guess.key == part for guess in guesses):
+            continue
+        if (column := table.named(part, fits)) and column not in taken:
             guesses.append(_by_name(part, column, table))
             taken.add(column)
     letters = [column for column in _LETTERS if column in table.columns]
@@ -93,6 +102,48 @@ def _question(table: Table, place: str) -> list[Guess]:
         raise _nothing(table, place, "question")
     asking = max(texts, key=lambda column: (table.share(column, "?"), table.words(column)))
     return [Guess(key="question", value=asking, why=f"asks most; e.g. {table.example(asking)}")]
+
+
+def _with_input(
+    guesses: list[Guess], table: Table, answer: str | None, *, repeats: bool
+) -> list[Guess]:
+    """Add what an instruction is about, which makes one question with it (Alpaca's `input`).
+
+    Where `repeats`, the instruction is no question if most records have one that others have, too.
+    """
+    question = guesses[0].value
+    parent, dot, name = question.rpartition(".")
+    about = f"{parent}{dot}input"
+    if name.casefold() != "instruction" or about == answer or not table.is_readable(about):
+        return guesses
+    if repeats and table.is_full(about) and table.distinct(question) < MOST:
+        return [
+            _guess("question", about, table, "what a repeated instruction is about"),
+            _guess("system", question, table, "an instruction of many records"),
+        ]
+    return [*guesses, _guess("context", about, table, "what the instruction is about")]
+
+
+def not_used(rows: Sequence[Row], guesses: Sequence[Guess]) -> list[str]:
+    """Return the columns that no guess has, each with how many of the records fill it."""
+    table = Table(rows[:_LOOKED_AT])
+    used = [one for guess in guesses for one in _listed(guess.value)]
+    if any(guess.key == "context" for guess in guesses):
+        used += ALONGSIDE
+    return [
+        f"{column} (filled in {filled} of {table.count})"
+        for column in table.columns
+        if (filled := len(table.values(column)))
+        and not any(_within(column, one) or _within(one, column) for one in used)
+    ]
+
+
+def _within(inner: str, outer: str) -> bool:
+    return f"{inner}.".startswith(f"{outer}.")
+
+
+def _listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value] if value else []
 
 
 def _answer(table: Table, taken: set[Any], place: str, *, chooses: bool) -> list[Guess]:
@@ -158,6 +209,9 @@ def _by_name(key: str, column: str, table: Table) -> Guess:
 
 
 def _guess(key: str, column: str, table: Table, why: str) -> Guess:
+    filled = len(table.values(column))
+    if filled < table.count:
+        why = f"{why}, filled in {filled} of {table.count}"
     return Guess(key=key, value=column, why=f"{why}; e.g. {table.example(column)}")
 
 
