@@ -107,6 +107,33 @@ def test_bytes_that_are_not_utf8_are_named_by_file_and_line(tmp_path: Path) -> N
     assert error_of(path).startswith(f"{path}:2: not UTF-8")
 
 
+@pytest.mark.parametrize("name", ["own.csv", "own.jsonl"])
+def test_utf_16_and_32_are_read_where_they_say_so_and_else_refused(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    text = 'a\n"1"\n"2"\n' if name == "own.csv" else '{"a": "1"}\n{"a": "2"}\n'
+    for encoding in ("utf-16", "utf-32"):
+        path.write_bytes(text.encode(encoding))
+        assert [row.values for row in read(path)] == [{"a": "1"}, {"a": "2"}]
+    for encoding in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
+        path.write_bytes(text.encode(encoding))
+        said = error_of(path)
+        assert said.startswith(f"{path}: looks like UTF-16 or UTF-32, and its first bytes do not")
+        assert "data.encoding: utf-16-le" in said
+        rows = read_rows(str(path), name=None, split="train", encoding=encoding)
+        assert [row.values for row in rows if isinstance(row, Row)] == [{"a": "1"}, {"a": "2"}]
+
+
+def test_lines_may_end_as_on_old_macs(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_bytes(b'{"a": 1}\r{"a": 2}\r')
+    assert [(row.name, row.values) for row in read(path)] == [
+        ("own-1", {"a": 1}),
+        ("own-2", {"a": 2}),
+    ]
+
+
 def test_a_broken_json_file_is_named_by_the_line_of_the_fault(tmp_path: Path) -> None:
     path = tmp_path / "own.json"
     path.write_text('[\n{"a": 1},\n{"a": }\n]')

@@ -10,7 +10,6 @@ It is local when it ends in one of these, starts with `.`, `/` or `~`, or exists
 One bad record does not spoil a file: it stands among the rows as the error that names it.
 """
 
-import codecs
 import gzip
 import json
 import zlib
@@ -19,6 +18,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
+from zipfile import BadZipFile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from leaf.errors import DataError
 from leaf.store.hub import hub_or_cache, unreached
 from leaf.tasks.delimited import delimited
+from leaf.tasks.encodings import as_utf8, decoded_utf8
 from leaf.tasks.paths import value_at
 from leaf.tasks.values import exact, half_of, plain_text
 
@@ -68,7 +69,7 @@ def read_rows(
 ) -> list[Row | DataError]:
     """Read every record of a file or a hub data set; a file has no use for `name` and `split`.
 
-    `encoding` is that of a text file; None: UTF-8, or UTF-16 where its first bytes say so.
+    `encoding` is that of a text file; None: UTF-8, or what its first bytes say.
 
     A record that cannot be read is there as its error. Of a hub data set only `columns` are read,
     where they are named: a large one may not fit in memory otherwise.
@@ -142,7 +143,7 @@ def _read_file(path: str, encoding: str | None) -> list[Row | DataError]:
     kind = _kind_of(path)
     data = _bytes_of(path)
     if kind != ".parquet":
-        data = _as_utf8(path, data, encoding)
+        data = as_utf8(path, data, encoding)
     rows: list[Row | DataError]
     if kind.startswith(".jsonl"):
         rows = _json_lines(path, data)
@@ -193,28 +194,9 @@ def _too_large(path: str, most: int) -> DataError:
     return DataError(f"{path}: unpacks to over {most:,} bytes; make files of what you need of it")
 
 
-def _as_utf8(path: str, data: bytes, encoding: str | None) -> bytes:
-    """Return a text file's bytes as UTF-8, where it is known to be something else."""
-    if encoding is None and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    if encoding is None:
-        return data
-    try:
-        return data.decode(encoding).encode()
-    except LookupError:
-        raise DataError(
-            f"data.encoding: {encoding!r} is no encoding; there are utf-8, cp1252, latin-1, utf-16 "
-            "and those of Python's codecs"
-        ) from None
-    except UnicodeError as error:
-        at = getattr(error, "start", 0)
-        line = data.count(b"\n", 0, at) + 1
-        raise DataError(f"{path}:{line}: not {encoding} (data.encoding)") from None
-
-
 def _lines_of_values(path: str, data: bytes, *, tabs: bool) -> list[Row | DataError]:
     stem = _stem_of(path)
-    text = _decoded(data, path, first_line=1)
+    text = decoded_utf8(data, path, first_line=1)
 
     def row(record: tuple[int, Mapping[str, str] | str]) -> Row:
         line, values = record
@@ -228,7 +210,8 @@ def _lines_of_values(path: str, data: bytes, *, tabs: bool) -> list[Row | DataEr
 def _json_lines(path: str, data: bytes) -> list[Row | DataError]:
     stem = _stem_of(path)
     # Split as bytes: str.splitlines would also cut at U+2028, which JSON allows inside a text.
-    lines = [(n, line) for n, line in enumerate(data.split(b"\n"), start=1) if line.strip()]
+    end = b"\n" if b"\n" in data else b"\r"
+    lines = [(n, line) for n, line in enumerate(data.split(end), start=1) if line.strip()]
 
     def row(line: tuple[int, bytes]) -> Row:
         place, (number, text) = f"{path}:{line[0]}", line
@@ -272,19 +255,8 @@ def _rows_of(file: pq.ParquetFile, path: str) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-def _decoded(data: bytes, path: str, *, first_line: int) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = first_line + data.count(b"\n", 0, error.start)
-        raise DataError(
-            f"{path}:{line}: not UTF-8: {error.reason}; name its encoding in data.encoding (Excel "
-            "on Windows writes cp1252), or save it as UTF-8"
-        ) from None
-
-
 def _json(data: bytes, path: str, *, first_line: int) -> Any:
-    text = _decoded(data, path, first_line=first_line)
+    text = decoded_utf8(data, path, first_line=first_line)
     try:
         # Decimals stay as they are written: 0.10 is not 0.1 to a reader, nor is a long one cut.
         return json.loads(text, parse_float=str)
@@ -299,6 +271,7 @@ def _read_data_set(
     path: str, name: str | None, split: str, columns: Sequence[str] | None
 ) -> list[Row | DataError]:
     import datasets
+    from datasets.exceptions import DatasetsError
 
     had_bars = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
@@ -310,19 +283,20 @@ def _read_data_set(
             values = datasets.load_dataset(source, name, split=split)
         if columns is not None:
             values = values.select_columns([one for one in columns if one in values.column_names])
-    except (OSError, RuntimeError, ValueError, datasets.exceptions.DatasetsError) as error:
+    except (OSError, RuntimeError, ValueError, BadZipFile, DatasetsError) as error:
         # Where one of its files is damaged, this says which.
         for file in sorted(Path(source).rglob("*.parquet")) if local else ():
             _parquet(str(file), file.read_bytes())
         # What is wrong with a record is the cause of "an error occurred".
         lost = not reached and isinstance(error, ConnectionError)
         other = "a local .jsonl, .json, .csv or .parquet file as `path`"
-        why = (
-            unreached(other, data=True)
-            if lost
-            else f"{_first_line(error.__cause__ or error)}; check `path`, `name`, `split` and the "
-            f"connection, or give {other}"
-        )
+        way = f"check `path`, `name`, `split` and the connection, or give {other}"
+        if local:
+            files = "a .jsonl, .json, .csv, .tsv or .parquet file"
+            way = f"this is a folder: check `split`, or name {files} in it"
+        why = f"{_first_line(error.__cause__ or error)}; {way}"
+        if lost:
+            why = unreached(other, data=True)
         raise DataError(f"{wanted}: cannot be loaded: {why}") from None
     finally:
         if had_bars:
