@@ -135,6 +135,13 @@ def test_where_nobody_said_what_is_needed_no_passage_distracts(
     assert (len(first.distractors), second.distractors) == (1, ())
 
 
+def test_true_is_also_right_as_yes_and_false_as_no(tmp_path: Path) -> None:
+    records = [{"question": "?", "answer": answer} for answer in (True, False)]
+    yes, no = load(tmp_path, *records)
+    assert (yes.answer, yes.golds, no.answer, no.golds) == ("true", ("yes",), "false", ("no",))
+    assert yes.grader == "qa"
+
+
 def test_texts_without_titles_are_numbered_and_one_text_stands_as_it_is(tmp_path: Path) -> None:
     record = {"question": "Who?", "answer": "Al", "docs": ["Al came.", "It rained."]}
     (several,) = load(tmp_path, record, context="docs")

@@ -12,7 +12,8 @@ A column may be a path (`reply.text`, `turns.0.value`; see `leaf.tasks.paths`). 
 text or a conversation (`messages`, ShareGPT's `conversations`, TRL's `prompt`): its last user turn
 is the question, the assistant's turn after it the solution, unless `columns.solution` (TRL's
 `completion`) names one. With `columns.answer: null` the answer is the end of the solution, see
-`final_answer`. An answer that is a list has one gold and others that are as good.
+`final_answer`. An answer that is a list has one gold and others that are as good; of true the
+other is yes, of false no.
 
 `columns.context` puts passages or a text before the question, which are scored and cut, while the
 question's own words are protected (see `leaf.tasks.passages`); `columns.choices` puts options
@@ -182,9 +183,17 @@ def _answers(row: Row, columns: ColumnsSection, solution: str, key: str) -> tupl
 
 def _listed(row: Row, column: str, values: Sequence[Any]) -> tuple[str, ...]:
     """Return answers as texts; of an empty list the fault is that of an empty text."""
-    one = [replace(row, values={column: value}) for value in values or [""]]
+    said = [word for value in values or [""] for word in _spoken(value)]
+    one = [replace(row, values={column: value}) for value in said]
     texts = tuple(text_of(each, column) for each in one)
     return texts if len(texts) == 1 else distinct(texts)
+
+
+def _spoken(value: Any) -> Sequence[Any]:
+    """Return how people say that something is so or not; all else as it is."""
+    if isinstance(value, bool):
+        return ("true", "yes") if value else ("false", "no")
+    return (value,)
 
 
 def _with_options(question: str, options: str) -> tuple[str, tuple[Protected, ...]]:
