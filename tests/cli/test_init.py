@@ -345,6 +345,39 @@ def test_a_context_that_few_have_is_used_and_what_is_not_used_is_told() -> None:
     assert told == ["category (filled in 20 of 20)", "hint (filled in 3 of 20)"]
 
 
+@pytest.mark.parametrize(
+    ("header", "odd"),
+    [
+        ("What is 1+1?,2", "'What is 1+1?'"),
+        ("question,2", "'2'"),
+        ("question,-1.5%", "'-1.5%'"),
+        ("question,answer 2", ""),
+    ],
+)
+def test_a_record_in_place_of_the_header_is_told(header: str, odd: str) -> None:
+    rest = "".join(f"What is {n}+1?,{n + 1}\n" for n in range(2, 9))
+    Path("sums.csv").write_text(f"{header}\n{rest}")
+    done = leaf("init", "sums.csv")
+    said = f"header:   sums.csv:1: the first line names the columns, but {odd} looks like a value;"
+    assert (said in done.out, "header" in done.out) == (bool(odd), bool(odd))
+
+
+def test_without_a_recipe_an_encoding_is_named_by_its_option() -> None:
+    Path("a.csv").write_bytes("question,answer\nWo ist Köln?,1\n".encode("latin-1"))
+    said = complaint("init", "a.csv")
+    assert said.startswith("a.csv:2: not UTF-8: ")
+    assert "name its encoding with --encoding (Excel" in said
+    assert complaint("init", "a.csv", "--encoding", "x").startswith("--encoding: 'x' is no encod")
+
+
+def test_a_folder_is_told_that_a_file_is_wanted() -> None:
+    Path("data").mkdir()
+    lines("data/a.jsonl", iter([{"question": "1?"}]))
+    lines("data/b.jsonl", iter([{"turns": 3}]))
+    for folder in ("data", "."):
+        assert "this is a folder: check `split`, or name a .jsonl" in complaint("init", folder)
+
+
 def test_an_answer_with_empty_cells_is_named_with_the_first_of_them() -> None:
     Path("a.csv").write_text("question,answer\n1+1?,2\n2+2?,\n")
     assert complaint("init", "a.csv") == (

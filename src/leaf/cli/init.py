@@ -18,6 +18,7 @@ from leaf.recipe.names import is_path
 from leaf.recipe.reading import load_recipe
 from leaf.records import Problem
 from leaf.tasks import read_problems
+from leaf.tasks.delimited import value_among
 from leaf.tasks.guess import Guess, guess_columns, guess_grader, not_used
 from leaf.tasks.reading import Row, is_file
 from leaf.tasks.task import rows_of
@@ -77,7 +78,10 @@ def init(  # noqa: D417 - `AsJson` says what it is
     section = DataSection.model_validate(
         {"task": "table", "path": data} | {k: v for k, v in given.items() if v is not None}
     )
-    found = _look(section, question, answer)
+    try:
+        found = _look(section, question, answer)
+    except DataError as error:  # there is no recipe yet
+        raise DataError(str(error).replace("data.encoding", "--encoding")) from None
     text = "".join(f"{line}\n" for line in _recipe(found, stem, student, teacher, out))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, encoding="utf-8")
@@ -88,6 +92,8 @@ def init(  # noqa: D417 - `AsJson` says what it is
     say_line(f"data:     {data}: {len(found.problems)} questions")
     for guess in found.guesses:
         say_line(f"  {guess.key}: {_flow(guess.value)}  ({guess.why})")
+    if found.header:
+        say_line(f"header:   {found.header}")
     if found.not_used:
         say_line(f"not used: {', '.join(found.not_used)}")
     if found.refused:
@@ -109,6 +115,8 @@ class _Found:
     problems: list[Problem]
     refused: list[DataError]
     not_used: list[str]
+    header: str | None
+    """What is odd about the line that names the columns."""
 
     def as_json(self, out: Path) -> dict[str, Any]:
         """Return what a program may want to know."""
@@ -117,6 +125,7 @@ class _Found:
             "questions": len(self.problems),
             "left_out": list(map(str, self.refused)),
             "not_used": self.not_used,
+            "header": self.header,
             "guesses": {one.key: {"value": one.value, "why": one.why} for one in self.guesses},
         }
 
@@ -134,7 +143,22 @@ def _look(section: DataSection, question: str | None, answer: str | None) -> _Fo
     guesses = [Guess(key=f"columns.{one.key}", value=one.value, why=one.why) for one in guesses]
     guesses += guess_grader(problems, tuple(GRADERS))
     return _Found(
-        section=section, guesses=guesses, problems=problems, refused=refused, not_used=unused
+        section=section,
+        guesses=guesses,
+        problems=problems,
+        refused=refused,
+        not_used=unused,
+        header=_odd_header(section.path or "", rows[0]),
+    )
+
+
+def _odd_header(path: str, row: Row) -> str | None:
+    if not path.removesuffix(".gz").endswith((".csv", ".tsv")):
+        return None
+    odd = value_among(row.values)
+    return odd and (
+        f"{path}:1: the first line names the columns, but {odd!r:.60} looks like a value; if it is "
+        "a record, put a line of names before it, such as question,answer"
     )
 
 

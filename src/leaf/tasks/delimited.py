@@ -9,13 +9,22 @@ A value in quotes may hold the separator, line breaks and doubled quotes:
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 _SEPARATORS = ",;\t"
 """Those of .csv files: Excel writes `;` where the decimal point is a comma."""
 
 _FIELD = 2**27
 """Characters of the longest value."""
+
+
+_VALUE = re.compile(r"[-+]?[\d.,]*\d%?|.*\?", re.DOTALL)
+
+
+def value_among(names: Iterable[str]) -> str | None:
+    """Return the first name that is a number or a question: perhaps the header is a record."""
+    return next(filter(_VALUE.fullmatch, names), None)
 
 
 def delimited(text: str, *, tabs: bool) -> Iterator[tuple[int, Mapping[str, str] | str]]:
