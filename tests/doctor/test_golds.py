@@ -2,7 +2,7 @@
 
 import pytest
 
-from leaf.doctor.data import check_golds, check_kinds, check_sentences
+from leaf.doctor.golds import check_contradictions, check_golds, check_kinds, check_sentences
 from leaf.records import Problem
 
 
@@ -60,3 +60,25 @@ def test_free_text_takes_its_own_golds_and_no_number() -> None:
     (bad,) = check_kinds("data", problems(["18", "19"], "rouge_l"))
     assert "2 of 2 gold answers are no text in words" in bad.text
     assert "set `grader: numbers`" in bad.text
+
+
+def asked_twice(golds: list[str], grader: str) -> list[Problem]:
+    """Return problems of one question, and one of another."""
+    other = Problem(id="other", question="Who?", answer="none", solution="", grader=grader)
+    return [*problems(golds, grader), other]
+
+
+def test_golds_of_one_question_that_contradict_each_other_are_told() -> None:
+    (finding,) = check_contradictions("training data", asked_twice(["1", "1.0", "2"], "numbers"))
+    assert finding.level == "warn"
+    assert finding.text.startswith(
+        "training data: 1 question has golds that contradict each other, the first: '?': `1` "
+        "(problem p0) and `2` (problem p2); "
+    )
+
+
+@pytest.mark.parametrize(
+    ("golds", "grader"), [(["1", "1.0"], "numbers"), (["1/2", "0.5"], "math"), (["Al", "al"], "qa")]
+)
+def test_golds_that_say_the_same_do_not_contradict(golds: list[str], grader: str) -> None:
+    assert list(check_contradictions("training data", asked_twice(golds, grader))) == []

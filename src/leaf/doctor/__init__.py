@@ -12,16 +12,13 @@ from leaf.distill.room import count_parameters
 from leaf.doctor.cost import check_cost
 from leaf.doctor.data import (
     check_cutoff,
-    check_golds,
     check_injections,
-    check_kinds,
     check_lengths,
     check_number,
     check_overlap,
     check_positions,
     check_programs,
     check_refused,
-    check_sentences,
     check_solutions,
     check_unshown,
     with_key,
@@ -39,6 +36,7 @@ from leaf.doctor.files import (
     open_chat,
 )
 from leaf.doctor.finding import Finding
+from leaf.doctor.golds import check_contradictions, check_golds, check_kinds, check_sentences
 from leaf.doctor.machine import (
     check_devices,
     check_disk,
@@ -183,6 +181,7 @@ def _read(
         findings.append(Finding("good", f"{label}: grader `{grader}` (none is set: by the golds)"))
     findings.extend(_guarded(check_kinds(label, problems)))
     findings.extend(_guarded(check_golds(label, problems)))
+    findings.extend(_guarded(check_contradictions(label, problems)))
     findings.extend(check_sentences(label, problems))
     findings.extend(check_judge(problems))
     findings.extend(_guarded(check_programs(label, problems)))

@@ -1,39 +1,27 @@
 """Checks of the data: what loads, what fits, what overlaps."""
 
-import itertools
 import math
-import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from leaf.doctor.files import ModelFiles
 from leaf.doctor.finding import Finding
 from leaf.errors import LeafError
-from leaf.grade import check_sandbox, grader_of, open_graders
+from leaf.grade import check_sandbox
 from leaf.models.prompt_format import PromptFormat
 from leaf.pipeline.benchmarks import with_name
 from leaf.pipeline.positions import past_positions
 from leaf.prune import injections
 from leaf.prune.inject import Host
-from leaf.recipe import GradeSection, Recipe
-from leaf.records import Answer, Problem
+from leaf.recipe import Recipe
+from leaf.records import Problem
 from leaf.tasks.overlap import overlap
-from leaf.text.kinds import NAME, fitting_grader
-
-_GOLDS = 300
-"""Gold answers that are tried of each data set: symbolic comparisons take their time."""
-
-_STRAY = 0.02
-"""Share of the golds that may be nothing their grader takes: a slip of the data."""
 
 _HOSTS = 500
 """Problems that something is put into, to see whether it can be."""
 
 _FOUND_IN_RUN = ("verified", "needless")
 """Sources of `prune.inject` that have no text before the run."""
-
-_OTHER = "\\boxed{61803398}"
-"""An answer that no gold is."""
 
 
 def check_solutions(recipe: Recipe, problems: Sequence[Problem]) -> Iterator[Finding]:
@@ -153,66 +141,6 @@ def check_unshown(
         yield Finding("warn" if problems else "bad", text)
 
 
-def check_golds(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:
-    """Find golds that their own grader refuses: no answer to such a problem could be right.
-
-    Each gold is given as the answer, and compared with something else: a gold that is right by its
-    letters alone cannot be compared with an answer that says it in other words. No model is asked.
-    """
-    graded = (one for one in problems if one.tests is None and not grader_of(one).asks())
-    asked = list(itertools.islice(graded, _GOLDS))
-    with open_graders(GradeSection()) as grader:
-        golds = [grader_of(problem).gold_text(problem) for problem in asked]
-        own = grader.grade(asked, list(map(_answer, asked, golds)))
-        other = grader.grade(asked, [_answer(problem, _OTHER) for problem in asked])
-    bad = [score for score in own if not score.right]
-    bad += [score for score in other if (score.reason or "").startswith("gold")]
-    if bad:
-        named = {score.problem_id for score in bad}
-        yield Finding(
-            "warn",
-            f"{label}: the grader refuses {len(named)} of {len(asked)} gold answers, the first: "
-            f"problem {bad[0].problem_id}: {bad[0].reason or 'its own gold is judged wrong'}",
-        )
-
-
-def check_kinds(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:
-    """Find golds that are nothing their grader takes: words where it compares numbers."""
-    unfit = [one for one in problems if one.tests is None and _unfit(one)]
-    if not unfit:
-        return
-    first, better = unfit[0], _better(problems)
-    yield Finding(
-        "bad" if len(unfit) > _STRAY * len(problems) else "warn",
-        f"{label}: {len(unfit)} of {len(problems)} gold answers are {_unfit(first)}, the first: "
-        f"problem {first.id}: `{first.answer:.60}`; grader `{first.grader}` cannot judge them: set "
-        f"`grader: {better}` for these data, or remove them",
-    )
-
-
-def check_sentences(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:
-    """Find golds that are sentences, where the grader wants them word for word."""
-    asked = [one for one in problems if one.grader in ("qa", "qa_exact") and one.answer]
-    length = statistics.median(len(one.answer.split()) for one in asked) if asked else 0
-    if length > NAME:
-        yield Finding(
-            "warn",
-            f"{label}: golds are sentences, {length:.0f} words at the median, and grader "
-            f"`{asked[0].grader}` wants one word for word: set `grader: rouge_l`, or a `judge`",
-        )
-
-
-def _unfit(problem: Problem) -> str:
-    return grader_of(problem).unfit(problem.answer)
-
-
-def _better(problems: Sequence[Problem]) -> str:
-    """Return a grader that golds ask for."""
-    fits = fitting_grader(problem.answer for problem in problems) or "qa"
-    length = statistics.median(len(problem.answer.split()) for problem in problems)
-    return "rouge_l" if fits == "qa" and length > NAME else fits
-
-
 def check_programs(label: str, problems: Sequence[Problem]) -> Iterator[Finding]:
     """Try the sandbox where answers are programs; raises when there is none."""
     check_sandbox(problems)
@@ -221,12 +149,6 @@ def check_programs(label: str, problems: Sequence[Problem]) -> Iterator[Finding]
         yield Finding(
             "good", f"{label}: the programs of {programs} problems can be run in a sandbox"
         )
-
-
-def _answer(problem: Problem, text: str) -> Answer:
-    return Answer(
-        problem_id=problem.id, text=text, prompt_tokens=0, response_tokens=0, truncated=False
-    )
 
 
 def check_lengths(
