@@ -295,7 +295,7 @@ def test_one_odd_record_does_not_spoil_a_file(odd: dict[str, Any], left_out: str
 
 def test_a_record_without_turns_does_not_spoil_conversations() -> None:
     turns = [{"role": "user", "content": "1?"}, {"role": "assistant", "content": "1"}]
-    records = [{"messages": "hello"}, *[{"messages": turns}] * 12]
+    records: list[dict[str, Any]] = [{"messages": "hello"}, *[{"messages": turns}] * 12]
     done = leaf("init", lines("chat.jsonl", iter(records)))
     assert "left out: 1 of 13 records, first: chat.jsonl:1: has no solution" in done.out
 
