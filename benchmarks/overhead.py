@@ -10,7 +10,8 @@ the same steps, the teacher in memory, so that neither finds ready what the othe
   over all that plain distillation needs: its training, and the teacher's answers where they are y;
 - training_ratio_to_kd: the trainings alone;
 - teacher_tokens_ratio_to_all: tokens that the teacher wrote in stage 1, over those by the rule of
-  version 0.1.0, that it answers every training problem, cut and transplant;
+  version 0.1.0, that it answers every training problem and transplant (and cuts that free the
+  student, as it does now);
 - teacher_tokens and student_tokens: what each wrote in stage 1.
 
 Results lie in --store; seconds are those of the process that computed each, so that a killed
@@ -128,13 +129,15 @@ def measure(recipe: Recipe, store: Store) -> dict[str, float]:
 
 
 def _spared(results: Results) -> tuple[list[Problem], list[Problem]]:
-    """Return what the teacher was not asked: training problems, and those cut or transplanted."""
+    """Return what the teacher was not asked: training problems, and those with a transplant."""
     assert results.problems
     assert results.teacher
     answered = {answer.problem_id for answer in results.teacher[0]}
     [cuts] = results.cuts.values()
     asked = {verdict.counterfactual_id for verdict in cuts.verdicts or () if verdict.teacher}
-    changed = [item for item in cuts.tried if item.strategy != "inject" and item.id not in asked]
+    changed = [
+        item for item in cuts.tried if item.strategy == "transplant" and item.id not in asked
+    ]
     by_id = {problem.id: problem for problem in results.problems}
     # Sets of their own: with every answer in its store a run begun again would count them all.
     return [one for name, one in by_id.items() if name not in answered], pruned_problems(

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from leaf.cli.main import main
-from leaf.doctor import total
-from leaf.doctor.total import Part, Trial, line_through, scale_up
+from leaf.doctor import total, trials
+from leaf.doctor.trials import Part, Trial, line_through, scale_up
 from leaf.errors import UsageError
 from leaf.recipe import Recipe
 from leaf.recipe.reading import load_recipe
@@ -102,7 +102,7 @@ def test_the_doctor_says_the_total_and_its_price(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(total, "SIZES", (4, 8))
+    monkeypatch.setattr(trials, "SIZES", (4, 8))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=r"^0$"):
         main(["doctor", str(tmp_path / "cue.yaml"), "--price", "3600"])
