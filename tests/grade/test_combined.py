@@ -99,7 +99,7 @@ def test_graders_within_graders_have_their_options(grader: Graders) -> None:
     ("chosen", "told"),
     [
         ({"any": []}, "`grader.any.of` must have at least 1 item"),
-        ("any", "`grader.any.of` is required"),
+        ("any", "`grader.any` must be a list of graders, such as [numbers, qa]"),
         ({"any": ["numbers", "nubmers"]}, "`grader.any.of.1` must be 'all', 'any', "),
         ({"all": [{"rouge_l": {"threshold": 2}}]}, "`grader.all.of.0.rouge_l.threshold` must be"),
         ({"all": [{"rouge_l": {"thresh": 1}}]}, "thresh`; did you mean `threshold`?"),

@@ -148,9 +148,15 @@ def _verdicts(
         sample = drawn[: rules.ambiguity_sample]
     student_wrong = (rules.injections if injected else rules.transplants) == "student_wrong"
     student = _answers(detection, "student", tried if by_student else [], changed)
-    if ambiguity == "always" and rules.teacher == "if_student_right" and student_wrong:
-        # What the student solves goes, and counts as no effect, whatever the teacher says.
-        sample = [item for item in tried if not (item.id in student and student[item.id][1].right)]
+    spared = rules.teacher == "if_student_right" and student_wrong and not alone
+    if spared and ambiguity == "always":
+        # What the student solves goes, and counts as no effect, whatever the teacher says; what is
+        # in the store already is told.
+        unsolved = [
+            item for item in tried if not (item.id in student and student[item.id][1].right)
+        ]
+        asked = pruned_problems(detection.problems, tried)
+        sample = list(tried) if detection.session.has_answers("teacher", asked) else unsolved
     teacher = _answers(detection, "teacher", [] if alone else sample, changed)
     verdicts = [
         judge_put_in(
