@@ -6,6 +6,7 @@ lm_eval samples of lm-eval 0.4.13: the same six questions in pairs (`base`), ask
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,9 +28,12 @@ LOGS = [DATA / "inspect" / f"pens-{at}.json" for at in (0, 1)]
 SAMPLES = DATA / "lm_eval"
 
 
-def side(path: str, values: dict[str, float], **more: Any) -> Evaluated:
+def side(
+    path: str, values: dict[str, float], columns: Mapping[str, Mapping[str, str]] | None = None
+) -> Evaluated:
     asked = [
-        Asked(texts={"input": text}, values={"acc": one}, **more) for text, one in values.items()
+        Asked(texts={"input": text}, values={"acc": one}, columns=(columns or {}).get(text, {}))
+        for text, one in values.items()
     ]
     return Evaluated(path=path, kind="test", benchmarks={path: asked})
 
@@ -58,17 +62,9 @@ def test_questions_of_a_group_count_once() -> None:
         "q3": ("y", 1.0, 0.0),
         "q4": ("z", 0.0, 1.0),
     }
+    kinds = {q: {"kind": row[0]} for q, row in items.items()}
     sides = [
-        Evaluated(
-            path=name,
-            kind="test",
-            benchmarks={
-                "t": [
-                    Asked(texts={"q": q}, values={"acc": row[at + 1]}, columns={"kind": row[0]})
-                    for q, row in items.items()
-                ]
-            },
-        )
+        side(name, {q: row[at + 1] for q, row in items.items()}, kinds)
         for at, name in enumerate("ab")
     ]
     one = one_of(compare_evaluations(*sides, Wish(group="kind", by="kind")))
@@ -330,19 +326,14 @@ def test_a_common_question_without_a_score_is_counted() -> None:
 
 
 def test_questions_without_a_group_stand_by_themselves() -> None:
-    kinds = {"q1": {"kind": "x"}, "q2": {"kind": "x"}, "q3": {}, "q4": {}}
+    kinds: dict[str, dict[str, str]] = {
+        "q1": {"kind": "x"},
+        "q2": {"kind": "x"},
+        "q3": {},
+        "q4": {},
+    }
     sides = [
-        Evaluated(
-            path=name,
-            kind="test",
-            benchmarks={
-                "t": [
-                    Asked(texts={"q": q}, values={"acc": value}, columns=columns)
-                    for q, columns in kinds.items()
-                ]
-            },
-        )
-        for name, value in (("a", 0.0), ("b", 1.0))
+        side(name, dict.fromkeys(kinds, value), kinds) for name, value in (("a", 0.0), ("b", 1.0))
     ]
     one = one_of(compare_evaluations(*sides, Wish(group="kind")))
     # x, q3 and q4: three groups, of which B is better on each.

@@ -26,6 +26,7 @@ from leaf.models.load import DTYPES, Tokenizer, fits, to_dtype
 from leaf.models.quiet import quiet
 from leaf.progress import visible
 from leaf.recipe import DistillSection
+from leaf.recipe.names import is_path
 from leaf.store.store import space_guard
 
 _LIBRARIES = ("leaf-distill", "torch", "transformers", "peft", "safetensors")
@@ -187,8 +188,7 @@ def _is_hub_id(name: str) -> bool:
 
 
 def _is_local(name: str) -> bool:
-    is_path = name.startswith((PACKAGE, ".", "/", "~")) or name.count("/") > 1
-    return is_path or Path(name).expanduser().exists() or name.endswith(".gguf")
+    return name.startswith(PACKAGE) or is_path(name) or Path(name).expanduser().exists()
 
 
 def shown_name(name: str) -> str:
