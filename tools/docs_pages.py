@@ -20,15 +20,17 @@ _log = logging.getLogger("mkdocs.hooks.leaf")
 _MARK = re.compile(r"^<!-- leaf: ([a-z-]+) -->$", re.MULTILINE)
 _NAME = re.compile(r"`(leaf(?:\.\w+)+)`")
 _HISTORY = {"experiments.md", "changelog.md"}
-"""Pages that tell what was: names in them may be gone, and a search has them last."""
+"""Pages that tell what was: names in them may be gone."""
+_LAST = {"results.md": 0.1} | dict.fromkeys(_HISTORY, 0.01)
+"""Pages that name everything: a search has what says how before them."""
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Fill in the parts of a page and look at the names that it holds."""
     source = page.file.src_uri
-    if source in _HISTORY:
-        page.meta["search"] = {"boost": 0.01}
-    else:
+    if source in _LAST:
+        page.meta["search"] = {"boost": _LAST[source]}
+    if source not in _HISTORY:
         for name in sorted(set(_NAME.findall(markdown))):
             if resolve(name) is None:
                 _log.warning("%s: `%s` is not in the code", source, name)
