@@ -61,6 +61,13 @@ def test_a_placebo_is_another_piece_of_the_cuts_unit_and_size() -> None:
     assert {one.id for one in made} == {"p/cf0/pl0", "p/cf0/pl1"}
 
 
+def test_a_document_is_held_against_documents() -> None:
+    documents = ["Rain falls on the hills.", "Ada has four pens. Bo has two.", "Snow lies in May."]
+    question = "\n\n".join([*documents, "How many pens has Ada?"])
+    found = drawn(cut(documents[0], question), 2, problem(question), units=["paragraph"])
+    assert {text.strip() for text in found} == set(documents[1:])
+
+
 def test_where_no_such_piece_is_left_runs_of_words_are_taken() -> None:
     # A phrase: no other one has 4 to 14 letters, so runs of words have.
     question = "At noon, Ada has four new red pens in a big box. How many pens has Ada now?"

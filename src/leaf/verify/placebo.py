@@ -62,7 +62,7 @@ def placebos(
 
 def unit_of(question: str, span: Span, units: Sequence[str]) -> str:
     """Return the widest of `units` of which a span is one piece, else `token` or `word`."""
-    for unit in ("sentence", "clause", "phrase"):
+    for unit in ("paragraph", "sentence", "clause", "phrase"):
         if unit in units and any(_is_piece(span, one) for one in pieces(question, unit)):
             return unit
     return "token" if "token" in units else "word"
