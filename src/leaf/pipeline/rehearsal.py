@@ -8,7 +8,7 @@ from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.paths import Paths, paths_of
 from leaf.models.verdicts import known, own_key
-from leaf.pipeline.detectors import needs_gradient
+from leaf.pipeline.detectors import needs_gradient, takes_gradient
 from leaf.progress import say
 from leaf.recipe import ModelSection, Recipe
 from leaf.recipe.detectors import detector_class
@@ -27,10 +27,13 @@ def uses_of(recipe: Recipe, role: str, *, asked: bool, training: bool) -> tuple[
     uses = []
     if asked and engine_of(section, recipe.generate) == "hf":
         uses.append("generation")
-    for name in (recipe.attribute.detector, *recipe.attribute.controls) if asked else ():
-        detector = detector_class(name)(recipe.attribute.options(name))
+    names = (recipe.attribute.detector, *recipe.attribute.controls) if asked else ()
+    detectors = [detector_class(name)(recipe.attribute.options(name)) for name in names]
+    for detector in detectors:
         if role in detector.roles(teacher=not recipe.alone):
             uses.append("sensitivity" if needs_gradient(detector) else "ablation")
+    if detectors and takes_gradient(detectors, alone=recipe.alone):
+        uses.append("sensitivity")
     if training and role == "student":
         uses.append("training")
     taught = training and recipe.distill.needs_teacher and recipe.distill.teacher != "served"
