@@ -38,6 +38,8 @@ class Arm:
     """The detector's own."""
     slow: bool = False
     """Left out on real models unless asked for: hours on a CPU, or known to be no better."""
+    alone: bool = False
+    """The student alone is measured, though there is a teacher."""
 
 
 for _file in ("gradient_norms.py", "integrated_gradients.py"):
@@ -62,8 +64,11 @@ ARMS = {
 PIECES = {
     f"ablation_{unit}": Arm(detector="ablation", options={"unit": unit})
     for unit in ("sentence", "clause", "phrase")
+} | {
+    f"ablation_{unit}_alone": Arm(detector="ablation", options={"unit": unit}, alone=True)
+    for unit in ("sentence", "phrase")
 }
-"""Ablation by what it takes away at a time."""
+"""Ablation by what it takes away at a time, and by the student's alone."""
 
 _EVERY = {**ARMS, **PIECES}
 
@@ -80,7 +85,7 @@ def agree(
         raise LeafError("no problem entered detection: take more problems, or another seed")
     found: dict[str, list[Agreement]] = {}
     for name in arms:
-        found[name] = _agreements(varied(session, _EVERY[name]), _EVERY[name].detector, pairs)
+        found[name] = _agreements(varied(session, _EVERY[name]), _EVERY[name], pairs)
     scores = [normalise_scores(item) for item in session.attributions("gradient", pairs)]
     without_ranking = [item for item in scores if isinstance(item, str)]
     if without_ranking:
@@ -99,12 +104,13 @@ def varied(session: Session, arm: Arm) -> Session:
     return other
 
 
-def _agreements(session: Session, name: str, pairs: Sequence[Pair]) -> list[Agreement]:
-    detector = session.detector(name)
+def _agreements(session: Session, arm: Arm, pairs: Sequence[Pair]) -> list[Agreement]:
+    detector = session.detector(arm.detector)
     gradient = session.attributions("gradient", pairs)
-    measured = {item.problem_id: item for item in measure(session, detector, pairs, gradient)}
+    found = measure(session, detector, pairs, gradient, teacher=not arm.alone)
+    measured = {item.problem_id: item for item in found}
     section = PruneSection()
-    found = []
+    agreements = []
     for (problem, _), attribution in zip(pairs, gradient, strict=True):
         evidence = evidence_of(problem, attribution, measured.get(problem.id))
         if isinstance(evidence, str):
@@ -112,8 +118,8 @@ def _agreements(session: Session, name: str, pairs: Sequence[Pair]) -> list[Agre
         ranked = rank(detector, evidence, section, UNIT)
         if isinstance(ranked, RankedUnits):
             marked_U = candidates(ranked, problem.question, section)
-            found.append(agreement(ranked, marked_U, problem))
-    return found
+            agreements.append(agreement(ranked, marked_U, problem))
+    return agreements
 
 
 # Cost.
@@ -144,7 +150,7 @@ def costs(session: Session, pairs: Sequence[Pair], arms: Iterable[str]) -> dict[
         total = sum(
             _cost(detector, role, chats[role], pair, attribution)
             for pair, attribution in zip(pairs, gradient, strict=True)
-            for role in chats
+            for role in (("student",) if _EVERY[name].alone else chats)
         )
         found[name] = total / len(pairs)
     return found

@@ -253,6 +253,7 @@ def test_every_detector_is_measured_on_real_distractions(
     names = {name.split(".")[1] for name in figures if name.endswith(".cost")}
     assert names == {
         *("ablation_sentence", "ablation_clause", "ablation_phrase"),
+        *("ablation_sentence_alone", "ablation_phrase_alone"),
         *("gradient", "teacher", "attention", "lens", "random", "perplexity"),
     }
     for name in names:
