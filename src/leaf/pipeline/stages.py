@@ -141,10 +141,11 @@ class Pipeline:
         for item in main.counterfactuals:
             if item.skipped:
                 self.drop("prune", item.problem_id, item.skipped)
-        say(
-            f"{len(main.tried)} changed questions from {len(self.detection.chosen)} problems"
-            + self._in_response(main.tried)
-        )
+        if self.detection.levels:
+            say(
+                f"{len(main.tried)} changed questions from {len(self.detection.chosen)} problems"
+                + self._in_response(main.tried)
+            )
 
     def verify(self) -> None:
         """Keep as rows the changed questions that are answered right (condition ii)."""
