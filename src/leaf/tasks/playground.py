@@ -22,7 +22,7 @@ from leaf.records import Problem
 from leaf.tasks.task import task
 
 
-@task("playground")
+@task("playground", evaluation="conflict")
 def playground(section: DataSection) -> list[Problem | DataError]:
     """Make the problems of `section.split` (null: `train`)."""
     split = section.split or "train"
