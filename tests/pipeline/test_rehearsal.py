@@ -13,7 +13,10 @@ from leaf.recipe.reading import load_recipe
         (["attribute.detector=gradient"], ("generation", "sensitivity")),
         # It marks as many units as the gradient would.
         (["attribute.detector=random"], ("generation", "sensitivity")),
-        (["attribute.detector=ablation", "attribute.controls=[random]"], ("generation", "ablation")),
+        (
+            ["attribute.detector=ablation", "attribute.controls=[random]"],
+            ("generation", "ablation"),
+        ),
     ],
 )
 def test_a_model_is_rehearsed_for_the_gradient_where_it_is_taken(
