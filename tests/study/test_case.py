@@ -8,7 +8,7 @@ import pytest
 from rich.text import Text
 
 from leaf.records import Outcome, Sensitivity, Span
-from leaf.report.one_problem_terminal import heat_style
+from leaf.report.heat_terminal import heat_style
 from leaf.store.ledger import Entry, Said, Unit, Variant
 from leaf.study.case import Case, Reply, text_of, worst
 from leaf.study.output import svg_of

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from leaf.errors import StudyError
 from leaf.records import Sensitivity
-from leaf.report.one_problem_terminal import heat_style
+from leaf.report.heat_terminal import heat_style
 from leaf.store.arms import arm_of
 from leaf.store.ledger import Entry, Variant
 from leaf.study.finding import Cell, Finding, Row, Table
