@@ -61,6 +61,8 @@ def test_every_form_gives_the_same_passages(values: dict[str, Any]) -> None:
         ({"context": PAIRS, "gold_idx": 2}, "gold passage 2 is not among the passages"),
         ({"context": PAIRS, "gold_idx": "one"}, "'one' is no number of a gold passage"),
         ({"context": PAIRS, "supporting_facts": 3}, "column `supporting_facts` cannot be read"),
+        ({"context": PAIRS, "supporting_facts": [[]]}, "column `supporting_facts` cannot be read"),
+        ({"context": PAIRS, "supporting_titles": 3}, "column `supporting_titles` cannot be read"),
     ],
 )
 def test_what_cannot_be_read_is_named_by_place(values: dict[str, Any], said: str) -> None:

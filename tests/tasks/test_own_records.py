@@ -255,6 +255,7 @@ def test_options_and_context_together_protect_what_asks_and_what_is_chosen(
         (["Rome"], "A", "must hold at least two options"),
         (["Rome", ""], "A", "must hold at least two options"),
         ({"text": ["a", "b"], "label": ["A", "A"]}, "A", "must hold at least two options"),
+        ({"text": ["a", "b"], "label": 1}, "A", "must hold at least two options"),
         (["Rome", "Paris"], "C", "must name an option by its label (A, B), its text or its number"),
         (["x", "y", "x"], "x", "must name one option, but A and C have the text 'x'; name one by"),
         (["Rome", "Paris"], 2, "must name an option by its label (A, B), its text or its number"),

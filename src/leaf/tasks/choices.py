@@ -85,8 +85,8 @@ def _labelled(value: Any) -> tuple[list[str], list[Any]]:
         texts = value.get("text")
         if not isinstance(texts, list):
             return list(map(str, value)), list(value.values())
-        labels = value.get("label") or string.ascii_uppercase[: len(texts)]
-        return list(map(str, labels)), texts
+        labels = value.get("label") or list(string.ascii_uppercase[: len(texts)])
+        return list(map(str, labels if isinstance(labels, list) else [labels])), texts
     texts = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else []
     if texts and all(isinstance(one, Mapping) and {"label", "text"} <= one.keys() for one in texts):
         return [str(one["label"]) for one in texts], [one["text"] for one in texts]

@@ -182,16 +182,18 @@ def _marked(row: Row, passages: tuple[Passage, ...]) -> tuple[Passage, ...]:
 
 
 def _gold_titles(row: Row) -> set[str]:
-    if "supporting_titles" in row.values:
-        return {str(title).strip() for title in row.values["supporting_titles"] or ()}
-    if "supporting_facts" not in row.values:
-        return set()
-    facts = _decoded(row, "supporting_facts")
+    columns = ("supporting_titles", "supporting_facts")
+    column = next((name for name in columns if name in row.values), None)
+    facts = _decoded(row, column) if column else None
     named = facts.get("title") if isinstance(facts, Mapping) else facts
-    if not isinstance(named, Sequence) or isinstance(named, str):
-        raise DataError(f"{row.place}: column `supporting_facts` cannot be read: {facts!r:.60}")
+    if named is None:
+        return set()
+    listed = named if isinstance(named, list) else [None]
     # A pair is a title and the number of a sentence; columns hold the titles alone.
-    return {str(one if isinstance(one, str) else one[0]).strip() for one in named}
+    titles = [one[0] if isinstance(one, list) and one else one for one in listed]
+    if not all(isinstance(title, str | int) for title in titles):
+        raise DataError(f"{row.place}: column `{column}` cannot be read: {facts!r:.60}")
+    return {str(title).strip() for title in titles}
 
 
 def _gold_numbers(row: Row) -> set[int]:
