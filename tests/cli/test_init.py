@@ -108,14 +108,18 @@ def test_passages_are_context_and_test_data_beside_the_file_are_found() -> None:
     assert recipe.prune.inject.sources == ["passages"]
 
 
-def test_multiple_choice_in_columns_is_seen() -> None:
+@pytest.mark.parametrize(
+    "options",
+    [["A", "B", "C"], ["Option A", "Option B", "Option C"], ["choice_a", "choice_b", "choice_c"]],
+)
+def test_multiple_choice_in_columns_is_seen(options: list[str]) -> None:
     with Path("exam.tsv").open("w", newline="", encoding="utf-8") as file:
         sheet = csv.writer(file, delimiter="\t")
-        sheet.writerow(["Problem", "A", "B", "C", "Correct"])
+        sheet.writerow(["Problem", *options, "Correct"])
         for n in range(20):
             sheet.writerow([f"Which is {n}?", f"x{n}", f"y{n}", f"z{n}", "ABC"[n % 3]])
     recipe, problems, _ = made("exam.tsv")
-    assert columns(recipe)["choices"] == ["A", "B", "C"]
+    assert columns(recipe)["choices"] == options
     assert (grader_of(recipe), {problem.answer for problem in problems}) == ("choice", set("ABC"))
 
 
@@ -274,6 +278,19 @@ def test_a_nested_column_is_called_as_what_it_stands_in() -> None:
     recipe, problems, _ = made(data, "--question", "question.a.0", "--overwrite")
     assert columns(recipe) == {"question": "question.a.0", "answer": "answer.b.c"}
     assert problems[0].question == f"{problems[0].answer}?"
+
+
+@pytest.mark.parametrize(
+    ("said", "gold"),
+    [
+        ({"answer": "a model's", "ground_truth": "2"}, "ground_truth"),
+        ({"reward_model": {"style": "rule", "ground_truth": "2"}}, "reward_model.ground_truth"),
+        ({"expected_output": "2", "created": "2024-01-01"}, "expected_output"),
+    ],
+)
+def test_what_evaluations_call_the_truth_is_the_answer(said: dict[str, Any], gold: str) -> None:
+    recipe, _, _ = made(lines("eval.jsonl", ({"question": f"{n}?", **said} for n in range(20))))
+    assert recipe.data.columns.answer == gold
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ MOST = 0.5
 _NAMES = {
     "chat": "messages conversations conversation chat dialogue dialog turns",
     "question": "question prompt problem instruction query input ask user text title subject",
-    "answer": "answer final_answer final gold_answer gold target label result expected reference"
-    " correct correct_answer answerkey answer_key correct_option answer_idx",
+    "answer": "ground_truth answer final_answer final gold_answer gold target label result expected"
+    " reference correct correct_answer answerkey answer_key correct_option answer_idx"
+    " reference_answer expected_answer expected_output truth",
     "golds": "aliases answer_aliases golds answers all_answers possible_answers",
     "solution": "solution completion response output reply rationale explanation worked work"
     " reasoning cot chosen assistant",

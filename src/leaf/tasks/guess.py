@@ -26,6 +26,9 @@ _ASIDE = (
 """Words in the name of a column that is no answer, unless it is named."""
 
 _LETTERS = ("A", "B", "C", "D", "E", "F")
+_OPTION = re.compile(r"(?:option|choice)[ _-]?([a-f])", re.IGNORECASE)
+"""The name of a column that holds one option, as in `Option A`; labels go by position."""
+
 _REQUEST = re.compile(r"boxed|answer:|####", re.IGNORECASE)
 
 
@@ -72,11 +75,10 @@ def guess_columns(
         if (column := table.named(part, fits)) and column not in taken:
             guesses.append(_by_name(part, column, table))
             taken.add(column)
-    letters = [column for column in _LETTERS if column in table.columns]
     if column := table.named("choices", table.is_there):
         guesses.append(_by_name("choices", column, table))
-    elif len(letters) > 1:
-        guesses.append(Guess(key="choices", value=letters, why="columns of single letters"))
+    elif len(options := _options(table)) > 1:
+        guesses.append(Guess(key="choices", value=options, why="columns named by letters"))
     chooses = any(guess.key == "choices" for guess in guesses)
     if answer is not None:
         return [*guesses, Guess(key="answer", value=answer, why="named")]
@@ -102,6 +104,16 @@ def _question(table: Table, place: str) -> list[Guess]:
         raise _nothing(table, place, "question")
     asking = max(texts, key=lambda column: (table.share(column, "?"), table.words(column)))
     return [Guess(key="question", value=asking, why=f"asks most; e.g. {table.example(asking)}")]
+
+
+def _options(table: Table) -> list[str]:
+    """Return the columns of one option each, if their letters are those that `choices` gives."""
+    found = [column for column in _LETTERS if column in table.columns]
+    if found:
+        return found
+    named = {match[1].upper(): match[0] for match in map(_OPTION.fullmatch, table.columns) if match}
+    whole = list(named) == list(_LETTERS[: len(named)])
+    return list(named.values()) if whole else []
 
 
 def _with_input(
