@@ -66,6 +66,9 @@ def by_the_answer(prompt: str, before: int) -> Reply:
         ("First I thought it wrong.\nVerdict: right", 1),
         ("Verdict: right\nNo, it misses one.\n**Verdict:** [wrong]", 0),
         ("Verdict: I cannot say", None),
+        ("right or wrong", None),
+        ("Verdict: [right or wrong]", None),
+        ("Verdict: [right or wrong]\nVerdict: wrong", 0),
         ("It will be bright.", None),
         ("", None),
     ],
@@ -85,6 +88,7 @@ def test_a_verdict_is_read_where_the_words_give_one(words: str, score: float | N
         ("11", None),
         ("7.5", None),
         ("either 3 or 4", None),
+        ("0 to 10", None),
         ("none", None),
     ],
 )

@@ -64,6 +64,9 @@ _NO_GOLD = "(The question cannot be answered: an answer that says so is right.)"
 _RIGHT = {"right", "correct", "yes"}
 _VERDICT = r"right|wrong|correct|incorrect|yes|no"
 _NUMBER = r"(?<![\d.])\d{1,6}"
+_ECHO = rf"(?!\s?(?:or|/|\|)\s?(?:{_VERDICT})\b)"
+_RANGE = r"(?!\s?(?:or|to|-)\s?\d)"
+"""Not in a verdict: a judge that says `right or wrong` repeats what it was asked."""
 # Every pattern here takes time linear in the text: a judge's words are read in our own process.
 _MARK = r"\b(?:verdict|grade|score|rating)\b[\s*_:=\[(]{0,9}"
 _DENIED = re.compile(
@@ -160,13 +163,14 @@ def verdict(words: str, scale: int | None) -> float | None:
     """Return the score in [0, 1] that a judge's words give, or None where they give none."""
     kind = _VERDICT if scale is None else _NUMBER
     end = "" if scale is None else rf"(?!\d|\.\d)(?:\s?/\s?{scale}\b)?"
-    marked = list(re.finditer(rf"{_MARK}({kind})\b{end}", words, re.IGNORECASE))
-    first = re.match(rf"[\W_]{{0,9}}({kind})\b{end}", words, re.IGNORECASE)
+    pattern = rf"({kind})\b{end}{_ECHO if scale is None else _RANGE}"
+    marked = list(re.finditer(rf"{_MARK}{pattern}", words, re.IGNORECASE))
+    first = re.match(rf"[\W_]{{0,9}}{pattern}", words, re.IGNORECASE)
     if marked or first:
         found = {(marked[-1] if marked else first)[1].lower()}  # type: ignore[index]
     elif scale is None and _DENIED.search(words):
         found = set()
     else:
-        found = {one[1].lower() for one in re.finditer(rf"\b({kind})\b{end}", words, re.IGNORECASE)}
+        found = {said.lower() for said in re.findall(rf"\b({kind})\b{end}", words, re.IGNORECASE)}
     scores = {float(one in _RIGHT) if scale is None else int(one) / scale for one in found}
     return scores.pop() if len(scores) == 1 and max(scores) <= 1 else None
