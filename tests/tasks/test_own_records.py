@@ -187,6 +187,7 @@ def test_more_passages_are_borrowed_from_other_records(tmp_path: Path) -> None:
         ({"docs": ["a", ""]}, "passage 1 of column `docs` must have a title and a text"),
         ({"docs": ["a"], "gold": 4}, "gold passage 4 is not among the passages"),
         ({"docs": ["a"], "gold": [True, False]}, "marks 2 passages, but there are 1"),
+        ({"docs": ["a"], "gold": "1" * 5000}, "is not among the passages"),
     ],
 )
 def test_a_bad_context_is_named(tmp_path: Path, record: dict[str, Any], fault: str) -> None:
@@ -259,6 +260,7 @@ def test_options_and_context_together_protect_what_asks_and_what_is_chosen(
         (["Rome", "Paris"], "C", "must name an option by its label (A, B), its text or its number"),
         (["x", "y", "x"], "x", "must name one option, but A and C have the text 'x'; name one by"),
         (["Rome", "Paris"], 2, "must name an option by its label (A, B), its text or its number"),
+        (["Rome", "Paris"], "1" * 5000, "must name an option by its label (A, B), its text or its"),
     ],
 )
 def test_bad_options_are_named(tmp_path: Path, choices: Any, answer: Any, fault: str) -> None:

@@ -67,8 +67,9 @@ def right_label(row: Row, column: str, choices: Mapping[str, str]) -> str:
             )
         if same:
             return same[0]
-    if said.isdecimal() and not isinstance(value, bool) and int(said) < len(choices):
-        return list(choices)[int(said)]
+    numbers = [str(at) for at in range(len(choices))]
+    if said in numbers:
+        return list(choices)[numbers.index(said)]
     raise DataError(
         f"{row.place}: column `{column}` must name an option by its label "
         f"({', '.join(choices)}), its text or its number from 0, but is {value!r:.60}"
