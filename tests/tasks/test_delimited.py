@@ -53,6 +53,7 @@ def test_a_text_in_quotes_may_hold_commas_lines_and_quotes(tmp_path: Path) -> No
         ("a.csv", '\ufeffquestion,answer\n"How much, all in all?",5\n'.encode()),
         ("a.tsv", "question\tanswer\nHow much, all in all?\t5\n".encode("utf-16")),
         ("a.csv", b'question,answer,\n"How much, all in all?",5,\n'),
+        ("a.csv", b"sep=|\r\nquestion|answer\r\nHow much, all in all?|5\r\n"),
     ],
 )
 def test_what_spreadsheets_write_is_read(tmp_path: Path, name: str, content: bytes) -> None:

@@ -15,6 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping
 _SEPARATORS = ",;\t"
 """Those of .csv files: Excel writes `;` where the decimal point is a comma."""
 
+_SEPARATOR_NAMED = re.compile(r'"?sep=([^\w"\r\n])"?\r?\n')
+"""A line before the header that tells Excel which it is."""
+
 _FIELD = 2**27
 """Characters of the longest value."""
 
@@ -39,7 +42,11 @@ def delimited(text: str, *, tabs: bool) -> Iterator[tuple[int, Mapping[str, str]
     """
     first = text.partition("\n")[0]
     separator = "\t" if tabs else max(_SEPARATORS, key=first.count)
+    if named := _SEPARATOR_NAMED.match(text):
+        separator = named[1]
     records = _records(text, separator)
+    if named:
+        next(records)
     _, header = next(records, (1, "holds no line"))
     names = header if isinstance(header, str) else [name.strip() for name in header]
     fault = names if isinstance(names, str) else _fault_of(names)
