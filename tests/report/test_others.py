@@ -234,7 +234,8 @@ def test_our_own_meets_others_by_the_question_and_our_own_by_its_digest(tmp_path
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{", "samples_x.jsonl:1: not JSON"),
+        ('{"a', "samples_x.jsonl:1: not JSON: Unterminated .*; remove the line, or run lm_eval"),
+        ("[" * 100_000, "samples_x.jsonl:1: not JSON: .*; remove the line, or run lm_eval"),
         ('{"resps": []}', "samples_x.jsonl:1: no sample of lm-eval"),
         ('{"doc": {}, "metrics": ["acc"], "acc": "ok"}', "acc: must be a number, but is 'ok'"),
         ('{"doc": {}, "metrics": 5}', "x.jsonl:1: `metrics` must be a list of names, but is 5"),

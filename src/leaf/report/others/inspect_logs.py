@@ -78,8 +78,8 @@ def _read(file: Path) -> Any:
         text = file.read_text(encoding="utf-8", errors="replace")
     try:
         return json.loads(text)
-    except ValueError as error:
-        raise UsageError(f"{file}: not JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file}: not JSON: {error}; run the evaluation again") from None
 
 
 def _is_log(value: Any) -> bool:

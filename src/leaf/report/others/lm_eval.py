@@ -107,8 +107,11 @@ def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         place = f"{file}:{at}"
         try:
             value = json.loads(line)
-        except ValueError as error:
-            raise UsageError(f"{place}: not JSON: {error}") from None
+        except (ValueError, RecursionError) as error:
+            why = getattr(error, "msg", error)  # of a whole line its column says little
+            raise UsageError(
+                f"{place}: not JSON: {why}; remove the line, or run lm_eval again"
+            ) from None
         if not isinstance(value, dict) or not isinstance(value.get("doc"), dict):
             raise UsageError(
                 f"{place}: no sample of lm-eval (it has no `doc`); run lm_eval with --log_samples"
