@@ -74,7 +74,10 @@ def test_what_cannot_be_sent_is_one_line(finished: Path, tmp_path: Path) -> None
     said = complaint(*words, "me/small", "--what", "teacher")
     assert said == "--what teacher: is trained by no run; name a student, such as leaf or kd"
     said = complaint(*words, "me/small", "--adapter")
-    assert said == f"{finished}/student-adapter: not there; the run has student, student-kd"
+    assert said == (
+        f"{finished}/student-adapter: not there; the run has student, student-kd; adapters "
+        "are kept with distill.tuning: lora"
+    )
     said = complaint("push", tmp_path, "--to", "me/small", "--dry-run")
     assert said.startswith(f"{tmp_path}/student: not there; the run has no student; `leaf run")
     done = leaf("push", finished, "--to", "me/small")

@@ -63,6 +63,7 @@ def prepare(run_folder: Path, repository: str, what: str, *, adapter: bool) -> U
         raise UsageError(
             f"{folder}: not there; the run has {', '.join(there) or 'no student'}"
             + (f"; `{repeat(run_folder)}` trains them" if not there else "")
+            + ("; adapters are kept with distill.tuning: lora" if there and adapter else "")
         )
     files = sorted(
         path.relative_to(folder)
