@@ -1,14 +1,18 @@
 """A model spread over memory and disk says and scores what it does whole."""
 
+import gc
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, MixtralConfig, MixtralForCausalLM
 
 from leaf.attribute import MeasuredModel, detector_class
 from leaf.errors import ModelError, UsageError
 from leaf.generate.hf import HuggingFaceEngine
+from leaf.models.files import cache_folder, find
 from leaf.models.load import Loaded, load
 from leaf.models.prompt_format import prompt_format_of
 from leaf.models.spread import is_spread
@@ -119,3 +123,35 @@ def test_a_map_that_cannot_be_had_is_one_line(places: dict[str, str], broken: st
     with pytest.raises((ModelError, UsageError), match=said) as error:
         load(section(wrong))
     assert "\n" not in str(error.value)
+
+
+def experts(folder: Path, seed: int) -> str:
+    """Make a mixture of experts, whose weights are written anew on their way to the disk."""
+    source = find(section(None)).folder
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.safetensors", "generation*"))
+    torch.manual_seed(seed)
+    sizes = {"hidden_size": 32, "intermediate_size": 32, "head_dim": 16, "num_local_experts": 2}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "num_hidden_layers": 1}
+    MixtralForCausalLM(MixtralConfig(vocab_size=502, **sizes, **heads)).save_pretrained(folder)
+    return str(folder)
+
+
+def test_each_of_two_models_on_disk_has_its_own_weights_for_as_long_as_it_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEAF_CACHE", str(tmp_path / "cache"))
+    parts = ("model.embed_tokens", "model.norm", "model.rotary_emb", "lm_head")
+    places = {**dict.fromkeys(parts, "cpu"), "model.layers": "disk"}
+    names = [experts(tmp_path / f"experts-{seed}", seed) for seed in (0, 1)]
+    spread, whole = (
+        [load(section(on).model_copy(update={"model": name})).model for name in names]
+        for on in (places, None)
+    )
+    ids = torch.tensor([[5, 6, 7, 8]])
+    for one, other in zip(spread, whole, strict=True):
+        torch.testing.assert_close(one(ids).logits, other(ids).logits)
+    written = cache_folder() / "offload"
+    assert [*written.rglob("*.safetensors")]
+    del spread, one
+    gc.collect()
+    assert not [*written.iterdir()]

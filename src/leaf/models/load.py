@@ -22,7 +22,7 @@ from leaf.models.files import Source, find, readable
 from leaf.models.lent import lent
 from leaf.models.paths import paths_of
 from leaf.models.quiet import quiet
-from leaf.models.spread import check_map, check_places, device_of, how_to_place, is_spread
+from leaf.models.spread import check_map, check_places, device_of, is_spread, placing
 from leaf.models.threads import watch
 from leaf.progress import say
 from leaf.recipe import ModelSection
@@ -84,16 +84,17 @@ def load(
         check_map(section, skeleton(source))
     device = best_device()
     dtype = dtype or resolve_dtype(section.dtype, device)
-    with quiet(), readable(f"{source.name}: cannot be loaded from {source.folder}"):
-        found: Any = AutoModelForCausalLM.from_pretrained(
+    where = f"{source.name}: cannot be loaded from {source.folder}"
+    with quiet(), readable(where), placing(section) as (places, stay):
+        model, info = cast(Any, AutoModelForCausalLM).from_pretrained(
             source.folder,
             dtype=dtype,
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
-            **how_to_place(section),
+            **places,
         )
-    model, info = found
+        stay(model)
     _refuse_missing(source, info)
     if source.adapter is not None:
         put_on(model, source.adapter, name=section.model)

@@ -1,5 +1,10 @@
 """A model whose layers lie on several devices, or partly on disk, for answering and scoring."""
 
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -77,12 +82,35 @@ def _holding(name: str, places: dict[str, int | str]) -> list[str]:
     return [part for part in places if name and (not part or name.startswith(f"{part}."))]
 
 
-def how_to_place(section: ModelSection) -> dict[str, Any]:
-    """Return what `from_pretrained` needs to spread a model."""
+Stay = Callable[[Any], None]
+"""Told of the loaded model, which needs its files from now on."""
+
+
+@contextmanager
+def placing(section: ModelSection) -> Iterator[tuple[dict[str, Any], Stay]]:
+    """Yield what `from_pretrained` needs to spread a model, and what to call with the model.
+
+    Weights of a mixture of experts are written anew for the disk, under their names in the model:
+    each load has a folder of its own, which goes with the model.
+    """
     if section.device_map is None:
-        return {}
-    folder = cache_folder() / "offload"
-    return {"device_map": section.device_map, "offload_folder": str(folder)}
+        yield {}, lambda model: None
+        return
+    every = cache_folder() / "offload"
+    every.mkdir(parents=True, exist_ok=True)
+    folder = tempfile.mkdtemp(dir=every)
+    stays = False
+
+    def stay(model: Any) -> None:
+        nonlocal stays
+        stays = True
+        weakref.finalize(model, shutil.rmtree, folder, ignore_errors=True)
+
+    try:
+        yield {"device_map": section.device_map, "offload_folder": folder}, stay
+    finally:
+        if not stays:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_spread(model: Any) -> bool:
