@@ -385,13 +385,29 @@ def test_a_runner_that_is_not_installed_is_bad(
     assert found(values, "bad") == []
 
 
-@pytest.mark.parametrize(("cores", "said"), [(1, "2 on 1 core"), (2, "2 on 2 cores")])
-def test_cores_are_counted_in_words(monkeypatch: pytest.MonkeyPatch, cores: int, said: str) -> None:
+@pytest.mark.parametrize(
+    ("cores", "quota", "said"),
+    [
+        (1, None, "good: threads: 2 on 1 core"),
+        (2, None, "good: threads: 2 on 2 cores"),
+        (8, 2.5, "good: threads: 2 on 8 cores, of which this container may use 2.5 at a time"),
+        (
+            8,
+            0.5,
+            "warn: threads: 2 on 8 cores, of which this container may use 0.5 at a time: "
+            "everything is slow",
+        ),
+    ],
+)
+def test_cores_are_counted_in_words(
+    monkeypatch: pytest.MonkeyPatch, cores: int, quota: float | None, said: str
+) -> None:
     monkeypatch.setattr("torch.get_num_threads", lambda: 2)
     monkeypatch.setattr(machine.load, "best_device", lambda: torch.device("cpu"))
     monkeypatch.setattr(threads, "cores", lambda: cores)
-    monkeypatch.setattr(threads, "quota", lambda: None)
-    assert [finding.text for finding in machine.check_threads()] == [f"threads: {said}"]
+    monkeypatch.setattr(threads, "quota", lambda: quota)
+    (finding,) = machine.check_threads()
+    assert f"{finding.level}: {finding.text}" == said
 
 
 def test_a_finding_as_json_has_its_level_and_text() -> None:
@@ -413,3 +429,10 @@ def test_a_device_map_that_does_not_fit_the_model_is_bad(values: dict[str, Any])
     values["teacher"] = {**values["teacher"], "device_map": {"model.embed_tokens": "cpu"}}
     (bad,) = found(values, "bad")
     assert "device_map leaves out model.layers.0." in bad
+
+
+def test_a_device_that_is_not_here_is_told_once(values: dict[str, Any]) -> None:
+    values["teacher"] = {**values["teacher"], "device_map": {"": "mps"}}
+    (bad,) = found(values, "bad")
+    assert bad.startswith("teacher: ")
+    assert bad.endswith("device_map puts the whole model on mps, but there are: cpu, disk")

@@ -83,9 +83,10 @@ def test_scores_losses_and_texts_are_those_of_the_whole_model(
         ({"model.nothing": "cpu"}, "names `model.nothing`, but the model has no such module"),
         ({"": "cpu", "model.layrs": "disk"}, "did you mean `model.layers`"),
         ({"": "disk"}, "output head on disk"),
+        ({"": "mps"}, "puts the whole model on mps, but there are: cpu, disk"),
         (
             {"": "cpu", "model.layers": "disk"},
-            "`model.layers` on disk, but '', which holds it, on cpu",
+            "`model.layers` on disk, but the whole model, which holds it, on cpu",
         ),
     ],
 )

@@ -17,9 +17,7 @@ from leaf.distill.room import (
 from leaf.doctor.cost import kept_bytes, students
 from leaf.doctor.files import ModelFiles
 from leaf.doctor.finding import Finding
-from leaf.errors import UsageError
 from leaf.models import load, threads
-from leaf.models.spread import check_places
 from leaf.pipeline.requirements import missing_to_train
 from leaf.recipe import Recipe
 from leaf.recipe.reading import trained_arms
@@ -31,11 +29,6 @@ def check_devices(recipe: Recipe) -> Iterator[Finding]:
     """Say where the models will run and in which dtypes."""
     device = load.best_device()
     yield Finding("good", f"device: {device}")
-    for section in (recipe.student,) if recipe.alone else (recipe.student, recipe.teacher):
-        try:
-            check_places(section)
-        except UsageError as error:
-            yield Finding("bad", str(error))
     chosen = {
         "student.dtype": recipe.student.dtype,
         "teacher.dtype": recipe.teacher.dtype,

@@ -8,7 +8,7 @@ from leaf.doctor.finding import Finding
 from leaf.errors import LeafError
 from leaf.models import load
 from leaf.models.rehearsal import rehearse_copy
-from leaf.models.spread import check_map
+from leaf.models.spread import check_map, check_places
 from leaf.pipeline.rehearsal import uses_of, verdict
 from leaf.recipe import Recipe
 from leaf.store.memory import memory_of, size_of
@@ -30,6 +30,7 @@ def check_paths(
         fits = model.weights <= free
         try:
             if model.section.device_map is not None:
+                check_places(model.section)
                 check_map(model.section, load.skeleton(model.source))
             paths = verdict(model.section, model.source) if fits else rehearse_copy(model.config)
             for use in uses:

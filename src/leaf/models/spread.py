@@ -37,7 +37,7 @@ def check_places(section: ModelSection) -> None:
         name = f"cuda:{place}" if isinstance(place, int) else place
         if name not in there and not (name == "cuda" and count):
             raise UsageError(
-                f"{section.model}: device_map puts `{part}` on {name}, but there are: "
+                f"{section.model}: device_map puts {_said(part)} on {name}, but there are: "
                 f"{', '.join(there)}"
             )
 
@@ -62,8 +62,9 @@ def check_map(section: ModelSection, skeleton: Any) -> None:
         for outer in _holding(part, places):
             if place != places[outer] and {place, places[outer]} & set(_ELSEWHERE):
                 raise UsageError(
-                    f"{section.model}: device_map puts `{part}` on {place}, but {outer!r}, "
-                    f"which holds it, on {places[outer]}; name modules beside each other"
+                    f"{section.model}: device_map puts {_said(part)} on {place}, but "
+                    f"{_said(outer)}, which holds it, on {places[outer]}; name modules beside each "
+                    "other"
                 )
     for weight in skeleton.state_dict():
         if not _holding(weight, places):
@@ -75,6 +76,10 @@ def check_map(section: ModelSection, skeleton: Any) -> None:
     heads = [_holding(name, places) for name, weight in named if weight is head]
     if all(places[max(held, key=len)] == "disk" for held in heads):
         _refuse_head(section.model)
+
+
+def _said(part: str) -> str:
+    return f"`{part}`" if part else "the whole model"
 
 
 def _holding(name: str, places: dict[str, int | str]) -> list[str]:
