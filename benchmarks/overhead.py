@@ -145,13 +145,9 @@ def _spared(results: Results) -> tuple[list[Problem], list[Problem]]:
     )
 
 
-def _written(logs: Sequence[StageLog], role: str, *, changed: bool = False) -> int:
-    """Count the tokens that a model wrote, `changed`: to changed questions alone."""
-    return sum(
-        log.tokens.written
-        for log in logs
-        if log.tokens and log.about.role == role and (log.about.changed or not changed)
-    )
+def _written(logs: Sequence[StageLog], role: str) -> int:
+    """Count the tokens that a model wrote."""
+    return sum(log.tokens.written for log in logs if log.tokens and log.about.role == role)
 
 
 def show(figures: Mapping[str, float], pairs: Sequence[str]) -> None:
