@@ -1,7 +1,9 @@
 """How many threads are of use, from what a machine says of itself."""
 
 import os
+from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -113,7 +115,7 @@ def test_busy_cores_are_told_where_threads_would_wait_for_them(
 ) -> None:
     watch = threads.Watch()
     monkeypatch.setattr(watch, "busy", lambda: busy)
-    monkeypatch.setattr("psutil.cpu_count", lambda: 4)
+    monkeypatch.setattr(threads, "cores", lambda: 4)
     advice = watch.advice(count)
     assert advice is None if said is None else said in (advice or "")
 
@@ -125,3 +127,27 @@ def test_the_time_of_others_is_what_is_left_of_all(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(watch, "_begun", next(seen))
     assert watch.busy() == pytest.approx((109 - 100 - (8 - 5)) / 4)
     assert watch.busy() is None
+
+
+@pytest.mark.parametrize(("allowed", "others"), [([0, 1], 0.25), ([1, 2], 1.25)])
+def test_only_cores_that_this_process_may_use_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, allowed: list[int], others: float
+) -> None:
+    class Own:
+        def cpu_affinity(self) -> list[int]:
+            return allowed
+
+        def cpu_times(self) -> SimpleNamespace:
+            return SimpleNamespace(user=0.0, system=0.0, children_user=0.0, children_system=0.0)
+
+    def cores(*busy: float) -> list[tuple[float, ...]]:
+        Times = namedtuple("Times", ["user", "idle"])
+        return [Times(one, 4.0 - one) for one in busy]
+
+    # In 4 seconds the second core was busy for one, the third all the time.
+    seen = iter([cores(0.0, 0.0, 0.0), cores(0.0, 1.0, 4.0)])
+    now = iter([10.0, 14.0])
+    monkeypatch.setattr("psutil.Process", Own)
+    monkeypatch.setattr("psutil.cpu_times", lambda percpu: next(seen))
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    assert threads.Watch().busy() == pytest.approx(others)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -105,7 +106,7 @@ def settled() -> Iterator[None]:
 
 
 class Watch:
-    """How busy other programs keep the cores, since it began."""
+    """How busy other programs keep the cores that this process may use, since it began."""
 
     def __init__(self) -> None:
         self._begun = self._times()
@@ -119,7 +120,7 @@ class Watch:
 
     def advice(self, threads: int) -> str | None:
         """Say what to do where fewer cores are free than threads will be computing."""
-        busy, every = self.busy(), psutil.cpu_count() or 1
+        busy, every = self.busy(), cores()
         if busy is None or threads < 2 or every - busy > threads - 0.5:
             return None
         free = max(1, math.floor(every - busy + 0.5))
@@ -130,14 +131,26 @@ class Watch:
 
     @staticmethod
     def _times() -> tuple[float, float, float]:
-        """Return now, the busy seconds of all cores, and those of this process and its children."""
-        whole = psutil.cpu_times()
-        idle = whole.idle + getattr(whole, "iowait", 0.0)
-        # Time of guests stands in `user` and `nice` already.
-        guests = getattr(whole, "guest", 0.0) + getattr(whole, "guest_nice", 0.0)
+        """Return now, the busy seconds of the cores, and those of this process and its children."""
         own = psutil.Process().cpu_times()
         mine = own.user + own.system + own.children_user + own.children_system
-        return time.monotonic(), sum(whole) - idle - guests, mine
+        return time.monotonic(), sum(map(_busy, _times_of_cores())), mine
+
+
+def _times_of_cores() -> list[Any]:
+    """Return the times of each core that this process may be scheduled on."""
+    every = psutil.cpu_times(percpu=True)
+    affinity = getattr(psutil.Process(), "cpu_affinity", None)
+    own = affinity() if affinity else range(len(every))
+    # Cores are numbered through where none is switched off.
+    return [every[at] for at in own] if max(own) < len(every) else every
+
+
+def _busy(times: Any) -> float:
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    # Time of guests stands in `user` and `nice` already.
+    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+    return float(sum(times) - idle - guests)
 
 
 watch = Watch()
