@@ -78,6 +78,17 @@ def test_a_kept_row_costs_what_its_kind_took_with_placebos(
     assert removals["tokens_a_row"] == pytest.approx(removals["tokens"] / removals["kept"])
 
 
+@pytest.mark.parametrize("trained", [False, True])
+def test_the_page_says_that_a_teachers_reading_in_training_is_not_counted(
+    run: dict[str, Any], logs: list[StageLog], trained: bool
+) -> None:
+    run["logs"] = logs
+    tokens = 25 * trained
+    run["training"] = {"leaf": [{**line, "tokens": tokens} for line in run["training"]["leaf"]]}
+    said = "What a teacher reads while a student trains is not counted."
+    assert (said in render(build_report(**run))) is trained
+
+
 @pytest.mark.parametrize("placebos", [0, 2])
 def test_the_page_speaks_of_placebos_only_where_there_are_some(
     run: dict[str, Any], logs: list[StageLog], placebos: int
