@@ -103,3 +103,10 @@ def test_a_model_s_adapter_is_put_on_as_in_a_run(tmp_path: Path, seen: dict[str,
     assert str(adapter) in done.err
     # Another model is another one, without it.
     explained(recipe, "--student", f"{MODELS}teacher")
+
+
+def test_what_would_count_for_nothing_is_refused() -> None:
+    words = ("--student", f"{MODELS}student", "--question", QUESTION, "--reference", "2")
+    done = leaf("explain", *words, "--set", "student.system=Be brief.")
+    assert done.code != 0
+    assert "--set student.system=Be brief.: counts for nothing without --recipe" in done.err

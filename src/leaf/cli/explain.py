@@ -130,6 +130,7 @@ def _look(own: OwnPrompt) -> "Look":
     # Before the models: they take long to load, and in the end nobody could judge an answer.
     grader = own.grader or (recipe.data.grader if recipe else None)
     gold_of(own.reference or "", own.answer, grader)
+    settings = _settings(own) if own.set_ and not recipe else recipe
 
     def load(role: str) -> Model | None:
         section = getattr(recipe, role, None)
@@ -155,13 +156,19 @@ def _look(own: OwnPrompt) -> "Look":
         unit=own.unit,
         answer=own.answer,
         grader=own.grader,
-        recipe=_settings(own) if own.set_ and not recipe else recipe,
+        recipe=settings,
         max_new_tokens=own.max_new_tokens,
     )
 
 
 def _settings(own: OwnPrompt) -> Recipe:
-    """Return what `--set` says where there is no recipe; its models and data count for nothing."""
+    """Return what `--set` says where there is no recipe, which is nothing of models and data."""
+    for word in own.set_ or ():
+        if word.partition(".")[0] in ("student", "teacher", "data"):
+            raise UsageError(
+                f"--set {word}: counts for nothing without --recipe; name models by --student and "
+                "--teacher"
+            )
     detector, unit = own.detector or "ablation", own.unit or "sentence"
     values = {
         "name": "explain",
