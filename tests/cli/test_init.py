@@ -262,6 +262,10 @@ def test_a_column_of_no_name_is_told_as_that_and_a_category_is_no_answer() -> No
     recipe, _, out = made(lines("sums.jsonl", iter(records)))
     assert columns(recipe) == {"answer": "outcome"}
     assert "columns.answer: outcome  (the last column that is left; " in out
+    _, _, out = made(
+        lines("two.jsonl", ({**one, "state": "open"} for one in records)), "--overwrite"
+    )
+    assert "(the last column that is left, after outcome; --answer takes another; " in out
     bare = ({"question": one["question"], "category": "sums"} for one in records)
     assert "bare.jsonl: no column looks like an answer;" in complaint(
         "init", lines("bare.jsonl", bare)

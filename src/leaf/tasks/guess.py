@@ -170,13 +170,17 @@ def _answer(table: Table, taken: set[Any], place: str, *, chooses: bool) -> list
     golds = table.named("golds", free)
     if answer is None and golds is not None:
         answer, golds = golds, None
-    left = None
+    why = "by its name"
     if answer is None and solution is None and not any(map(table.is_chat, taken)):
-        answer = table.named("solution", free) or (left := _left(table, free, place))
+        answer = table.named("solution", free)
+        if answer is None:
+            *others, answer = _left(table, free, place)
+            why = "the last column that is left"
+            if others:
+                why += f", after {', '.join(others)}; --answer takes another"
     found = []
     if answer is not None and not chooses and solution is None and table.is_worked(answer):
         solution, answer = answer, None
-    why = "by its name" if left is None else "the last column that is left"
     if solution is not None:
         found.append(_guess("solution", solution, table, why))
     if answer is None:
@@ -188,15 +192,15 @@ def _answer(table: Table, taken: set[Any], place: str, *, chooses: bool) -> list
     return found
 
 
-def _left(table: Table, free: Callable[[str], bool], place: str) -> str:
-    """Return the last column that may be an answer, though none is called so."""
+def _left(table: Table, free: Callable[[str], bool], place: str) -> list[str]:
+    """Return the columns that may be an answer, though none is called so."""
     asides = _ASIDE.split()
     rest = [one for one in table.columns if free(one) and words_of(one).isdisjoint(asides)]
     rest = [one for one in rest if not table.is_called(one, ("id",))]
     rest = [one for one in rest if not table.is_unique(one)] or rest
     if not rest:
         raise _nothing(table, place, "answer")
-    return rest[-1]
+    return rest
 
 
 def _nothing(table: Table, place: str, part: str) -> DataError:
