@@ -67,9 +67,9 @@ def right_label(row: Row, column: str, choices: Mapping[str, str]) -> str:
             )
         if same:
             return same[0]
-    numbers = [str(at) for at in range(len(choices))]
-    if said in numbers:
-        return list(choices)[numbers.index(said)]
+    numbered = {str(at): label for at, label in enumerate(choices)}
+    if said in numbered:
+        return numbered[said]
     raise DataError(
         f"{row.place}: column `{column}` must name an option by its label "
         f"({', '.join(choices)}), its text or its number from 0, but is {value!r:.60}"

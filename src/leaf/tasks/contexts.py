@@ -105,8 +105,8 @@ def _place_of(named: Any, passages: Sequence[Passage]) -> int | None:
         return named if 0 <= named < len(passages) else None
     said = str(named).strip()
     places = (at for at, one in enumerate(passages) if said in (one.title, one.text))
-    numbers = [str(at) for at in range(len(passages))]
-    return next(places, numbers.index(said) if said in numbers else None)
+    numbered = {str(at): at for at in range(len(passages))}
+    return next(places, numbered.get(said))
 
 
 def answers_of(row: Row, column: str) -> tuple[str, ...]:
