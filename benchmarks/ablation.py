@@ -43,13 +43,17 @@ from leaf.progress import progress, table
 from leaf.recipe import DataSection
 from leaf.records import Problem
 from leaf.tasks import load_problems
+from leaf.text.units import UnitName
 
-UNITS = ("sentence", "clause")
+UNITS: tuple[UnitName, ...] = ("sentence", "clause")
 
 DATA = ("gsm_ic", "problemathic", "hotpotqa")
 
 PART = 4
-"""Problems that one way scores before the next has its turn."""
+"""Short problems that one way scores before the next has its turn; a long one is a part alone."""
+
+QUARTER = 4
+"""HotpotQA's are ten times longer, so there is one for so many of the others."""
 
 Group = tuple[EncodedExample, ...]
 """A conversation, and the same without one piece each."""
@@ -64,6 +68,7 @@ def main(
     n: int = 16,
     names: str = f"{SMALLEST},{STUDENT}",
     only: str = ",".join(DATA),
+    units: str = ",".join(UNITS),
     token_budget: int = 8192,
     data: Path = ROOT.parent / "shared" / "data",
     seed: int = 0,
@@ -75,6 +80,7 @@ def main(
         n: Problems of each kind; of HotpotQA, which is ten times longer, a quarter.
         names: Models made by tools/offline_models.py, or paths of models.
         only: Which of gsm_ic, problemathic, hotpotqa.
+        units: Which of sentence and clause are taken out.
         token_budget: Tokens of a batch of the padded way and of ours (attribute.token_budget).
         data: Folder with gsm_ic/, gsm8k/, problemathic/ and hotpotqa/.
         seed: Of the choice of problems.
@@ -82,14 +88,19 @@ def main(
     chosen = only.split(",")
     if unknown := [name for name in chosen if name not in DATA]:
         raise UsageError(f"--only {only}: `{unknown[0]}` is none of {', '.join(DATA)}")
-    if n < PART:
-        raise UsageError(f"--n {n}: must be at least {PART}")
+    taken = [unit for unit in UNITS if unit in units.split(",")]
+    if not taken:
+        raise UsageError(f"--units {units}: must be of {', '.join(UNITS)}")
+    if n < QUARTER:
+        raise UsageError(f"--n {n}: must be at least {QUARTER}")
     every = {name: choose(name, data, n, seed) for name in chosen}
     figures: dict[str, float] = {}
     for name in names.split(","):
         loaded, chat = open_model(path_of(name), "bfloat16")
         for kind, problems in every.items():
-            found = measure(loaded, chat, problems, token_budget, label=f"{name}, {kind}")
+            part = 1 if kind == "hotpotqa" else PART
+            label = f"{name}, {kind}"
+            found = measure(loaded, chat, problems, taken, token_budget, part=part, label=label)
             short = Path(name).name.removesuffix(".gguf")
             figures |= {f"{short}.{kind}.{key}": value for key, value in found.items()}
     show(figures)
@@ -97,7 +108,7 @@ def main(
         setting = {
             "names": names,
             "problems": {name: len(problems) for name, problems in every.items()},
-            "units": UNITS,
+            "units": taken,
             "token_budget": token_budget,
             "threads": torch.get_num_threads(),
             "device": str(load.best_device()),
@@ -113,7 +124,7 @@ def choose(name: str, data: Path, n: int, seed: int) -> list[Problem]:
         if not path.is_file():
             raise LeafError(f"no {path}: name another folder with --data")
         section = DataSection(
-            task="hotpotqa", path=str(path), limit=max(PART, n // 4), shuffle=True, seed=seed
+            task="hotpotqa", path=str(path), limit=n // QUARTER, shuffle=True, seed=seed
         )
         return load_problems(section)
     module: Any = _gsm_ic if name == "gsm_ic" else _problemathic
@@ -128,11 +139,18 @@ def choose(name: str, data: Path, n: int, seed: int) -> list[Problem]:
 
 
 def measure(
-    loaded: Loaded, chat: PromptFormat, problems: Sequence[Problem], budget: int, *, label: str
+    loaded: Loaded,
+    chat: PromptFormat,
+    problems: Sequence[Problem],
+    units: Sequence[UnitName],
+    budget: int,
+    *,
+    part: int = PART,
+    label: str,
 ) -> dict[str, float]:
     """Return every figure of one model and kind of data."""
     planned = [
-        plan_trial(problem, problem.solution or problem.answer, chat, UNITS) for problem in problems
+        plan_trial(problem, problem.solution or problem.answer, chat, units) for problem in problems
     ]
     groups: list[Group] = [
         (trial.whole, *trial.cut) for trial in planned if isinstance(trial, Trial)
@@ -146,14 +164,14 @@ def measure(
     losses: dict[str, list[float]] = {name: [] for name in ways}
     with progress(f"{label}: three ways", len(groups), unit="problems") as tick:
         for way in ways.values():
-            way(groups[:1])
-        for begin in range(0, len(groups), PART):
-            part = groups[begin : begin + PART]
+            way([groups[0][:2]])  # Nothing is measured of what happens once.
+        for begin in range(0, len(groups), part):
+            turn = groups[begin : begin + part]
             for name, way in ways.items():
-                took, found = timed(partial(way, part))
+                took, found = timed(partial(way, turn))
                 seconds[name].append(took)
                 losses[name] += found
-            tick(len(part))
+            tick(len(turn))
     turns = list(zip(*seconds.values(), strict=True))
     return {
         "ratio_to_single": median(single_ / ours for single_, _, ours in turns),

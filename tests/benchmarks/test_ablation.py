@@ -20,7 +20,7 @@ def test_every_way_reads_the_losses_of_plain_passes() -> None:
     plain = single(loaded, groups)
     for share in (True, False):
         assert batched(loaded, 512, groups, share=share) == pytest.approx(plain, rel=1e-4)
-    figures = measure(loaded, chat, PROBLEMS, 512, label="test")
+    figures = measure(loaded, chat, PROBLEMS, UNITS, 512, label="test")
     assert figures["same_losses"] < 1e-4
     assert figures["n"] == len(groups)
     assert 1 < figures["forward_equivalents"] < 1 + figures["pieces"]
