@@ -105,6 +105,17 @@ def test_a_model_s_adapter_is_put_on_as_in_a_run(tmp_path: Path, seen: dict[str,
     explained(recipe, "--student", f"{MODELS}teacher")
 
 
+def test_a_model_is_spread_as_in_a_run(tmp_path: Path, seen: dict[str, Any]) -> None:
+    student = {"model": f"{MODELS}student", "device_map": {"model": "cpu"}}
+    recipe = written(tmp_path, student=student)
+    words = ("--question", QUESTION, "--reference", "2", "--json")
+    done = leaf("explain", "--recipe", recipe, *words)
+    assert done.code == 2
+    assert "device_map leaves out lm_head.weight" in done.err
+    # Another model is another one, with other modules.
+    explained(recipe, "--student", f"{MODELS}teacher")
+
+
 def test_what_would_count_for_nothing_is_refused() -> None:
     words = ("--student", f"{MODELS}student", "--question", QUESTION, "--reference", "2")
     done = leaf("explain", *words, "--set", "student.system=Be brief.")

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from leaf.api.model import Model
-from leaf.errors import UsageError, check_type
+from leaf.errors import ModelError, UsageError, check_type
+from leaf.models.spread import is_spread
 
 T = TypeVar("T")
 
@@ -19,6 +20,19 @@ def check_models(student: object, teacher: object) -> None:
     check_type("student", student, Model, _model(student))
     if teacher is not None:
         check_type("teacher", teacher, Model, _model(teacher))
+
+
+def check_whole(student: Model) -> None:
+    """Refuse a student in training whose layers lie in several places.
+
+    Raises:
+        ModelError: says how to load it.
+    """
+    if is_spread(student._loaded.model):
+        raise ModelError(
+            f"{student.name}: is spread over several places (device_map), and what learns has to be"
+            " on one device; load it without device_map"
+        )
 
 
 def _model(given: object) -> str:

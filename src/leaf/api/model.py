@@ -14,8 +14,10 @@ from leaf.models.files import Source, find
 from leaf.models.load import Loaded, dtype_name, load, size_text
 from leaf.models.paths import paths_of
 from leaf.models.prompt_format import PromptFormat
+from leaf.models.spread import device_of, is_spread
 from leaf.progress import say
 from leaf.recipe import ModelSection
+from leaf.recipe.reading import check_section
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 
@@ -27,8 +29,9 @@ class Model:
     """A causal language model in memory with its tokenizer and, if you like, a system prompt.
 
     `leaf.Model(model, tokenizer)` takes objects that you have: transformers' models, with PEFT
-    adapters or without, in training mode or not, on any one device. Whatever LeaF does with them,
-    they are afterwards as they were. `leaf.Model.load(name)` loads one.
+    adapters or without, in training mode or not, on any one device or spread over several by
+    accelerate (`device_map`). Whatever LeaF does with them, they are afterwards as they were.
+    `leaf.Model.load(name)` loads one.
 
     Args:
         model: A `PreTrainedModel` for causal language modelling, or a `PeftModel` around one.
@@ -81,7 +84,7 @@ class Model:
             source=Source(name=self.name, fingerprint=f"memory:{self._number}"),
             model=inner,
             tokenizer=self.tokenizer,
-            device=_one_device(inner, self.name),
+            device=_place_of(inner, self.name),
             dtype=inner.dtype,
         )
         # A template without a place for a message, or for a system prompt, shows now.
@@ -102,8 +105,9 @@ class Model:
         system: str | None = None,
         template: Mapping[str, Any] | None = None,
         adapter: str | None = None,
+        device_map: str | Mapping[str, int | str] | None = None,
     ) -> "Model":
-        """Load a model onto the best device here, frozen and without dropout.
+        """Load a model onto the best device here, or spread, frozen and without dropout.
 
         Args:
             name: Hub id, local folder or GGUF file (converted once, in `$LEAF_CACHE`).
@@ -113,10 +117,14 @@ class Model:
             system: System prompt put before every question.
             template: Arguments of the chat template, such as `{"enable_thinking": False}`.
             adapter: Folder of a LoRA adapter that is put onto it, as PEFT and our runs save it.
+            device_map: Spreads a model that is too big for one device: auto, balanced,
+                balanced_low_0, sequential, or module to cpu, disk or the number of a GPU. Such a
+                model answers, is scored and teaches; it cannot be trained.
 
         Raises:
             ModelError: no such model or adapter, or one without safetensors weights.
-            UsageError: an unknown dtype.
+            RecipeError: an argument out of the rules.
+            UsageError: an unknown dtype, or a `device_map` that does not fit.
         """
         way_out = "; wrap it: leaf.Model(model, tokenizer)" if hasattr(name, "parameters") else ""
         check_type("name", name, (str, Path), f"a hub id, folder or GGUF file{way_out}")
@@ -124,15 +132,15 @@ class Model:
         if dtype not in DTYPES:
             known = nearest(dtype, DTYPES) or f"; known: {', '.join(DTYPES)}"
             raise UsageError(f"dtype: unknown `{dtype}`{known}")
-        section = ModelSection.model_validate(
-            {
-                "model": str(name),
-                "dtype": dtype,
-                "revision": revision,
-                "system": system,
-                "adapter": adapter,
-            }
-        )
+        values = {
+            "model": str(name),
+            "dtype": dtype,
+            "revision": revision,
+            "system": system,
+            "adapter": adapter,
+            "device_map": dict(device_map) if isinstance(device_map, Mapping) else device_map,
+        }
+        section = check_section(ModelSection, values, source="leaf.Model.load")
         loaded = load(section, find(section))
         paths = paths_of(loaded.model)
         if paths.slow:
@@ -169,7 +177,7 @@ def source_of(model: Model) -> Source:
         source=source,
         model=inner,
         tokenizer=model.tokenizer,
-        device=_one_device(inner, name),
+        device=_place_of(inner, name),
         dtype=inner.dtype,
     )
     return replace(source, held=held)
@@ -194,8 +202,10 @@ def _causal(model: Any) -> Any:
     return inner
 
 
-def _one_device(model: Any, name: str) -> torch.device:
-    """Return the device that all parameters lie on."""
+def _place_of(model: Any, name: str) -> torch.device:
+    """Return the device that all parameters lie on; of a spread model, where its tokens go."""
+    if is_spread(model):
+        return device_of(model, name)
     devices: set[torch.device] = {each.device for each in model.parameters()}
     if len(devices) != 1 or "meta" in {each.type for each in devices}:
         where = ", ".join(sorted(map(str, devices)))

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from leaf.api.arguments import check_models
+from leaf.api.arguments import check_models, check_whole
 from leaf.api.model import Model, section_of, source_of
 from leaf.distill import Distiller, TrainingExample, encode_rows
 from leaf.distill.align import Aligner
@@ -103,6 +103,7 @@ def pair_of(student: Model, teacher: Model | Itself | None, options: dict[str, A
     """Return what is known of a student and its teacher under some options, found out once."""
     itself = isinstance(teacher, str) and teacher == "self"
     check_models(student, None if itself else teacher)
+    check_whole(student)
     for name in options:
         if name.rstrip("_") not in LOSS_OPTIONS:
             raise RecipeError(

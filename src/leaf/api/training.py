@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leaf.api.arguments import check_models
+from leaf.api.arguments import check_models, check_whole
 from leaf.api.model import Model, section_of, source_of
 from leaf.api.pair import Itself, checked_section, left_out_text, limit_text, pair_of
 from leaf.api.undisturbed import undisturbed
@@ -134,6 +134,7 @@ def distill(
     """
     teacher = student if isinstance(teacher, str) and teacher == "self" else teacher
     check_models(student, teacher)
+    check_whole(student)
     section = checked_section({"teacher": teacher_as, **options}, teacher, "leaf.distill")
     if section.rounds > 1:
         raise UsageError("leaf.distill: a second round asks the student for answers; run a recipe")

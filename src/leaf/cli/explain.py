@@ -144,7 +144,8 @@ def _look(own: OwnPrompt) -> "Look":
             revision=its_own.revision if its_own else None,
             adapter=its_own.adapter if its_own else None,
             system=own.system or (section.system if section else None),
-            template=section.template if section and name == section.model else None,
+            template=its_own.template if its_own else None,
+            device_map=its_own.device_map if its_own else None,
         )
 
     return explain_prompt(
