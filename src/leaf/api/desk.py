@@ -172,19 +172,40 @@ class Desk:
             cuts: What was cut.
             problems: The whole question of each, with its gold answer and grader.
         """
-        asked = [
-            replace(problem, id=cut.id, question=cut.changed)
-            for cut, problem in zip(cuts, problems, strict=True)
-            if not cut.skipped
-        ]
-        said = self.answers(asked, About(changed="pruned"))
-        rows = iter(zip(*said.values(), strict=True))
-        return [
-            Verified(cut=cut, kept=False, reason=cut.skipped, student=None, teacher=None)
-            if cut.skipped
-            else _verified(cut, dict(zip(said, next(rows), strict=True)))
-            for cut in cuts
-        ]
+        said = self.answers(_asked(cuts, problems), About(changed="pruned"))
+        return _judged(cuts, said)
+
+    def verify_one(
+        self, cuts: Sequence[Cut], problem: Problem
+    ) -> tuple[dict[str, Said], list[Verified]]:
+        """Let every model answer one question whole and cut, together: few rows cost what one does.
+
+        Returns:
+            Role to the answer to the whole question, and what came of the cuts.
+        """
+        said = self.answers([problem, *_asked(cuts, [problem] * len(cuts))])
+        whole = {role: answers[0] for role, answers in said.items()}
+        return whole, _judged(cuts, {role: answers[1:] for role, answers in said.items()})
+
+
+def _asked(cuts: Sequence[Cut], problems: Sequence[Problem]) -> list[Problem]:
+    """Return the changed questions that models are asked."""
+    return [
+        replace(problem, id=cut.id, question=cut.changed)
+        for cut, problem in zip(cuts, problems, strict=True)
+        if not cut.skipped
+    ]
+
+
+def _judged(cuts: Sequence[Cut], said: Mapping[str, Sequence[Said]]) -> list[Verified]:
+    """Return what came of every cut, from the answers to those that were asked."""
+    rows = iter(zip(*said.values(), strict=True))
+    return [
+        Verified(cut=cut, kept=False, reason=cut.skipped, student=None, teacher=None)
+        if cut.skipped
+        else _verified(cut, dict(zip(said, next(rows), strict=True)))
+        for cut in cuts
+    ]
 
 
 def _verified(cut: Cut, said: Mapping[str, Said]) -> Verified:

@@ -226,9 +226,7 @@ class Look:
                 say(gold.why)
             self.problem = gold.of(self.problem)
             with desk(self.student, self.teacher, self.recipe) as work:
-                whole = work.answers([self.problem])
-                self.answers = {role: said[0] for role, said in whole.items()}
-                self.verified = work.verify(self.cuts, [self.problem] * len(self.cuts))
+                self.answers, self.verified = work.verify_one(self.cuts, self.problem)
         return self.verified
 
     @property
