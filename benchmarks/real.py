@@ -26,6 +26,7 @@ import cyclopts
 from benchmarks._again import again, more
 from benchmarks._keep import keep
 from benchmarks._kept import Student, graded, outcomes_of, read_students, student_at
+from benchmarks._picture import draw_group
 from benchmarks._real import EXPECTED, Arm, Group, figures_of, rows_of
 from benchmarks.common import ROOT, AsJson, out_console, print_json, start
 from leaf.errors import UsageError
@@ -49,6 +50,7 @@ def main(  # noqa: D417 - `AsJson` says what it is
     more_: Annotated[Path | None, cyclopts.Parameter(name="--more")] = None,
     set_: Annotated[list[str] | None, cyclopts.Parameter(name="--set", negative=())] = None,
     model: str | None = None,
+    picture: Path | None = None,
     json_: AsJson = False,
 ) -> None:
     """Recompute every figure, keep a run's students, or let one answer again, or more.
@@ -67,6 +69,7 @@ def main(  # noqa: D417 - `AsJson` says what it is
         set_: Of --more: one value of its recipe, evaluate.benchmarks.NAME={task: ...} for a test.
         model: Of --again and --more: the base's folder, GGUF file or hub id; default as its recipe
             names it.
+        picture: A folder for a picture of each setting's table, PAIR-SETTING.svg.
     """
     if keep_ is not None:
         if as_ is None:
@@ -97,6 +100,11 @@ def main(  # noqa: D417 - `AsJson` says what it is
         ):
             _say(f"{student.folder}: {test} answered")
         return
+    _recompute(results, picture, json_=json_)
+
+
+def _recompute(results: Path, picture: Path | None, *, json_: bool) -> None:
+    """Grade every kept answer anew and tell every figure."""
     students = read_students(results)
     groups, changed = grouped(students)
     missing = list(_missing(list(groups.values())))
@@ -104,6 +112,8 @@ def main(  # noqa: D417 - `AsJson` says what it is
     for group in groups.values():
         figures |= figures_of(group)
         _show(group)
+        if picture is not None:
+            _say(f"picture: {draw_group(group, picture)}")
     for line in missing:
         _say(f"not there yet: {line}")
     if changed:

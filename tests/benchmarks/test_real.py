@@ -115,6 +115,21 @@ def test_kinds_are_pooled_by_questions_and_other_tests_stand_alone(
     assert found["n"] == 6
 
 
+def test_the_table_of_each_setting_is_drawn_with_every_test_and_arm(tmp_path: Path) -> None:
+    for arm in ("kd", "leaf"):
+        lay(tmp_path, f"pair1/A/seed-1/{arm}", {**both("rrr", "rwr"), "svamp": "cr"})
+    lay(tmp_path, "pair2/A/seed-1/rft", both("rr", "rw"))
+    real.main(results=tmp_path, picture=tmp_path / "pictures")
+    first, second = sorted((tmp_path / "pictures").iterdir())
+    assert (first.name, second.name) == ("pair1-A.svg", "pair2-A.svg")
+    drawn = first.read_text()
+    for text in ("simple distracted (3)", "svamp (2)", ">KD<", ">LeaF<"):
+        assert text in drawn
+    assert ">KD<" not in second.read_text()
+    real.main(results=tmp_path, picture=tmp_path / "again")
+    assert (tmp_path / "again" / first.name).read_text() == drawn
+
+
 def test_questions_with_passages_are_paired_by_id_and_measured_by_what_holds_a_gold(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
