@@ -12,8 +12,9 @@ anew. A figure `pair1.distracted.leaf_minus_kd` is the mean difference over ques
 its variants in all seeds, widened by how the seeds differ. `pair1` is setting A (trained on clean
 problems), `pair1.mixed` setting B, any other setting goes by its name. `drop` is what an arm gets
 right of the clean questions less what it does of the same ones distracted; `.tokens` and `.cut` are
-an answer's length and the share cut at the limit. Questions with passages are measured by SubEM,
-and by `.EM` and `.F1`.
+an answer's length and the share cut at the limit; `.leaves_out` the share of answers that compute
+without some number of the clean question, `.takes_in` that compute with one which only the
+distracted question has. Questions with passages are measured by SubEM, and by `.EM` and `.F1`.
 """
 
 import tempfile
@@ -26,6 +27,7 @@ import cyclopts
 from benchmarks._again import again, more
 from benchmarks._keep import keep
 from benchmarks._kept import Student, graded, outcomes_of, read_students, student_at
+from benchmarks._numbers import computed
 from benchmarks._picture import draw_group
 from benchmarks._real import EXPECTED, Arm, Group, figures_of, rows_of
 from benchmarks.common import ROOT, AsJson, out_console, print_json, start
@@ -132,11 +134,19 @@ def grouped(students: Sequence[Student]) -> tuple[dict[tuple[str, str], Group], 
     """Grade every answer; return what each setting has, and how many verdicts are new."""
     groups: dict[tuple[str, str], Group] = {}
     changed = 0
-    for one in graded(students):
+    every = list(graded(students))
+    asked = {
+        (one.student.pair, problem.id): problem.question
+        for one in every
+        for problem in one.problems
+    }
+    for one in every:
+        clean = {name: text for (pair, name), text in asked.items() if pair == one.student.pair}
+        found = {**measures(one.scores), **computed(one.problems, one.answers, clean)}
         place = one.student.pair, one.student.setting
         group = groups.setdefault(place, Group(*place))
         arm = group.arms.setdefault(one.student.arm, Arm(one.student.arm))
-        arm.add(one.student, one.test, one.answers, measures(one.scores))
+        arm.add(one.student, one.test, one.answers, found)
         group.bases[one.test] = {problem.id: problem.base or problem.id for problem in one.problems}
         kept = outcomes_of(one.student, one.test)
         changed += sum(new.outcome != old for new, old in zip(one.scores, kept, strict=True))
