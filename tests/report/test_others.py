@@ -231,6 +231,15 @@ def test_our_own_meets_others_by_the_question_and_our_own_by_its_digest(tmp_path
         read_evaluated(f"{tmp_path}/a:kd")
 
 
+def test_samples_of_an_older_lm_eval_which_names_no_metrics_have_their_numbers(
+    tmp_path: Path,
+) -> None:
+    line = {"doc_id": 7, "doc": {"question": "2+2?"}, "target": 4, "acc": 1, "exact_match": 0.0}
+    (tmp_path / "samples_pens.jsonl").write_text(json.dumps(line))
+    (asked,) = read_evaluated(str(tmp_path)).benchmarks["pens"]
+    assert asked.values == {"acc": 1.0, "exact_match": 0.0}
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

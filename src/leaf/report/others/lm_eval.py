@@ -1,7 +1,7 @@
 """Samples of lm-evaluation-harness (`--log_samples`): samples_TASK_DATE.jsonl.
 
 One line a question and filter; `doc` is the data set's record, `arguments` what the model was
-asked, `metrics` the names of the columns with its scores.
+asked, `metrics` the names of the columns with its scores, which older versions do not name.
 """
 
 import json
@@ -82,7 +82,7 @@ def _read(file: Path, question: str | None) -> list[Asked]:
         name = json.dumps([line.get("doc_id"), line["doc"]], sort_keys=True)
         _, values = asked.setdefault(name, (line, {}))
         filtered = line.get("filter", "none")
-        metrics = line.get("metrics") or []
+        metrics = line["metrics"] or [] if "metrics" in line else _scores_of_old(line)
         if not isinstance(metrics, list) or not all(isinstance(one, str) for one in metrics):
             raise UsageError(f"{place}: `metrics` must be a list of names, but is {metrics!r:.60}")
         for metric in metrics:
@@ -94,6 +94,12 @@ def _read(file: Path, question: str | None) -> list[Asked]:
         Asked(texts=_texts(line, question), values=values, columns=_columns(line["doc"]))
         for line, values in asked.values()
     ]
+
+
+def _scores_of_old(line: Mapping[str, Any]) -> list[str]:
+    """Name the columns with scores of a sample that does not: what is a number, but for these."""
+    others = ("doc_id", "target")
+    return [key for key, value in line.items() if type(value) in (int, float) and key not in others]
 
 
 def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
