@@ -10,7 +10,7 @@ from leaf.attribute import Detector, normalise_scores
 from leaf.attribute.batched import Item
 from leaf.attribute.detectors.ablation import Ablation, plan_trial
 from leaf.attribute.embedding_gradient import unscored
-from leaf.attribute.tail_losses import shared
+from leaf.attribute.tail_losses import fed
 from leaf.errors import LeafError
 from leaf.models.load import load_tokenizer
 from leaf.models.prompt_format import PromptFormat
@@ -64,11 +64,12 @@ ARMS = {
 PIECES = {
     f"ablation_{unit}": Arm(detector="ablation", options={"unit": unit})
     for unit in ("sentence", "clause", "phrase")
-} | {
-    f"ablation_{unit}_alone": Arm(detector="ablation", options={"unit": unit}, alone=True)
-    for unit in ("sentence", "phrase")
 }
-"""Ablation by what it takes away at a time, and by the student's alone."""
+for _unit in ("sentence", "phrase"):
+    _options = {"unit": _unit}
+    PIECES[f"ablation_{_unit}_alone"] = Arm(detector="ablation", options=_options, alone=True)
+    PIECES[f"ablation_{_unit}_hidden"] = Arm(detector="ablation", options=_options | {"hide": True})
+"""Ablation by what it takes away at a time, by the student's alone, and hiding what it takes."""
 
 _EVERY = {**ARMS, **PIECES}
 
@@ -180,10 +181,10 @@ def _cost(
         return whole.prompt_length / len(whole.ids) if asked else 0.0
     places = None if gradient is None else proposed(detector, problem, gradient)
     assert isinstance(detector, Ablation)
-    trial = plan_trial(problem, reference, chat, detector.kinds, places)
+    hide: bool = detector.options.hide
+    trial = plan_trial(problem, reference, chat, detector.kinds, places, hide=hide)
     cut = () if isinstance(trial, str) else trial.cut
-    own = sum(len(one.ids) - shared(whole, one) for one in cut)
-    return 1 + own / len(whole.ids) + (backed if gradient is not None else 0)
+    return fed((whole, *cut), share=True) / len(whole.ids) + (backed if gradient is not None else 0)
 
 
 _BACKWARD = ("gradient", "gradient_l1", "input_x_gradient")

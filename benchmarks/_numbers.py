@@ -73,7 +73,8 @@ def computed(
         leaves_out[problem.id] = float(bool(needed - used))
         takes_in[problem.id] = float(bool((numbers_of(problem.question) - needed) & used))
     distracted = any(problem.base for problem in problems)
-    return {LEAVES_OUT: leaves_out} | ({TAKES_IN: takes_in} if distracted else {})
+    found: dict[str, Values] = {LEAVES_OUT: leaves_out}
+    return found | {TAKES_IN: takes_in} if distracted else found
 
 
 def _without_commas(text: str) -> str:

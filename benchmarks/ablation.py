@@ -4,17 +4,19 @@
 
 Every sentence and clause that may go is taken out of real questions, one at a time, and the losses
 of what is left are read, in bfloat16: of GSM-IC, PROBLEMATHIC, and HotpotQA with ten passages.
-Three ways take turns on the same problems and read the same losses:
+Four ways take turns on the same problems; the first three read the same losses:
 
 - single: a forward pass a piece, one at a time, logits of every position;
 - padded: the same in padded batches, logits of the response alone;
-- ours: what a question shares with the whole one is computed once, nothing is padded.
+- ours: what a question shares with the whole one is computed once, nothing is padded;
+- hide: the piece stays, hidden from what asks and answers (`attribute.ablation.hide`).
 
 For each model and data
 
 - ratio_to_single and ratio_to_padded: their seconds over ours, the median over parts;
 - forward_equivalents: the tokens that ours feeds over those of one whole conversation, and pieces
   how many there are: what single takes, less one;
+- hide.ratio_to_single, .ratio_to_padded and .forward_equivalents: the same of `hide`;
 - same_losses: the greatest difference between the three ways' mean losses, in nats a token.
 """
 
@@ -33,7 +35,7 @@ from benchmarks._measure import timed
 from benchmarks.attribute import SMALLEST, open_model, path_of
 from benchmarks.common import ROOT, AsJson, out_console, print_json, start
 from leaf.attribute.detectors.ablation import Trial, plan_trial
-from leaf.attribute.tail_losses import fed, tail_losses
+from leaf.attribute.tail_losses import Hidden, fed, tail_losses
 from leaf.errors import LeafError, UsageError
 from leaf.models import load
 from leaf.models.load import Loaded
@@ -55,7 +57,7 @@ PART = 4
 QUARTER = 4
 """HotpotQA's are ten times longer, so there is one for so many of the others."""
 
-Group = tuple[EncodedExample, ...]
+Group = tuple[EncodedExample | Hidden, ...]
 """A conversation, and the same without one piece each."""
 
 app = cyclopts.App(help=__doc__)
@@ -149,42 +151,59 @@ def measure(
     label: str,
 ) -> dict[str, float]:
     """Return every figure of one model and kind of data."""
-    planned = [
-        plan_trial(problem, problem.solution or problem.answer, chat, units) for problem in problems
-    ]
-    groups: list[Group] = [
-        (trial.whole, *trial.cut) for trial in planned if isinstance(trial, Trial)
-    ]
+    wholes, groups = planned(chat, problems, units, hide=False)
+    _, hidden = planned(chat, problems, units, hide=True)
     ways = {
-        "single": partial(single, loaded),
-        "padded": partial(batched, loaded, budget, share=False),
-        "ours": partial(batched, loaded, budget, share=True),
+        "single": (partial(single, loaded), groups),
+        "padded": (partial(batched, loaded, budget, share=False), groups),
+        "ours": (partial(batched, loaded, budget, share=True), groups),
+        "hide": (partial(batched, loaded, budget, share=True), hidden),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     losses: dict[str, list[float]] = {name: [] for name in ways}
-    with progress(f"{label}: three ways", len(groups), unit="problems") as tick:
-        for way in ways.values():
-            way([groups[0][:2]])  # Nothing is measured of what happens once.
+    with progress(f"{label}: four ways", len(groups), unit="problems") as tick:
+        for way, own in ways.values():
+            way([own[0][:2]])  # Nothing is measured of what happens once.
         for begin in range(0, len(groups), part):
-            turn = groups[begin : begin + part]
-            for name, way in ways.items():
-                took, found = timed(partial(way, turn))
+            for name, (way, own) in ways.items():
+                took, found = timed(partial(way, own[begin : begin + part]))
                 seconds[name].append(took)
                 losses[name] += found
-            tick(len(turn))
-    turns = list(zip(*seconds.values(), strict=True))
+            tick(len(groups[begin : begin + part]))
+    alike = (losses[name] for name in ("single", "padded", "ours"))
+
+    def ratio(way: str, to: str) -> float:
+        return median(slow / fast for slow, fast in zip(seconds[to], seconds[way], strict=True))
+
+    def forwards(groups: Sequence[Group]) -> float:
+        pairs = zip(groups, wholes, strict=True)
+        return fmean(fed(group, share=True) / len(whole.ids) for group, whole in pairs)
+
     return {
-        "ratio_to_single": median(single_ / ours for single_, _, ours in turns),
-        "ratio_to_padded": median(padded / ours for _, padded, ours in turns),
-        "forward_equivalents": fmean(
-            fed(group, share=True) / len(group[0].ids) for group in groups
-        ),
+        "ratio_to_single": ratio("ours", "single"),
+        "ratio_to_padded": ratio("ours", "padded"),
+        "forward_equivalents": forwards(groups),
         "pieces": fmean(len(group) - 1 for group in groups),
-        "tokens": fmean(len(group[0].ids) for group in groups),
+        "tokens": fmean(len(whole.ids) for whole in wholes),
         "seconds_a_problem": sum(seconds["ours"]) / len(groups),
-        "same_losses": max(max(three) - min(three) for three in zip(*losses.values(), strict=True)),
+        "same_losses": max(max(three) - min(three) for three in zip(*alike, strict=True)),
+        "hide.ratio_to_single": ratio("hide", "single"),
+        "hide.ratio_to_padded": ratio("hide", "padded"),
+        "hide.forward_equivalents": forwards(hidden),
         "n": float(len(groups)),
     }
+
+
+def planned(
+    chat: PromptFormat, problems: Sequence[Problem], units: Sequence[UnitName], *, hide: bool
+) -> tuple[list[EncodedExample], list[Group]]:
+    """Return the whole conversations of problems, and each with its pieces taken out or hidden."""
+    found = [
+        plan_trial(problem, problem.solution or problem.answer, chat, units, hide=hide)
+        for problem in problems
+    ]
+    trials = [one for one in found if isinstance(one, Trial)]
+    return [one.whole for one in trials], [(one.whole, *one.cut) for one in trials]
 
 
 def single(loaded: Loaded, groups: Sequence[Group]) -> list[float]:
@@ -192,6 +211,7 @@ def single(loaded: Loaded, groups: Sequence[Group]) -> list[float]:
     found = []
     with torch.inference_mode():
         for item in (item for group in groups for item in group):
+            assert isinstance(item, EncodedExample)
             ids = torch.tensor([item.ids], device=loaded.device)
             labels = ids.clone()
             labels[:, : item.prompt_length] = -100
@@ -209,13 +229,16 @@ def batched(loaded: Loaded, budget: int, groups: Sequence[Group], *, share: bool
 
 def show(figures: Mapping[str, float]) -> None:
     """Print the figures for people."""
-    rows = table("ablation", "single / ours", "padded / ours", "forwards", "pieces")
-    for name in dict.fromkeys(key.rpartition(".")[0] for key in figures):
+    heads = ("single / ours", "padded / ours", "forwards", "single / hide", "forwards", "pieces")
+    rows = table("ablation", *heads)
+    for name in (key.removesuffix(".pieces") for key in figures if key.endswith(".pieces")):
         rows.add_row(
             name,
             f"{figures[f'{name}.ratio_to_single']:.1f}",
             f"{figures[f'{name}.ratio_to_padded']:.1f}",
             f"{figures[f'{name}.forward_equivalents']:.1f}",
+            f"{figures[f'{name}.hide.ratio_to_single']:.1f}",
+            f"{figures[f'{name}.hide.forward_equivalents']:.1f}",
             f"{figures[f'{name}.pieces']:.1f}",
         )
     out_console.print(rows)

@@ -3,9 +3,10 @@
     OMP_NUM_THREADS=1 .venv/bin/python -m benchmarks.proposals --json
 
 HotpotQA with ten passages, whose distractors the data know: a piece (a passage or a sentence) is
-one if none of the passages that the answer needs holds it. Four ways say which piece goes first:
+one if none of the passages that the answer needs holds it. Five ways say which piece goes first:
 
 - all: ablation of every piece;
+- hidden: the same, each piece hidden in place of taken away (`attribute.ablation.hide`);
 - gradient: ablation of the --few pieces that the student's gradient leans on most;
 - gap: the same, of the lowest gap between the teacher's and the student's gradient
   (`attribute.ablation.proposals`), where there is a teacher;
@@ -16,6 +17,7 @@ For each unit and way
 
 - hit: how often that piece is a distractor; chance is what a random piece would do;
 - kept: how often it is the piece that `all` says;
+- auc: how often a distractor is ranked before a needed piece, where every piece has a score;
 - forwards: tokens of the student's passes over those of one whole conversation, a backward being
   two forwards and the teacher's counted by its size.
 
@@ -24,13 +26,16 @@ Intervals are 95%, from a bootstrap over problems.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from statistics import fmean
+from typing import NamedTuple
 
 import cyclopts
 import numpy as np
 import torch
 
+from benchmarks._ranking import auc
 from benchmarks.attribute import SMALLEST, open_model, path_of
 from benchmarks.common import ROOT, AsJson, measure, out_console, print_json, start
 from leaf.attribute import MeasuredModel
@@ -54,8 +59,20 @@ GRADIENT = 3
 
 app = cyclopts.App(help=__doc__)
 
-Found = dict[str, tuple[Piece, float]]
-"""For each way the piece that goes first, and its forwards."""
+WAYS = ("all", "hidden", "gradient", "gap", "halves")
+
+
+class First(NamedTuple):
+    """What one way takes away first."""
+
+    piece: Piece
+    forwards: float
+    scores: tuple[float, ...] | None = None
+    """Of every piece, in text order, where it has them."""
+
+
+Found = dict[str, First]
+"""What each way found."""
 
 
 @app.default
@@ -128,7 +145,15 @@ def first_pieces(
         return None
     score = dict(zip(places, whole.scores, strict=True))
     length = len(student.chat.encode(problem.content, problem.solution or problem.answer).ids)
-    found: Found = {"all": (min(places, key=score.__getitem__), whole.fed / length)}
+    found: Found = {}
+    for way, each in (
+        ("all", whole),
+        ("hidden", ablated(student, problem, places, unit, hide=True)),
+    ):
+        assert each is not None
+        assert each.fed is not None
+        first = places[int(np.argmin(each.scores))]
+        found[way] = First(first, each.fed / length, each.scores)
     references = [problem.solution or problem.answer]
     gradients = [Gradient().measure(model, [problem], references) for model in models]
     ((ours,), *theirs) = gradients
@@ -143,18 +168,26 @@ def first_pieces(
     for way, (chosen, price) in proposals.items():
         again = ablated(student, problem, sorted(chosen), unit)
         assert again is not None
-        found[way] = (min(chosen, key=score.__getitem__), price + again.fed / length)
+        assert again.fed is not None
+        found[way] = First(min(chosen, key=score.__getitem__), price + again.fed / length)
     found["halves"] = by_halves(student, problem, places, length)
     return found
 
 
 def ablated(
-    model: MeasuredModel, problem: Problem, places: Sequence[Piece], unit: UnitName
+    model: MeasuredModel,
+    problem: Problem,
+    places: Sequence[Piece],
+    unit: UnitName,
+    *,
+    hide: bool = False,
 ) -> Sensitivity | None:
-    """Score a problem without each of some places."""
+    """Score a problem without each of some places, or with each hidden."""
     here = replace(model, places={problem.id: tuple(places)})
     reference = problem.solution or problem.answer
-    (found,) = Ablation(Ablation.Options(unit=unit)).measure(here, [problem], [reference])
+    (found,) = Ablation(Ablation.Options(unit=unit, hide=hide)).measure(
+        here, [problem], [reference]
+    )
     return None if found.skipped or len(found.scores) != len(places) else found
 
 
@@ -169,7 +202,7 @@ def by_piece(found: Sensitivity, problem: Problem, places: Sequence[Piece]) -> n
 
 def by_halves(
     model: MeasuredModel, problem: Problem, places: Sequence[Piece], length: int
-) -> tuple[Piece, float]:
+) -> First:
     """Halve the pieces until one is left; the whole conversation is read once."""
     forwards = 1.0
     while len(places) > 1:
@@ -178,10 +211,10 @@ def by_halves(
         spans = [(half[0][0], half[-1][1]) for half in halves]
         found = ablated(model, problem, spans, "paragraph")
         if found is None:  # a piece between two of a half asks
-            return places[0], forwards
+            return First(places[0], forwards)
         forwards += found.fed / length - 1
         places = halves[int(found.scores[1] < found.scores[0])]
-    return places[0], forwards
+    return First(places[0], forwards)
 
 
 def is_distractor(problem: Problem, piece: Piece) -> bool:
@@ -203,27 +236,37 @@ def summary(
     ]
     figures["pieces"] = fmean(map(len, every))
     figures["chance"] = fmean(fmean(one) for one in every)
-    for way in ("all", "gradient", "gap", "halves"):
-        ours = [(problem, one, one[way]) for problem, one in scored if way in one]
+    for way in WAYS:
+        ours = [
+            (problem, one, one[way], known)
+            for (problem, one), known in zip(scored, every, strict=True)
+            if way in one
+        ]
         if not ours:
             continue
-        hits = [float(is_distractor(problem, piece)) for problem, _, (piece, _) in ours]
-        kept = [float(piece == one["all"][0]) for _, one, (piece, _) in ours]
-        for key, values in (("hit", hits), ("kept", kept)):
+        hits = [float(is_distractor(problem, first.piece)) for problem, _, first, _ in ours]
+        kept = [float(first.piece == one["all"].piece) for _, one, first, _ in ours]
+        areas = [
+            auc(np.asarray(first.scores), np.asarray(known))
+            for _, _, first, known in ours
+            if first.scores
+        ]
+        defined = [area for area in areas if area is not None]
+        for key, values in (("hit", hits), ("kept", kept), ("auc", defined)):
             if share := measure(mean, values, seed=seed):
                 figures |= share.figures(f"{way}.{key}")
-        figures[f"{way}.forwards"] = fmean(forwards for _, _, (_, forwards) in ours)
+        figures[f"{way}.forwards"] = fmean(first.forwards for _, _, first, _ in ours)
     return figures
 
 
 def show(figures: dict[str, float]) -> None:
     """Print the figures for people."""
-    rows = table("way", "distractor first", "as all say", "forwards")
-    for unit in UNITS:
-        for way in ("all", "gradient", "gap", "halves"):
-            if (name := f"{unit}.{way}") + ".hit" in figures:
-                cells = (f"{figures[f'{name}.{key}']:.2f}" for key in ("hit", "kept", "forwards"))
-                rows.add_row(f"{unit}: {way}", *cells)
+    keys = ("hit", "kept", "auc", "forwards")
+    rows = table("way", "distractor first", "as all say", "AUC", "forwards")
+    for unit, way in product(UNITS, WAYS):
+        if (name := f"{unit}.{way}") + ".hit" in figures:
+            found = (figures.get(f"{name}.{key}") for key in keys)
+            rows.add_row(f"{unit}: {way}", *("" if one is None else f"{one:.2f}" for one in found))
     out_console.print(rows)
 
 

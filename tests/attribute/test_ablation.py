@@ -14,7 +14,7 @@ from leaf.attribute.checks import check_measured
 from leaf.attribute.detectors.ablation import plan_trial
 from leaf.attribute.ranking import of_kind
 from leaf.attribute.tail_losses import fed, tail_losses
-from leaf.errors import LeafError, NonFiniteError
+from leaf.errors import LeafError, ModelError, NonFiniteError
 from leaf.models.load import Loaded, load
 from leaf.models.output_head import output_head
 from leaf.models.paths import paths_of
@@ -146,6 +146,46 @@ def test_a_pieces_score_is_what_the_reference_loses_without_it(
     # All but what asks, and space alone, are there.
     shown = "".join(pieces).replace(" ", "")
     assert shown.startswith("Adahassomeredpens.Bohascups,andkeys.")
+
+
+def test_a_hidden_piece_stays_but_what_asks_and_answers_does_not_see_it(loaded: Loaded) -> None:
+    problem = asked(RED, before="Read: ", after=" Now.")
+    (found,) = attributor(loaded, {"unit": "sentence", "hide": True}).attribute([problem], ["7"])
+    (taken,) = attributor(loaded, {"unit": "sentence"}).attribute([problem], ["7"])
+    assert (found.starts, found.loss) == (taken.starts, pytest.approx(taken.loss, abs=1e-6))
+    # One pass of the conversation, and for each piece one of what asks and answers.
+    assert found.fed is not None
+    assert taken.fed is not None
+    assert found.fed < taken.fed
+
+    chat = PromptFormat(loaded.tokenizer, name="tiny")
+    item = chat.encode(problem.content, "7")
+    ends = [unit.tokens[-1] + 1 for unit in chat.prompt(problem).units if unit.end in found.ends]
+    starts = [unit.tokens[0] for unit in chat.prompt(problem).units if unit.start in found.starts]
+    asks = RED.index(ASKS)
+    first = next(unit.tokens[0] for unit in chat.prompt(problem).units if unit.start == asks)
+    last = next(unit.tokens[-1] for unit in chat.prompt(problem).units if unit.end == len(RED))
+    counted = [*range(first, last + 1), *range(item.prompt_length, len(item.ids))]
+    whole = naive(loaded.model, item.ids, 1)
+    for score, start, end in zip(found.scores, starts, ends, strict=True):
+        count = len(item.ids)
+        sees_KK = torch.ones(count, count, dtype=torch.bool).tril()
+        # What predicts the first token that counts, and all behind it, unless it is in the piece.
+        sees_KK[max(first - 1, end) :, start:end] = False
+        mask = torch.zeros(count, count).masked_fill(~sees_KK, torch.finfo(torch.float32).min)
+        logits = loaded.model(
+            input_ids=torch.tensor([list(item.ids)]), attention_mask=mask[None, None]
+        ).logits[0]
+        table_TV = torch.log_softmax(logits.double(), -1)
+        more = [-float(table_TV[at - 1, item.ids[at]]) - whole[at - 1] for at in counted]
+        assert score == pytest.approx(sum(more) / len(counted), abs=1e-5)
+
+
+def test_a_model_that_we_cannot_blind_is_refused(tiny_model: Any, loaded: Loaded) -> None:
+    changes = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 0}
+    model = tiny_model("qwen2", dtype=torch.float32, **changes)
+    with pytest.raises(ModelError, match=r"pieces cannot be hidden from it \(.*; leave out"):
+        attributor(replace(loaded, model=model), {"hide": True}).attribute([asked(RED)], ["4"])
 
 
 def test_the_cue_that_misleads_the_student_scores_lowest(loaded: Loaded) -> None:

@@ -24,3 +24,4 @@ def test_every_way_reads_the_losses_of_plain_passes() -> None:
     assert figures["same_losses"] < 1e-4
     assert figures["n"] == len(groups)
     assert 1 < figures["forward_equivalents"] < 1 + figures["pieces"]
+    assert 1 < figures["hide.forward_equivalents"] < figures["forward_equivalents"]

@@ -254,6 +254,7 @@ def test_every_detector_is_measured_on_real_distractions(
     assert names == {
         *("ablation_sentence", "ablation_clause", "ablation_phrase"),
         *("ablation_sentence_alone", "ablation_phrase_alone"),
+        *("ablation_sentence_hidden", "ablation_phrase_hidden"),
         *("gradient", "teacher", "attention", "lens", "random", "perplexity"),
     }
     for name in names:

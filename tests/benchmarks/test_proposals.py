@@ -2,7 +2,15 @@
 
 import pytest
 
-from benchmarks.proposals import by_halves, first_pieces, is_distractor, places_of, summary
+from benchmarks.proposals import (
+    WAYS,
+    First,
+    by_halves,
+    first_pieces,
+    is_distractor,
+    places_of,
+    summary,
+)
 from leaf.attribute import MeasuredModel
 from leaf.models.load import load
 from leaf.models.prompt_format import PromptFormat
@@ -27,16 +35,16 @@ def test_proposing_every_piece_finds_what_all_find(models: list[MeasuredModel]) 
     for problem in PROBLEMS:
         found = first_pieces(models, problem, "sentence", 99)
         assert found is not None
-        assert set(found) == {"all", "gradient", "gap", "halves"}
+        assert set(found) == set(WAYS)
         assert found["gradient"][0] == found["gap"][0] == found["all"][0]
-        assert found["gap"][1] > found["gradient"][1] > found["all"][1]
+        assert found["gap"][1] > found["gradient"][1] > found["all"][1] > found["hidden"][1]
 
 
 def test_two_halves_of_one_piece_each_are_all(models: list[MeasuredModel]) -> None:
     problem = PROBLEMS[0]
     first, last, *_ = places_of(problem, "sentence")
     length = len(models[0].chat.encode(problem.content, problem.solution).ids)
-    piece, forwards = by_halves(models[0], problem, [first, last], length)
+    piece, forwards, _ = by_halves(models[0], problem, [first, last], length)
     found = first_pieces(models[:1], problem, "sentence", 99)
     assert found is not None
     if found["all"][0] in (first, last):
@@ -50,8 +58,10 @@ def test_hits_and_agreement_are_counted() -> None:
     problem = Problem(id="p", question=question, solution="", answer="a", distractors=(distractor,))
     mud, pie = places_of(problem, "sentence")
     assert (is_distractor(problem, mud), is_distractor(problem, pie)) == (False, True)
-    found = {"all": (pie, 3.0), "halves": (mud, 2.0)}
+    found = {"all": First(pie, 3.0, (0.5, 0.1)), "halves": First(mud, 2.0)}
     figures = summary([problem, problem], [found, None], "sentence", 0)
     assert (figures["n"], figures["pieces"], figures["chance"]) == (1, 2, 0.5)
     assert (figures["all.hit"], figures["halves.hit"], figures["halves.kept"]) == (1, 0, 0)
     assert figures["halves.forwards"] == 2
+    assert figures["all.auc"] == 1
+    assert "halves.auc" not in figures

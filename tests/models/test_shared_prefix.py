@@ -96,6 +96,34 @@ def test_a_long_row_is_fed_in_parts(model, monkeypatch):
     same(hidden[1], alone(model, PROMPT[:4]))
 
 
+def blind(model, ids, since, first, behind):
+    """The last hidden states [K, D] where tokens from `since` on do not see `first` to `behind`."""
+    count = len(ids)
+    sees_KK = torch.ones(count, count, dtype=torch.bool).tril()
+    sees_KK[since:, first:behind] = False
+    mask = torch.zeros(count, count).masked_fill(~sees_KK, torch.finfo(torch.float32).min)
+    return backbone(model)(
+        input_ids=torch.tensor([ids]), attention_mask=mask[None, None]
+    ).last_hidden_state[0]
+
+
+def test_a_forks_tokens_do_not_see_what_is_hidden_from_them(model):
+    prompt = RaggedCache(model, 1)
+    prompt.feed([PROMPT])
+    # Hidden: the first tokens, some in the middle of another length, nothing.
+    hidden, cuts = [(0, 2), (3, 6), (0, 0)], [7, 6, 4]
+    rows = prompt.fork([0, 0, 0], cuts, hidden)
+    suffixes = [[1, 2, 3, 4, 5], [30], [7, 8]]
+    found = rows.feed(suffixes)
+    more = rows.feed([[9], [], [10]])
+    for row, (cut, span) in enumerate(zip(cuts, hidden, strict=True)):
+        same(found[row], blind(model, PROMPT[:cut] + suffixes[row], cut, *span)[cut:])
+    same(more[0], blind(model, [*PROMPT[:7], *suffixes[0], 9], 7, 0, 2)[-1:])
+    rows.keep([1, 2])
+    same(rows.feed([[11], [12]])[0], blind(model, [*PROMPT[:6], 30, 11], 6, 3, 6)[-1:])
+    assert not torch.allclose(found[0][0], alone(model, PROMPT[:7] + suffixes[0])[7])
+
+
 def test_the_model_keeps_its_own_attention(model):
     before = model.config._attn_implementation
     RaggedCache(model, 1).feed([PROMPT])

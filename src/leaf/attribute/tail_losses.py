@@ -18,6 +18,18 @@ from leaf.models.prompt_format import EncodedExample
 from leaf.models.shared_prefix import common_prefix
 
 
+class Hidden(NamedTuple):
+    """A group's first conversation once more, some tokens of which what counts does not see.
+
+    What stands between them and what counts has seen them, and is seen.
+    """
+
+    item: EncodedExample
+    """Its response begins with the first token that counts, behind all that is hidden."""
+    tokens: tuple[int, int]
+    """The first that is hidden, and the first behind them."""
+
+
 class _Branch(NamedTuple):
     """A conversation that leaves its group's first one after some tokens."""
 
@@ -25,12 +37,19 @@ class _Branch(NamedTuple):
     item: EncodedExample
     kept: int
     """How many of its tokens are not computed again."""
+    hidden: tuple[int, int] = (0, 0)
+
+    @classmethod
+    def of(cls, group: int, leader: EncodedExample, other: EncodedExample | Hidden) -> "_Branch":
+        """Return how a conversation leaves the first one of its group."""
+        item, hidden = other if isinstance(other, Hidden) else (other, (0, 0))
+        return cls(group, item, shared(leader, item), hidden)
 
 
 def tail_losses(
     model: Any,
     head: Head,
-    groups: Sequence[Sequence[EncodedExample]],
+    groups: Sequence[Sequence[EncodedExample | Hidden]],
     *,
     token_budget: int,
     share: bool,
@@ -40,16 +59,16 @@ def tail_losses(
     Args:
         model: A frozen causal language model.
         head: Its output head.
-        groups: Conversations that begin alike.
+        groups: Conversations that begin alike; what is `Hidden` can be computed shared alone.
         token_budget: Most tokens, padding included, in one pass beyond the first conversations'.
         share: Compute once what a group shares with its first one; the model's cache must allow
             that (`leaf.models.paths`).
     """
     if not share:
-        items = [item for group in groups for item in group]
+        items = [_plain(item) for group in groups for item in group]
         losses = iter(_whole(model, head, items, token_budget))
         return [[next(losses) for _ in group] for group in groups]
-    leaders = [group[0] for group in groups]
+    leaders = [_plain(group[0]) for group in groups]
     cache = RaggedCache(model, len(leaders))
     hidden_BKD = cache.feed([leader.ids for leader in leaders])
     losses_of = [
@@ -57,14 +76,15 @@ def tail_losses(
         for leader, hidden_KD in zip(leaders, hidden_BKD, strict=True)
     ]
     branches = [
-        _Branch(number, item, shared(group[0], item))
-        for number, group in enumerate(groups)
+        _Branch.of(number, leader, item)
+        for number, (leader, group) in enumerate(zip(leaders, groups, strict=True))
         for item in group[1:]
     ]
     tails: dict[int, Tensor] = {}
     for batch in _batches([branch.item for branch in branches], token_budget):
         part = [branches[at] for at in batch]
-        fork = cache.fork([branch.group for branch in part], [branch.kept for branch in part])
+        parents, lengths = [branch.group for branch in part], [branch.kept for branch in part]
+        fork = cache.fork(parents, lengths, [branch.hidden for branch in part])
         hidden_BKD = fork.feed([branch.item.ids[branch.kept :] for branch in part])
         for at, branch, hidden_KD in zip(batch, part, hidden_BKD, strict=True):
             tails[at] = _losses_after(head, branch.item, branch.kept, hidden_KD)
@@ -79,12 +99,18 @@ def shared(leader: EncodedExample, item: EncodedExample) -> int:
     return min(common_prefix(leader.ids, item.ids), item.prompt_length - 1)
 
 
-def fed(group: Sequence[EncodedExample], *, share: bool) -> int:
+def fed(group: Sequence[EncodedExample | Hidden], *, share: bool) -> int:
     """Return how many tokens `tail_losses` feeds the model for one group, padding left out."""
+    items = [item.item if isinstance(item, Hidden) else item for item in group]
     return sum(
-        len(item.ids) - (shared(group[0], item) if share and at else 0)
-        for at, item in enumerate(group)
+        len(item.ids) - (shared(items[0], item) if share and at else 0)
+        for at, item in enumerate(items)
     )
+
+
+def _plain(item: EncodedExample | Hidden) -> EncodedExample:
+    assert isinstance(item, EncodedExample)  # noqa: S101 - the detector sees to that
+    return item
 
 
 def _whole(

@@ -36,6 +36,8 @@ class RaggedCache:
         self.model = model
         self.lengths = [0] * count
         """Tokens of each row that the cache holds and attention sees; may be made less."""
+        self.hidden = [(0, 0)] * count
+        """Of each row the slots (first, and behind the last) that what comes after does not see."""
         layers = model.config.get_text_config().num_hidden_layers
         self._layers = [_Layer() for _ in range(layers)]
 
@@ -54,7 +56,7 @@ class RaggedCache:
     def _pass(self, tokens: Sequence[Sequence[int]]) -> tuple[Tensor, ...]:
         device = self.model.device
         counts = [len(row) for row in tokens]
-        now = _Pass.of(self.lengths, counts, device)
+        now = _Pass.of(self.lengths, counts, self.hidden, device)
         for layer in self._layers:
             layer.now = now
         ids_1N = torch.tensor([[token for row in tokens for token in row]], device=device)
@@ -69,8 +71,16 @@ class RaggedCache:
         self.lengths = [length + count for length, count in zip(self.lengths, counts, strict=True)]
         return hidden_1ND[0].split(counts)  # type: ignore[no-any-return]
 
-    def fork(self, parents: Sequence[int], lengths: Sequence[int]) -> "RaggedCache":
-        """Return new rows: row i is a copy of the first `lengths[i]` tokens of row `parents[i]`."""
+    def fork(
+        self,
+        parents: Sequence[int],
+        lengths: Sequence[int],
+        hidden: Sequence[tuple[int, int]] | None = None,
+    ) -> "RaggedCache":
+        """Return new rows: row i is a copy of the first `lengths[i]` tokens of row `parents[i]`.
+
+        `hidden[i]` are slots (first, and behind the last) that what row i is fed does not see.
+        """
         for parent, length in zip(parents, lengths, strict=True):
             if not 0 <= length <= self.lengths[parent]:
                 raise ValueError(
@@ -78,6 +88,7 @@ class RaggedCache:
                 )
         forked = RaggedCache(self.model, len(parents))
         forked.lengths = list(lengths)
+        forked.hidden = list(hidden or [self.hidden[parent] for parent in parents])
         index_B = torch.tensor(parents, device=self.model.device)
         for child, parent_layer in zip(forked._layers, self._layers, strict=True):
             child.copy(parent_layer, index_B, max(lengths))
@@ -87,9 +98,12 @@ class RaggedCache:
         """Copy rows of another cache over rows here: empty ones, or new ones at the end."""
         if not rows:
             return
-        self.lengths += [0] * (max(targets) + 1 - len(self.lengths))
+        more = max(targets) + 1 - len(self.lengths)
+        self.lengths += [0] * more
+        self.hidden += [(0, 0)] * more
         for row, target in zip(rows, targets, strict=True):
             self.lengths[target] = other.lengths[row]
+            self.hidden[target] = other.hidden[row]
         reach = max(other.lengths[row] for row in rows)
         rows_B, targets_B = (torch.tensor(at, device=self.model.device) for at in (rows, targets))
         for layer, other_layer in zip(self._layers, other._layers, strict=True):
@@ -98,6 +112,7 @@ class RaggedCache:
     def keep(self, rows: Sequence[int]) -> None:
         """Let go of all rows but these; they are numbered anew in this order."""
         self.lengths = [self.lengths[row] for row in rows]
+        self.hidden = [self.hidden[row] for row in rows]
         index_B = torch.tensor(rows, device=self.model.device)
         for layer in self._layers:
             # Layer by layer, so that only one layer is there twice at a time.
@@ -118,14 +133,23 @@ class _Pass:
     """What `mask` made: the same in every layer that has as many heads to a key."""
 
     @classmethod
-    def of(cls, lengths: Sequence[int], counts: Sequence[int], device: torch.device) -> "_Pass":
-        """Plan to append `counts[i]` tokens to row i, which has `lengths[i]`."""
+    def of(
+        cls,
+        lengths: Sequence[int],
+        counts: Sequence[int],
+        hidden: Sequence[tuple[int, int]],
+        device: torch.device,
+    ) -> "_Pass":
+        """Plan to append `counts[i]` tokens to row i (`lengths[i]` long), blind to `hidden[i]`."""
         rows_N = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
         places_N = torch.cat([torch.arange(count) for count in counts])
         slots_N = torch.tensor(lengths)[rows_N] + places_N
         slots_BK = torch.zeros(len(counts), max(counts), dtype=torch.long)
         slots_BK[rows_N, places_N] = slots_N
         sees_BKT = torch.arange(int(slots_N.max()) + 1) <= slots_BK[:, :, None]
+        for row, (first, behind) in enumerate(hidden):
+            if first < behind:
+                sees_BKT[row, slots_BK[row] >= behind, first:behind] = False
         return cls(rows_N.to(device), places_N.to(device), slots_N.to(device), sees_BKT.to(device))
 
     def mask(self, share: int) -> Tensor:

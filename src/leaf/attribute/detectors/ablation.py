@@ -10,12 +10,14 @@ from pydantic import Field
 from leaf.attribute.batched import check_finite, score_in_batches, too_long
 from leaf.attribute.detector import Detector, Evidence, MeasuredModel
 from leaf.attribute.ranking import min_max, of_kind, text_start
+from leaf.errors import ModelError
 from leaf.recipe.base import Count, Section
 from leaf.recipe.detectors import detector
 from leaf.records import Attribution, NormalisedScores, Problem, RankedUnits, Sensitivity
 from leaf.text.units import Piece, UnitName, may_go, pieces, without
 
 if TYPE_CHECKING:
+    from leaf.attribute.tail_losses import Hidden
     from leaf.models.load import Loaded
     from leaf.models.prompt_format import EncodedExample, PromptFormat
 
@@ -29,8 +31,8 @@ class Trial:
 
     whole: "EncodedExample"
     """Its response begins with the first token that counts, in the prompt or after it."""
-    cut: tuple["EncodedExample", ...]
-    """As `whole`, without the piece of the same number."""
+    cut: tuple["EncodedExample | Hidden", ...]
+    """As `whole`, without the piece of the same number, or with it hidden."""
     places: tuple[Piece, ...]
     counted: tuple[tuple[int, ...], ...]
     """For each piece the tokens that count, as distances from the conversation's end (1: last)."""
@@ -57,6 +59,10 @@ class Ablation(Detector):
     question mark is never taken away. Forward passes only: one of the whole conversation, and for
     each piece one of what follows it, be it of one kind or of several. With a teacher the scores of
     both models are added up.
+
+    With `hide` a piece is not taken away: the tokens that count do not attend to it (attention
+    knockout, Geva et al., 2023), while what stands between has read it. That is one pass of the
+    conversation, and for each piece one of the tokens that count.
     """
 
     name = "ablation"
@@ -77,6 +83,11 @@ class Ablation(Detector):
             description="take away only so many pieces, those of the lowest gradient gap; null:"
             " every piece",
         )
+        hide: bool = Field(
+            False,
+            description="leave the piece where it is and hide it from what asks and answers: nearly"
+            " the same ranking, in a tenth of the time where pieces are many",
+        )
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -94,6 +105,11 @@ class Ablation(Detector):
         Raises:
             NonFiniteError: a value is NaN or infinite; names the model, problem and dtype.
         """
+        if self.options.hide and not model.paths.shares:
+            raise ModelError(
+                f"{model.loaded.source.name}: pieces cannot be hidden from it "
+                f"({model.paths.slower('ablation')}); leave out attribute.ablation.hide"
+            )
         pairs = zip(problems, references, strict=True)
         return score_in_batches(
             problems,
@@ -107,7 +123,10 @@ class Ablation(Detector):
 
     def _prepare(self, model: MeasuredModel, problem: Problem, reference: str) -> Trial | str:
         places = model.places[problem.id] if model.places is not None else None
-        return plan_trial(problem, reference, model.chat, self.kinds, places, loaded=model.loaded)
+        hide: bool = self.options.hide
+        return plan_trial(
+            problem, reference, model.chat, self.kinds, places, hide=hide, loaded=model.loaded
+        )
 
     def rank_units(self, evidence: Evidence, unit: str = "token") -> RankedUnits | str:
         """Rank by what was measured of that unit, else of the first that was measured."""
@@ -170,7 +189,8 @@ class Ablation(Detector):
     def measure_key(self) -> dict[str, Any]:
         """Name the unit, or the units; which pieces were proposed is named by themselves."""
         kinds = self.kinds
-        return {"ablation_unit": kinds[0] if len(kinds) == 1 else kinds}
+        hide = {"hide": True} if self.options.hide else {}
+        return {"ablation_unit": kinds[0] if len(kinds) == 1 else kinds, **hide}
 
     def rank_key(self) -> dict[str, Any]:
         """Name nothing: what was measured decides the ranking."""
@@ -215,13 +235,16 @@ def plan_trial(
     units: Sequence[str],
     places: Sequence[Piece] | None = None,
     *,
+    hide: bool = False,
     loaded: "Loaded | None" = None,
 ) -> Trial | str:
     """Tokenise a problem whole and without each piece, or say why it cannot be scored.
 
-    Pieces are the `places`, or all of the `units`, each once; `loaded` is whose context must hold
-    the whole.
+    Pieces are the `places`, or all of the `units`, each once; with `hide` they stay, unseen.
+    `loaded` is whose context must hold the whole.
     """
+    from leaf.attribute.tail_losses import Hidden
+
     if not reference.strip():
         return "no reference response"
     of_unit = {unit: _places(problem, chat, unit, places, alone=len(units) == 1) for unit in units}
@@ -234,14 +257,20 @@ def plan_trial(
         return too_long(loaded)
     length = whole.response_length
     asked = _asked(problem, chat, len(whole.ids))
-    cut, counted = [], []
+    cut: list[EncodedExample | Hidden] = []
+    counted = []
     for place in chosen:
-        left = replace(problem, question=_without(problem, place))
-        one = chat.encode(left.content, reference, left.response_prefix, left.turns)
+        left = problem if hide else replace(problem, question=_without(problem, place))
+        one = (
+            whole
+            if hide
+            else chat.encode(left.content, reference, left.response_prefix, left.turns)
+        )
         # A first token has none before it that could predict it.
         after = [back for start, back in asked if start >= place[1] and back < len(one.ids)]
         counted.append((*after, *range(length, 0, -1)))
-        cut.append(replace(one, prompt_length=len(one.ids) - counted[-1][0]))
+        one = replace(one, prompt_length=len(one.ids) - counted[-1][0])
+        cut.append(Hidden(one, _tokens(problem, chat, place)) if hide else one)
     return Trial(
         whole=replace(whole, prompt_length=len(whole.ids) - max(each[0] for each in counted)),
         cut=tuple(cut),
@@ -275,6 +304,17 @@ def _places(
         every = pieces(problem.question, unit)
     chosen = every if places is None or alone else [one for one in every if one in places]
     return [place for place in chosen if may_go(problem.question[slice(*place)])]
+
+
+def _tokens(problem: Problem, chat: "PromptFormat", place: Piece) -> tuple[int, int]:
+    """Return the first token of a piece and the first behind it; (0, 0) where it has none."""
+    found = [
+        token
+        for unit in chat.prompt(problem).units
+        if place[0] <= unit.start < place[1]
+        for token in unit.tokens
+    ]
+    return (min(found), max(found) + 1) if found else (0, 0)
 
 
 def _without(problem: Problem, place: Piece) -> str:
