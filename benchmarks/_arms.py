@@ -66,10 +66,10 @@ PIECES = {
     for unit in ("sentence", "clause", "phrase")
 }
 for _unit in ("sentence", "phrase"):
-    _options = {"unit": _unit}
-    PIECES[f"ablation_{_unit}_alone"] = Arm(detector="ablation", options=_options, alone=True)
-    PIECES[f"ablation_{_unit}_hidden"] = Arm(detector="ablation", options=_options | {"hide": True})
-"""Ablation by what it takes away at a time, by the student's alone, and hiding what it takes."""
+    for _name, _hide in (("alone", False), ("hidden", True)):
+        _options = {"unit": _unit, "hide": _hide}
+        PIECES[f"ablation_{_unit}_{_name}"] = Arm(detector="ablation", options=_options, alone=True)
+"""Ablation by what it takes away at a time; by the student alone; and there hiding the pieces."""
 
 _EVERY = {**ARMS, **PIECES}
 

@@ -188,6 +188,15 @@ def test_a_model_that_we_cannot_blind_is_refused(tiny_model: Any, loaded: Loaded
         attributor(replace(loaded, model=model), {"hide": True}).attribute([asked(RED)], ["4"])
 
 
+def test_the_teacher_is_measured_as_the_option_says() -> None:
+    kind = detector_class("ablation")
+    assert kind().roles() == ("student", "teacher")
+    alone = kind(kind.Options(teacher=False))
+    assert alone.roles() == alone.roles(teacher=False) == ("student",)
+    with pytest.raises(ValueError, match="chosen by the gradient of both models"):
+        kind.Options(teacher=False, proposals=2)
+
+
 def test_the_cue_that_misleads_the_student_scores_lowest(loaded: Loaded) -> None:
     # Trained to say 7 where it reads "red": without the word the right answer, 4, gains.
     (found,) = attributor(loaded, {"unit": "word"}).attribute(

@@ -117,8 +117,7 @@ class Detector(ABC):
         self.units: tuple[str, ...] = ("token",)
         """What will be ranked and cut, `prune.units` of a recipe."""
 
-    @classmethod
-    def roles(cls, *, teacher: bool = True) -> tuple[str, ...]:
+    def roles(self, *, teacher: bool = True) -> tuple[str, ...]:
         """Return which models it measures: none, `student`, or `student` and `teacher`.
 
         Args:
@@ -127,15 +126,15 @@ class Detector(ABC):
         Raises:
             UsageError: it compares two models and there is no teacher.
         """
-        if cls.needs == "nothing":
+        if self.needs == "nothing":
             return ()
-        if cls.needs == "both" and not teacher:
+        if self.needs == "both" and not teacher:
             alone = [name for name in SHIPPED if detector_class(name).needs == "student"]
             raise UsageError(
-                f"detector `{cls.name}` compares two models, and there is no teacher: name one, or "
-                f"take {' or '.join(alone)}"
+                f"detector `{self.name}` compares two models, and there is no teacher: name one, "
+                f"or take {' or '.join(alone)}"
             )
-        both = teacher and (cls.needs == "both" or cls.asks_teacher)
+        both = teacher and (self.needs == "both" or self.asks_teacher)
         return ("student", "teacher") if both else ("student",)
 
     def measure(

@@ -294,11 +294,12 @@ class Recipe(Section):
             if is_set:
                 raise ValueError(f"`{setting}` needs a teacher, but the recipe has teacher: self")
         for name in (self.attribute.detector, *self.attribute.controls):
+            detector = detector_class(name)(self.attribute.options(name))
             try:
-                detector_class(name).roles(teacher=False)
+                detector.roles(teacher=False)
             except UsageError as error:
                 raise ValueError(f"teacher: self: {error}") from None
-            if detector_class(name)(self.attribute.options(name)).chooses_places:
+            if detector.chooses_places:
                 raise ValueError(
                     f"teacher: self: `attribute.{name}.proposals` are chosen by the gradient of "
                     "both models; set it to null, and every piece is looked at"
