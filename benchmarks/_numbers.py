@@ -20,7 +20,7 @@ TAKES_IN = "takes_in"
 _OF_NUMBERS = ("numbers", "close")
 """The graders of answers that are numbers."""
 
-_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?!\w)")
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?!\w|\.\d)")
 _UNITS = re.compile(r"\\text\{[^{}]*\}")
 _PART = re.compile(r"\n|(?<=[.;:])\s")
 _CALCULATION = re.compile(

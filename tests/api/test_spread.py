@@ -3,7 +3,7 @@
 import pytest
 
 import leaf
-from leaf.errors import ModelError, RecipeError
+from leaf.errors import ModelError, RecipeError, UsageError
 from leaf.models.spread import is_spread
 from tests.api.conftest import DISTRACTION, QUESTION, REFERENCE
 
@@ -59,10 +59,29 @@ def test_a_spread_teacher_teaches_what_a_whole_one_does(
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
 
 
+def test_a_spread_teacher_distils(
+    student: leaf.Model, teacher: leaf.Model, spread_teacher: leaf.Model
+) -> None:
+    trained = [leaf.distill(student, one, ROWS, max_steps=1) for one in (teacher, spread_teacher)]
+    whole, spread = (one.metrics[0]["loss"] for one in trained)
+    assert spread == pytest.approx(whole, rel=1e-5)
+
+
 def test_a_spread_student_is_not_trained(teacher: leaf.Model, spread_student: leaf.Model) -> None:
     for train in (leaf.distillation_loss, leaf.distill):
         with pytest.raises(ModelError, match="is spread over several places"):
             train(spread_student, teacher, ROWS)
+
+
+def test_a_part_that_is_none_is_refused_in_one_line() -> None:
+    with pytest.raises(UsageError, match=r"device_map names `0`, but the model has no such"):
+        leaf.Model.load("package:playground/models/student", device_map={0: "cpu"})  # type: ignore[dict-item]
+
+
+def test_a_head_that_is_one_with_the_embeddings_stays_in_memory_as_both() -> None:
+    for places in ({"model": "cpu", "lm_head": "disk"}, {"model": "disk", "lm_head": "cpu"}):
+        with pytest.raises(ModelError, match="leaves the output head on disk"):
+            leaf.Model.load("package:playground/models/student", device_map=places)
 
 
 def test_a_place_that_is_none_is_refused_in_one_line() -> None:

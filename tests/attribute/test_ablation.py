@@ -191,10 +191,10 @@ def test_a_model_that_we_cannot_blind_is_refused(tiny_model: Any, loaded: Loaded
 def test_the_teacher_is_measured_as_the_option_says() -> None:
     kind = detector_class("ablation")
     assert kind().roles() == ("student", "teacher")
-    alone = kind(kind.Options(teacher=False))
+    alone = kind(kind.Options(student_alone=True))
     assert alone.roles() == alone.roles(teacher=False) == ("student",)
     with pytest.raises(ValueError, match="chosen by the gradient of both models"):
-        kind.Options(teacher=False, proposals=2)
+        kind.Options(student_alone=True, proposals=2)
 
 
 def test_the_cue_that_misleads_the_student_scores_lowest(loaded: Loaded) -> None:

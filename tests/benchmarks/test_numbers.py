@@ -34,6 +34,7 @@ def test_only_calculations_count(text: str, found: set[float]) -> None:
 
 def test_numbers_are_those_in_digits() -> None:
     assert numbers_of("Room 12b has 3.50 m, 1,000 nails and two doors; 7.") == {3.5, 1000.0, 7.0}
+    assert numbers_of("3.5m of rope") == set()
 
 
 def test_a_number_left_out_and_one_taken_in_are_seen_each_by_itself() -> None:

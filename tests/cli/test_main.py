@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -320,6 +321,8 @@ def test_a_run_finds_the_planted_cue_and_verifies_its_removal(
     nothing = {"right": 0, "wrong": 0, "ungradable": 0, "not asked": 0}
     assert report["outcomes"]["wrong"] == nothing | {"right": 4}
     assert report["outcomes"]["right"] == nothing | {"not asked": 4}
+    page = (finished[0] / "report.html").read_text(encoding="utf-8")
+    assert "Teacher not asked" in " ".join(re.sub("<[^>]*>", " ", page).split())
     found = counts(report)
     assert found["attributed"] == 4
     kept = [

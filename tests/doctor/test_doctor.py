@@ -22,6 +22,7 @@ from leaf.doctor.machine import check_disk, check_memory
 from leaf.models import threads
 from leaf.models.files import Source
 from leaf.models.load import best_device, resolve_dtype
+from leaf.models.paths import Paths
 from leaf.recipe import ModelSection, Recipe
 from leaf.recipe.reading import check_recipe
 
@@ -429,6 +430,22 @@ def test_a_device_map_that_does_not_fit_the_model_is_bad(values: dict[str, Any])
     values["teacher"] = {**values["teacher"], "device_map": {"model.embed_tokens": "cpu"}}
     (bad,) = found(values, "bad")
     assert "device_map leaves out model.layers.0." in bad
+
+
+def test_what_a_detector_cannot_hide_from_a_model_is_bad(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = Paths(
+        packs=True, shares=False, pads=True, answers_padded=True, learns_packed=True,
+        why={"shares": "its window slides"},
+    )  # fmt: skip
+    monkeypatch.setattr("leaf.doctor.paths.verdict", lambda *_: paths)
+    values["attribute"] = {**values.get("attribute", {}), "detector": "ablation", "controls": []}
+    assert found(values, "bad") == []
+    values["attribute"] |= {"ablation": {"hide": True, "student_alone": True}}
+    (bad,) = found(values, "bad")
+    assert "pieces cannot be hidden from it (its window slides); leave out" in bad
+    assert bad.startswith("student: ")
 
 
 def test_a_device_that_is_not_here_is_told_once(values: dict[str, Any]) -> None:

@@ -138,7 +138,9 @@ class Model:
             "revision": revision,
             "system": system,
             "adapter": adapter,
-            "device_map": dict(device_map) if isinstance(device_map, Mapping) else device_map,
+            "device_map": {str(part): place for part, place in device_map.items()}
+            if isinstance(device_map, Mapping)
+            else device_map,
         }
         section = check_section(ModelSection, values, source="leaf.Model.load")
         loaded = load(section, find(section))

@@ -137,6 +137,17 @@ class Detector(ABC):
         both = teacher and (self.needs == "both" or self.asks_teacher)
         return ("student", "teacher") if both else ("student",)
 
+    def check_paths(self, paths: "Paths", name: str) -> None:  # noqa: B027 - most take any
+        """Refuse a model that cannot be measured as the options say; told before long work.
+
+        Args:
+            paths: What the model's rehearsal found.
+            name: The model's, for the message.
+
+        Raises:
+            ModelError: says why, and what to set.
+        """
+
     def measure(
         self, model: MeasuredModel, problems: Sequence[Problem], references: Sequence[str]
     ) -> list[Sensitivity]:

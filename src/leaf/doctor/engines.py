@@ -51,7 +51,10 @@ def check_weights(recipe: Recipe) -> Iterator[Finding]:
     loading, ways = [], []
     if measuring := _measure_teacher(recipe):
         loading.append(f"detection ({', '.join(measuring)})")
-        ways.append("teacher: self with attribute.detector: ablation for a detection without it")
+        ways.append(
+            "attribute.detector: ablation with attribute.ablation.student_alone: true for a "
+            "detection without it"
+        )
     if recipe.distill.needs_teacher and recipe.distill.teacher != "served":
         loading.append(f"training (distill.teacher: {recipe.distill.teacher})")
         ways.append("distill.teacher: served for training")

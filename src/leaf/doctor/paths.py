@@ -9,7 +9,7 @@ from leaf.errors import LeafError
 from leaf.models import load
 from leaf.models.rehearsal import rehearse_copy
 from leaf.models.spread import check_map, check_places
-from leaf.pipeline.rehearsal import uses_of, verdict
+from leaf.pipeline.rehearsal import check_detectors, uses_of, verdict
 from leaf.recipe import Recipe
 from leaf.store.memory import memory_of, size_of
 
@@ -35,6 +35,7 @@ def check_paths(
             paths = verdict(model.section, model.source) if fits else rehearse_copy(model.config)
             for use in uses:
                 paths.check(use, model.section.model)
+            check_detectors(recipe, model.role, paths, model.section.model)
             if "training" in uses and trained:
                 rehearse_training(model.config, recipe.distill, name=model.section.model)
         except LeafError as error:

@@ -114,7 +114,7 @@ def _content(source: Source, model: Any) -> str:
     """Name what a rehearsal is kept by: what a path is right for on one device may fail on two."""
     if not is_spread(model):
         return source.fingerprint
-    return f"{source.fingerprint} on {sorted(set(map(str, model.hf_device_map.values())))}"
+    return f"{source.fingerprint} on {sorted(model.hf_device_map.items(), key=str)}"
 
 
 def fits(source: Source, kind: Any = AutoModelForCausalLM) -> set[str]:

@@ -74,7 +74,7 @@ def check_map(section: ModelSection, skeleton: Any) -> None:
     head = skeleton.get_output_embeddings().weight
     named = skeleton.named_parameters(remove_duplicate=False)
     heads = [_holding(name, places) for name, weight in named if weight is head]
-    if all(places[max(held, key=len)] == "disk" for held in heads):
+    if any(places[max(held, key=len)] == "disk" for held in heads):
         _refuse_head(section.model)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
+from leaf.attribute import Detector
 from leaf.distill.rehearsal import rehearse_training
 from leaf.generate import engine_of
 from leaf.models import load
@@ -27,8 +28,7 @@ def uses_of(recipe: Recipe, role: str, *, asked: bool, training: bool) -> tuple[
     uses = []
     if asked and engine_of(section, recipe.generate) == "hf":
         uses.append("generation")
-    names = (recipe.attribute.detector, *recipe.attribute.controls) if asked else ()
-    detectors = [detector_class(name)(recipe.attribute.options(name)) for name in names]
+    detectors = _detectors(recipe) if asked else []
     for detector in detectors:
         if role in detector.roles(teacher=not recipe.alone):
             uses.append("sensitivity" if needs_gradient(detector) else "ablation")
@@ -40,6 +40,23 @@ def uses_of(recipe: Recipe, role: str, *, asked: bool, training: bool) -> tuple[
     if taught and role == "teacher":
         uses.append("ablation")
     return tuple(dict.fromkeys(uses))
+
+
+def check_detectors(recipe: Recipe, role: str, paths: Paths, name: str) -> None:
+    """Refuse a model that a recipe's detectors cannot measure as their options say.
+
+    Raises:
+        ModelError: says why, and what to set.
+    """
+    for detector in _detectors(recipe):
+        if role in detector.roles(teacher=not recipe.alone):
+            detector.check_paths(paths, name)
+
+
+def _detectors(recipe: Recipe) -> list[Detector]:
+    """Return the recipe's detector and its controls."""
+    names = (recipe.attribute.detector, *recipe.attribute.controls)
+    return [detector_class(name)(recipe.attribute.options(name)) for name in names]
 
 
 def rehearse(recipe: Recipe, role: str, source: Source, uses: Collection[str]) -> Paths:
@@ -84,6 +101,8 @@ def rehearse_all(
         uses = uses_of(recipe, role, asked=role in asked, training=training)
         if uses and (source.files is not None or source.held is not None):
             paths = rehearse(recipe, role, source, uses)
+            if role in asked:
+                check_detectors(recipe, role, paths, source.name)
             if any(paths.way(use) != "packed" for use in uses):
                 say(f"{role}: {paths.line}")
 

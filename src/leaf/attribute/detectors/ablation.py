@@ -19,6 +19,7 @@ from leaf.text.units import Piece, UnitName, may_go, pieces, without
 if TYPE_CHECKING:
     from leaf.attribute.tail_losses import Hidden
     from leaf.models.load import Loaded
+    from leaf.models.paths import Paths
     from leaf.models.prompt_format import EncodedExample, PromptFormat
 
 _WIDE = ("phrase", "clause", "sentence", "paragraph")
@@ -58,11 +59,11 @@ class Ablation(Detector):
     the answer, yet the question leans on it; on what distracts neither leans. A piece with a
     question mark is never taken away. Forward passes only: one of the whole conversation, and for
     each piece one of what follows it, be it of one kind or of several. With a teacher the scores of
-    both models are added up, unless `teacher` is false.
+    both models are added up, unless `student_alone`.
 
-    With `hide` a piece is not taken away: the tokens that count do not attend to it (attention
-    knockout, Geva et al., 2023), while what stands between has read it. That is one pass of the
-    conversation, and for each piece one of the tokens that count.
+    With `hide` a piece is not taken away: from the first token that counts on nothing attends to it
+    (attention knockout, Geva et al., 2023); what stands between has read it. That is one pass of
+    the conversation, and for each piece one of its end.
     """
 
     name = "ablation"
@@ -88,24 +89,24 @@ class Ablation(Detector):
             description="leave the piece where it is and hide it from what asks and answers: nearly"
             " the same ranking, in a tenth of the time where pieces are many",
         )
-        teacher: bool = Field(
-            True,
-            description="add the teacher's scores to the student's, where there is one: most of the"
-            " time, and on real distractions nothing more was found with them",
+        student_alone: bool = Field(
+            False,
+            description="leave out the scores of the teacher, where there is one: most of the time,"
+            " and on real distractions nothing more was found with them",
         )
 
         @model_validator(mode="after")
         def _check(self) -> "Ablation.Options":
-            if self.proposals is not None and not self.teacher:
+            if self.proposals is not None and self.student_alone:
                 raise ValueError(
-                    "`proposals` are chosen by the gradient of both models, so `teacher: false` "
+                    "`proposals` are chosen by the gradient of both models, so `student_alone` "
                     "cannot be had with them"
                 )
             return self
 
     def roles(self, *, teacher: bool = True) -> tuple[str, ...]:
         """Return `student`, and `teacher` where there is one and its scores are added."""
-        return super().roles(teacher=teacher and self.options.teacher)
+        return super().roles(teacher=teacher and not self.options.student_alone)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -115,6 +116,14 @@ class Ablation(Detector):
         wide = tuple(dict.fromkeys(unit for unit in self.units if unit in _WIDE))
         return wide or ("sentence",)
 
+    def check_paths(self, paths: "Paths", name: str) -> None:
+        """Refuse to hide pieces from a model whose attention we cannot mask."""
+        if self.options.hide and not paths.shares:
+            raise ModelError(
+                f"{name}: pieces cannot be hidden from it ({paths.slower('ablation')}); leave out "
+                "attribute.ablation.hide"
+            )
+
     def measure(
         self, model: MeasuredModel, problems: Sequence[Problem], references: Sequence[str]
     ) -> list[Sensitivity]:
@@ -123,11 +132,7 @@ class Ablation(Detector):
         Raises:
             NonFiniteError: a value is NaN or infinite; names the model, problem and dtype.
         """
-        if self.options.hide and not model.paths.shares:
-            raise ModelError(
-                f"{model.loaded.source.name}: pieces cannot be hidden from it "
-                f"({model.paths.slower('ablation')}); leave out attribute.ablation.hide"
-            )
+        self.check_paths(model.paths, model.loaded.source.name)
         pairs = zip(problems, references, strict=True)
         return score_in_batches(
             problems,
