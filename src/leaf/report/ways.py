@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaf.recipe import Recipe
+from leaf.recipe.detectors import options_of
 from leaf.recipe.reading import arm_recipes, describe
 from leaf.recipe.schema import SELF
 from leaf.store.arms import in_order
@@ -105,7 +106,10 @@ def _taught_by(recipe: Recipe, arm: str) -> str:
 
 def _differs(recipe: Recipe, whole: Recipe) -> dict[str, Any]:
     """Return the keys that an arm has otherwise; what it does not compare is left out."""
-    before = {key: value for key, value, _ in describe(whole)}
+    detector = recipe.attribute.detector
+    # Of a detector that the whole recipe has not, the defaults are nothing to tell.
+    usual = describe(options_of(detector)(), f"attribute.{detector}.")
+    before = {key: value for key, value, _ in (*usual, *describe(whole))}
     same = {"arms", "attribute.controls"}
     teacher: dict[str, Any] = {}
     if recipe.alone and not whole.alone:
