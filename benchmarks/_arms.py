@@ -8,9 +8,10 @@ from benchmarks._ranking import Agreement, agreement
 from benchmarks.common import ROOT
 from leaf.attribute import Detector, normalise_scores
 from leaf.attribute.batched import Item
-from leaf.attribute.detectors.ablation import Ablation, plan_trial
+from leaf.attribute.detectors.ablation import Ablation
 from leaf.attribute.embedding_gradient import unscored
 from leaf.attribute.tail_losses import fed
+from leaf.attribute.trials import plan_trial
 from leaf.errors import LeafError
 from leaf.models.load import load_tokenizer
 from leaf.models.prompt_format import PromptFormat

@@ -34,8 +34,8 @@ from benchmarks._gsm_ic import STUDENT
 from benchmarks._measure import timed
 from benchmarks.attribute import SMALLEST, open_model, path_of
 from benchmarks.common import ROOT, AsJson, out_console, print_json, start
-from leaf.attribute.detectors.ablation import Trial, plan_trial
 from leaf.attribute.tail_losses import Hidden, fed, tail_losses
+from leaf.attribute.trials import Trial, plan_trial
 from leaf.errors import LeafError, UsageError
 from leaf.models import load
 from leaf.models.load import Loaded

@@ -135,13 +135,12 @@ def grouped(students: Sequence[Student]) -> tuple[dict[tuple[str, str], Group], 
     groups: dict[tuple[str, str], Group] = {}
     changed = 0
     every = list(graded(students))
-    asked = {
-        (one.student.pair, problem.id): problem.question
-        for one in every
-        for problem in one.problems
-    }
+    asked: dict[str, dict[str, str]] = {}
     for one in every:
-        clean = {name: text for (pair, name), text in asked.items() if pair == one.student.pair}
+        of_pair = asked.setdefault(one.student.pair, {})
+        of_pair |= {problem.id: problem.question for problem in one.problems}
+    for one in every:
+        clean = asked[one.student.pair]
         found = {**measures(one.scores), **computed(one.problems, one.answers, clean)}
         place = one.student.pair, one.student.setting
         group = groups.setdefault(place, Group(*place))

@@ -11,9 +11,9 @@ import torch
 
 from leaf.attribute import Evidence, detector_class
 from leaf.attribute.checks import check_measured
-from leaf.attribute.detectors.ablation import plan_trial
 from leaf.attribute.ranking import of_kind
 from leaf.attribute.tail_losses import fed, tail_losses
+from leaf.attribute.trials import plan_trial
 from leaf.errors import LeafError, ModelError, NonFiniteError
 from leaf.models.load import Loaded, load
 from leaf.models.output_head import output_head

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.ablation import UNITS, batched, measure, single
-from leaf.attribute.detectors.ablation import Trial, plan_trial
+from leaf.attribute.trials import Trial, plan_trial
 from leaf.models.load import load
 from leaf.models.prompt_format import PromptFormat
 from leaf.recipe import DataSection, ModelSection, WorldSection

@@ -101,11 +101,10 @@ def shared(leader: EncodedExample, item: EncodedExample) -> int:
 
 def fed(group: Sequence[EncodedExample | Hidden], *, share: bool) -> int:
     """Return how many tokens `tail_losses` feeds the model for one group, padding left out."""
-    items = [item.item if isinstance(item, Hidden) else item for item in group]
-    return sum(
-        len(item.ids) - (shared(items[0], item) if share and at else 0)
-        for at, item in enumerate(items)
-    )
+    leader = _plain(group[0])
+    branches = [_Branch.of(0, leader, item) for item in group[1:]]
+    own = sum(len(one.item.ids) - (one.kept if share else 0) for one in branches)
+    return len(leader.ids) + own
 
 
 def _plain(item: EncodedExample | Hidden) -> EncodedExample:

@@ -7,12 +7,11 @@ from leaf.errors import LeafError
 from leaf.generate import check_trainable, engine_of
 from leaf.generate.openai import EXTRA, USE, access_of
 from leaf.models import server
-from leaf.pipeline.detectors import takes_gradient
+from leaf.pipeline.detectors import detectors_of, takes_gradient
 from leaf.pipeline.grading import find_judge, judges_of
 from leaf.pipeline.levels import at_level
 from leaf.pipeline.requirements import missing_to_answer
 from leaf.recipe import GenerateSection, ModelSection, Recipe
-from leaf.recipe.detectors import detector_class
 from leaf.records import Problem
 
 _PATIENCE = 2.0
@@ -70,9 +69,7 @@ def _measure_teacher(recipe: Recipe) -> list[str]:
     """Return the detectors whose measurements of the teacher a run takes."""
     if not any(at_level(recipe.prune, level).cuts for level in recipe.prune.levels):
         return []
-    section = recipe.attribute
-    names = dict.fromkeys([section.detector, *section.controls])
-    detectors = [detector_class(name)(section.options(name)) for name in names]
+    detectors = detectors_of(recipe.attribute)
     found = [each.name for each in detectors if "teacher" in each.roles()]
     if takes_gradient(detectors, alone=False):
         found.append("gradient")

@@ -8,7 +8,8 @@ from leaf.attribute import Detector, Evidence, normalise_scores
 from leaf.attribute.ranking import ranked, widen
 from leaf.pipeline.session import Session
 from leaf.prune import candidates, distinct, prune
-from leaf.recipe import PruneSection
+from leaf.recipe import AttributeSection, PruneSection
+from leaf.recipe.detectors import detector_class
 from leaf.records import Attribution, Counterfactual, Problem, RankedUnits, Sensitivity
 from leaf.text.units import Piece
 
@@ -45,6 +46,12 @@ def measure(
             for item, (problem, _) in zip(gradient, pairs, strict=True)
         }
     return session.attributions(name, pairs, places)
+
+
+def detectors_of(section: AttributeSection) -> list[Detector]:
+    """Return a recipe's detector, then its controls, each once."""
+    names = dict.fromkeys([section.detector, *section.controls])
+    return [detector_class(name)(section.options(name)) for name in names]
 
 
 def needs_gradient(detector: Detector) -> bool:

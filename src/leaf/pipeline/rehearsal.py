@@ -2,17 +2,15 @@
 
 from collections.abc import Collection, Iterator
 
-from leaf.attribute import Detector
 from leaf.distill.rehearsal import rehearse_training
 from leaf.generate import engine_of
 from leaf.models import load
 from leaf.models.files import Source
 from leaf.models.paths import Paths, paths_of
 from leaf.models.verdicts import known, own_key
-from leaf.pipeline.detectors import needs_gradient, takes_gradient
+from leaf.pipeline.detectors import detectors_of, needs_gradient, takes_gradient
 from leaf.progress import say
 from leaf.recipe import ModelSection, Recipe
-from leaf.recipe.detectors import detector_class
 
 
 def uses_of(recipe: Recipe, role: str, *, asked: bool, training: bool) -> tuple[str, ...]:
@@ -28,7 +26,7 @@ def uses_of(recipe: Recipe, role: str, *, asked: bool, training: bool) -> tuple[
     uses = []
     if asked and engine_of(section, recipe.generate) == "hf":
         uses.append("generation")
-    detectors = _detectors(recipe) if asked else []
+    detectors = detectors_of(recipe.attribute) if asked else []
     for detector in detectors:
         if role in detector.roles(teacher=not recipe.alone):
             uses.append("sensitivity" if needs_gradient(detector) else "ablation")
@@ -48,15 +46,9 @@ def check_detectors(recipe: Recipe, role: str, paths: Paths, name: str) -> None:
     Raises:
         ModelError: says why, and what to set.
     """
-    for detector in _detectors(recipe):
+    for detector in detectors_of(recipe.attribute):
         if role in detector.roles(teacher=not recipe.alone):
             detector.check_paths(paths, name)
-
-
-def _detectors(recipe: Recipe) -> list[Detector]:
-    """Return the recipe's detector and its controls."""
-    names = (recipe.attribute.detector, *recipe.attribute.controls)
-    return [detector_class(name)(recipe.attribute.options(name)) for name in names]
 
 
 def rehearse(recipe: Recipe, role: str, source: Source, uses: Collection[str]) -> Paths:
