@@ -66,7 +66,7 @@ class Ablation(Detector):
         hide: bool = Field(
             False,
             description="leave the piece where it is and hide it from what asks and answers: nearly"
-            " the same ranking, in an eighth of the time where pieces are many",
+            " the same ranking, in an eighth of the passes where pieces are many",
         )
         student_alone: bool = Field(
             False,
