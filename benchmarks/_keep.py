@@ -24,7 +24,10 @@ from leaf.store.store import Store, stream_records, write_whole
 MOST_BYTES, MOST_RANK = 20 * 10**6, 16
 """Of an adapter that is kept."""
 
-_QUESTION = ("id", "question", "answer", "golds", "tolerance", "grader", "grader_options", "base")
+_QUESTION = (
+    *("id", "question", "answer", "golds", "tolerance", "grader", "grader_options"),
+    *("base", "source"),
+)
 
 
 def keep(

@@ -11,6 +11,7 @@ An arm that is not trained (`before`, `teacher`) has no adapter and no metrics. 
 the machine that trained are cut to their last two parts.
 """
 
+import dataclasses
 import gzip
 import json
 import re
@@ -153,6 +154,20 @@ class Graded:
     problems: list[Problem]
     answers: list[Answer]
     scores: list[Score]
+
+    def parts(self) -> "Iterator[Graded]":
+        """Yield the whole test, then each part that its data name, as `svamp.plain`."""
+        yield self
+        names = sorted({problem.source for problem in self.problems} - {""})
+        for name in names if len(names) > 1 else ():
+            places = [at for at, problem in enumerate(self.problems) if problem.source == name]
+            yield dataclasses.replace(
+                self,
+                test=f"{self.test}.{name}",
+                problems=[self.problems[at] for at in places],
+                answers=[self.answers[at] for at in places],
+                scores=[self.scores[at] for at in places],
+            )
 
 
 def graded(students: Sequence[Student]) -> Iterator[Graded]:

@@ -22,8 +22,9 @@ def draw_group(group: Group, folder: Path) -> Path:
             Interval(value=one.value, low=one.low, high=one.high, n=0) if one else None
             for one in found
         ]
+    shown = {label: label.replace("_", " ").replace(".", ", ") for label in group.tests}
     rows = [
-        f"{label.replace('_', ' ')} ({sum(len(group.bases[test]) for test in tests)})"
+        f"{shown[label]} ({sum(len(group.bases[test]) for test in tests)})"
         for label, tests in group.tests.items()
     ]
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,9 @@ problems), `pair1.mixed` setting B, any other setting goes by its name. `drop` i
 right of the clean questions less what it does of the same ones distracted; `.tokens` and `.cut` are
 an answer's length and the share cut at the limit; `.leaves_out` the share of answers that compute
 without some number of the clean question, `.takes_in` that compute with one which only the
-distracted question has. Questions with passages are measured by SubEM, and by `.EM` and `.F1`.
+distracted question has. `svamp.irrelevant_number` are the questions with a number that their
+equation has not, `svamp.plain` the others. Questions with passages are measured by SubEM, and by
+`.EM` and `.F1`.
 """
 
 import tempfile
@@ -141,12 +143,13 @@ def grouped(students: Sequence[Student]) -> tuple[dict[tuple[str, str], Group], 
         of_pair |= {problem.id: problem.question for problem in one.problems}
     for one in every:
         clean = asked[one.student.pair]
-        found = {**measures(one.scores), **computed(one.problems, one.answers, clean)}
         place = one.student.pair, one.student.setting
         group = groups.setdefault(place, Group(*place))
         arm = group.arms.setdefault(one.student.arm, Arm(one.student.arm))
-        arm.add(one.student, one.test, one.answers, found)
-        group.bases[one.test] = {problem.id: problem.base or problem.id for problem in one.problems}
+        for part in one.parts():
+            found = {**measures(part.scores), **computed(part.problems, part.answers, clean)}
+            arm.add(one.student, part.test, part.answers, found)
+            group.bases[part.test] = {item.id: item.base or item.id for item in part.problems}
         kept = outcomes_of(one.student, one.test)
         changed += sum(new.outcome != old for new, old in zip(one.scores, kept, strict=True))
     for group in groups.values():

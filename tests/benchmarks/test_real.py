@@ -36,6 +36,7 @@ def lay(root: Path, place: str, marks: Marks, *, seconds: float | None = 60.0) -
         asked = [
             {"id": f"{kind}{n}{end}", "question": "2+2?", "answer": "4", "grader": "numbers"}
             | ({"base": f"{kind}{n}"} if end else {})
+            | ({"source": ("plain", "irrelevant_number")[n % 2]} if kind == "svamp" else {})
             for n in range(len(letters))
         ]
         said = [
@@ -115,6 +116,18 @@ def test_kinds_are_pooled_by_questions_and_other_tests_stand_alone(
     assert found["n"] == 6
 
 
+def test_parts_that_the_data_name_have_figures_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay(tmp_path, "pair1/A/seed-1/kd", {"svamp": "rwrww"})
+    lay(tmp_path, "pair1/A/seed-1/leaf", {"svamp": "rrwww"})
+    found = figures(tmp_path, capsys)
+    assert found["pair1.svamp.leaf_minus_kd"] == 0
+    assert found["pair1.svamp.plain.leaf_minus_kd"] == pytest.approx(-1 / 3)
+    assert found["pair1.svamp.irrelevant_number.leaf_minus_kd"] == pytest.approx(1 / 2)
+    assert found["pair1.svamp.plain.leaf.tokens"] == pytest.approx(12)
+
+
 def test_the_table_of_each_setting_is_drawn_with_every_test_and_arm(tmp_path: Path) -> None:
     for arm in ("kd", "leaf"):
         lay(tmp_path, f"pair1/A/seed-1/{arm}", {**both("rrr", "rwr"), "svamp": "cr"})
@@ -123,7 +136,7 @@ def test_the_table_of_each_setting_is_drawn_with_every_test_and_arm(tmp_path: Pa
     first, second = sorted((tmp_path / "pictures").iterdir())
     assert (first.name, second.name) == ("pair1-A.svg", "pair2-A.svg")
     drawn = first.read_text()
-    for text in ("simple distracted (3)", "svamp (2)", ">KD<", ">LeaF<"):
+    for text in ("simple distracted (3)", "svamp (2)", "svamp, plain (1)", ">KD<", ">LeaF<"):
         assert text in drawn
     assert ">KD<" not in second.read_text()
     real.main(results=tmp_path, picture=tmp_path / "again")

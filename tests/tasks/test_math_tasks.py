@@ -86,6 +86,17 @@ def test_svamp_joins_body_and_question_and_reads_a_float(tmp_path: Path) -> None
         one("svamp", tmp_path, {**record, "Answer": "many"})
 
 
+def test_svamp_says_which_questions_have_an_irrelevant_number(tmp_path: Path) -> None:
+    record = {"Body": "Ed has 3.0 cups, 4 of 5 plates", "Question": "How many?", "Answer": 7.0}
+    for equation, part in (
+        ("( 3.0 + 4.0 )", "irrelevant_number"),
+        ("( ( 3.0 + 4.0 ) + 5.0 )", "plain"),
+        ("", ""),
+    ):
+        assert one("svamp", tmp_path, {**record, "Equation": equation}).source == part
+    assert one("svamp", tmp_path, record).source == ""
+
+
 OLYMPIAD = {
     "id": 1618,
     "context": None,

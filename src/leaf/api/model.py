@@ -70,6 +70,8 @@ class Model:
             raise UsageError(f"model: is a name; load it: leaf.Model.load({str(model)!r:.60})")
         if system is not None:
             check_type("system", system, str, "a text")
+        if template is not None:
+            check_type("template", template, Mapping, "a dict of arguments of the chat template")
         self.model = model
         self.tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
         self.system = system
@@ -137,6 +139,7 @@ class Model:
             "dtype": dtype,
             "revision": revision,
             "system": system,
+            "template": {} if template is None else template,
             "adapter": adapter,
             "device_map": {str(part): place for part, place in device_map.items()}
             if isinstance(device_map, Mapping)
