@@ -15,16 +15,24 @@ import dataclasses
 import gzip
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks._numbers import OF_NUMBERS, numbers_of
 from leaf.errors import DataError, UsageError
 from leaf.grade import open_graders
 from leaf.models.files import ADAPTER_WEIGHTS
 from leaf.recipe import GradeSection
 from leaf.records import Answer, Problem, Score
+
+COUNTED = {2: "two_numbers", 3: "three_numbers", 4: "four_numbers"}
+"""How many numbers a clean question has, to the name of that part of a test."""
+
+_LEAST = 30
+"""Questions of so many numbers that a test has at least, or they have no figure."""
 
 PLACE = re.compile(r"(pair[0-9]+)/([A-Za-z0-9_-]+)/seed-([0-9]+)")
 
@@ -156,11 +164,23 @@ class Graded:
     scores: list[Score]
 
     def parts(self) -> "Iterator[Graded]":
-        """Yield the whole test, then each part that its data name, as `svamp.plain`."""
+        """Yield the whole test, then its parts.
+
+        Each that its data name, as `svamp.plain`, and clean questions by how many numbers they
+        have, as `svamp.three_numbers`.
+        """
         yield self
-        names = sorted({problem.source for problem in self.problems} - {""})
-        for name in names if len(names) > 1 else ():
-            places = [at for at, problem in enumerate(self.problems) if problem.source == name]
+        named = [problem.source for problem in self.problems]
+        if len(set(named) - {""}) > 1:
+            yield from self._split(named)
+        yield from self._split([_numbers_in(problem) for problem in self.problems], least=_LEAST)
+
+    def _split(self, names: Sequence[str], least: int = 1) -> "Iterator[Graded]":
+        """Yield the questions of each name, where there are enough of them; "" is no name."""
+        for name, count in sorted(Counter(names).items()):
+            if not name or count < least:
+                continue
+            places = [at for at, other in enumerate(names) if other == name]
             yield dataclasses.replace(
                 self,
                 test=f"{self.test}.{name}",
@@ -168,6 +188,13 @@ class Graded:
                 answers=[self.answers[at] for at in places],
                 scores=[self.scores[at] for at in places],
             )
+
+
+def _numbers_in(problem: Problem) -> str:
+    """Say how many numbers a clean question has; "" of others, and of those with one or many."""
+    if problem.base or problem.grader not in OF_NUMBERS:
+        return ""
+    return COUNTED.get(len(numbers_of(problem.question)), "")
 
 
 def graded(students: Sequence[Student]) -> Iterator[Graded]:

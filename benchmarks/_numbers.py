@@ -17,7 +17,7 @@ LEAVES_OUT = "leaves_out"
 TAKES_IN = "takes_in"
 """Share of answers that compute with a number which only the distracted question has."""
 
-_OF_NUMBERS = ("numbers", "close")
+OF_NUMBERS = ("numbers", "close")
 """The graders of answers that are numbers."""
 
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?!\w|\.\d)")
@@ -64,7 +64,7 @@ def computed(
         Nothing where answers are no numbers, or a question's clean one is not there.
     """
     bases = [clean.get(problem.base or problem.id) for problem in problems]
-    if None in bases or any(problem.grader not in _OF_NUMBERS for problem in problems):
+    if None in bases or any(problem.grader not in OF_NUMBERS for problem in problems):
         return {}
     leaves_out: dict[str, float] = {}
     takes_in: dict[str, float] = {}

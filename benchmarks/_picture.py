@@ -5,6 +5,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from benchmarks._kept import COUNTED
 from benchmarks._real import Group, level
 from leaf.statistics import Interval
 from leaf.store.arms import arm_of, in_order
@@ -15,17 +16,22 @@ from leaf.study.plot import add_legend, draw_dots, height_of
 def draw_group(group: Group, folder: Path) -> Path:
     """Write PAIR-SETTING.svg of one setting and return its path; the same bytes every time."""
     name = group.measures[0]
+    tests = {
+        label: tests
+        for label, tests in group.tests.items()
+        if not label.endswith(tuple(COUNTED.values()))
+    }
     series: dict[str, list[Interval | None]] = {}
     for arm in in_order(group.arms):
-        found = (level(group, group.arms[arm], tests, name) for tests in group.tests.values())
+        found = (level(group, group.arms[arm], each, name) for each in tests.values())
         series[arm_of(arm).title] = [
             Interval(value=one.value, low=one.low, high=one.high, n=0) if one else None
             for one in found
         ]
-    shown = {label: label.replace("_", " ").replace(".", ", ") for label in group.tests}
+    shown = {label: label.replace("_", " ").replace(".", ", ") for label in tests}
     rows = [
-        f"{shown[label]} ({sum(len(group.bases[test]) for test in tests)})"
-        for label, tests in group.tests.items()
+        f"{shown[label]} ({sum(len(group.bases[test]) for test in each)})"
+        for label, each in tests.items()
     ]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{group.place.replace('/', '-')}.svg"
