@@ -21,18 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks._numbers import OF_NUMBERS, numbers_of
+from benchmarks._numbers import count_in
 from leaf.errors import DataError, UsageError
 from leaf.grade import open_graders
 from leaf.models.files import ADAPTER_WEIGHTS
 from leaf.recipe import GradeSection
 from leaf.records import Answer, Problem, Score
 
-COUNTED = {2: "two_numbers", 3: "three_numbers", 4: "four_numbers"}
-"""How many numbers a clean question has, to the name of that part of a test."""
-
 _LEAST = 30
-"""Questions of so many numbers that a test has at least, or they have no figure."""
+"""Questions of so many numbers that a test has at least, or these have no figure."""
 
 PLACE = re.compile(r"(pair[0-9]+)/([A-Za-z0-9_-]+)/seed-([0-9]+)")
 
@@ -173,7 +170,7 @@ class Graded:
         named = [problem.source for problem in self.problems]
         if len(set(named) - {""}) > 1:
             yield from self._split(named)
-        yield from self._split([_numbers_in(problem) for problem in self.problems], least=_LEAST)
+        yield from self._split([count_in(problem) for problem in self.problems], least=_LEAST)
 
     def _split(self, names: Sequence[str], least: int = 1) -> "Iterator[Graded]":
         """Yield the questions of each name, where there are enough of them; "" is no name."""
@@ -188,13 +185,6 @@ class Graded:
                 answers=[self.answers[at] for at in places],
                 scores=[self.scores[at] for at in places],
             )
-
-
-def _numbers_in(problem: Problem) -> str:
-    """Say how many numbers a clean question has; "" of others, and of those with one or many."""
-    if problem.base or problem.grader not in OF_NUMBERS:
-        return ""
-    return COUNTED.get(len(numbers_of(problem.question)), "")
 
 
 def graded(students: Sequence[Student]) -> Iterator[Graded]:

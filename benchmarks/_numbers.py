@@ -17,8 +17,11 @@ LEAVES_OUT = "leaves_out"
 TAKES_IN = "takes_in"
 """Share of answers that compute with a number which only the distracted question has."""
 
-OF_NUMBERS = ("numbers", "close")
+_OF_NUMBERS = ("numbers", "close")
 """The graders of answers that are numbers."""
+
+COUNTED = {2: "two_numbers", 3: "three_numbers", 4: "four_numbers"}
+"""How many different numbers a clean question has, to the name of that part of a test."""
 
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?!\w|\.\d)")
 _UNITS = re.compile(r"\\text\{[^{}]*\}")
@@ -50,6 +53,18 @@ def computed_with(text: str) -> set[float]:
     return {float(found) for part in parts for found in re.findall(r"\d+(?:\.\d+)?", part)}
 
 
+def count_in(problem: Problem) -> str:
+    """Say how many numbers a clean question has; "" of others, and of none, one or more than four.
+
+    Example:
+        >>> count_in(Problem(id="a", question="2 + 3 + 2?", answer="7", grader="numbers"))
+        'two_numbers'
+    """
+    if problem.base or problem.grader not in _OF_NUMBERS:
+        return ""
+    return COUNTED.get(len(numbers_of(problem.question)), "")
+
+
 def computed(
     problems: Sequence[Problem], answers: Sequence[Answer], clean: Mapping[str, str]
 ) -> dict[str, Values]:
@@ -64,7 +79,7 @@ def computed(
         Nothing where answers are no numbers, or a question's clean one is not there.
     """
     bases = [clean.get(problem.base or problem.id) for problem in problems]
-    if None in bases or any(problem.grader not in OF_NUMBERS for problem in problems):
+    if None in bases or any(problem.grader not in _OF_NUMBERS for problem in problems):
         return {}
     leaves_out: dict[str, float] = {}
     takes_in: dict[str, float] = {}

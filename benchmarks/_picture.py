@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from benchmarks._kept import COUNTED
+from benchmarks._numbers import COUNTED
 from benchmarks._real import Group, level
 from leaf.statistics import Interval
 from leaf.store.arms import arm_of, in_order
@@ -16,11 +16,8 @@ from leaf.study.plot import add_legend, draw_dots, height_of
 def draw_group(group: Group, folder: Path) -> Path:
     """Write PAIR-SETTING.svg of one setting and return its path; the same bytes every time."""
     name = group.measures[0]
-    tests = {
-        label: tests
-        for label, tests in group.tests.items()
-        if not label.endswith(tuple(COUNTED.values()))
-    }
+    counted = tuple(f".{part}" for part in COUNTED.values())
+    tests = {label: each for label, each in group.tests.items() if not label.endswith(counted)}
     series: dict[str, list[Interval | None]] = {}
     for arm in in_order(group.arms):
         found = (level(group, group.arms[arm], each, name) for each in tests.values())

@@ -15,8 +15,9 @@ right of the clean questions less what it does of the same ones distracted; `.to
 an answer's length and the share cut at the limit; `.leaves_out` the share of answers that compute
 without some number of the clean question, `.takes_in` that compute with one which only the
 distracted question has. `svamp.irrelevant_number` are the questions with a number that their
-equation has not, `svamp.plain` the others. Questions with passages are measured by SubEM, and by
-`.EM` and `.F1`.
+equation has not, `svamp.plain` the others; `complex.three_numbers` are a test's clean questions
+with three different numbers (also two, four), where it has 30. Questions with passages are measured
+by SubEM, and by `.EM` and `.F1`.
 """
 
 import tempfile

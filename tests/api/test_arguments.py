@@ -1,5 +1,6 @@
 """Wrong kinds of things in the API: one line each, with the way out."""
 
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -112,11 +113,18 @@ def test_a_text_in_place_of_a_list_is_refused_and_so_is_one_record(student: Any)
         (lambda: leaf.Store(None), "store: must be a folder's path, but is None"),  # type: ignore[arg-type]
         (lambda: leaf.Model("org/small", None), "load it: leaf.Model.load('org/small')"),
         (lambda: leaf.Model.load(None), "must be a hub id, folder or GGUF file, but is None"),  # type: ignore[arg-type]
-        (lambda: leaf.Model.load("package:playground/models/student", template=5), "but is 5"),  # type: ignore[arg-type]
+        (
+            lambda: leaf.Model.load("package:playground/models/student", template=5),  # type: ignore[arg-type]
+            "`template` must be a dictionary, but is 5",
+        ),
     ],
 )
 def test_runs_and_files_refuse(call: Any, message: str) -> None:
     assert message in refused(call)
+
+
+def test_a_template_may_be_any_mapping() -> None:
+    leaf.Model.load("package:playground/models/student", template=MappingProxyType({}))
 
 
 def test_a_template_s_arguments_are_a_dict(student: leaf.Model) -> None:

@@ -128,24 +128,35 @@ def test_parts_that_the_data_name_have_figures_of_their_own(
     assert found["pair1.svamp.plain.leaf.tokens"] == pytest.approx(12)
 
 
-def test_clean_questions_have_figures_by_how_many_numbers_they_have(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def lay_numbers(root: Path) -> None:
+    """Lay RFT and LeaF-self, and 30 questions with two numbers and two with three."""
     marks = {"simple": "r" * 30 + "wr", "simple_distracted": "w" * 32}
-    lay(tmp_path, "pair1/A/seed-1/rft", marks)
-    lay(tmp_path, "pair1/A/seed-1/self", {**marks, "simple": "w" * 15 + "r" * 15 + "rr"})
+    lay(root, "pair1/A/seed-1/rft", marks)
+    lay(root, "pair1/A/seed-1/self", {**marks, "simple": "w" * 15 + "r" * 15 + "rr"})
     for test in marks:
-        path = tmp_path / "pair1" / "questions" / f"{test}.jsonl.gz"
+        path = root / "pair1" / "questions" / f"{test}.jsonl.gz"
         asked = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
         for n, one in enumerate(asked):
             one["question"] = "Ann has 3 pens and 4.5 cups." if n < 30 else "Add 7, 8 and 9."
         path.write_bytes(packed(asked))
+
+
+def test_clean_questions_have_figures_by_how_many_numbers_they_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_numbers(tmp_path)
     found = figures(tmp_path, capsys)
     assert found["pair1.simple.two_numbers.self_minus_rft"] == pytest.approx(-1 / 2)
     assert "pair1.simple.three_numbers.rft" not in found  # two questions say nothing
     assert "pair1.simple_distracted.two_numbers.rft" not in found
+
+
+def test_the_picture_has_no_rows_by_numbers(tmp_path: Path) -> None:
+    lay_numbers(tmp_path)
     real.main(results=tmp_path, picture=tmp_path / "pictures")
-    assert "two numbers" not in (tmp_path / "pictures" / "pair1-A.svg").read_text()
+    drawn = (tmp_path / "pictures" / "pair1-A.svg").read_text()
+    assert "simple distracted (32)" in drawn
+    assert "two numbers" not in drawn
 
 
 def test_the_table_of_each_setting_is_drawn_with_every_test_and_arm(tmp_path: Path) -> None:

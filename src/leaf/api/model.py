@@ -139,7 +139,9 @@ class Model:
             "dtype": dtype,
             "revision": revision,
             "system": system,
-            "template": {} if template is None else template,
+            "template": dict(template or {})
+            if template is None or isinstance(template, Mapping)
+            else template,
             "adapter": adapter,
             "device_map": {str(part): place for part, place in device_map.items()}
             if isinstance(device_map, Mapping)

@@ -1,4 +1,4 @@
-r"""SVAMP: one-step word problems, many with a number too many (hub id `ChilleD/SVAMP`).
+r"""SVAMP: word problems of one or two steps, many with a number too many (hub id `ChilleD/SVAMP`).
 
 Line 1 of svamp/test.jsonl holds
     Body:     There are 87 oranges and 290 bananas in Philip's collection. If the bananas are
@@ -47,7 +47,10 @@ def svamp(row: Row) -> Problem:
 
 
 def _part(question: str, equation: str) -> str:
-    """Return which part a question belongs to; "" where the record has no equation."""
+    """Return which part a question belongs to; "" where the record has no equation.
+
+    Numbers go by their value: one too many that equals a needed one is not seen.
+    """
     asked, needed = (set(map(float, _AMOUNT.findall(text))) for text in (question, equation))
     if not needed:
         return ""
