@@ -57,7 +57,7 @@ def count_in(problem: Problem) -> str:
     """Say how many numbers a clean question has; "" of others, and of none, one or more than four.
 
     Example:
-        >>> count_in(Problem(id="a", question="2 + 3 + 2?", answer="7", grader="numbers"))
+        >>> count_in(Problem(id="a", question="2 + 3 + 2?", answer="7", solution=""))
         'two_numbers'
     """
     if problem.base or problem.grader not in _OF_NUMBERS:
