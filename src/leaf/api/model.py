@@ -134,14 +134,13 @@ class Model:
         if dtype not in DTYPES:
             known = nearest(dtype, DTYPES) or f"; known: {', '.join(DTYPES)}"
             raise UsageError(f"dtype: unknown `{dtype}`{known}")
+        template = {} if template is None else template
         values = {
             "model": str(name),
             "dtype": dtype,
             "revision": revision,
             "system": system,
-            "template": dict(template or {})
-            if template is None or isinstance(template, Mapping)
-            else template,
+            "template": dict(template) if isinstance(template, Mapping) else template,
             "adapter": adapter,
             "device_map": {str(part): place for part, place in device_map.items()}
             if isinstance(device_map, Mapping)
