@@ -62,17 +62,17 @@ def test_the_search_works_from_disk(site: Path, browser: Browser) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto((site / "index.html").as_uri())
     query = page.locator("[data-md-component=search-query]")
-    first = page.locator(".md-search-result__item a").first
+    first = page.locator(".md-search-result__item").first
     for words, name in _FOUND.items():
-        found = page.locator(f".md-search-result__item a[href^='file://'][href*='/{name}.html']")
+        # Waited for, not looked at once: the list is drawn anew for every letter.
+        found = first.locator(f"a[href^='file://'][href*='/{name}.html']").first
         # As a person does whose first letters came before the page's script was there: type again.
         for _ in range(4):
             query.fill("")
             query.press_sequentially(words)
             with contextlib.suppress(TimeoutError):
-                found.first.wait_for(timeout=15_000)
+                found.wait_for(timeout=15_000)
                 break
         else:
-            pytest.fail(f"the search for {words} does not find {name}")
-        assert f"/{name}.html" in (first.get_attribute("href") or ""), words
+            pytest.fail(f"the search for {words} does not find {name} first")
     page.close()
