@@ -7,7 +7,7 @@ import pytest
 from leaf.records import Drop, Outcome
 from leaf.report.page import render
 from leaf.store.work import About
-from tests.report.conftest import log, trained
+from tests.report.conftest import estimate, log, trained
 from tests.report.made import build_report
 
 
@@ -242,3 +242,18 @@ def test_who_entered_is_counted_by_the_way_in_which_the_student_failed(run: dict
     assert "Of these, cut at the token limit" in render(report)
     alone = build_report(**run | {"entered": {"p0": "wrong"}})
     assert not any(step["step"].startswith("entered_") for step in alone["steps"])
+
+
+def test_the_benchmark_with_fewest_questions_is_named_where_they_are_few(
+    run: dict[str, Any],
+) -> None:
+    many = {"large": {"kd": estimate(150, 300)}}
+
+    few = build_report(**{**run, "estimates": {**many, **run["estimates"]}})["notes"]
+    enough = build_report(**{**run, "estimates": many})["notes"]
+
+    assert few == [
+        *enough,
+        "gsm8k has only n = 8 test questions: the method is judged by the intervals, "
+        "not by the percentages",
+    ]

@@ -101,12 +101,18 @@ def _of_arms(results: Results) -> list[str]:
 
 
 def _small(results: Results) -> list[str]:
-    sizes = [
-        estimate.n for arms in (results.estimates or {}).values() for estimate in arms.values()
-    ]
-    if not sizes or min(sizes) >= SMALL_N:
+    sizes = {
+        benchmark: min(estimate.n for estimate in arms.values())
+        for benchmark, arms in (results.estimates or {}).items()
+        if arms
+    }
+    benchmark = min(sizes, key=sizes.__getitem__, default="")
+    if not sizes or sizes[benchmark] >= SMALL_N:
         return []
-    return [f"with n = {min(sizes)} test questions this proves the plumbing, not the method"]
+    return [
+        f"{benchmark} has only n = {sizes[benchmark]} test questions: the method is judged by the "
+        "intervals, not by the percentages"
+    ]
 
 
 def _seeds(recipe: Recipe) -> dict[str, Any]:
