@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from benchmarks._numbers import COUNTED
 from benchmarks._real import Group, level
 from leaf.statistics import Interval
-from leaf.store.arms import arm_of, in_order
+from leaf.store.arms import arm_of
 from leaf.study.output import STYLE
 from leaf.study.plot import add_legend, draw_dots, height_of
 
@@ -19,9 +19,9 @@ def draw_group(group: Group, folder: Path) -> Path:
     counted = tuple(f".{part}" for part in COUNTED.values())
     tests = {label: each for label, each in group.tests.items() if not label.endswith(counted)}
     series: dict[str, list[Interval | None]] = {}
-    for arm in in_order(group.arms):
-        found = (level(group, group.arms[arm], each, name) for each in tests.values())
-        series[arm_of(arm).title] = [
+    for arm in group.main:
+        found = (level(group, arm, each, name) for each in tests.values())
+        series[arm_of(arm.name).title] = [
             Interval(value=one.value, low=one.low, high=one.high, n=0) if one else None
             for one in found
         ]

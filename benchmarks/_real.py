@@ -18,7 +18,7 @@ EXPECTED = {
     "pair1/B": ("kd", "leaf", "paper"),
     "pair2/A": ("before", "rft", "self"),
 }
-"""The arms that figures are asked of, by pair and setting."""
+"""The arms that figures are asked of, by pair and setting; others are trials of one change."""
 
 SETTINGS = {"A": "", "B": ".mixed"}
 """How figures of a setting begin, after its pair."""
@@ -111,6 +111,12 @@ class Group:
         named = dict.fromkeys(name for arm in self.arms.values() for _, name in arm.values)
         return sorted(named, key=lambda name: name not in _MAIN)
 
+    @property
+    def main(self) -> list[Arm]:
+        """The arms that are asked of its place, in the order shown; all where none is named."""
+        asked = EXPECTED.get(self.place, tuple(self.arms))
+        return [self.arms[name] for name in in_order(self.arms) if name in asked]
+
     def check_pairs(self) -> None:
         """Refuse a distracted test whose questions are not those of its clean one."""
         for test, clean in self.twins.items():
@@ -124,12 +130,12 @@ class Group:
     def lacking(self) -> list[str]:
         """Say which arms lack a test of those that are held together, or a seed."""
         lines = []
-        for name, arm in self.arms.items():
+        for arm in self.main:
             lacks = [
                 test for pair in self.twins.items() for test in pair if test not in arm.lengths
             ]
             if lacks:
-                lines.append(f"{self.place}: {name} to {', '.join(lacks)}")
+                lines.append(f"{self.place}: {arm.name} to {', '.join(lacks)}")
         return lines
 
     def values(self, arm: Arm, tests: Iterable[str], name: str, seeds: Iterable[int]) -> Questions:
@@ -183,7 +189,7 @@ def figures_of(group: Group) -> dict[str, float]:
 def _sizes(group: Group) -> dict[str, float]:
     """Return the distracted questions and the seeds behind a setting's figures."""
     name = group.measures[0]
-    rest = [arm.seeds(group.twins, name) for arm in group.arms.values() if arm.seconds]
+    rest = [arm.seeds(group.twins, name) for arm in group.main if arm.seconds]
     found = {"n": sum(len(group.bases[test]) for test in group.twins)}
     found["seeds"] = min(map(len, rest), default=0)
     sizes = {f"{group.stem}.{key}": float(value) for key, value in found.items()}
@@ -292,11 +298,15 @@ def _in_order(group: Group) -> list[Arm]:
 
 
 def _pairs(group: Group) -> Iterator[tuple[Arm, Arm]]:
-    """Yield which arm is held against which; nothing stands against what was not trained."""
+    """Yield which arm is held against which; nothing stands against what was not trained.
+
+    A trial of one change stands against what it changes as well: LeaF-self.
+    """
     for name, arm in group.arms.items():
-        for against in AGAINST:
+        tried = () if arm in group.main else ("self",)
+        for at, against in enumerate((*AGAINST, *tried)):
             other = group.arms.get(against)
-            if other and arm.seconds and name not in AGAINST[: AGAINST.index(against) + 1]:
+            if other and arm.seconds and name not in AGAINST[: at + 1]:
                 yield arm, other
 
 

@@ -104,6 +104,23 @@ def test_setting_b_and_other_settings_have_names_of_their_own(
         assert found[f"{stem}.distracted.leaf_minus_kd"] == pytest.approx(0.5)
 
 
+def test_a_trial_stands_against_what_it_changes_and_makes_nothing_lack(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay(tmp_path, "pair1/A/seed-1/rft", both("rr", "ww"))
+    lay(tmp_path, "pair1/A/seed-1/self", both("rw", "rw"))
+    lay(tmp_path, "pair1/A/seed-1/self-half", {"simple": "rr"})
+    real.main(results=tmp_path, json_=True)
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    found = line["figures"]
+    assert found["pair1.simple.self-half_minus_self"] == 0.5
+    assert found["pair1.simple.self-half_minus_rft"] == 0
+    assert found["pair1.simple.self_minus_rft"] == -0.5
+    assert "pair1.simple.rft_minus_self" not in found
+    assert found["seeds"] == 1
+    assert not [name for name in line["setting"]["missing"] if "half" in name]
+
+
 def test_kinds_are_pooled_by_questions_and_other_tests_stand_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
