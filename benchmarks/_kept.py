@@ -15,13 +15,12 @@ import dataclasses
 import gzip
 import json
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks._numbers import count_in
+from benchmarks._numbers import COUNTED, count_in
 from leaf.errors import DataError, UsageError
 from leaf.grade import open_graders
 from leaf.models.files import ADAPTER_WEIGHTS
@@ -169,15 +168,18 @@ class Graded:
         yield self
         named = [problem.source for problem in self.problems]
         if len(set(named) - {""}) > 1:
-            yield from self._split(named)
-        yield from self._split([count_in(problem) for problem in self.problems], least=_LEAST)
+            yield from self._split(named, sorted(set(named) - {""}))
+        counts = [count_in(problem) for problem in self.problems]
+        yield from self._split(counts, COUNTED.values(), least=_LEAST)
 
-    def _split(self, names: Sequence[str], least: int = 1) -> "Iterator[Graded]":
-        """Yield the questions of each name, where there are enough of them; "" is no name."""
-        for name, count in sorted(Counter(names).items()):
-            if not name or count < least:
-                continue
+    def _split(
+        self, names: Sequence[str], parts: Iterable[str], least: int = 1
+    ) -> "Iterator[Graded]":
+        """Yield the questions of each part, where there are enough of them."""
+        for name in parts:
             places = [at for at, other in enumerate(names) if other == name]
+            if len(places) < least:
+                continue
             yield dataclasses.replace(
                 self,
                 test=f"{self.test}.{name}",

@@ -105,6 +105,8 @@ def main(  # noqa: D417 - `AsJson` says what it is
         ):
             _say(f"{student.folder}: {test} answered")
         return
+    if picture is not None and picture.is_file():
+        raise UsageError(f"--picture {picture}: is a file; name a folder, such as docs/images")
     _recompute(results, picture, json_=json_)
 
 

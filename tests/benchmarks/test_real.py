@@ -338,6 +338,9 @@ def test_no_such_folder_student_or_place_is_one_line(tmp_path: Path) -> None:
         real.main(keep_=tmp_path, as_="A")
     with pytest.raises(UsageError, match="--limit 0: must be at least 1"):
         real.main(again_=tmp_path, limit=0)
+    (tmp_path / "file.svg").touch()
+    with pytest.raises(UsageError, match=r"file\.svg: is a file; name a folder"):
+        real.main(picture=tmp_path / "file.svg")
 
 
 # A run that is kept.
